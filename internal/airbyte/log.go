@@ -1,0 +1,58 @@
+package airbyte
+
+import (
+	"context"
+	"log/slog"
+	"strings"
+)
+
+// LogHandler turns slog records into LOG messages: the message, then its attributes as key=value. A write error shows at
+// the next Commit, so it is not lost.
+type LogHandler struct {
+	w     *Writer
+	level slog.Level
+	attrs string
+}
+
+// NewLogHandler returns a handler that prints to w what is at least of the given level.
+func NewLogHandler(w *Writer, level slog.Level) *LogHandler { return &LogHandler{w: w, level: level} }
+
+// Enabled implements slog.Handler.
+func (h *LogHandler) Enabled(_ context.Context, l slog.Level) bool { return l >= h.level }
+
+// Handle implements slog.Handler.
+func (h *LogHandler) Handle(_ context.Context, r slog.Record) error {
+	var text strings.Builder
+	text.WriteString(r.Message)
+	text.WriteString(h.attrs)
+	r.Attrs(func(a slog.Attr) bool {
+		text.WriteString(" " + a.String())
+		return true
+	})
+	return h.w.Log(levelName(r.Level), text.String())
+}
+
+// WithAttrs implements slog.Handler.
+func (h *LogHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	with := *h
+	for _, a := range attrs {
+		with.attrs += " " + a.String()
+	}
+	return &with
+}
+
+// WithGroup implements slog.Handler; this program uses no groups.
+func (h *LogHandler) WithGroup(string) slog.Handler { return h }
+
+func levelName(l slog.Level) string {
+	switch {
+	case l >= slog.LevelError:
+		return "ERROR"
+	case l >= slog.LevelWarn:
+		return "WARN"
+	case l >= slog.LevelInfo:
+		return "INFO"
+	default:
+		return "DEBUG"
+	}
+}

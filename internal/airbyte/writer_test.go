@@ -1,0 +1,186 @@
+package airbyte
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+)
+
+var users = StreamDescriptor{Namespace: "shop", Name: "users"}
+
+func record(t *testing.T, b *Batch, data string, changes ...Change) {
+	t.Helper()
+	prefix, err := NewRecordPrefix(users)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = b.Record(prefix, func(dst []byte) ([]byte, []Change, error) { return append(dst, data...), changes, nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func states(list ...string) func() ([]StreamState, error) {
+	return func() ([]StreamState, error) {
+		var out []StreamState
+		for _, s := range list {
+			out = append(out, StreamState{Stream: users, State: json.RawMessage(s)})
+		}
+		return out, nil
+	}
+}
+
+func TestCommitWritesRecordsBeforeTheirState(t *testing.T) {
+	var out bytes.Buffer
+	w, b := NewWriter(&out), NewBatch()
+	b.SetTime(time.UnixMilli(1700000000123))
+	record(t, b, `"id":1`)
+	record(t, b, `"id":2`, Change{Field: "at", Change: "NULLED", Reason: "SOURCE_SERIALIZATION_ERROR"})
+	if err := w.Commit(b, states(`{"v":1}`)); err != nil {
+		t.Fatal(err)
+	}
+	want := `{"type":"RECORD","record":{"namespace":"shop","stream":"users","emitted_at":1700000000123,"data":{"id":1}}}
+{"type":"RECORD","record":{"namespace":"shop","stream":"users","emitted_at":1700000000123,"data":{"id":2},"meta":{"changes":[{"field":"at","change":"NULLED","reason":"SOURCE_SERIALIZATION_ERROR"}]}}}
+{"type":"STATE","state":{"type":"STREAM","stream":{"stream_descriptor":{"name":"users","namespace":"shop"},"stream_state":{"v":1}},"sourceStats":{"recordCount":2.0}}}
+`
+	if out.String() != want {
+		t.Errorf("printed\n%s\nexpected\n%s", out.String(), want)
+	}
+	if b.Size() != 0 {
+		t.Errorf("the batch still holds %d bytes after its commit", b.Size())
+	}
+}
+
+func TestStateCountsTheRecordsSinceTheLastOne(t *testing.T) {
+	var out bytes.Buffer
+	w, b := NewWriter(&out), NewBatch()
+	record(t, b, `"id":1`)
+	if err := w.Commit(b, nil); err != nil {
+		t.Fatal(err)
+	}
+	record(t, b, `"id":2`)
+	for _, s := range []string{`{"v":1}`, `{"v":2}`} {
+		if err := w.Commit(b, states(s)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, want := range []string{`{"v":1}},"sourceStats":{"recordCount":2.0}`, `{"v":2}},"sourceStats":{"recordCount":0.0}`} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("no state with %s in\n%s", want, out.String())
+		}
+	}
+}
+
+func TestEqualStateIsNotRepeatedUnlessItCoversRecords(t *testing.T) {
+	var out bytes.Buffer
+	w, b := NewWriter(&out), NewBatch()
+	commit := func() int {
+		if err := w.Commit(b, states(`{"v":1}`)); err != nil {
+			t.Fatal(err)
+		}
+		return strings.Count(out.String(), `"STATE"`)
+	}
+	commit()
+	if n := commit(); n != 1 {
+		t.Errorf("%d states after the same one twice, expected 1", n)
+	}
+	record(t, b, `"id":1`)
+	if n := commit(); n != 2 {
+		t.Errorf("%d states after a record, expected 2", n)
+	}
+}
+
+type brokenPipe struct{ writes int }
+
+var errPipe = errors.New("broken pipe")
+
+func (p *brokenPipe) Write([]byte) (int, error) {
+	p.writes++
+	return 0, errPipe
+}
+
+func TestFirstWriteErrorIsFinal(t *testing.T) {
+	pipe := &brokenPipe{}
+	w, b := NewWriter(pipe), NewBatch()
+	record(t, b, `"id":1`)
+	if err := w.Commit(b, nil); !errors.Is(err, errPipe) {
+		t.Errorf("the first commit returned %v", err)
+	}
+	called := false
+	err := w.Commit(b, func() ([]StreamState, error) { called = true; return nil, nil })
+	if !errors.Is(err, errPipe) || called || pipe.writes != 1 {
+		t.Errorf("after a write error: error %v, states asked for: %v, writes: %d", err, called, pipe.writes)
+	}
+	if err := w.Status(users, Complete); !errors.Is(err, errPipe) {
+		t.Errorf("a status after a write error returned %v", err)
+	}
+}
+
+func TestFailedRecordLeavesTheBatchAsItWas(t *testing.T) {
+	var out bytes.Buffer
+	w, b := NewWriter(&out), NewBatch()
+	record(t, b, `"id":1`)
+	before := b.Size()
+	prefix, _ := NewRecordPrefix(users)
+	bad := errors.New("bad row")
+	if err := b.Record(prefix, func(dst []byte) ([]byte, []Change, error) { return append(dst, "half"...), nil, bad }); !errors.Is(err, bad) {
+		t.Errorf("Record returned %v", err)
+	}
+	if b.Size() != before {
+		t.Errorf("the batch grew from %d to %d bytes", before, b.Size())
+	}
+	if err := w.Commit(b, states(`{}`)); err != nil || !strings.Contains(out.String(), `"recordCount":1.0`) {
+		t.Errorf("commit: %v, %s", err, out.String())
+	}
+}
+
+func TestParseState(t *testing.T) {
+	stream := `{"type":"STREAM","stream":{"stream_descriptor":{"name":"users","namespace":"shop"},"stream_state":{"v":1}}}`
+	for _, c := range []struct {
+		in, state, legacy, problem string
+	}{
+		{in: ``}, {in: `null`}, {in: `[]`}, {in: `{}`}, {in: `[{"type":"LEGACY","data":{}}]`},
+		{in: `[` + stream + `]`, state: `{"v":1}`},
+		{in: stream, state: `{"v":1}`},
+		{in: `[{"type":"STREAM","stream":{"stream_descriptor":{"name":"users","namespace":"shop"},"stream_state":null}}]`},
+		{in: `{"streams":{}}`, legacy: `{"streams":{}}`},
+		{in: `[{"type":"LEGACY","data":{"streams":{}}}]`, legacy: `{"streams":{}}`},
+		{in: `{"data":{"streams":{}}}`, legacy: `{"streams":{}}`},
+		{in: `[{"type":"GLOBAL","global":{}}]`, problem: "GLOBAL"},
+		{in: `[{"type":"STREAM"}]`, problem: "stream_descriptor"},
+		{in: `[{"type":"ODD"}]`, problem: "ODD"},
+		{in: `[{"a":1},{"b":1}]`, problem: "two legacy states"},
+		{in: `[`, problem: "not valid JSON"},
+		{in: `7`, problem: "not a list"},
+	} {
+		s, err := ParseState([]byte(c.in))
+		switch {
+		case c.problem != "":
+			if err == nil || !strings.Contains(err.Error(), c.problem) {
+				t.Errorf("%s: error %v, expected one about %q", c.in, err, c.problem)
+			}
+		case err != nil:
+			t.Errorf("%s: %v", c.in, err)
+		case string(s.Streams[users]) != c.state || string(s.Legacy) != c.legacy:
+			t.Errorf("%s: state %s, legacy %s", c.in, s.Streams[users], s.Legacy)
+		}
+	}
+}
+
+func TestParseConfiguredCatalogRefusesWhatCannotBeRead(t *testing.T) {
+	for in, problem := range map[string]string{
+		`{"streams":[]}`:                        "names no stream",
+		`{}`:                                    "names no stream",
+		`[`:                                     "not a ConfiguredAirbyteCatalog",
+		`{"streams":[{"name":"a"}]}`:            "has no name",
+		`{"streams":[{"stream":{"name":"a"}}]}`: "sync mode",
+		`{"streams":[{"stream":{"name":"a"},"sync_mode":"incremental"},{"stream":{"name":"a"},"sync_mode":"full_refresh"}]}`: "twice",
+	} {
+		if _, err := ParseConfiguredCatalog([]byte(in)); err == nil || !strings.Contains(err.Error(), problem) {
+			t.Errorf("%s: error %v, expected one about %q", in, err, problem)
+		}
+	}
+}
