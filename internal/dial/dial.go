@@ -1,0 +1,92 @@
+// Package dial knows how to reach a host: addresses, name resolution, TCP options and TLS. It is the one place for
+// them, shared by the gRPC client (vstream) and the MySQL client (schema), and imports nothing of ours.
+package dial
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"syscall"
+	"time"
+)
+
+const (
+	// connectTimeout bounds one TCP connect, all addresses of the name together.
+	connectTimeout = 15 * time.Second
+	// deadPeerTimeout is how long a peer may leave our data or our keepalive probes unanswered before the connection
+	// counts as lost. Without it a connection cut silently (a NAT table, a node gone) is noticed after 15 minutes only.
+	deadPeerTimeout = 30 * time.Second
+	// probeInterval is the pause before the first and between two keepalive probes of an idle connection.
+	probeInterval = 10 * time.Second
+)
+
+// ErrUnknownHost says that the name service knows no such host: a mistyped option rather than a passing failure.
+var ErrUnknownHost = errors.New("unknown host")
+
+// Config says where a Vitess or PlanetScale database is and how its connections are protected. PlanetScale serves
+// MySQL and gRPC on two ports of one host, with one certificate.
+type Config struct {
+	// Host is a DNS name or an IP address (IPv6 without brackets), without port.
+	Host      string
+	MySQLPort int
+	GRPCPort  int
+	TLS       TLS
+}
+
+// MySQLAddr is host:port of the MySQL protocol.
+func (c Config) MySQLAddr() string { return net.JoinHostPort(c.Host, strconv.Itoa(c.MySQLPort)) }
+
+// GRPCAddr is host:port of gRPC.
+func (c Config) GRPCAddr() string { return net.JoinHostPort(c.Host, strconv.Itoa(c.GRPCPort)) }
+
+// Resolve asks the name service for the host and reports whether it has an address. The error names the host; it
+// wraps ErrUnknownHost if the service answered that there is none, and not if the service itself failed.
+func (c Config) Resolve(ctx context.Context) error {
+	_, err := net.DefaultResolver.LookupHost(ctx, c.Host)
+	var dns *net.DNSError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &dns):
+		return resolveError(dns)
+	default:
+		return fmt.Errorf("host %q cannot be looked up: %w", c.Host, err)
+	}
+}
+
+func resolveError(dns *net.DNSError) error {
+	if dns.IsNotFound {
+		return fmt.Errorf("%w: %q has no address; check the host option", ErrUnknownHost, dns.Name)
+	}
+	return fmt.Errorf("the name service gave no answer for host %q: %w", dns.Name, dns)
+}
+
+// DialContext opens a TCP connection, without TLS, and is the hook that both clients dial through: keepalive and the
+// limit on unanswered data are set here and nowhere else. The caller owns the connection. The error names the address
+// and wraps ErrUnknownHost where Resolve would.
+func (c Config) DialContext(ctx context.Context, network, addr string) (net.Conn, error) {
+	dialer := net.Dialer{
+		Timeout: connectTimeout,
+		KeepAliveConfig: net.KeepAliveConfig{
+			Enable:   true,
+			Idle:     probeInterval,
+			Interval: probeInterval,
+			Count:    int(deadPeerTimeout/probeInterval) - 1,
+		},
+		ControlContext: func(_ context.Context, _, _ string, raw syscall.RawConn) error {
+			return limitUnanswered(raw, deadPeerTimeout)
+		},
+	}
+	conn, err := dialer.DialContext(ctx, network, addr)
+	var dns *net.DNSError
+	switch {
+	case err == nil:
+		return conn, nil
+	case errors.As(err, &dns):
+		return nil, resolveError(dns)
+	default:
+		return nil, fmt.Errorf("%s cannot be reached: %w", addr, err)
+	}
+}

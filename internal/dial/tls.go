@@ -1,0 +1,131 @@
+package dial
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// TLSMode says what is checked of the server's certificate. Its values are those of the option tls.mode.
+type TLSMode string
+
+const (
+	// VerifyIdentity checks the chain and that the certificate is for Config.Host. The zero TLSMode means it too.
+	VerifyIdentity TLSMode = "verify_identity"
+	// VerifyCA checks the chain, its dates and its use as a server's certificate, but not for which host it is.
+	VerifyCA TLSMode = "verify_ca"
+	// Disabled sends everything, the password included, unencrypted.
+	Disabled TLSMode = "disabled"
+)
+
+// TLS holds the options under "tls"; the three texts are PEM and may be empty.
+type TLS struct {
+	Mode TLSMode `json:"mode"`
+	// CACertificate is one or more authorities. When given, they alone are trusted, and the system's are not; when
+	// empty, the system's are.
+	CACertificate string `json:"ca_certificate"`
+	// ClientCertificate, with its intermediates, and ClientKey go together; a server that asks for none ignores them.
+	ClientCertificate string `json:"client_certificate"`
+	ClientKey         string `json:"client_key"`
+}
+
+// TLSConfig is the configuration for a client of either port, at least TLS 1.2, or nil when TLS is disabled. The caller
+// owns it. Errors name the option and never hold the key.
+func (c Config) TLSConfig() (*tls.Config, error) {
+	if c.TLS.Mode == Disabled {
+		return nil, nil
+	}
+	roots, err := c.TLS.roots()
+	if err != nil {
+		return nil, err
+	}
+	certificates, err := c.TLS.clientCertificates()
+	if err != nil {
+		return nil, err
+	}
+	config := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: c.Host, RootCAs: roots, Certificates: certificates}
+	switch c.TLS.Mode {
+	case VerifyIdentity, "":
+	case VerifyCA:
+		// crypto/tls cannot leave out the host name alone: its own check is switched off and ours does the rest of it.
+		config.InsecureSkipVerify = true
+		config.VerifyConnection = chainVerifier(roots)
+	default:
+		return nil, fmt.Errorf("tls.mode is %q; it must be %q, %q or %q", c.TLS.Mode, VerifyIdentity, VerifyCA, Disabled)
+	}
+	return config, nil
+}
+
+// chainVerifier does what crypto/tls does for a client, but for the host name; it runs on resumed sessions too.
+func chainVerifier(roots *x509.CertPool) func(tls.ConnectionState) error {
+	return func(state tls.ConnectionState) error {
+		if len(state.PeerCertificates) == 0 {
+			return errors.New("tls: the server sent no certificate")
+		}
+		intermediates := x509.NewCertPool()
+		for _, certificate := range state.PeerCertificates[1:] {
+			intermediates.AddCert(certificate)
+		}
+		_, err := state.PeerCertificates[0].Verify(x509.VerifyOptions{
+			Roots:         roots,
+			Intermediates: intermediates,
+			KeyUsages:     []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+		})
+		if err != nil {
+			return &tls.CertificateVerificationError{UnverifiedCertificates: state.PeerCertificates, Err: err}
+		}
+		return nil
+	}
+}
+
+// roots is nil, the system's authorities, when none is given.
+func (t TLS) roots() (*x509.CertPool, error) {
+	if strings.TrimSpace(t.CACertificate) == "" {
+		return nil, nil
+	}
+	pool := x509.NewCertPool()
+	found := 0
+	for block, rest := pem.Decode([]byte(t.CACertificate)); block != nil; block, rest = pem.Decode(rest) {
+		found++
+		if block.Type != "CERTIFICATE" {
+			return nil, fmt.Errorf("tls.ca_certificate must hold certificates only; it holds a %s", block.Type)
+		}
+		certificate, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			return nil, fmt.Errorf("certificate %d in tls.ca_certificate cannot be read: %w", found, err)
+		}
+		pool.AddCert(certificate)
+	}
+	// pem.Decode passes over what it cannot read; an authority must not get lost that way.
+	if found == 0 || found != strings.Count(t.CACertificate, "-----BEGIN ") {
+		return nil, errors.New("tls.ca_certificate is not whole PEM text; give each certificate from its line -----BEGIN CERTIFICATE----- to its line -----END CERTIFICATE-----")
+	}
+	return pool, nil
+}
+
+func (t TLS) clientCertificates() ([]tls.Certificate, error) {
+	hasCertificate, hasKey := strings.TrimSpace(t.ClientCertificate) != "", strings.TrimSpace(t.ClientKey) != ""
+	switch {
+	case !hasCertificate && !hasKey:
+		return nil, nil
+	case !hasKey:
+		return nil, errors.New("tls.client_certificate is set without tls.client_key; give both or neither")
+	case !hasCertificate:
+		return nil, errors.New("tls.client_key is set without tls.client_certificate; give both or neither")
+	}
+	pair, err := tls.X509KeyPair([]byte(t.ClientCertificate), []byte(t.ClientKey))
+	if err != nil {
+		return nil, fmt.Errorf("tls.client_certificate and tls.client_key must be PEM texts that belong together, the key without a passphrase: %w", err)
+	}
+	return []tls.Certificate{pair}, nil
+}
+
+// IsTLSError tells whether err, which may be a gRPC status, is a failed handshake: a certificate not trusted by either
+// side, no protocol in common, or no TLS at all. It goes by crypto/tls's prefix, which all its errors carry, since the
+// alerts' type is not exported and gRPC keeps the text only.
+func IsTLSError(err error) bool {
+	return err != nil && strings.Contains(err.Error(), "tls: ")
+}

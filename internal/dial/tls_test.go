@@ -1,0 +1,224 @@
+package dial
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"io"
+	"net"
+	"strings"
+	"testing"
+	"time"
+)
+
+// serve accepts TLS connections on a loopback port and greets each whose handshake succeeds.
+func serve(t *testing.T, server *tls.Config) (port int) {
+	t.Helper()
+	listener, err := tls.Listen("tcp", "127.0.0.1:0", server)
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	t.Cleanup(func() { listener.Close(); <-done })
+	go func() {
+		defer close(done)
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+			_, _ = io.WriteString(conn, "welcome") // fails when the handshake does; the client is what is watched
+			conn.Close()
+		}
+	}()
+	return listener.Addr().(*net.TCPAddr).Port
+}
+
+// greet dials through Config as the real clients do, handshakes and waits for the greeting: with TLS 1.3 a server
+// refuses a client's certificate only after the client's side of the handshake is over.
+func greet(ctx context.Context, c Config, port int) error {
+	config, err := c.TLSConfig()
+	if err != nil {
+		return err
+	}
+	raw, err := Config{Host: "127.0.0.1", MySQLPort: port}.dialMySQL(ctx)
+	if err != nil {
+		return err
+	}
+	defer raw.Close()
+	conn := tls.Client(raw, config)
+	if err := conn.HandshakeContext(ctx); err != nil {
+		return err
+	}
+	_, err = io.ReadFull(conn, make([]byte, len("welcome")))
+	return err
+}
+
+func (c Config) dialMySQL(ctx context.Context) (net.Conn, error) {
+	return c.DialContext(ctx, "tcp", c.MySQLAddr())
+}
+
+func TestHandshake(t *testing.T) {
+	ca, otherCA := authority(t, nil), authority(t, nil)
+	intermediate := authority(t, ca)
+	good := issue(t, serverTemplate(), ca)
+	expiredTemplate := serverTemplate()
+	expiredTemplate.NotBefore, expiredTemplate.NotAfter = time.Now().Add(-2*time.Hour), time.Now().Add(-time.Hour)
+	expired := issue(t, expiredTemplate, ca)
+	notForServers := serverTemplate()
+	notForServers.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
+	clientsOnly := issue(t, notForServers, ca)
+	behind := issue(t, serverTemplate(), intermediate)
+
+	bundle := otherCA.certificatePEM() + "a comment\n" + ca.certificatePEM()
+	cases := []struct {
+		name   string
+		server tls.Certificate
+		host   string
+		ca     string
+		// want is part of the error, or empty, under each mode
+		identity, chain string
+	}{
+		{"trusted", good.present(), "database.test", ca.certificatePEM(), "", ""},
+		{"address in the certificate", good.present(), "127.0.0.1", ca.certificatePEM(), "", ""},
+		{"one of several authorities", good.present(), "database.test", bundle, "", ""},
+		{"intermediate sent", behind.present(intermediate), "database.test", ca.certificatePEM(), "", ""},
+		{"intermediate missing", behind.present(), "database.test", ca.certificatePEM(), "unknown authority", "unknown authority"},
+		{"another authority", good.present(), "database.test", otherCA.certificatePEM(), "unknown authority", "unknown authority"},
+		{"system authorities", good.present(), "database.test", "", "unknown authority", "unknown authority"},
+		{"another host", good.present(), "elsewhere.test", ca.certificatePEM(), "not elsewhere.test", ""},
+		{"expired", expired.present(), "database.test", ca.certificatePEM(), "expired", "expired"},
+		{"client's certificate", clientsOnly.present(), "database.test", ca.certificatePEM(), "incompatible key usage", "incompatible key usage"},
+	}
+	for _, c := range cases {
+		port := serve(t, &tls.Config{Certificates: []tls.Certificate{c.server}})
+		for mode, want := range map[TLSMode]string{"": c.identity, VerifyIdentity: c.identity, VerifyCA: c.chain} {
+			t.Run(c.name+"/"+string(mode), func(t *testing.T) {
+				err := greet(t.Context(), Config{Host: c.host, TLS: TLS{Mode: mode, CACertificate: c.ca}}, port)
+				checkHandshake(t, err, want)
+			})
+		}
+	}
+}
+
+func checkHandshake(t *testing.T, err error, want string) {
+	t.Helper()
+	if want == "" {
+		if err != nil {
+			t.Fatalf("handshake failed: %v", err)
+		}
+		return
+	}
+	var refused *tls.CertificateVerificationError
+	if !errors.As(err, &refused) || !strings.Contains(err.Error(), want) {
+		t.Fatalf("got error %v, want a CertificateVerificationError saying %q", err, want)
+	}
+	if !IsTLSError(err) {
+		t.Errorf("IsTLSError(%v) is false", err)
+	}
+}
+
+func TestVerifyCAOnResumedSession(t *testing.T) {
+	ca := authority(t, nil)
+	// TLS 1.2 so that the session ticket is part of the handshake
+	port := serve(t, &tls.Config{Certificates: []tls.Certificate{issue(t, serverTemplate(), ca).present()}, MaxVersion: tls.VersionTLS12})
+	config, err := Config{Host: "database.test", TLS: TLS{Mode: VerifyCA, CACertificate: ca.certificatePEM()}}.TLSConfig()
+	if err != nil {
+		t.Fatal(err)
+	}
+	config.ClientSessionCache = tls.NewLRUClientSessionCache(1)
+	verify, verified := config.VerifyConnection, 0
+	config.VerifyConnection = func(state tls.ConnectionState) error { verified++; return verify(state) }
+	for attempt := range 2 {
+		conn, err := tls.Dial("tcp", Config{Host: "127.0.0.1", MySQLPort: port}.MySQLAddr(), config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if resumed := conn.ConnectionState().DidResume; resumed != (attempt == 1) || verified != attempt+1 {
+			t.Errorf("attempt %d: resumed %v, verified %d times", attempt, resumed, verified)
+		}
+		conn.Close()
+	}
+}
+
+func TestTLSVersion(t *testing.T) {
+	ca := authority(t, nil)
+	old := &tls.Config{
+		Certificates: []tls.Certificate{issue(t, serverTemplate(), ca).present()},
+		MinVersion:   tls.VersionTLS10, MaxVersion: tls.VersionTLS11,
+	}
+	for _, mode := range []TLSMode{VerifyIdentity, VerifyCA} {
+		err := greet(t.Context(), Config{Host: "database.test", TLS: TLS{Mode: mode, CACertificate: ca.certificatePEM()}}, serve(t, old))
+		if !IsTLSError(err) || !strings.Contains(err.Error(), "protocol version") {
+			t.Errorf("%s: got %v from a TLS 1.1 server, want a protocol version error", mode, err)
+		}
+	}
+}
+
+func TestClientCertificate(t *testing.T) {
+	ca, clientCA := authority(t, nil), authority(t, nil)
+	port := serve(t, &tls.Config{
+		Certificates: []tls.Certificate{issue(t, serverTemplate(), ca).present()},
+		ClientAuth:   tls.RequireAndVerifyClientCert, ClientCAs: pool(clientCA),
+	})
+	mine, stranger := issue(t, clientTemplate(), clientCA), issue(t, clientTemplate(), authority(t, nil))
+	for _, mode := range []TLSMode{VerifyIdentity, VerifyCA} {
+		options := TLS{Mode: mode, CACertificate: ca.certificatePEM()}
+		if err := greet(t.Context(), Config{Host: "database.test", TLS: options}, port); !IsTLSError(err) {
+			t.Errorf("%s without certificate: got %v, want a TLS error", mode, err)
+		}
+		options.ClientCertificate, options.ClientKey = stranger.certificatePEM(), stranger.keyPEM(t)
+		if err := greet(t.Context(), Config{Host: "database.test", TLS: options}, port); !IsTLSError(err) {
+			t.Errorf("%s with a stranger's certificate: got %v, want a TLS error", mode, err)
+		}
+		options.ClientCertificate, options.ClientKey = mine.certificatePEM(), mine.keyPEM(t)
+		if err := greet(t.Context(), Config{Host: "database.test", TLS: options}, port); err != nil {
+			t.Errorf("%s with its certificate: %v", mode, err)
+		}
+	}
+}
+
+func TestBadOptions(t *testing.T) {
+	ca := authority(t, nil)
+	client, other := issue(t, clientTemplate(), ca), issue(t, clientTemplate(), ca)
+	key, otherKey := client.keyPEM(t), other.keyPEM(t)
+	mangledKey := strings.Replace(key, "\n", "\n!!", 1)
+	cases := []struct {
+		name    string
+		options TLS
+		want    string
+	}{
+		{"mode", TLS{Mode: "prefer"}, "tls.mode"},
+		{"not PEM", TLS{CACertificate: "MIIB"}, "tls.ca_certificate is not whole PEM"},
+		{"one line", TLS{CACertificate: strings.ReplaceAll(ca.certificatePEM(), "\n", " ")}, "tls.ca_certificate is not whole PEM"},
+		{"second one cut off", TLS{CACertificate: ca.certificatePEM() + ca.certificatePEM()[:100]}, "tls.ca_certificate is not whole PEM"},
+		{"key for CA", TLS{CACertificate: key}, "tls.ca_certificate must hold certificates only; it holds a PRIVATE KEY"},
+		{"not a certificate", TLS{CACertificate: "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"}, "certificate 1 in tls.ca_certificate"},
+		{"certificate alone", TLS{ClientCertificate: client.certificatePEM()}, "without tls.client_key"},
+		{"key alone", TLS{ClientKey: key}, "without tls.client_certificate"},
+		{"another's key", TLS{ClientCertificate: client.certificatePEM(), ClientKey: otherKey}, "tls.client_key"},
+		{"mangled key", TLS{ClientCertificate: client.certificatePEM(), ClientKey: mangledKey}, "tls.client_key"},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			config, err := Config{Host: "database.test", TLS: c.options}.TLSConfig()
+			if err == nil || config != nil || !strings.Contains(err.Error(), c.want) {
+				t.Fatalf("got %v, %v; want an error with %q", config, err, c.want)
+			}
+			for _, line := range strings.Fields(key + otherKey) {
+				if len(line) > 20 && strings.Contains(err.Error(), line) {
+					t.Errorf("the error shows the key: %v", err)
+				}
+			}
+		})
+	}
+}
+
+func TestDisabled(t *testing.T) {
+	config, err := Config{Host: "database.test", TLS: TLS{Mode: Disabled, CACertificate: "left over"}}.TLSConfig()
+	if config != nil || err != nil {
+		t.Errorf("got %v, %v; want neither", config, err)
+	}
+}

@@ -1,0 +1,83 @@
+package vstream
+
+import (
+	"errors"
+	"regexp"
+	"strings"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+// Kind is what an error of a stream means for its reader.
+type Kind int
+
+// The kinds of errors.
+const (
+	// Transient errors may be gone at the next try, which is what to assume of an error not known here.
+	Transient Kind = iota
+	// Unauthorized: the user name or password is wrong, or may not stream.
+	Unauthorized
+	// Purged: the server no longer has the binary logs that the position needs, or never had them.
+	Purged
+	// TooLarge: a message is larger than MaxMessage or than the server's own limit.
+	TooLarge
+	// BadTable: the table, or a column of it, does not exist.
+	BadTable
+)
+
+// Error is what went wrong with a stream, without the key values that vtgate puts into its messages.
+type Error struct {
+	Kind Kind
+	Code codes.Code
+	text string
+}
+
+func (e *Error) Error() string { return e.text }
+
+// KindOf returns the kind of an error of this package.
+func KindOf(err error) Kind {
+	var e *Error
+	if errors.As(err, &e) {
+		return e.Kind
+	}
+	return Transient
+}
+
+func newError(err error) *Error {
+	s := status.Convert(err)
+	return &Error{Kind: classify(s.Code(), s.Message()), Code: s.Code(), text: s.Code().String() + ": " + redact(s.Message())}
+}
+
+// classify rests on the gRPC code and, where Vitess uses one code for many things (Unknown above all), on the words of
+// Vitess 24's messages.
+func classify(code codes.Code, text string) Kind {
+	switch {
+	case containsAny(text, "GOAWAY", "RST_STREAM"):
+		return Transient // shows as InvalidArgument and Internal
+	case code == codes.Unauthenticated, code == codes.PermissionDenied:
+		return Unauthorized
+	case code == codes.ResourceExhausted && strings.Contains(text, "larger than max"):
+		return TooLarge
+	case containsAny(text, "purged required binary logs", "errno 1236", "errno 1789", "GTIDSet Mismatch"):
+		return Purged
+	case containsAny(text, "unknown table", "doesn't exist", "not found in schema", "cannot determine table columns", "unknown column", "Unknown column", "table not found"):
+		return BadTable
+	}
+	return Transient
+}
+
+// values matches the bytes of a row in the text form of a protobuf message, as in the key that vtgate quotes when a stream
+// cannot be started.
+var values = regexp.MustCompile(`values:"(?:[^"\\]|\\.)*"`)
+
+func redact(text string) string { return values.ReplaceAllString(text, `values:"…"`) }
+
+func containsAny(text string, parts ...string) bool {
+	for _, p := range parts {
+		if strings.Contains(text, p) {
+			return true
+		}
+	}
+	return false
+}

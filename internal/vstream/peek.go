@@ -1,0 +1,66 @@
+package vstream
+
+import (
+	"context"
+	"fmt"
+
+	binlogdatapb "vitess.io/vitess/go/vt/proto/binlogdata"
+	vtgatepb "vitess.io/vitess/go/vt/proto/vtgate"
+)
+
+// current asks a stream to begin now. Shards that have not reported their position yet show it, too.
+const current = "current"
+
+// Peek returns where each shard stands now, in one RPC. A shard that does not answer before ctx ends is named in the error.
+func (c *Client) Peek(ctx context.Context, keyspace string, shards []string) (map[string]Position, error) {
+	v := &binlogdatapb.VGtid{}
+	for _, shard := range shards {
+		v.ShardGtids = append(v.ShardGtids, &binlogdatapb.ShardGtid{Keyspace: keyspace, Shard: shard, Gtid: current})
+	}
+	s, err := c.open(ctx, &vtgatepb.VStreamRequest{
+		TabletType: c.cfg.TabletType,
+		Vgtid:      v,
+		// A rule that matches no table: only positions are wanted.
+		Filter: &binlogdatapb.Filter{Rules: []*binlogdatapb.Rule{{Match: "/^$/", Filter: ""}}},
+	})
+	if err != nil {
+		return nil, err
+	}
+	defer s.Close()
+	positions := make(map[string]Position, len(shards))
+	for len(positions) < len(shards) {
+		events, err := s.Recv()
+		if err != nil {
+			return nil, fmt.Errorf("asking for the current position of shard %s of keyspace %s: %w", missing(shards, positions), keyspace, err)
+		}
+		for _, ev := range events {
+			if err := collect(positions, ev.Vgtid); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return positions, nil
+}
+
+func collect(positions map[string]Position, v *binlogdatapb.VGtid) error {
+	for _, g := range v.GetShardGtids() {
+		if g.Gtid == current {
+			continue
+		}
+		p, err := ParsePosition(g.Gtid)
+		if err != nil {
+			return fmt.Errorf("shard %s: %w", g.Shard, err)
+		}
+		positions[g.Shard] = p
+	}
+	return nil
+}
+
+func missing(shards []string, have map[string]Position) string {
+	for _, s := range shards {
+		if _, ok := have[s]; !ok {
+			return s
+		}
+	}
+	return ""
+}

@@ -1,0 +1,76 @@
+package vstream
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	querypb "vitess.io/vitess/go/vt/proto/query"
+)
+
+func TestFilterAlwaysSelects(t *testing.T) {
+	f := filter([]Table{{Name: "users"}, {Name: "odd `name", Columns: []string{"id", "a`b"}}, {Name: "/a.b/"}})
+	var got []string
+	for _, r := range f.Rules {
+		got = append(got, r.Match+" => "+r.Filter)
+	}
+	want := []string{
+		"users => select * from `users`",
+		"odd `name => select `id`, `a``b` from `odd ``name`",
+		`/^/a\.b/$/ => `,
+	}
+	if fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("got %q, expected %q", got, want)
+	}
+}
+
+func TestVGtidHoldsPositionAndKey(t *testing.T) {
+	key := &querypb.QueryResult{Fields: []*querypb.Field{{Name: "id"}}}
+	v := vgtid(Request{
+		Keyspace: "shop",
+		Shards:   []Shard{{Name: "-80", Position: parse(t, one+":1-10"), LastPK: key}, {Name: "80-"}},
+		Tables:   []Table{{Name: "users"}},
+	})
+	first, second := v.ShardGtids[0], v.ShardGtids[1]
+	if first.Gtid != "MySQL56/"+one+":1-10" || first.TablePKs[0].TableName != "users" || first.TablePKs[0].Lastpk != key {
+		t.Errorf("got %v", first)
+	}
+	if second.Keyspace != "shop" || second.Gtid != "" || second.TablePKs != nil {
+		t.Errorf("got %v", second)
+	}
+}
+
+func TestErrorsAreClassified(t *testing.T) {
+	for _, c := range []struct {
+		code codes.Code
+		text string
+		want Kind
+	}{
+		{codes.Unauthenticated, "bad password", Unauthorized},
+		{codes.PermissionDenied, "no", Unauthorized},
+		{codes.Unavailable, "connection refused", Transient},
+		{codes.InvalidArgument, "http2: server sent GOAWAY and closed the connection", Transient},
+		{codes.Internal, "stream terminated by RST_STREAM", Transient},
+		{codes.ResourceExhausted, "grpc: received message larger than max (20 vs. 10)", TooLarge},
+		{codes.ResourceExhausted, "too many connections", Transient},
+		{codes.Unknown, "Cannot replicate because the source purged required binary logs (errno 1236)", Purged},
+		{codes.InvalidArgument, "GTIDSet Mismatch: requested source position:MySQL56/x", Purged},
+		{codes.Unknown, "cannot determine table columns for users", BadTable},
+		{codes.Unknown, "something new", Transient},
+	} {
+		if err := newError(status.Error(c.code, c.text)); KindOf(err) != c.want || err.Code != c.code {
+			t.Errorf("%s %q is of kind %v", c.code, c.text, err.Kind)
+		}
+	}
+}
+
+// vtgate quotes the request when a stream cannot be started, and with it the key of a row.
+func TestErrorsHoldNoKeys(t *testing.T) {
+	text := `error starting stream from shard GTID keyspace:"shop" table_p_ks:{table_name:"users" lastpk:{rows:{lengths:6 values:"se\"cret}"}}}: target: shop.-80.primary`
+	err := newError(status.Error(codes.Unknown, text))
+	if strings.Contains(err.Error(), "cret") || !strings.Contains(err.Error(), `table_name:"users"`) || !strings.Contains(err.Error(), "shop.-80.primary") {
+		t.Errorf("the error says %s", err)
+	}
+}
