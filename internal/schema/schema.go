@@ -1,0 +1,39 @@
+// Package schema knows what a keyspace's tables look like: columns, keys and, in a sharded keyspace, the vindex
+// columns that tell shards apart. Everything is read over the MySQL protocol, from information_schema and vtgate's SHOW.
+package schema
+
+// Table is one base table of a keyspace.
+type Table struct {
+	Name string
+	// Columns in ordinal order, generated and invisible ones included.
+	Columns []Column
+	// Key holds the columns that tell one row of the keyspace from another: MySQLKey, followed in a sharded keyspace by
+	// the primary vindex's columns not already in it, since MySQL's keys are unique per shard only. Nil when MySQLKey is.
+	Key []string
+	// MySQLKey is the primary key in key order; without one, the columns of the unique key over NOT NULL columns that
+	// Vitess takes in its place (vstreamer's mapPKEquivalentCols); nil without such a key. VStream copies a table in the
+	// order of this key and resumes by it; a table without is copied and resumed by all its columns.
+	MySQLKey []string
+}
+
+// Column is one column as information_schema.columns describes it.
+type Column struct {
+	Name string
+	// Type is COLUMN_TYPE, e.g. "bigint unsigned zerofill", "enum('a','b')", "datetime(6)".
+	Type string
+	// Nullable is IS_NULLABLE.
+	Nullable bool
+	// Charset is CHARACTER_SET_NAME, e.g. "utf8mb4", "latin1", "binary"; empty for types without one. MySQL reports no
+	// character set for binary types. A `_bin` collation does not change it.
+	Charset string
+}
+
+// Column returns the column of that name, or nil.
+func (t *Table) Column(name string) *Column {
+	for i := range t.Columns {
+		if t.Columns[i].Name == name {
+			return &t.Columns[i]
+		}
+	}
+	return nil
+}

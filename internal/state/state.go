@@ -1,0 +1,192 @@
+// Package state is what we hand Airbyte between syncs and get back: for each stream, per shard, how far it was read. It
+// also reads the cursors of the connector that this one replaces (legacy.go).
+package state
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+
+	querypb "vitess.io/vitess/go/vt/proto/query"
+
+	"source-planetscale/internal/schema"
+	"source-planetscale/internal/vstream"
+)
+
+// version is written into every state, so that a later release can tell what it reads.
+const version = 1
+
+// Stream is the state of one stream.
+type Stream struct {
+	// FullRefresh is set for a state of a full_refresh sync, which holds no position to replicate from.
+	FullRefresh bool
+	// SyncID is the platform's job that a full refresh belongs to; a completed one is not repeated by that job's retries.
+	SyncID int64
+	// Cursor is the last _ab_cdc_cursor given to a record.
+	Cursor int64
+	// Columns are the table's columns when the positions were saved, in order. VStream reads old rows with today's
+	// columns, so a change between the two must be noticed.
+	Columns []schema.Column
+	Shards  map[string]*Shard
+}
+
+// Shard says how far one shard of a stream was read.
+type Shard struct {
+	// Position up to which the stream has every change; while a copy is unfinished, of the rows copied so far.
+	Position vstream.Position
+	// Copy is nil once the copy is complete.
+	Copy *Copy
+}
+
+// Copy is an unfinished copy.
+type Copy struct {
+	// Oldest is the position of the first snapshot that any attempt at this copy took; zero before the first one.
+	Oldest vstream.Position
+	// Restarted is set when a later attempt did not go on after a key but began again with the first row.
+	Restarted bool
+	// LastPK is the key of the last row written, nil if there is none to go on after.
+	LastPK *querypb.QueryResult
+}
+
+// Start notes that a copy begins with the first row, from a snapshot at that position.
+func (c *Copy) Start(at vstream.Position) {
+	if c.Oldest.IsZero() {
+		c.Oldest = at
+		return
+	}
+	c.Restarted, c.LastPK = true, nil
+}
+
+// End returns the position to replicate from when the copy is complete and its stream stands at the given position. After
+// a restart that is the first attempt's snapshot: a row that the first attempt wrote and that was deleted before the next
+// one began would otherwise stay at the destination for ever.
+func (c *Copy) End(at vstream.Position) vstream.Position {
+	if c.Restarted {
+		return c.Oldest
+	}
+	return at
+}
+
+type streamJSON struct {
+	Version  int                   `json:"version"`
+	SyncMode string                `json:"sync_mode"`
+	SyncID   int64                 `json:"sync_id,omitempty"`
+	Shards   map[string]*shardJSON `json:"shards"`
+	Cursor   int64                 `json:"last_cursor,omitempty"`
+	Columns  [][2]string           `json:"columns,omitempty"`
+}
+
+type shardJSON struct {
+	Position string    `json:"position"`
+	Copy     *copyJSON `json:"copy,omitempty"`
+}
+
+type copyJSON struct {
+	Oldest    string `json:"oldest_position"`
+	Restarted bool   `json:"restarted,omitempty"`
+	LastPK    string `json:"last_pk,omitempty"`
+}
+
+const (
+	incremental = "incremental"
+	fullRefresh = "full_refresh"
+)
+
+// MarshalJSON writes positions as a person can read them; a key as base64 of its protobuf message, which keeps its bytes
+// and types exactly.
+func (s *Stream) MarshalJSON() ([]byte, error) {
+	out := streamJSON{Version: version, SyncMode: incremental, SyncID: s.SyncID, Cursor: s.Cursor, Shards: make(map[string]*shardJSON, len(s.Shards))}
+	if s.FullRefresh {
+		out.SyncMode = fullRefresh
+	}
+	for _, c := range s.Columns {
+		out.Columns = append(out.Columns, [2]string{c.Name, c.Type})
+	}
+	for name, shard := range s.Shards {
+		j := &shardJSON{Position: shard.Position.String()}
+		if c := shard.Copy; c != nil {
+			j.Copy = &copyJSON{Oldest: c.Oldest.String(), Restarted: c.Restarted}
+			if c.LastPK != nil {
+				key, err := c.LastPK.MarshalVT()
+				if err != nil {
+					return nil, fmt.Errorf("the key reached in shard %s cannot be saved: %w", name, err)
+				}
+				j.Copy.LastPK = base64.StdEncoding.EncodeToString(key)
+			}
+		}
+		out.Shards[name] = j
+	}
+	return json.Marshal(out)
+}
+
+// Parse reads a stream's state as MarshalJSON wrote it. What it does not know, it refuses: a state read wrongly loses rows.
+func Parse(data []byte) (*Stream, error) {
+	var in streamJSON
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&in); err != nil {
+		return nil, fmt.Errorf("it is not a state of this source: %w", err)
+	}
+	switch {
+	case in.Version == 0:
+		return nil, fmt.Errorf("it is not a state of this source: it has no version")
+	case in.Version > version:
+		return nil, fmt.Errorf("its version is %d and this release knows %d: it was written by a newer release", in.Version, version)
+	case in.SyncMode != incremental && in.SyncMode != fullRefresh:
+		return nil, fmt.Errorf("its sync_mode is %q", in.SyncMode)
+	}
+	s := &Stream{FullRefresh: in.SyncMode == fullRefresh, SyncID: in.SyncID, Cursor: in.Cursor, Shards: make(map[string]*Shard, len(in.Shards))}
+	for _, c := range in.Columns {
+		s.Columns = append(s.Columns, schema.Column{Name: c[0], Type: c[1]})
+	}
+	for name, j := range in.Shards {
+		shard, err := j.parse()
+		if err != nil {
+			return nil, fmt.Errorf("shard %s: %w", name, err)
+		}
+		if shard.Position.IsZero() && shard.Copy == nil && !s.FullRefresh {
+			return nil, fmt.Errorf("shard %s has neither a position nor a copy", name)
+		}
+		s.Shards[name] = shard
+	}
+	return s, nil
+}
+
+func (j *shardJSON) parse() (*Shard, error) {
+	if j == nil {
+		return nil, fmt.Errorf("its state is null")
+	}
+	position, err := vstream.ParsePosition(j.Position)
+	if err != nil || j.Copy == nil {
+		return &Shard{Position: position}, err
+	}
+	oldest, err := vstream.ParsePosition(j.Copy.Oldest)
+	if err != nil {
+		return nil, err
+	}
+	key, err := parseKey(j.Copy.LastPK)
+	if err != nil {
+		return nil, err
+	}
+	return &Shard{Position: position, Copy: &Copy{Oldest: oldest, Restarted: j.Copy.Restarted, LastPK: key}}, nil
+}
+
+func parseKey(text string) (*querypb.QueryResult, error) {
+	if text == "" {
+		return nil, nil
+	}
+	// The key itself is a row's, and stays out of the error.
+	data, err := base64.StdEncoding.DecodeString(text)
+	if err != nil {
+		return nil, fmt.Errorf("its last_pk is not base64")
+	}
+	key := &querypb.QueryResult{}
+	if err := key.UnmarshalVT(data); err != nil {
+		return nil, fmt.Errorf("its last_pk is not a key that this source wrote")
+	}
+	if len(key.Fields) == 0 || len(key.Rows) != 1 || len(key.Rows[0].Lengths) != len(key.Fields) {
+		return nil, fmt.Errorf("its last_pk is not one row")
+	}
+	return key, nil
+}

@@ -1,0 +1,199 @@
+package state
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"reflect"
+	"strings"
+	"testing"
+
+	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/proto"
+	querypb "vitess.io/vitess/go/vt/proto/query"
+
+	"source-planetscale/internal/schema"
+	"source-planetscale/internal/vstream"
+)
+
+const (
+	early = "MySQL56/16b1039f-22b6-11ed-b765-0a43f95f28a3:1-10"
+	later = "MySQL56/16b1039f-22b6-11ed-b765-0a43f95f28a3:1-20"
+)
+
+func position(t testing.TB, s string) vstream.Position {
+	t.Helper()
+	p, err := vstream.ParsePosition(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func key() *querypb.QueryResult {
+	return &querypb.QueryResult{
+		Fields: []*querypb.Field{{Name: "id", Type: querypb.Type_INT64}},
+		Rows:   []*querypb.Row{{Lengths: []int64{2}, Values: []byte("42")}},
+	}
+}
+
+func TestRoundTrip(t *testing.T) {
+	in := &Stream{
+		Cursor:  1763860000000000,
+		Columns: []schema.Column{{Name: "id", Type: "bigint"}, {Name: "näme", Type: "enum('a','b')"}},
+		Shards: map[string]*Shard{
+			"-80": {Position: position(t, later)},
+			"80-": {Position: position(t, later), Copy: &Copy{Oldest: position(t, early), Restarted: true, LastPK: key()}},
+			"c0-": {Copy: &Copy{}},
+		},
+	}
+	data, err := json.Marshal(in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(data), `"-80":{"position":"`+later+`"}`) {
+		t.Errorf("a position that a person can read is missing in %s", data)
+	}
+	out, err := Parse(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !proto.Equal(out.Shards["80-"].Copy.LastPK, key()) {
+		t.Errorf("the key came back as %v", out.Shards["80-"].Copy.LastPK)
+	}
+	in.Shards["80-"].Copy.LastPK, out.Shards["80-"].Copy.LastPK = nil, nil
+	if !reflect.DeepEqual(in, out) {
+		t.Errorf("came back as %+v, expected %+v", out, in)
+	}
+}
+
+func TestParseRefusesWhatItDoesNotKnow(t *testing.T) {
+	for in, problem := range map[string]string{
+		`{"cursor":{"users":5}}`: "unknown field",
+		`{}`:                     "no version",
+		`7`:                      "not a state",
+		`{"version":2,"sync_mode":"incremental","shards":{}}`:                                                                                "newer release",
+		`{"version":1,"sync_mode":"odd","shards":{}}`:                                                                                        "sync_mode",
+		`{"version":1,"sync_mode":"incremental","shards":{"-":{}}}`:                                                                          "neither a position nor a copy",
+		`{"version":1,"sync_mode":"incremental","shards":{"-":null}}`:                                                                        "null",
+		`{"version":1,"sync_mode":"incremental","shards":{"-":{"position":"odd"}}}`:                                                          "not a position",
+		`{"version":1,"sync_mode":"incremental","shards":{"-":{"position":"","copy":{"oldest_position":"","last_pk":"%"}}}}`:                 "not base64",
+		`{"version":1,"sync_mode":"incremental","shards":{"-":{"position":"","copy":{"oldest_position":"","last_pk":"/////w=="}}}}`:          "not a key",
+		`{"version":1,"sync_mode":"incremental","shards":{"-":{"position":"","copy":{"oldest_position":"","last_pk":"` + noRows(t) + `"}}}}`: "not one row",
+	} {
+		if _, err := Parse([]byte(in)); err == nil || !strings.Contains(err.Error(), problem) {
+			t.Errorf("%s: error %v, expected one about %q", in, err, problem)
+		}
+	}
+}
+
+func noRows(t *testing.T) string {
+	k := key()
+	k.Rows = nil
+	data, err := k.MarshalVT()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return base64.StdEncoding.EncodeToString(data)
+}
+
+func TestRestartedCopyIsFollowedByTheChangesSinceItsFirstSnapshot(t *testing.T) {
+	c := &Copy{}
+	c.Start(position(t, early))
+	if at := c.End(position(t, later)); !at.Equal(position(t, later)) {
+		t.Errorf("a copy in one go is followed by the changes since %s", at)
+	}
+	c.LastPK = key()
+	c.Start(position(t, later))
+	if at := c.End(position(t, later)); !at.Equal(position(t, early)) || c.LastPK != nil {
+		t.Errorf("after a restart: changes since %s, key %v", at, c.LastPK)
+	}
+}
+
+// cursor makes what planetscale/airbyte-source saves.
+func cursor(shard, keyspace, position string, lastPK []byte) string {
+	var b []byte
+	for n, v := range [][]byte{[]byte(shard), []byte(keyspace), []byte(position), lastPK} {
+		if len(v) > 0 {
+			b = protowire.AppendBytes(protowire.AppendTag(b, protowire.Number(n+1), protowire.BytesType), v)
+		}
+	}
+	return base64.StdEncoding.EncodeToString(b)
+}
+
+func legacy(name, shard, cursor string) string {
+	return `{"streams":{"` + name + `":{"shards":{"` + shard + `":{"cursor":"` + cursor + `"}}}}}`
+}
+
+func TestParseLegacy(t *testing.T) {
+	streams, err := ParseLegacy([]byte(legacy("shop:users", "-80", cursor("-80", "shop", early, nil))), "shop")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := streams["users"].Shards["-80"]; !got.Position.Equal(position(t, early)) || got.Copy != nil {
+		t.Errorf("a finished copy came back as %+v", got)
+	}
+	lastPK, _ := key().MarshalVT()
+	streams, err = ParseLegacy([]byte(legacy("shop:users", "-80", cursor("-80", "shop", early, lastPK))), "shop")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c := streams["users"].Shards["-80"].Copy; c == nil || c.LastPK != nil || !c.Oldest.Equal(position(t, early)) {
+		t.Errorf("an unfinished copy must start over, and came back as %+v", c)
+	}
+	streams, err = ParseLegacy([]byte(legacy("shop:users", "-80", "")), "shop")
+	if err != nil || streams["users"].Shards["-80"] != nil {
+		t.Errorf("a shard that was not begun: %v, %+v", err, streams)
+	}
+}
+
+func TestParseLegacyRefusesDamage(t *testing.T) {
+	good := cursor("-80", "shop", early, nil)
+	for in, problem := range map[string]string{
+		`{}`:                                "no \"streams\"",
+		`[`:                                 "not a state",
+		legacy("users", "-80", good):        "keyspace:table",
+		legacy("other:users", "-80", good):  "another keyspace",
+		legacy("shop:users", "80-", good):   `of shard "-80"`,
+		legacy("shop:users", "-80", "%"):    "not base64",
+		legacy("shop:users", "-80", "CAE="): "damaged",
+		legacy("shop:users", "-80", cursor("-80", "shop", "odd", nil)): "not a position",
+	} {
+		if _, err := ParseLegacy([]byte(in), "shop"); err == nil || !strings.Contains(err.Error(), problem) {
+			t.Errorf("%s: error %v, expected one about %q", in, err, problem)
+		}
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	data, _ := json.Marshal(&Stream{Cursor: 7, Shards: map[string]*Shard{"-80": {Position: position(f, later), Copy: &Copy{Oldest: position(f, early), LastPK: key()}}}})
+	f.Add(data)
+	f.Add([]byte(`{"version":1,"sync_mode":"full_refresh","shards":{"-":{"position":""}}}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		s, err := Parse(data)
+		if err != nil {
+			return
+		}
+		again, err := json.Marshal(s)
+		if err != nil {
+			t.Fatalf("a state that was read cannot be written: %v", err)
+		}
+		back, err := Parse(again)
+		if err != nil {
+			t.Fatalf("a state that was written cannot be read: %v", err)
+		}
+		third, err := json.Marshal(back)
+		if err != nil || string(third) != string(again) {
+			t.Fatalf("%s became %s (%v)", again, third, err)
+		}
+	})
+}
+
+func FuzzParseLegacy(f *testing.F) {
+	f.Add([]byte(legacy("shop:users", "-80", cursor("-80", "shop", early, []byte{10, 0}))))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		streams, err := ParseLegacy(data, "shop")
+		if err == nil && streams == nil {
+			t.Fatal("neither streams nor an error")
+		}
+	})
+}
