@@ -1,0 +1,168 @@
+package sandbox
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+)
+
+const (
+	cell = "zone1"
+	// firstTablet is the number of the topology's first tablet in Vitess.
+	firstTablet = 100
+	// maxMessage is the largest gRPC message in bytes, so that rows beyond
+	// Vitess's default of 16 MiB pass.
+	maxMessage = 100 << 20
+)
+
+// listeners names every port of the topology.
+func listeners(t Topology) []string {
+	names := []string{"edge-mysql", "edge-grpc", "vtgate-mysql", "vtgate-grpc", "vtgate-web", "vtctld-grpc", "vtctld-web", "etcd-client", "etcd-peer"}
+	for _, tablet := range t.tablets() {
+		names = append(names, tablet.mysqld(), tablet.vttablet()+"-grpc", tablet.vttablet()+"-web")
+	}
+	return names
+}
+
+// processes lists the cluster's processes by when they start: each group
+// needs those before it.
+func (s *Sandbox) processes() [][]process {
+	var mysqlds, vttablets []process
+	for i, tablet := range s.topology.tablets() {
+		uid := firstTablet + i
+		mysqlds = append(mysqlds, s.mysqld(tablet, uid))
+		vttablets = append(vttablets, s.vttablet(tablet, uid))
+	}
+	return [][]process{
+		append([]process{s.etcd()}, mysqlds...),
+		{s.vtctld()},
+		vttablets,
+		{s.vtgate(), s.edge()},
+	}
+}
+
+func (s *Sandbox) etcd() process {
+	client, peer := "http://"+s.ports.addr("etcd-client"), "http://"+s.ports.addr("etcd-peer")
+	return process{
+		name: "etcd",
+		args: []string{
+			filepath.Join(s.debian, "bin", "etcd"), "--data-dir", s.data("etcd"),
+			"--listen-client-urls", client, "--advertise-client-urls", client,
+			"--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", "default=" + peer,
+			"--unsafe-no-fsync",
+		},
+		dir:     s.data("etcd"),
+		ready:   []string{s.ports.addr("etcd-client")},
+		prepare: func() error { return mkdirOwned(s.data("etcd")) },
+	}
+}
+
+// vitessArgs are the arguments all of Vitess's servers share.
+func (s *Sandbox) vitessArgs(program, listener string) []string {
+	return []string{
+		filepath.Join(s.vitess, program),
+		"--topo-implementation", "etcd2",
+		"--topo-global-server-address", s.ports.addr("etcd-client"),
+		"--topo-global-root", "/vitess/global",
+		"--bind-address", "127.0.0.1", "--port", strconv.Itoa(s.ports[listener+"-web"]),
+		"--grpc-bind-address", "127.0.0.1", "--grpc-port", strconv.Itoa(s.ports[listener+"-grpc"]),
+		"--grpc-max-message-size", strconv.Itoa(maxMessage),
+		"--onterm-timeout", "1s", "--onclose-timeout", "1s",
+	}
+}
+
+func (s *Sandbox) vtctld() process {
+	return process{
+		name:  "vtctld",
+		args:  append(s.vitessArgs("vtctld", "vtctld"), "--cell", cell, "--service-map", "grpc-vtctl,grpc-vtctld"),
+		dir:   s.data(""),
+		ready: []string{s.ports.addr("vtctld-grpc")},
+	}
+}
+
+func (s *Sandbox) mysqld(t tablet, uid int) process {
+	dir := s.data(t.mysqld())
+	return process{
+		name:  t.mysqld(),
+		args:  []string{filepath.Join(s.debian, "bin", "mysqld"), "--defaults-file=" + filepath.Join(dir, "my.cnf")},
+		dir:   dir,
+		ready: []string{s.ports.addr(t.mysqld())},
+		prepare: func() error {
+			if err := s.newData(t); err != nil {
+				return err
+			}
+			for _, left := range []string{"mysql.sock", "mysql.sock.lock"} { // by kill -9
+				if err := os.Remove(filepath.Join(dir, "data", left)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+					return err
+				}
+			}
+			addition := fmt.Sprintf("bind_address = 127.0.0.1\nport = %d\nserver_id = %d\n", s.ports[t.mysqld()], uid)
+			return writeFiles(dir, map[string]string{"my.cnf": mycnf(filepath.Join(s.debian, "root", "usr"), dir, addition)})
+		},
+	}
+}
+
+// newData gives a mysqld its data, once: the folder appears whole.
+func (s *Sandbox) newData(t tablet) error {
+	dir := s.data(t.mysqld())
+	if exists(filepath.Join(dir, "data")) {
+		return nil
+	}
+	for _, sub := range []string{dir, filepath.Join(dir, "tmp")} {
+		if err := mkdirOwned(sub); err != nil {
+			return err
+		}
+	}
+	part := filepath.Join(dir, "data.part")
+	if err := os.RemoveAll(part); err != nil {
+		return err
+	}
+	if err := copyOwned(part, filepath.Join(s.template, "data")); err != nil {
+		return err
+	}
+	return os.Rename(part, filepath.Join(dir, "data"))
+}
+
+func alias(uid int) string { return fmt.Sprintf("%s-%010d", cell, uid) }
+
+func (s *Sandbox) vttablet(t tablet, uid int) process {
+	return process{
+		name: t.vttablet(),
+		args: append(s.vitessArgs("vttablet", t.vttablet()),
+			"--tablet-path", alias(uid), "--tablet-hostname", "127.0.0.1",
+			"--init-keyspace", t.keyspace, "--init-shard", t.shard, "--init-tablet-type", "replica",
+			"--service-map", "grpc-queryservice,grpc-tabletmanager,grpc-updatestream",
+			"--db-socket", "mysql.sock", // in the working folder
+			"--health-check-interval", "1s",
+			"--queryserver-config-schema-reload-time", "1s"),
+		dir:   filepath.Join(s.data(t.mysqld()), "data"),
+		ready: []string{s.ports.addr(t.vttablet() + "-grpc")},
+	}
+}
+
+func (s *Sandbox) vtgate() process {
+	return process{
+		name: "vtgate",
+		args: append(s.vitessArgs("vtgate", "vtgate"),
+			"--cell", cell, "--cells-to-watch", cell, "--tablet-types-to-wait", "PRIMARY",
+			"--service-map", "grpc-vtgateservice",
+			"--mysql-server-bind-address", "127.0.0.1", "--mysql-server-port", strconv.Itoa(s.ports["vtgate-mysql"]),
+			"--mysql-auth-server-impl", "static", "--mysql-auth-server-static-file", filepath.Join(s.Dir, "vtgate-users.json"),
+			"--tablet-refresh-interval", "2s",
+			"--vschema-ddl-authorized-users", "%"),
+		dir:   s.data(""),
+		ready: []string{s.PlainMySQL, s.PlainGRPC},
+	}
+}
+
+func (s *Sandbox) edge() process {
+	return process{
+		name:  "edge",
+		args:  []string{filepath.Join(s.Dir, "bin", "sandbox"), "edge", filepath.Join(s.Dir, "edge.json")},
+		dir:   s.data(""),
+		ready: []string{s.ports.addr("edge-mysql"), s.ports.addr("edge-grpc")},
+	}
+}
