@@ -1,0 +1,331 @@
+package row
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"math/big"
+	"reflect"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"source-planetscale/internal/schema"
+
+	binlogdatapb "vitess.io/vitess/go/vt/proto/binlogdata"
+	querypb "vitess.io/vitess/go/vt/proto/query"
+)
+
+// declare writes labels as MySQL does in COLUMN_TYPE (append_unescaped in sql/unireg.cc).
+func declare(base string, labels []string) string {
+	escape := strings.NewReplacer("'", "''", "\\", "\\\\", "\x00", "\\0", "\n", "\\n", "\r", "\\r")
+	quoted := make([]string, len(labels))
+	for i, label := range labels {
+		quoted[i] = "'" + escape.Replace(label) + "'"
+	}
+	return base + "(" + strings.Join(quoted, ",") + ")"
+}
+
+// FuzzLabels checks that each number finds the label it was declared with.
+func FuzzLabels(f *testing.F) {
+	for _, label := range []string{"", "a", "b,c", "it's", "''", "é日😀", "12", "\\", "\\'", "a\nb\r\t\x00", "q\"", ")", "('", "\x1a%_"} {
+		f.Add(label, "x", "y'")
+		f.Add("x", label, label+label)
+	}
+	f.Fuzz(func(t *testing.T, a, b, c string) {
+		labels := []string{a, b, c}
+		for i, label := range labels {
+			if !utf8.ValidString(label) {
+				t.Skip()
+			}
+			checkLabel(t, declare("enum", labels), strconv.Itoa(i+1), label)
+		}
+		checkLabel(t, declare("set", labels), "5", a+","+c)
+	})
+}
+
+func checkLabel(t *testing.T, declaration, number, want string) {
+	t.Helper()
+	table, f := oneColumn(declaration, "")
+	f.EnumSetStringValues = false
+	out, _, err := compile(t, table, f, Replicate, Options{}).Append(nil, rowOf(number), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got struct{ V string }
+	if err := json.Unmarshal([]byte("{"+string(out)+"}"), &got); err != nil {
+		t.Fatal(err)
+	}
+	if got.V != want {
+		t.Errorf("%s %s: %q, want %q", declaration, number, got.V, want)
+	}
+}
+
+// FuzzDeclaration checks that no declaration and no value makes it panic.
+func FuzzDeclaration(f *testing.F) {
+	for _, e := range examples {
+		f.Add(e.columnType, e.charset, e.replicated)
+	}
+	f.Add("enum('a','b", "latin1", "1")
+	f.Add("set(", "utf16", "18446744073709551616")
+	f.Add("enum('a'), drop table t", "", "0")
+	f.Add("a)(", "", "")
+	f.Fuzz(func(t *testing.T, columnType, charset, value string) {
+		table, field := oneColumn(columnType, charset)
+		for _, labels := range []bool{true, false} {
+			field.EnumSetStringValues = labels
+			for _, ph := range []Phase{Copy, Replicate} {
+				p, err := Compile(table, field, []string{"v"}, ph, Options{})
+				if err != nil {
+					continue
+				}
+				checkRow(t, p, rowOf(value))
+			}
+		}
+	})
+}
+
+// checkRow checks that a row is an error or one valid object on one line, with a change for each null.
+func checkRow(t *testing.T, p *Plan, r *querypb.Row) {
+	t.Helper()
+	out, changes, err := p.Append([]byte("{"), r, nil)
+	if err != nil {
+		if string(out) != "{" || changes != nil {
+			t.Errorf("an error, and yet %s %v", out, changes)
+		}
+		return
+	}
+	record := append(out, '}')
+	if !json.Valid(record) || !utf8.Valid(record) || bytes.ContainsAny(record, "\n\r") {
+		t.Errorf("%q is no JSON on one line", record)
+	}
+	for _, c := range changes {
+		if !bytes.Contains(record, append(appendMember("", c.Field), "null"...)) {
+			t.Errorf("%v without a null: %s", c, record)
+		}
+	}
+}
+
+// FuzzString compares with encoding/json.
+func FuzzString(f *testing.F) {
+	for _, e := range examples {
+		f.Add([]byte(e.copied))
+	}
+	f.Add([]byte("\xed\xa0\x80\xf4\x90\x80\x80\u2028\u2029\x7f\x00"))
+	f.Fuzz(func(t *testing.T, value []byte) {
+		theirs, err := json.Marshal(string(value))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var want, got string
+		if err := json.Unmarshal(theirs, &want); err != nil {
+			t.Fatal(err)
+		}
+		ours := appendString(nil, value)
+		if err := json.Unmarshal(ours, &got); err != nil {
+			t.Fatalf("%q: %v", ours, err)
+		}
+		if got != want || !utf8.Valid(ours) {
+			t.Errorf("%q, want %q", got, want)
+		}
+	})
+}
+
+// FuzzCharsets checks that no bytes make a decoder panic, stand still or leave JSON.
+func FuzzCharsets(f *testing.F) {
+	samples := charsetSamples(f)
+	for i, s := range samples {
+		f.Add(uint8(i), s.bytes)
+		f.Add(uint8(i), s.bytes[1:])
+	}
+	f.Fuzz(func(t *testing.T, set uint8, value []byte) {
+		encode, err := compileText(source{charset: samples[int(set)%len(samples)].name})
+		if err != nil {
+			t.Fatal(err)
+		}
+		out, err := encode(nil, value)
+		if err != nil || !json.Valid(out) || !utf8.Valid(out) {
+			t.Errorf("%q %v", out, err)
+		}
+	})
+}
+
+var temporals = []struct {
+	encode encoder
+	form   *regexp.Regexp
+	layout string // of time.Parse, whose fractions are optional
+	suffix string
+}{
+	{appendDate, regexp.MustCompile(`^\d{4}-\d\d-\d\d\z`), "2006-01-02", ""},
+	{appendDatetime, regexp.MustCompile(`^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d{1,6})?\z`), "2006-01-02 15:04:05", ""},
+	{appendTimestamp, regexp.MustCompile(`^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d{1,6})?\z`), "2006-01-02 15:04:05", "Z"},
+	{appendTime, regexp.MustCompile(`^-?\d{2,3}:\d\d:\d\d(\.\d{1,6})?\z`), "15:04:05", ""},
+}
+
+// FuzzTemporal compares with time.Parse.
+func FuzzTemporal(f *testing.F) {
+	for _, e := range examples {
+		f.Add(e.copied)
+	}
+	f.Fuzz(func(t *testing.T, value string) {
+		for i, temporal := range temporals {
+			out, err := temporal.encode(nil, []byte(value))
+			parsed, invalid := time.Parse(temporal.layout, value)
+			possible := invalid == nil && (parsed.Year() > 0 || i == 3)
+			switch {
+			case !temporal.form.MatchString(value):
+				if !errors.Is(err, errMalformed) {
+					t.Errorf("%d %q: %s %v, want malformed", i, value, out, err)
+				}
+			case !possible:
+				if !errors.Is(err, errNoJSON) {
+					t.Errorf("%d %q: %s %v, want null", i, value, out, err)
+				}
+			default:
+				if want := `"` + strings.Replace(value, " ", "T", 1) + temporal.suffix + `"`; err != nil || string(out) != want {
+					t.Errorf("%d %q: %s %v, want %s", i, value, out, err, want)
+				}
+			}
+		}
+	})
+}
+
+var (
+	decimalForm    = regexp.MustCompile(`^(-?(\d+(\.\d*)?|\.\d+))?\z`)
+	canonicalForm  = regexp.MustCompile(`^-?(0|[1-9]\d*)(\.\d+)?\z`)
+	integerForm    = regexp.MustCompile(`^-?\d+\z`)
+	zeroWithAMinus = regexp.MustCompile(`^-[0.]+\z`)
+)
+
+// FuzzNumber compares DECIMAL and the integers with math/big, FLOAT and DOUBLE with strconv.
+func FuzzNumber(f *testing.F) {
+	for _, e := range examples {
+		f.Add(e.replicated)
+	}
+	for _, s := range []string{"-0", "-00", "-007", "-", ".", "-.", "1.", "+1", "1e5", "inf", "nan", "0x1", "1_0"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, value string) {
+		checkExact(t, appendDecimal, decimalForm, value)
+		checkExact(t, appendInteger, integerForm, value)
+		for _, bits := range []int{32, 64} {
+			out, err := appendFloat(nil, []byte(value), bits)
+			if err != nil {
+				continue
+			}
+			want, _ := strconv.ParseFloat(value, bits)
+			got, err := strconv.ParseFloat(string(out), bits)
+			if err != nil || got != want || !json.Valid(out) || len(out) > 25 {
+				t.Errorf("%q as %d bits: %s", value, bits, out)
+			}
+		}
+	})
+}
+
+func checkExact(t *testing.T, encode encoder, form *regexp.Regexp, value string) {
+	t.Helper()
+	out, err := encode(nil, []byte(value))
+	if form.MatchString(value) != (err == nil) {
+		t.Fatalf("%q: %s %v", value, out, err)
+	}
+	if err != nil {
+		return
+	}
+	if !canonicalForm.Match(out) || zeroWithAMinus.Match(out) {
+		t.Errorf("%q: %s is not canonical", value, out)
+	}
+	if value == "" {
+		value = "0"
+	}
+	want, ok := new(big.Rat).SetString(value)
+	got, ok2 := new(big.Rat).SetString(string(out))
+	if !ok || !ok2 || got.Cmp(want) != 0 {
+		t.Errorf("%q became %s", value, out)
+	}
+}
+
+// FuzzDocument checks that whatever comes out is JSON, and that JSON comes out as it is.
+func FuzzDocument(f *testing.F) {
+	for _, e := range examples {
+		f.Add([]byte(e.replicated))
+	}
+	for _, s := range []string{
+		`{"a":{"b":[{},[],""]}}`, `[`, `{`, `{"a"`, `{"a":`, `{"a":1,}`, `[1,]`, `[,1]`, `1 2`, `{a:1}`, `nul`, `truefalse`, `-`, `.`, `-.`, `1.`, `01`, `-007.50e+1`, `1e`,
+		`"\u12"`, `"\UFFFFFFFF"`, `"\U0010ffff"`, `"\x"`, `"\q"`, `"\`, `"`, `]`, `}`, `[}`, "\"\n\x01\xff\"", "\xef\xbb\xbf1", "[1,\n2]", "\"\\\n\"", "\v1", "\x00",
+		strings.Repeat("[", 100) + strings.Repeat("]", 100), strings.Repeat("[", 128) + strings.Repeat("]", 128), strings.Repeat(`{"a":`, 129) + "1" + strings.Repeat("}", 129),
+	} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, value []byte) {
+		out, err := appendDocument(nil, value)
+		if err == nil && (!json.Valid(out) || !utf8.Valid(out) || bytes.ContainsAny(out, "\n\r")) {
+			t.Fatalf("%q became %q", value, out)
+		}
+		if !json.Valid(value) || deeperThan(value, maxDepth) {
+			return
+		}
+		if err != nil {
+			t.Fatalf("%q was refused", value)
+		}
+		if got, want := decode(t, out), decode(t, value); !reflect.DeepEqual(got, want) {
+			t.Errorf("%q became %q", want, got)
+		}
+	})
+}
+
+func deeperThan(value []byte, limit int) bool {
+	return bytes.Count(value, []byte("["))+bytes.Count(value, []byte("{")) > limit
+}
+
+func decode(t *testing.T, value []byte) (v any) {
+	t.Helper()
+	d := json.NewDecoder(bytes.NewReader(value))
+	d.UseNumber()
+	if err := d.Decode(&v); err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+// FuzzAppend throws arbitrary rows at a table with a column of every kind.
+func FuzzAppend(f *testing.F) {
+	table := &schema.Table{Name: "t", Key: []string{"c1"}}
+	field := &binlogdatapb.FieldEvent{}
+	var good querypb.Row
+	var names []string
+	for i, k := range allKinds() {
+		e := exampleOf(k)
+		names = append(names, "c"+strconv.Itoa(i))
+		table.Columns = append(table.Columns, schema.Column{Name: names[i], Type: e.columnType, Charset: e.charset})
+		field.Fields = append(field.Fields, &querypb.Field{Name: names[i], ColumnType: e.columnType})
+		good.Lengths = append(good.Lengths, int64(len(e.replicated)))
+		good.Values = append(good.Values, e.replicated...)
+	}
+	var lengths []byte
+	for _, n := range good.Lengths {
+		lengths = append(lengths, byte(n))
+	}
+	f.Add(lengths, good.Values)
+	f.Add(bytes.Repeat([]byte{0xFF}, len(names)), []byte{})
+	f.Add([]byte{}, []byte{})
+	p, err := Compile(table, field, names, Replicate, Options{})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, lengths, values []byte) {
+		r := &querypb.Row{Values: values}
+		for _, n := range lengths {
+			r.Lengths = append(r.Lengths, int64(int8(n)))
+		}
+		checkRow(t, p, r)
+		p.KeyChanged(r, &good)
+		if p.KeyChanged(r, r) && len(lengths) == len(names) {
+			if _, _, err := p.Append(nil, r, nil); err == nil {
+				t.Error("a good row differs from itself")
+			}
+		}
+	})
+}

@@ -1,0 +1,181 @@
+package row
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"slices"
+
+	"source-planetscale/internal/schema"
+
+	binlogdatapb "vitess.io/vitess/go/vt/proto/binlogdata"
+	querypb "vitess.io/vitess/go/vt/proto/query"
+)
+
+// What an encoder can say of a value.
+var (
+	errNoJSON    = errors.New("no JSON or Airbyte counterpart")
+	errMalformed = errors.New("its bytes are no value of its type")
+)
+
+// Plan turns the rows that follow one FIELD event into JSON. It is immutable and may be used by several goroutines.
+type Plan struct {
+	table   string
+	columns []column // one per value of a row, in the row's order
+}
+
+// column is one value of a row.
+type column struct {
+	name   string
+	member []byte  // `,"name":`, without the comma in the first
+	encode encoder // nil when the column is not asked for
+	key    bool
+}
+
+// Compile builds the plan for the rows that a FIELD event announces. columns are the names to emit; they come out in the
+// order of the event's fields. The event's column types decide, where it has none the table's. All of columns and all of
+// t.Key must be among the fields. The plan keeps no reference to its arguments.
+func Compile(t *schema.Table, f *binlogdatapb.FieldEvent, columns []string, ph Phase, o Options) (*Plan, error) {
+	p := &Plan{table: t.Name, columns: make([]column, len(f.GetFields()))}
+	separator := ""
+	for i, field := range f.GetFields() {
+		c := &p.columns[i]
+		c.name = field.GetName()
+		c.key = slices.Contains(t.Key, c.name)
+		if !slices.Contains(columns, c.name) {
+			continue
+		}
+		var err error
+		if c.encode, err = compileColumn(t.Column(c.name), field, f.GetEnumSetStringValues() || ph == Copy, ph, o); err != nil {
+			return nil, fmt.Errorf("column %q of table %q: %w", c.name, t.Name, err)
+		}
+		c.member = appendMember(separator, c.name)
+		separator = ","
+	}
+	if err := p.complete(columns, t.Key); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// compileColumn picks the encoder of one field; c is nil when the schema does not know it.
+func compileColumn(c *schema.Column, f *querypb.Field, labels bool, ph Phase, o Options) (encoder, error) {
+	if c == nil {
+		c = &schema.Column{}
+	}
+	src := source{declaration: parseDeclaration(f.GetColumnType()), charset: c.Charset, phase: ph, labels: labels}
+	if src.declaration.base == "" {
+		src.declaration = parseDeclaration(c.Type)
+	}
+	if src.charset == "" {
+		src.charset = charsetOfCollation(f.GetCharset())
+	}
+	return kindOf(src.declaration, o).compile(src)
+}
+
+func appendMember(separator, name string) []byte {
+	return append(appendString([]byte(separator), []byte(name)), ':')
+}
+
+// complete checks that the fields hold every column that is needed.
+func (p *Plan) complete(columns, key []string) error {
+	for _, name := range slices.Concat(columns, key) {
+		if !slices.ContainsFunc(p.columns, func(c column) bool { return c.name == name }) {
+			return fmt.Errorf("the rows of table %q come without the column %q: it was added, dropped or renamed after the position being read; "+
+				"refresh the source's schema, and reset the stream if that does not help", p.table, name)
+		}
+	}
+	return nil
+}
+
+// Append appends the members of one row's JSON object, without braces, to dst, and what could not be sent to changes.
+// Neither keeps a reference to r. After an error dst and changes are returned as they came in; the error names table and
+// column, never a value.
+func (p *Plan) Append(dst []byte, r *querypb.Row, changes []Change) ([]byte, []Change, error) {
+	lengths, rest := r.GetLengths(), r.GetValues()
+	if len(lengths) != len(p.columns) {
+		return dst, changes, p.misfit("a row of %d values was announced with %d columns", len(lengths), len(p.columns))
+	}
+	out, noted := dst, changes
+	for i, n := range lengths {
+		value, tail, ok := cut(rest, n)
+		if !ok {
+			return dst, changes, p.misfit("a row ends inside its column %q", p.columns[i].name)
+		}
+		rest = tail
+		var err error
+		if out, noted, err = p.columns[i].append(out, value, n < 0, noted); err != nil {
+			return dst, changes, p.misfit("column %q: %w", p.columns[i].name, err)
+		}
+	}
+	if len(rest) > 0 {
+		return dst, changes, p.misfit("a row has %d bytes left over", len(rest))
+	}
+	return out, noted, nil
+}
+
+// misfit is the error for a row that is not what the FIELD event announced.
+func (p *Plan) misfit(format string, args ...any) error {
+	return fmt.Errorf("table %q: "+format+"; rows and column definitions do not belong together: reset the stream to read the table anew",
+		append([]any{p.table}, args...)...)
+}
+
+// cut takes one value off a row. The length -1 is NULL (query.Row).
+func cut(rest []byte, n int64) (value, tail []byte, ok bool) {
+	switch {
+	case n == -1:
+		return nil, rest, true
+	case n < 0 || n > int64(len(rest)):
+		return nil, rest, false
+	}
+	return rest[:n], rest[n:], true
+}
+
+// append appends one column's member to dst; value is ignored when null is true.
+func (c *column) append(dst, value []byte, null bool, changes []Change) ([]byte, []Change, error) {
+	if c.encode == nil {
+		return dst, changes, nil
+	}
+	dst = append(dst, c.member...)
+	start := len(dst)
+	if null {
+		return append(dst, "null"...), changes, nil
+	}
+	dst, err := c.encode(dst, value)
+	if err == nil && len(dst)-start <= MaxLength { // no UTF-16 code unit takes less than a byte of UTF-8
+		return dst, changes, nil
+	}
+	change := Change{Field: c.name, Change: Nulled, Reason: SerializationError}
+	switch {
+	case err == nil:
+		change.Reason, change.Length = FieldSizeLimitation, utf16Length(dst[start:])
+		if change.Length <= MaxLength {
+			return dst, changes, nil
+		}
+	case !errors.Is(err, errNoJSON):
+		return dst, changes, err
+	}
+	return append(dst[:start], "null"...), append(changes, change), nil
+}
+
+// KeyChanged reports whether the two images of an updated row differ in a column of the table's key, byte by byte: a
+// change of letter case counts. It is false for a table without a key, true for a row that does not fit the plan.
+func (p *Plan) KeyChanged(before, after *querypb.Row) bool {
+	if len(before.GetLengths()) != len(p.columns) || len(after.GetLengths()) != len(p.columns) {
+		return true
+	}
+	b, a := before.GetValues(), after.GetValues()
+	for i := range p.columns {
+		bn, an := before.Lengths[i], after.Lengths[i]
+		bv, bt, bok := cut(b, bn)
+		av, at, aok := cut(a, an)
+		if !bok || !aok {
+			return true
+		}
+		if p.columns[i].key && (bn != an || !bytes.Equal(bv, av)) {
+			return true
+		}
+		b, a = bt, at
+	}
+	return false
+}

@@ -1,0 +1,72 @@
+// Package row turns the values of a MySQL row, as VStream carries them, into the members of a JSON object, and says
+// which JSON schema they obey. One table (types.go, printed as TYPES.md) decides both, so that they cannot disagree.
+//
+// A Plan is compiled once per FIELD event; a row then goes straight from its bytes to JSON bytes, without allocation for
+// the common types.
+package row
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"source-planetscale/internal/schema"
+)
+
+// Options are the user's choices that change a column's type.
+type Options struct {
+	// TinyIntAsInteger keeps TINYINT(1) an integer instead of a boolean.
+	TinyIntAsInteger bool
+}
+
+// Phase tells where a row's bytes come from. MySQL prints the rows of a copy, Vitess decodes those of the binlog, and the
+// two spell some values differently: ENUM and SET are bytes in the column's character set in a copy, UTF-8 in the binlog.
+type Phase int
+
+const (
+	// Copy is a row that MySQL answered to the copy's SELECT; its ROW event has timestamp 0.
+	Copy Phase = iota
+	// Replicate is a row of the binlog, the rows a copy catches up with included.
+	Replicate
+)
+
+// MaxLength is the longest JSON text of one value, in UTF-16 code units: the parser of Airbyte's platform (Jackson)
+// refuses longer strings.
+const MaxLength = 20_000_000
+
+// What a Change can say, in the words of Airbyte's protocol (AirbyteRecordMessageMetaChange).
+const (
+	Nulled              = "NULLED"
+	SerializationError  = "SOURCE_SERIALIZATION_ERROR"
+	FieldSizeLimitation = "SOURCE_FIELD_SIZE_LIMITATION"
+)
+
+// Change is an entry of a record's meta.changes: a value that could not be sent as it is.
+type Change struct {
+	Field  string // the column's name
+	Change string // Nulled
+	Reason string // SerializationError or FieldSizeLimitation
+	// Length is the length of the value's JSON in UTF-16 code units when Reason is FieldSizeLimitation, else 0. It is not
+	// part of the entry but for the caller's warning.
+	Length int
+}
+
+// JSONSchema returns the JSON schema of a column as discover shows it. Null comes first where null is allowed; that is
+// also so for a NOT NULL column whose type can hold what JSON or Airbyte cannot (a zero date, a text over MaxLength), so
+// that every record obeys its schema.
+func JSONSchema(c schema.Column, o Options) json.RawMessage {
+	k := kindOf(parseDeclaration(c.Type), o)
+	return k.shape.fragment(c.Nullable || k.nulls)
+}
+
+// Warning says what a user should know of a column before its values arrive: that its type or its character set is
+// unknown here. It returns "" for all other columns.
+func Warning(c schema.Column, o Options) string {
+	k := kindOf(parseDeclaration(c.Type), o)
+	switch {
+	case k == &unknownKind:
+		return fmt.Sprintf("column %q has the type %q, which this connector does not know: its values are sent as the text the server gives", c.Name, c.Type)
+	case k.text && !knownCharset(c.Charset):
+		return fmt.Sprintf("column %q has the character set %q, which this connector cannot convert: its values are read as UTF-8, with U+FFFD for each byte that is none", c.Name, c.Charset)
+	}
+	return ""
+}

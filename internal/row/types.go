@@ -1,0 +1,240 @@
+package row
+
+import (
+	"encoding/json"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// encoder appends the JSON of one value that is not NULL. It returns errNoJSON for a value that JSON or Airbyte has no
+// counterpart for, and another error for bytes that are no value of the column's type. What it has appended by then is
+// dropped by its caller.
+type encoder func(dst, value []byte) ([]byte, error)
+
+// kind is one row of the type table: a family of MySQL column types that share a schema and an encoder.
+type kind struct {
+	title string                          // heading in TYPES.md
+	bases []string                        // the type's names in information_schema.columns.column_type
+	when  func(declaration, Options) bool // narrows bases; nil: all
+	shape shape
+	nulls bool // a value that is not NULL may come out as null, with a Change
+	text  bool // the column has a character set
+	// compile builds the encoder of one column.
+	compile func(source) (encoder, error)
+	note    string // in TYPES.md
+}
+
+// source is what an encoder is compiled from.
+type source struct {
+	declaration declaration
+	charset     string // MySQL's name of the column's character set; "" when there is none or it is not known
+	phase       Phase
+	labels      bool // ENUM and SET come as labels, not as numbers
+}
+
+// kinds is searched from the top: the first row that fits decides.
+var kinds = []kind{
+	{
+		title: "`TINYINT(1)`, `BOOL`", bases: []string{"tinyint"}, when: isBoolean,
+		shape: booleanShape, compile: always(appendTruth),
+		note: "Anything but zero is true. With `options.do_not_treat_tiny_int_as_boolean` an integer, like the other integers.",
+	},
+	{
+		title: "`TINYINT`, `SMALLINT`, `MEDIUMINT`, `INT`, `BIGINT`, signed or `UNSIGNED`",
+		bases: []string{"tinyint", "smallint", "mediumint", "int", "integer", "bigint"},
+		shape: integerShape, compile: always(appendInteger),
+		note: "Every digit is kept, up to 18446744073709551615. `ZEROFILL` adds no zeros.",
+	},
+	{
+		title: "`YEAR`", bases: []string{"year"},
+		shape: integerShape, compile: always(appendInteger),
+		note: "`0000` is 0.",
+	},
+	{
+		title: "`DECIMAL(p,0)`", bases: []string{"decimal"}, when: isWhole,
+		shape: integerShape, compile: always(appendDecimal),
+		note: "Every digit is kept.",
+	},
+	{
+		title: "`DECIMAL(p,s)`", bases: []string{"decimal"},
+		shape: numberShape, compile: always(appendDecimal),
+		note: "Every digit is kept, trailing zeros too.",
+	},
+	{
+		title: "`FLOAT`", bases: []string{"float"},
+		shape: numberShape, compile: always(appendFloat32),
+		note: "The shortest number that reads back as the same FLOAT. A copy gives MySQL's own text, which has six digits: 16777217 is copied as 16777200 and replicated as 16777216.",
+	},
+	{
+		title: "`DOUBLE`", bases: []string{"double"},
+		shape: numberShape, compile: always(appendFloat64),
+		note: "The shortest number that reads back as the same DOUBLE.",
+	},
+	{
+		title: "`BIT(1)`", bases: []string{"bit"}, when: isOneBit,
+		shape: booleanShape, compile: always(appendBit),
+	},
+	{
+		title: "`BIT(n)`", bases: []string{"bit"},
+		shape: binaryShape, compile: always(appendBase64),
+		note: "Base64 of the bits as big-endian bytes.",
+	},
+	{
+		title: "`DATE`", bases: []string{"date"},
+		shape: dateShape, nulls: true, compile: always(appendDate),
+		note: "A zero or impossible date (`0000-00-00`, `2026-02-30`, the year 0000) is null, with a change.",
+	},
+	{
+		title: "`DATETIME(f)`", bases: []string{"datetime"},
+		shape: timestampShape, nulls: true, compile: always(appendDatetime),
+		note: "As many digits of a second as the column has. Null, with a change, like `DATE`.",
+	},
+	{
+		title: "`TIMESTAMP(f)`", bases: []string{"timestamp"},
+		shape: timestampTZShape, nulls: true, compile: always(appendTimestamp),
+		note: "In UTC. Null, with a change, like `DATE`.",
+	},
+	{
+		title: "`TIME(f)`", bases: []string{"time"},
+		shape: timeShape, nulls: true, compile: always(appendTime),
+		note: "A time that is negative or over `23:59:59.999999` is null, with a change.",
+	},
+	{
+		title: "`CHAR`, `VARCHAR`, `TINYTEXT`, `TEXT`", bases: []string{"char", "varchar", "tinytext", "text"},
+		shape: stringShape, text: true, compile: compileText,
+		note: "UTF-8, from whatever character set the column has; a byte that is no character is U+FFFD.",
+	},
+	{
+		title: "`MEDIUMTEXT`, `LONGTEXT`", bases: []string{"mediumtext", "longtext"},
+		shape: stringShape, nulls: true, text: true, compile: compileText,
+		note: "As above.",
+	},
+	{
+		title: "`ENUM`", bases: []string{"enum"},
+		shape: stringShape, text: true, compile: compileEnum,
+		note: "The label; `\"\"` for the value MySQL keeps in place of an invalid one.",
+	},
+	{
+		title: "`SET`", bases: []string{"set"},
+		shape: stringShape, text: true, compile: compileSet,
+		note: "The labels in the order of their declaration, with commas between.",
+	},
+	{
+		title: "`JSON`", bases: []string{"json"},
+		shape: documentShape, nulls: true, compile: always(appendDocument),
+		note: "The document itself; the order of its keys has no meaning. Vitess garbles some documents of the binlog. " +
+			"Mended: numbers that lost their zero (`.5`), before 24.0.3. Null, with a change: what is no JSON any more (with MySQL's BLOB or BIT inside), before 24.0.3. " +
+			"Not to be told from good ones: a TIME inside that is negative (`\"\"`) or over a day (`04:00:00` for `100:00:00`), a zero DATETIME (`0001-01-01 00:00:00.000000`), in 24.0.3 too.",
+	},
+	{
+		title: "`BINARY`, `VARBINARY`, `TINYBLOB`, `BLOB`", bases: []string{"binary", "varbinary", "tinyblob", "blob"},
+		shape: binaryShape, compile: always(appendBase64),
+		note: "Base64. `BINARY(n)` with the zeros that fill it up.",
+	},
+	{
+		title: "`MEDIUMBLOB`, `LONGBLOB`", bases: []string{"mediumblob", "longblob"},
+		shape: binaryShape, nulls: true, compile: always(appendBase64),
+		note: "As above.",
+	},
+	{
+		title: "`GEOMETRY`, `POINT`, `LINESTRING`, `POLYGON` and their collections",
+		bases: []string{
+			"geometry", "point", "linestring", "polygon", "multipoint", "multilinestring", "multipolygon",
+			"geomcollection", "geometrycollection",
+		},
+		shape: binaryShape, nulls: true, compile: always(appendBase64),
+		note: "Base64 of MySQL's own form: the SRID in four bytes, little-endian, then WKB.",
+	},
+	{
+		title: "`VECTOR(n)`", bases: []string{"vector"},
+		shape: vectorShape, nulls: true, compile: always(appendVector),
+		note: "Each element the shortest number that reads back as the same FLOAT. A vector with NaN or an infinity in it is null, with a change.",
+	},
+}
+
+// unknownKind is every type the table does not name.
+var unknownKind = kind{
+	title: "any other type",
+	shape: stringShape, nulls: true, text: true, compile: compileText,
+	note: "The text the server gives; the connector warns once of the column.",
+}
+
+// kindOf finds the row of the type table.
+func kindOf(d declaration, o Options) *kind {
+	for i := range kinds {
+		k := &kinds[i]
+		if slices.Contains(k.bases, d.base) && (k.when == nil || k.when(d, o)) {
+			return k
+		}
+	}
+	return &unknownKind
+}
+
+func always(e encoder) func(source) (encoder, error) {
+	return func(source) (encoder, error) { return e, nil }
+}
+
+func isBoolean(d declaration, o Options) bool { return d.args == "1" && !o.TinyIntAsInteger }
+
+func isOneBit(d declaration, _ Options) bool { return d.args == "1" || d.args == "" }
+
+// isWhole is about a DECIMAL, whose scale is 0 unless declared.
+func isWhole(d declaration, _ Options) bool {
+	_, scale, _ := strings.Cut(d.args, ",")
+	n, _ := strconv.Atoi(strings.TrimSpace(scale))
+	return n == 0
+}
+
+// declaration is a column type taken apart: "decimal(10,2) unsigned" is "decimal" and "10,2".
+type declaration struct {
+	base string // in lower case
+	args string // between the parentheses, as written
+}
+
+// parseDeclaration reads the COLUMN_TYPE of information_schema.columns.
+func parseDeclaration(columnType string) declaration {
+	head := strings.TrimSpace(columnType)
+	if end := strings.IndexAny(head, "( "); end >= 0 {
+		d := declaration{base: strings.ToLower(head[:end])}
+		if last := strings.LastIndexByte(head, ')'); head[end] == '(' && last > end {
+			d.args = head[end+1 : last]
+		}
+		return d
+	}
+	return declaration{base: strings.ToLower(head)}
+}
+
+// shape is a JSON schema without its null: the type and what else belongs to it.
+type shape struct{ jsonType, rest string }
+
+// The shapes are Airbyte's types as its own database sources write them (io.airbyte.protocol.models.JsonSchemaType),
+// but for documentShape.
+var (
+	stringShape      = shape{"string", ``}
+	booleanShape     = shape{"boolean", ``}
+	integerShape     = shape{"number", `,"airbyte_type":"integer"`}
+	numberShape      = shape{"number", ``}
+	binaryShape      = shape{"string", `,"contentEncoding":"base64"`}
+	dateShape        = shape{"string", `,"format":"date"`}
+	timeShape        = shape{"string", `,"format":"time","airbyte_type":"time_without_timezone"`}
+	timestampShape   = shape{"string", `,"format":"date-time","airbyte_type":"timestamp_without_timezone"`}
+	timestampTZShape = shape{"string", `,"format":"date-time","airbyte_type":"timestamp_with_timezone"`}
+	vectorShape      = shape{"array", `,"items":{"type":"number"}`}
+)
+
+// documentShape has no "type" of its own. Airbyte's sources add `"type":"object"`, but then its destinations turn a
+// document that is an array, a text or a number into null (AirbyteValueCoercer.coerceObject); a bare oneOf is the union
+// that they store as JSON whatever it holds.
+var documentShape = shape{"", `"oneOf":[{"type":"null"},{"type":"array"},{"type":"object"},{"type":"number"},{"type":"string"},{"type":"boolean"}],"airbyte_type":"json"`}
+
+func (s shape) fragment(nullable bool) json.RawMessage {
+	switch {
+	case s.jsonType == "":
+		return json.RawMessage(`{` + s.rest + `}`)
+	case nullable:
+		return json.RawMessage(`{"type":["null","` + s.jsonType + `"]` + s.rest + `}`)
+	default:
+		return json.RawMessage(`{"type":"` + s.jsonType + `"` + s.rest + `}`)
+	}
+}
