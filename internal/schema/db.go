@@ -1,0 +1,134 @@
+package schema
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/go-sql-driver/mysql"
+
+	"source-planetscale/internal/dial"
+)
+
+const (
+	// loginTimeout bounds connecting, TLS and login together; the driver's handshake has no limit of its own.
+	loginTimeout = 20 * time.Second
+	// maxConnections at a time; questions are few and short.
+	maxConnections = 4
+	// pageRows is the LIMIT of every SELECT that grows with the keyspace. vtgate and vttablet end a larger one with an
+	// error at 10,000 rows (--queryserver-config-max-result-size), PlanetScale at 100,000. A table's rows of one kind
+	// must fit in a page: MySQL allows 4,096 columns, and 64 indexes of 16 parts.
+	pageRows = 10_000
+	// batchStatements is how many SHOW statements go in one packet.
+	batchStatements = 500
+)
+
+// DB asks one keyspace, on tablets of one type, through vtgate. It may be used by several goroutines at a time.
+type DB struct {
+	sql                 *sql.DB
+	keyspace            string
+	tabletType          string
+	pageRows, batchSize int
+}
+
+// Open logs in and selects the keyspace; tabletType is "primary", "replica" or "rdonly" and decides which tablets
+// answer. The errors are those of this package and dial's; none holds the password. The caller closes the DB.
+func Open(ctx context.Context, server dial.Config, user, password, keyspace, tabletType string) (*DB, error) {
+	ctx, cancel := context.WithTimeout(ctx, loginTimeout)
+	defer cancel()
+	db := &DB{keyspace: keyspace, tabletType: tabletType, pageRows: pageRows, batchSize: batchStatements}
+	config, err := newConfig(server, user, password)
+	if err != nil {
+		return nil, err
+	}
+	config.DBName = db.target("")
+	db.sql, err = login(ctx, config)
+	if isNumbered(err, erBadDB) {
+		return nil, unknownKeyspace(ctx, config, keyspace)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return db, nil
+}
+
+// Close ends the connections.
+func (db *DB) Close() error { return db.sql.Close() }
+
+func newConfig(server dial.Config, user, password string) (*mysql.Config, error) {
+	security, err := server.TLSConfig()
+	if err != nil {
+		return nil, err
+	}
+	config := mysql.NewConfig()
+	config.Net, config.Addr = "tcp", server.MySQLAddr()
+	config.User, config.Passwd = user, password
+	config.DialFunc = server.DialContext
+	config.TLS = security
+	// vtgate's LDAP and client certificate logins ask for the password itself: over TLS only.
+	config.AllowCleartextPasswords = security != nil
+	// Values go into the statement's text: one round trip instead of three, and SHOW takes no parameters anyway.
+	config.InterpolateParams = true
+	config.MultiStatements = true
+	return config, nil
+}
+
+// login opens a pool and proves it with a first connection.
+func login(ctx context.Context, config *mysql.Config) (*sql.DB, error) {
+	var reason cause
+	config.Logger = &reason
+	connector, err := mysql.NewConnector(config)
+	if err != nil {
+		return nil, fmt.Errorf("preparing the MySQL connection to %s: %w", config.Addr, err)
+	}
+	pool := sql.OpenDB(connector)
+	pool.SetMaxOpenConns(maxConnections)
+	if err := pool.PingContext(ctx); err != nil {
+		_ = pool.Close()
+		return nil, loginFailed(config.Addr, reason.explain(err))
+	}
+	return pool, nil
+}
+
+// unknownKeyspace is the error for a keyspace that is not there, with those that are, if the server tells them.
+func unknownKeyspace(ctx context.Context, config *mysql.Config, keyspace string) error {
+	config.DBName = ""
+	unknown := fmt.Errorf("%w: %q", ErrUnknownKeyspace, keyspace)
+	pool, err := login(ctx, config)
+	if err != nil {
+		return unknown
+	}
+	defer pool.Close()
+	names, err := keyspaces(ctx, pool)
+	if err != nil {
+		return unknown
+	}
+	return fmt.Errorf("%w; there are: %s", unknown, strings.Join(names, ", "))
+}
+
+// target is what USE takes for the whole keyspace (shard "") or for one shard, on tablets of the DB's type.
+func (db *DB) target(shard string) string {
+	if shard == "" {
+		return db.keyspace + "@" + db.tabletType
+	}
+	return db.keyspace + ":" + shard + "@" + db.tabletType
+}
+
+// conn takes a connection whose target is the keyspace (shard "") or a shard. A connection of the pool keeps the target
+// of its last use, so each use sets its own. The caller closes it.
+func (db *DB) conn(ctx context.Context, shard string) (*sql.Conn, error) {
+	conn, err := db.sql.Conn(ctx)
+	if err != nil {
+		return nil, failed("connecting", err)
+	}
+	if _, err := conn.ExecContext(ctx, "use "+quoted(db.target(shard))); err != nil {
+		_ = conn.Close()
+		return nil, failed("selecting "+db.target(shard), err)
+	}
+	return conn, nil
+}
+
+// quoted is an identifier as it stands in a statement.
+func quoted(name string) string { return "`" + strings.ReplaceAll(name, "`", "``") + "`" }

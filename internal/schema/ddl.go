@@ -1,0 +1,94 @@
+package schema
+
+import (
+	"slices"
+	"strings"
+	"sync"
+
+	"vitess.io/vitess/go/vt/sqlparser"
+)
+
+var ddlParser = sync.OnceValues(func() (*sqlparser.Parser, error) { return sqlparser.New(sqlparser.Options{}) })
+
+// DDL is what a DDL statement does to tables.
+type DDL struct {
+	// Altered are the tables that exist after it and may have other columns than before.
+	Altered []string
+	// Emptied are the tables that lost their rows by it, without a delete in the binary log: dropped, truncated, renamed
+	// to another name.
+	Emptied []string
+}
+
+// ParseDDL reads a DDL statement as MySQL wrote it into the binary log. ok is false for what Vitess's parser does not know.
+func ParseDDL(statement string) (d DDL, ok bool) {
+	parser, err := ddlParser()
+	if err != nil {
+		return d, false
+	}
+	parsed, err := parser.Parse(statement)
+	if err != nil {
+		return d, false
+	}
+	ddl, ok := parsed.(sqlparser.DDLStatement)
+	if !ok {
+		return d, false
+	}
+	switch s := ddl.(type) {
+	case *sqlparser.TruncateTable:
+		d.Emptied = []string{s.Table.Name.String()}
+	case *sqlparser.DropTable:
+		d.Emptied = tableNames(s.FromTables)
+	case *sqlparser.RenameTable:
+		d = renames(s)
+	default:
+		d.Altered = tableNames(append(ddl.AffectedTables(), ddl.GetTable()))
+	}
+	return d, true
+}
+
+// renames follows names, not rows: a schema change that swaps in a copy of a table gives the name its rows back.
+func renames(s *sqlparser.RenameTable) DDL {
+	var from, d DDL
+	for _, pair := range s.TablePairs {
+		from.Emptied = append(from.Emptied, pair.FromTable.Name.String())
+		d.Altered = append(d.Altered, pair.ToTable.Name.String())
+	}
+	for _, name := range from.Emptied {
+		if !slices.Contains(d.Altered, name) {
+			d.Emptied = append(d.Emptied, name)
+		}
+	}
+	return d
+}
+
+func tableNames(tables sqlparser.TableNames) []string {
+	var names []string
+	for _, t := range tables {
+		if name := t.Name.String(); name != "" && !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// Extends tells whether rows written under the columns was can be read under the columns now, as VStream reads them: by
+// their place. That is so if columns were only added at the end, and members at the end of an ENUM or SET.
+func Extends(now, was []Column) bool {
+	if len(now) < len(was) {
+		return false
+	}
+	for i, before := range was {
+		if after := now[i]; after.Name != before.Name || !extendsType(after.Type, before.Type) {
+			return false
+		}
+	}
+	return true
+}
+
+func extendsType(now, was string) bool {
+	if now == was {
+		return true
+	}
+	members, closed := strings.CutSuffix(was, ")")
+	return closed && (strings.HasPrefix(was, "enum(") || strings.HasPrefix(was, "set(")) && strings.HasPrefix(now, members+",")
+}

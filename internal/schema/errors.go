@@ -1,0 +1,110 @@
+package schema
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"slices"
+	"sync"
+
+	"github.com/go-sql-driver/mysql"
+
+	"source-planetscale/internal/dial"
+)
+
+// What a caller tells apart. A failed handshake is told by dial.IsTLSError, an unknown host by dial.ErrUnknownHost.
+var (
+	// ErrAuth says that the server refused user or password. Only Open returns it.
+	ErrAuth = errors.New("the server refused the login")
+	// ErrUnknownKeyspace says that the server has no such keyspace. Only Open returns it; the message lists those it has.
+	ErrUnknownKeyspace = errors.New("no such database")
+	// ErrUnreachable says that the server could not be reached, did not answer in time, or was lost.
+	ErrUnreachable = errors.New("the MySQL server does not answer")
+	// ErrRefused says that the server answered a statement with an error: no permission, not supported, no tablet that
+	// could answer it. The connection is fine, and other questions may be asked.
+	ErrRefused = errors.New("the server refused")
+)
+
+// MySQL's error numbers (mysqld_error.h; vtgate uses the same).
+const (
+	erDBAccessDenied       = 1044
+	erAccessDenied         = 1045
+	erBadDB                = 1049
+	erParse                = 1064
+	erNoSuchTable          = 1146
+	erSyntax               = 1149
+	erAccessDeniedNoPasswd = 1698
+	erMustChangePassword   = 1862
+	erAccountLocked        = 3118
+)
+
+// failed says what was being done when err came, and makes it one of the errors above where it is one.
+func failed(doing string, err error) error {
+	switch {
+	case errors.Is(err, context.Canceled), errors.Is(err, dial.ErrUnknownHost):
+	case errors.As(err, new(*mysql.MySQLError)):
+		return fmt.Errorf("%s: %w: %w", doing, ErrRefused, err)
+	case dial.IsTLSError(err):
+	case isLost(err):
+		return fmt.Errorf("%s: %w: %w", doing, ErrUnreachable, err)
+	}
+	return fmt.Errorf("%s: %w", doing, err)
+}
+
+func isLost(err error) bool {
+	return errors.As(err, new(net.Error)) || slices.ContainsFunc([]error{
+		context.DeadlineExceeded, io.EOF, io.ErrUnexpectedEOF, driver.ErrBadConn, mysql.ErrInvalidConn,
+	}, func(lost error) bool { return errors.Is(err, lost) })
+}
+
+// loginFailed is failed for a login, where some of the server's answers mean more.
+func loginFailed(addr string, err error) error {
+	doing := "logging in to " + addr
+	switch {
+	case errors.Is(err, mysql.ErrNoTLS):
+		return fmt.Errorf("%s: tls: the server offers none, but tls.mode asks for it: %w", doing, err)
+	case isNumbered(err, erAccessDenied, erDBAccessDenied, erAccessDeniedNoPasswd, erMustChangePassword, erAccountLocked):
+		return fmt.Errorf("%s: %w: %w", doing, ErrAuth, err)
+	default:
+		return failed(doing, err)
+	}
+}
+
+func isRefused(err error) bool { return errors.Is(err, ErrRefused) }
+
+// isNumbered tells whether err is the server's answer with one of these numbers.
+func isNumbered(err error, numbers ...uint16) bool {
+	var answer *mysql.MySQLError
+	return errors.As(err, &answer) && slices.Contains(numbers, answer.Number)
+}
+
+// cause keeps the last error that the driver logged. The driver logs the reason of a lost connection, a server's
+// refusal of our certificate say, and returns "invalid connection".
+type cause struct {
+	mu  sync.Mutex
+	err error
+}
+
+// Print implements mysql.Logger.
+func (c *cause) Print(v ...any) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, part := range v {
+		if err, ok := part.(error); ok {
+			c.err = err
+		}
+	}
+}
+
+// explain puts the logged reason beside an error that lacks it.
+func (c *cause) explain(err error) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.err == nil || !errors.Is(err, mysql.ErrInvalidConn) && !errors.Is(err, driver.ErrBadConn) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", err, c.err)
+}

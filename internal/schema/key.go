@@ -1,0 +1,123 @@
+package schema
+
+import (
+	"slices"
+	"strings"
+)
+
+// keyPart is one part of one unique index, as information_schema.statistics describes it.
+type keyPart struct {
+	index string
+	// column is empty for an expression.
+	column   string
+	nullable bool
+	// prefix says that only the column's beginning is indexed.
+	prefix bool
+}
+
+// mysqlKey chooses among the parts of a table's unique indexes, which come in the order of index and position: the
+// primary key, else what Vitess takes in its place (mysqlctl's GetPrimaryKeyEquivalentColumns): of the unique keys
+// without nullable columns the one whose types cost least, and of those the one with the fewest columns. Between
+// equals Vitess leaves the choice to MySQL, and the first by name is taken here. Keys over expressions or prefixes are
+// passed over; Vitess makes no such exception.
+func mysqlKey(parts []keyPart, columns []Column) []string {
+	var best []string
+	var bestCost int
+	for len(parts) > 0 {
+		end := slices.IndexFunc(parts, func(p keyPart) bool { return p.index != parts[0].index })
+		if end < 0 {
+			end = len(parts)
+		}
+		index := parts[:end]
+		parts = parts[end:]
+		if index[0].index == "PRIMARY" {
+			return columnNames(index)
+		}
+		if slices.ContainsFunc(index, func(p keyPart) bool { return p.nullable || p.prefix || p.column == "" }) {
+			continue
+		}
+		cost := keyCost(index, columns)
+		if best == nil || cost < bestCost || cost == bestCost && len(index) < len(best) {
+			best, bestCost = columnNames(index), cost
+		}
+	}
+	return best
+}
+
+func columnNames(index []keyPart) []string {
+	names := make([]string, len(index))
+	for i, part := range index {
+		names[i] = part.column
+	}
+	return names
+}
+
+func keyCost(index []keyPart, columns []Column) int {
+	sum := 0
+	for _, part := range index {
+		for _, column := range columns {
+			if column.Name == part.column {
+				sum += typeCost(column.Type)
+			}
+		}
+	}
+	return sum
+}
+
+// typeCosts are Vitess's, from the statement in GetPrimaryKeyEquivalentColumns.
+var typeCosts = map[string]int{
+	"enum": 0, "tinyint": 1, "year": 2, "smallint": 3, "date": 4, "mediumint": 5, "time": 6, "int": 7, "set": 8,
+	"timestamp": 9, "bigint": 10, "float": 11, "double": 12, "decimal": 13, "datetime": 14, "binary": 30, "char": 31,
+	"varbinary": 60, "varchar": 61, "tinyblob": 80, "tinytext": 81,
+}
+
+// typeCost takes a COLUMN_TYPE; its first word is the DATA_TYPE that Vitess goes by.
+func typeCost(columnType string) int {
+	word := columnType
+	if end := strings.IndexAny(columnType, " ("); end >= 0 {
+		word = columnType[:end]
+	}
+	if cost, ok := typeCosts[strings.ToLower(word)]; ok {
+		return cost
+	}
+	return 1000
+}
+
+// withVindex adds to a key those of the vindex's columns that it lacks. Column names are case-insensitive.
+func withVindex(key, vindex []string) []string {
+	whole := slices.Clone(key)
+	for _, column := range vindex {
+		if !slices.ContainsFunc(whole, func(k string) bool { return strings.EqualFold(k, column) }) {
+			whole = append(whole, column)
+		}
+	}
+	return whole
+}
+
+// splitColumns reads the columns' names that SHOW VSCHEMA VINDEXES joins with ", ". A name may hold that itself, so the
+// text is matched against the table's columns, longer names first, and returned in the table's own spelling; nil when
+// they don't account for all of it.
+func splitColumns(text string, columns []Column) []string {
+	byLength := slices.SortedFunc(slices.Values(columns), func(a, b Column) int { return len(b.Name) - len(a.Name) })
+	return splitNames(text, byLength)
+}
+
+func splitNames(text string, columns []Column) []string {
+	for _, column := range columns {
+		size := len(column.Name)
+		if size > len(text) || !strings.EqualFold(text[:size], column.Name) {
+			continue
+		}
+		if size == len(text) {
+			return []string{column.Name}
+		}
+		tail, ok := strings.CutPrefix(text[size:], ", ")
+		if !ok {
+			continue
+		}
+		if others := splitNames(tail, columns); others != nil {
+			return append([]string{column.Name}, others...)
+		}
+	}
+	return nil
+}

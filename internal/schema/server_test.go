@@ -1,0 +1,130 @@
+package schema
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestShards(t *testing.T) {
+	for keyspace, want := range map[string]bool{"commerce": false, "customer": true} {
+		db := openSandbox(t, keyspace)
+		shards, err := db.Shards(t.Context())
+		if err != nil || len(shards) > 1 != want {
+			t.Errorf("%s has shards %q, %v", keyspace, shards, err)
+		}
+		if sharded, err := db.sharded(t.Context()); err != nil || sharded != want {
+			t.Errorf("%s is sharded: %v, %v; want %v", keyspace, sharded, err, want)
+		}
+	}
+}
+
+func TestTablets(t *testing.T) {
+	db := openSandbox(t, "customer")
+	tablets, err := db.Tablets(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	primaries := []string{}
+	for _, tablet := range tablets {
+		if tablet.Type == "primary" && tablet.Serving {
+			primaries = append(primaries, tablet.Shard)
+		}
+	}
+	slices.Sort(primaries)
+	if diff := cmp.Diff(shardsIn(t, db), primaries); diff != "" {
+		t.Errorf("shards and serving primaries differ: %s", diff)
+	}
+}
+
+func TestVariables(t *testing.T) {
+	db := openSandbox(t, "customer")
+	got, err := db.Variables(t.Context(), shardsIn(t, db)[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(Variables{RowImage: "FULL"}, got); diff != "" {
+		t.Error(diff)
+	}
+	if _, err := db.Variables(t.Context(), "nosuch"); !errors.Is(err, ErrRefused) {
+		t.Errorf("of a shard that is not there: got %v, want ErrRefused", err)
+	}
+}
+
+func TestPurged(t *testing.T) {
+	db := openSandbox(t, "customer")
+	shard := shardsIn(t, db)[1]
+	var executed, purged string
+	if err := db.askShard(t.Context(), shard, "select @@global.gtid_executed as e, @@global.gtid_purged as p", nil, &executed, &purged); err != nil {
+		t.Fatal(err)
+	}
+	for _, position := range []string{executed, "MySQL56/" + executed, purged} {
+		if got, err := db.Purged(t.Context(), shard, position); err != nil || got {
+			t.Errorf("%q: got %v, %v; want it not purged", position, got, err)
+		}
+	}
+	if _, err := db.Purged(t.Context(), shard, "nonsense'"); !errors.Is(err, ErrRefused) {
+		t.Errorf("a malformed position: got %v, want ErrRefused", err)
+	}
+}
+
+// The logs of the shared server cannot be purged, so its gtid_purged is put in place of the variable.
+func TestPurgedQuery(t *testing.T) {
+	db := openSandbox(t, "customer")
+	const server = "3e11fa47-71ca-11e1-9e33-c80aa9429562"
+	query := strings.Replace(purgedQuery, "@@global.gtid_purged", "'"+server+":1-5'", 1)
+	for position, want := range map[string]bool{server + ":1-5": true, server + ":1-9": true, server + ":1-4": false, "": false} {
+		var intact bool
+		if err := db.askShard(t.Context(), shardsIn(t, db)[0], query, []any{position}, &intact); err != nil || intact != want {
+			t.Errorf("%q after a purge of 1-5: intact %v, %v; want %v", position, intact, err, want)
+		}
+	}
+}
+
+// Each shard counts its own; a table's estimate is their sum.
+func TestRowEstimates(t *testing.T) {
+	db := openSandbox(t, "customer")
+	create(t, db, "table", "sch_e_rows", "(id bigint primary key, pad char(200))")
+	addVindex(t, db, "sch_e_rows", "xxhash", "id")
+	create(t, db, "view", "sch_e_view", "as select id from sch_e_rows")
+	var values []string
+	for id := range 400 {
+		values = append(values, fmt.Sprintf("(%d, 'x')", id))
+	}
+	run(t, db, "insert into sch_e_rows (id, pad) values "+strings.Join(values, ","))
+	for _, shard := range shardsIn(t, db) {
+		run(t, db, "use "+quoted(db.target(shard)), "analyze table sch_e_rows")
+	}
+	got, err := db.RowEstimates(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The table is small enough for MySQL to count it exactly.
+	if e := got["sch_e_rows"]; e.Rows != 400 || e.Bytes < 400*200 {
+		t.Errorf("got %+v, want 400 rows and at least as many bytes as they hold", e)
+	}
+	if e, ok := got["sch_e_view"]; ok {
+		t.Errorf("a view is counted: %+v", e)
+	}
+}
+
+// Connections of the pool keep the target of their last use.
+func TestTargetsDoNotLeak(t *testing.T) {
+	db := openSandbox(t, "customer")
+	db.sql.SetMaxOpenConns(1)
+	for range 2 {
+		if _, err := db.Variables(t.Context(), shardsIn(t, db)[0]); err != nil {
+			t.Fatal(err)
+		}
+		var target string
+		conn := question(t, db)
+		if err := conn.QueryRowContext(t.Context(), "select database() as t").Scan(&target); err != nil || target != "customer@primary" {
+			t.Fatalf("got target %q, %v", target, err)
+		}
+		conn.Close()
+	}
+}

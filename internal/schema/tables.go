@@ -1,0 +1,98 @@
+package schema
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"maps"
+	"slices"
+
+	vitess "vitess.io/vitess/go/vt/schema"
+)
+
+// The three questions about all tables of a keyspace. vtgate puts the physical schema's name (vt_commerce) in place of
+// the keyspace's in `table_schema = …`; in a sharded keyspace any one shard answers.
+const (
+	tablesQuery = `select table_name, table_type from information_schema.tables
+		where table_schema = ? and table_name >= ? order by table_name limit ?`
+	columnsQuery = `select table_name, column_name, column_type, is_nullable, character_set_name from information_schema.columns
+		where table_schema = ? and table_name >= ? order by table_name, ordinal_position limit ?`
+	keysQuery = `select table_name, index_name, column_name, nullable, sub_part from information_schema.statistics
+		where table_schema = ? and non_unique = 0 and table_name >= ? order by table_name, index_name, seq_in_index limit ?`
+)
+
+// Contents is what a keyspace holds, without Vitess's own tables.
+type Contents struct {
+	// Tables, by name.
+	Tables []Table
+	// Views by name; VStream does not carry their changes.
+	Views []string
+	// Warnings are for the log: what could not be found out, and what it means.
+	Warnings []string
+}
+
+// Tables reads all tables of the keyspace, in a number of questions that grows by the page only. Keys are MySQL's own until
+// AddVindexes extends them.
+func (db *DB) Tables(ctx context.Context) (*Contents, error) {
+	conn, err := db.conn(ctx, "")
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	types, err := byTable(ctx, conn, db.pageRows, tablesQuery, scanType, db.keyspace)
+	if err != nil {
+		return nil, failed("reading the tables of "+db.keyspace, err)
+	}
+	columns, err := byTable(ctx, conn, db.pageRows, columnsQuery, scanColumn, db.keyspace)
+	if err != nil {
+		return nil, failed("reading the columns of "+db.keyspace, err)
+	}
+	keys, err := byTable(ctx, conn, db.pageRows, keysQuery, scanKeyPart, db.keyspace)
+	if err != nil {
+		return nil, failed("reading the keys of "+db.keyspace, err)
+	}
+	return assemble(types, columns, keys)
+}
+
+func scanType(rows *sql.Rows) (table, tableType string, err error) {
+	err = rows.Scan(&table, &tableType)
+	return table, tableType, err
+}
+
+func scanColumn(rows *sql.Rows) (table string, c Column, err error) {
+	var nullable string
+	var charset sql.NullString
+	err = rows.Scan(&table, &c.Name, &c.Type, &nullable, &charset)
+	c.Nullable, c.Charset = nullable == "YES", charset.String
+	return table, c, err
+}
+
+func scanKeyPart(rows *sql.Rows) (table string, p keyPart, err error) {
+	var column, nullable sql.NullString
+	var prefix sql.NullInt64
+	err = rows.Scan(&table, &p.index, &column, &nullable, &prefix)
+	p.column, p.nullable, p.prefix = column.String, nullable.String == "YES", prefix.Valid
+	return table, p, err
+}
+
+// assemble leaves out tables that were made or dropped between the questions.
+func assemble(types map[string][]string, columns map[string][]Column, keys map[string][]keyPart) (*Contents, error) {
+	contents := &Contents{}
+	for _, name := range slices.Sorted(maps.Keys(types)) {
+		switch {
+		case types[name][0] == "VIEW":
+			contents.Views = append(contents.Views, name)
+		case vitess.IsInternalOperationTableName(name), len(columns[name]) == 0:
+		default:
+			key := mysqlKey(keys[name], columns[name])
+			table := Table{Name: name, Columns: columns[name], Key: key, MySQLKey: key}
+			for _, column := range key {
+				if table.Column(column) == nil {
+					return nil, fmt.Errorf("table %q was altered while its schema was read; try again", name)
+				}
+			}
+			contents.Tables = append(contents.Tables, table)
+		}
+	}
+	return contents, nil
+}

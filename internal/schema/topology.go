@@ -1,0 +1,154 @@
+package schema
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+const (
+	// shardsWait is how long vtgate may take to hear of a new keyspace's shards.
+	shardsWait = 5 * time.Second
+	shardsPoll = 200 * time.Millisecond
+)
+
+// Tablet is one MySQL server of the keyspace as vtgate's health check sees it.
+type Tablet struct {
+	Shard string
+	// Type is spelled as Open's tabletType: "primary", "replica", "rdonly", or another of Vitess's.
+	Type string
+	// Serving tells whether queries are sent to it.
+	Serving bool
+}
+
+// Tablets lists the keyspace's tablets of all types that vtgate knows (SHOW VITESS_TABLETS).
+func (db *DB) Tablets(ctx context.Context) ([]Tablet, error) {
+	rows, err := db.show(ctx, "show vitess_tablets")
+	if err != nil {
+		return nil, err
+	}
+	var tablets []Tablet
+	for _, row := range rows {
+		if row["Keyspace"] == db.keyspace {
+			tablets = append(tablets, Tablet{row["Shard"], strings.ToLower(row["TabletType"]), row["State"] == "SERVING"})
+		}
+	}
+	return tablets, nil
+}
+
+// Shards lists the keyspace's shards, in order, as they serve the DB's tablet type (SHOW VITESS_SHARDS). The list can be
+// empty for a moment after a keyspace is made; an error comes after some seconds of that.
+func (db *DB) Shards(ctx context.Context) ([]string, error) {
+	giveUp := time.After(shardsWait)
+	for {
+		rows, err := db.show(ctx, "show vitess_shards")
+		if err != nil {
+			return nil, err
+		}
+		if shards := shardsOf(db.keyspace, rows); len(shards) > 0 {
+			return shards, nil
+		}
+		select {
+		case <-ctx.Done():
+			return nil, failed("waiting for the shards of "+db.keyspace, ctx.Err())
+		case <-giveUp:
+			return nil, fmt.Errorf("%w: database %q has no shards that serve %s", ErrUnreachable, db.keyspace, db.tabletType)
+		case <-time.After(shardsPoll):
+		}
+	}
+}
+
+// shardsOf picks the keyspace's shards out of lines "keyspace/shard". The filter is here because SHOW's LIKE takes `_`
+// for a wildcard, and matches other keyspaces.
+func shardsOf(keyspace string, rows []map[string]string) []string {
+	var shards []string
+	for _, row := range rows {
+		for _, line := range row {
+			if name, shard, ok := strings.Cut(line, "/"); ok && name == keyspace {
+				shards = append(shards, shard)
+			}
+		}
+	}
+	slices.Sort(shards)
+	return shards
+}
+
+// sharded tells whether rows are spread over shards by vindexes, by the vschema, or by the shards' names where the
+// server does not show it.
+func (db *DB) sharded(ctx context.Context) (bool, error) {
+	rows, err := db.show(ctx, "show vschema keyspaces")
+	if err != nil && !isRefused(err) {
+		return false, err
+	}
+	for _, row := range rows {
+		if row["Keyspace"] == db.keyspace && row["Sharded"] != "" {
+			return row["Sharded"] == "true", nil
+		}
+	}
+	shards, err := db.Shards(ctx)
+	return len(shards) > 1 || len(shards) == 1 && shards[0] != "-" && shards[0] != "0", err
+}
+
+// keyspaces lists the server's keyspaces, for a person to choose from.
+func keyspaces(ctx context.Context, pool *sql.DB) ([]string, error) {
+	rows, err := pool.QueryContext(ctx, "show keyspaces")
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	table, err := named(rows)
+	var names []string
+	for _, row := range table {
+		for _, name := range row {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names, err
+}
+
+// show runs a SHOW on the keyspace. Columns are taken by name, since versions of Vitess add some.
+func (db *DB) show(ctx context.Context, statement string) ([]map[string]string, error) {
+	conn, err := db.conn(ctx, "")
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	rows, err := conn.QueryContext(ctx, statement)
+	if err != nil {
+		return nil, failed(statement, err)
+	}
+	defer rows.Close()
+	table, err := named(rows)
+	if err != nil {
+		return nil, failed(statement, err)
+	}
+	return table, nil
+}
+
+// named reads one result set, each row a map from column name to text (NULL as "").
+func named(rows *sql.Rows) ([]map[string]string, error) {
+	columns, err := rows.Columns()
+	if err != nil {
+		return nil, err
+	}
+	values, into := make([]sql.NullString, len(columns)), make([]any, len(columns))
+	for i := range values {
+		into[i] = &values[i]
+	}
+	var table []map[string]string
+	for rows.Next() {
+		if err := rows.Scan(into...); err != nil {
+			return nil, err
+		}
+		row := make(map[string]string, len(columns))
+		for i, column := range columns {
+			row[column] = values[i].String
+		}
+		table = append(table, row)
+	}
+	return table, rows.Err()
+}
