@@ -74,7 +74,8 @@ func (b *Batch) Record(p *RecordPrefix, data func(dst []byte) ([]byte, []Change,
 		}
 		buf = append(append(append(buf, `,"meta":{"changes":`...), list...), '}')
 	}
-	b.buf = append(buf, "}}\n"...)
+	buf = append(buf, "}}\n"...)
+	b.buf = buf
 	b.counts[p.stream]++
 	return nil
 }

@@ -59,11 +59,12 @@ type ConfiguredCatalog struct {
 
 // ConfiguredStream is one stream to read.
 type ConfiguredStream struct {
-	Stream              Stream   `json:"stream"`
-	SyncMode            SyncMode `json:"sync_mode"`
-	DestinationSyncMode string   `json:"destination_sync_mode"`
-	GenerationID        int64    `json:"generation_id"`
-	SyncID              int64    `json:"sync_id"`
+	Stream   Stream   `json:"stream"`
+	SyncMode SyncMode `json:"sync_mode"`
+	// PrimaryKey is what the destination removes duplicates by: paths of names.
+	PrimaryKey [][]string `json:"primary_key"`
+	// SyncID is the platform's job, the same for all its attempts; 0 where the platform has none.
+	SyncID int64 `json:"sync_id"`
 }
 
 // ParseConfiguredCatalog parses and checks a ConfiguredAirbyteCatalog.

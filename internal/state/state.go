@@ -25,8 +25,8 @@ type Stream struct {
 	SyncID int64
 	// Cursor is the last _ab_cdc_cursor given to a record.
 	Cursor int64
-	// Columns are the table's columns when the positions were saved, in order. VStream reads old rows with today's
-	// columns, so a change between the two must be noticed.
+	// Columns are the table's columns when the positions were saved, in order, but for shards that are Stale. VStream reads
+	// old rows with today's columns, so a change between the two must be noticed.
 	Columns []schema.Column
 	Shards  map[string]*Shard
 }
@@ -37,6 +37,8 @@ type Shard struct {
 	Position vstream.Position
 	// Copy is nil once the copy is complete.
 	Copy *Copy
+	// Stale is set while changes made under other columns than Stream.Columns are to be read.
+	Stale bool
 }
 
 // Copy is an unfinished copy.
@@ -80,6 +82,7 @@ type streamJSON struct {
 type shardJSON struct {
 	Position string    `json:"position"`
 	Copy     *copyJSON `json:"copy,omitempty"`
+	Stale    bool      `json:"stale_columns,omitempty"`
 }
 
 type copyJSON struct {
@@ -104,7 +107,7 @@ func (s *Stream) MarshalJSON() ([]byte, error) {
 		out.Columns = append(out.Columns, [2]string{c.Name, c.Type})
 	}
 	for name, shard := range s.Shards {
-		j := &shardJSON{Position: shard.Position.String()}
+		j := &shardJSON{Position: shard.Position.String(), Stale: shard.Stale}
 		if c := shard.Copy; c != nil {
 			j.Copy = &copyJSON{Oldest: c.Oldest.String(), Restarted: c.Restarted}
 			if c.LastPK != nil {
@@ -159,7 +162,7 @@ func (j *shardJSON) parse() (*Shard, error) {
 	}
 	position, err := vstream.ParsePosition(j.Position)
 	if err != nil || j.Copy == nil {
-		return &Shard{Position: position}, err
+		return &Shard{Position: position, Stale: j.Stale}, err
 	}
 	oldest, err := vstream.ParsePosition(j.Copy.Oldest)
 	if err != nil {
@@ -169,7 +172,7 @@ func (j *shardJSON) parse() (*Shard, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Shard{Position: position, Copy: &Copy{Oldest: oldest, Restarted: j.Copy.Restarted, LastPK: key}}, nil
+	return &Shard{Position: position, Stale: j.Stale, Copy: &Copy{Oldest: oldest, Restarted: j.Copy.Restarted, LastPK: key}}, nil
 }
 
 func parseKey(text string) (*querypb.QueryResult, error) {

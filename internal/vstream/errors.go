@@ -55,6 +55,8 @@ func classify(code codes.Code, text string) Kind {
 	switch {
 	case containsAny(text, "GOAWAY", "RST_STREAM"):
 		return Transient // shows as InvalidArgument and Internal
+	case strings.Contains(text, "failed to reload schema after DDL"):
+		return Transient // another table went while vttablet looked at all of them, and is named
 	case code == codes.Unauthenticated, code == codes.PermissionDenied:
 		return Unauthorized
 	case code == codes.ResourceExhausted && strings.Contains(text, "larger than max"):

@@ -1,0 +1,146 @@
+package source
+
+import (
+	"context"
+	"time"
+
+	binlogdatapb "vitess.io/vitess/go/vt/proto/binlogdata"
+
+	"source-planetscale/internal/airbyte"
+	"source-planetscale/internal/vstream"
+)
+
+func (r *reader) vgtid(v *binlogdatapb.VGtid) error {
+	if len(v.GetShardGtids()) != 1 || v.ShardGtids[0].Shard != r.shard {
+		return because(airbyte.TransientError, nil, "Shard %s of keyspace %s was split or merged while it was read; the next attempt reads the new shards.", r.shard, r.sync.cfg.Database)
+	}
+	r.next = v.ShardGtids[0]
+	if r.copying && r.at.IsZero() && len(r.next.TablePKs) == 0 {
+		return r.copyStarted()
+	}
+	return nil
+}
+
+// copyStarted saves the position of a copy's snapshot before its first row. It is no position to replicate from until the
+// copy is complete.
+func (r *reader) copyStarted() error {
+	at, err := vstream.ParsePosition(r.next.Gtid)
+	if err != nil {
+		return err
+	}
+	r.at = at
+	r.moves()
+	return r.commit(func() ([]airbyte.StreamState, error) {
+		s := r.tables[r.names[0]].stream
+		if s.incremental {
+			s.state.Shards[r.shard].Copy.Start(at)
+		}
+		state, err := s.snapshot()
+		return []airbyte.StreamState{state}, err
+	})
+}
+
+// boundary is where a position may be saved: between transactions.
+func (r *reader) boundary() (done bool, err error) {
+	if r.next != nil {
+		at, err := vstream.ParsePosition(r.next.Gtid)
+		if err != nil {
+			return false, err
+		}
+		if pks := r.next.TablePKs; len(pks) > 0 && pks[0].Lastpk != nil {
+			r.key = pks[0].Lastpk
+		}
+		if !at.Equal(r.at) {
+			r.moves()
+		}
+		r.at, r.next = at, nil
+	}
+	if !r.copying && r.at.Contains(r.stop) {
+		return true, nil
+	}
+	if r.saved.bytes+int64(r.batch.Size()) >= checkpointBytes || time.Since(r.saved.time) >= r.sync.cfg.checkpointInterval() {
+		return false, r.checkpoint()
+	}
+	return false, nil
+}
+
+// copyCompleted ends the copy at the last position of its stream, which its rows are of or newer.
+func (r *reader) copyCompleted() (done bool, err error) {
+	if !r.copying {
+		return false, nil
+	}
+	r.transaction = false
+	if _, err := r.boundary(); err != nil {
+		return false, err
+	}
+	r.copying, r.key = false, nil
+	return true, nil
+}
+
+// finish writes the reader's last states, once it is sure that its rows stand under the right names.
+func (r *reader) finish(ctx context.Context) error {
+	if err := r.sync.checkDrift(ctx, r); err != nil {
+		return err
+	}
+	r.done = true
+	return r.checkpoint()
+}
+
+// flush writes the records collected once they are at least limit bytes.
+func (r *reader) flush(limit int) error {
+	size := r.batch.Size()
+	if size < limit {
+		return nil
+	}
+	r.saved.bytes += int64(size)
+	return r.sync.commit(r.batch, nil)
+}
+
+// checkpoint writes the records collected and the state of every table whose position moved.
+func (r *reader) checkpoint() error {
+	return r.commit(func() ([]airbyte.StreamState, error) {
+		var states []airbyte.StreamState
+		for _, name := range r.names {
+			t := r.tables[name]
+			if !r.save(t) {
+				continue
+			}
+			s, err := t.stream.snapshot()
+			if err != nil {
+				return nil, err
+			}
+			states = append(states, s)
+		}
+		return states, nil
+	})
+}
+
+func (r *reader) commit(states func() ([]airbyte.StreamState, error)) error {
+	r.saved = checkpoint{time: time.Now()}
+	return r.sync.commit(r.batch, states)
+}
+
+// save moves the table's state in this shard to where the reader stands, never back, and tells whether there is something
+// new to say. It is called inside Writer.Commit.
+func (r *reader) save(t *tableReader) bool {
+	shard := t.stream.state.Shards[r.shard]
+	switch {
+	case shard.Copy == nil:
+		if !r.at.Contains(t.from) || r.at.Equal(shard.Position) {
+			return false
+		}
+		shard.Position = r.at
+		// The columns were looked up before and after the stop was, and were the same.
+		shard.Stale = shard.Stale && !r.done
+	case !r.copying:
+		shard.Stale = shard.Stale && shard.Copy.Restarted
+		shard.Position = shard.Copy.End(r.at)
+		shard.Copy = nil
+	case comparable(t.stream.table, r.key):
+		shard.Position, shard.Copy.LastPK = r.at, r.key
+	}
+	if t.stream.state.FullRefresh {
+		shard.Position = vstream.Position{} // a snapshot is not followed by changes
+	}
+	return true
+}

@@ -1,0 +1,63 @@
+package source
+
+import (
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+
+	"source-planetscale/internal/airbyte"
+	"source-planetscale/internal/row"
+)
+
+// changeCounts counts, per column and reason, the values that could not be given as they are, for one WARN each at the end.
+type changeCounts struct {
+	mu     sync.Mutex
+	counts map[airbyte.Change]*changeCount
+}
+
+type changeCount struct {
+	values  int64
+	longest int // characters of JSON, where the length is the reason
+}
+
+// add counts the changes of one record and returns them as its meta.changes.
+func (c *changeCounts) add(changes []row.Change) []airbyte.Change {
+	if len(changes) == 0 {
+		return nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.counts == nil {
+		c.counts = map[airbyte.Change]*changeCount{}
+	}
+	list := make([]airbyte.Change, len(changes))
+	for i, change := range changes {
+		list[i] = airbyte.Change{Field: change.Field, Change: change.Change, Reason: change.Reason}
+		n := c.counts[list[i]]
+		if n == nil {
+			n = &changeCount{}
+			c.counts[list[i]] = n
+		}
+		n.values++
+		n.longest = max(n.longest, change.Length)
+	}
+	return list
+}
+
+func (c *changeCounts) warn(log *slog.Logger, d airbyte.StreamDescriptor) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	keys := slices.SortedFunc(maps.Keys(c.counts), func(a, b airbyte.Change) int {
+		return slices.Compare([]string{a.Field, a.Reason}, []string{b.Field, b.Reason})
+	})
+	for _, k := range keys {
+		n := c.counts[k]
+		if k.Reason == row.FieldSizeLimitation {
+			log.Warn(fmt.Sprintf("Column %s of stream %s: %d values are longer than Airbyte takes (%d characters) and were given as null; the longest has %d.", k.Field, d, n.values, row.MaxLength, n.longest))
+			continue
+		}
+		log.Warn(fmt.Sprintf("Column %s of stream %s: %d values cannot be represented in JSON (such as zero or impossible dates) and were given as null.", k.Field, d, n.values))
+	}
+}

@@ -1,0 +1,176 @@
+package source
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"time"
+
+	topodatapb "vitess.io/vitess/go/vt/proto/topodata"
+
+	"source-planetscale/internal/dial"
+	"source-planetscale/internal/row"
+	"source-planetscale/internal/vstream"
+)
+
+// Config is the file given with --config; spec.json describes it, and a test keeps the two together.
+type Config struct {
+	Host     string `json:"host"`
+	Database string `json:"database"` // a keyspace
+	Username string `json:"username"`
+	Password string `json:"password"`
+
+	MySQLPort int          `json:"mysql_port"`
+	GRPCPort  int          `json:"grpc_port"`
+	TLS       dial.TLS     `json:"tls"`
+	GRPCAuth  vstream.Auth `json:"grpc_auth"`
+	Cells     string       `json:"cells"`
+
+	Shards          string `json:"shards"`
+	UseReplica      bool   `json:"use_replica"`
+	UseRDOnly       bool   `json:"use_rdonly"`
+	IncludeMetadata bool   `json:"include_metadata"`
+	StartingGTIDs   string `json:"starting_gtids"`
+
+	Concurrency               int    `json:"concurrency"`
+	CheckpointIntervalSeconds int    `json:"checkpoint_interval_seconds"`
+	InvalidPositionBehavior   string `json:"invalid_cdc_cursor_position_behavior"`
+	MaxRetries                int    `json:"max_retries"`
+	TimeoutSeconds            int    `json:"timeout_seconds"`
+	// UseGTIDWithTablePKs is accepted and ignored: without the position, a resumed copy loses changes.
+	UseGTIDWithTablePKs bool `json:"use_gtid_with_table_pks"`
+	Options             struct {
+		DoNotTreatTinyIntAsBoolean bool `json:"do_not_treat_tiny_int_as_boolean"`
+	} `json:"options"`
+
+	startingPositions map[string]vstream.Position // by shard of this keyspace
+}
+
+// minTimeoutSeconds is the shortest timeout_seconds; the former connector had the same.
+const minTimeoutSeconds = 300
+
+// resync is the value of invalid_cdc_cursor_position_behavior that reads a stream afresh.
+const resync = "Re-sync data"
+
+// parseConfig checks a configuration against the specification and fills in the defaults. Its errors name keys, never the
+// values of secrets.
+func parseConfig(data []byte, log *slog.Logger) (*Config, error) {
+	data, err := dropNulls(data)
+	if err != nil {
+		return nil, err
+	}
+	if err := validateConfig(data); err != nil {
+		return nil, err
+	}
+	c := &Config{
+		MySQLPort: 3306, GRPCPort: 443, TLS: dial.TLS{Mode: dial.VerifyIdentity}, GRPCAuth: vstream.Basic,
+		Concurrency: 4, CheckpointIntervalSeconds: 60, InvalidPositionBehavior: "Fail sync", MaxRetries: 3, TimeoutSeconds: minTimeoutSeconds,
+	}
+	if err := json.Unmarshal(data, c); err != nil {
+		return nil, fmt.Errorf("the configuration cannot be read: %w", err)
+	}
+	c.Host = strings.Trim(c.Host, "[]")
+	c.warn(data, log)
+	c.startingPositions, err = parseStartingGTIDs(c.StartingGTIDs, c.Database)
+	return c, err
+}
+
+// dropNulls removes keys without a value: platforms save untouched settings as null.
+func dropNulls(data []byte) ([]byte, error) {
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(data, &fields); err != nil || fields == nil {
+		return nil, errors.New("the configuration is not a JSON object; expected {\"host\": …, \"database\": …, \"username\": …, \"password\": …}")
+	}
+	for key, value := range fields {
+		if string(value) == "null" {
+			delete(fields, key)
+		}
+	}
+	return json.Marshal(fields)
+}
+
+func (c *Config) warn(data []byte, log *slog.Logger) {
+	for _, key := range unknownKeys(data) {
+		log.Warn(fmt.Sprintf("The configuration has the unknown key %q, which is ignored.", key))
+	}
+	if c.TLS.Mode == dial.Disabled {
+		log.Warn("TLS is disabled (tls.mode): the password and all rows go over the network unencrypted.")
+	}
+	if c.TimeoutSeconds < minTimeoutSeconds {
+		log.Warn(fmt.Sprintf("timeout_seconds is %d; %d is used, the shortest that is allowed.", c.TimeoutSeconds, minTimeoutSeconds))
+		c.TimeoutSeconds = minTimeoutSeconds
+	}
+}
+
+func parseStartingGTIDs(text, keyspace string) (map[string]vstream.Position, error) {
+	positions := map[string]vstream.Position{}
+	if strings.TrimSpace(text) == "" {
+		return positions, nil
+	}
+	var byKeyspace map[string]map[string]string
+	if err := json.Unmarshal([]byte(text), &byKeyspace); err != nil {
+		return nil, fmt.Errorf(`starting_gtids is not of the form {"keyspace": {"shard": "MySQL56/…"}}: %w`, err)
+	}
+	for shard, gtid := range byKeyspace[keyspace] {
+		p, err := vstream.ParsePosition(gtid)
+		if err != nil {
+			return nil, fmt.Errorf("starting_gtids, keyspace %s, shard %s: %w", keyspace, shard, err)
+		}
+		positions[shard] = p
+	}
+	if len(byKeyspace) > 0 && byKeyspace[keyspace] == nil {
+		return nil, fmt.Errorf("starting_gtids does not name the keyspace %q, which is the configured database", keyspace)
+	}
+	return positions, nil
+}
+
+func (c *Config) dial() dial.Config {
+	return dial.Config{Host: c.Host, MySQLPort: c.MySQLPort, GRPCPort: c.GRPCPort, TLS: c.TLS}
+}
+
+func (c *Config) vstream() vstream.Config {
+	return vstream.Config{
+		Dial: c.dial(), Auth: c.GRPCAuth, Username: c.Username, Password: c.Password,
+		TabletType: c.tabletType(), Cells: strings.ReplaceAll(c.Cells, " ", ""),
+	}
+}
+
+func (c *Config) tabletType() topodatapb.TabletType {
+	switch {
+	case c.UseRDOnly:
+		return topodatapb.TabletType_RDONLY
+	case c.UseReplica:
+		return topodatapb.TabletType_REPLICA
+	}
+	return topodatapb.TabletType_PRIMARY
+}
+
+func (c *Config) rowOptions() row.Options {
+	return row.Options{TinyIntAsInteger: c.Options.DoNotTreatTinyIntAsBoolean}
+}
+
+func (c *Config) checkpointInterval() time.Duration {
+	return time.Duration(c.CheckpointIntervalSeconds) * time.Second
+}
+
+// shards picks the configured shards out of those that exist; none configured means all.
+func (c *Config) shards(existing []string) ([]string, error) {
+	var picked []string
+	for s := range strings.SplitSeq(c.Shards, ",") {
+		s = strings.TrimSpace(s)
+		switch {
+		case s == "" || slices.Contains(picked, s):
+		case slices.Contains(existing, s):
+			picked = append(picked, s)
+		default:
+			return nil, fmt.Errorf("the configured shard %q does not exist in keyspace %s; it has the shards %s", s, c.Database, strings.Join(existing, ", "))
+		}
+	}
+	if picked == nil {
+		return existing, nil
+	}
+	return picked, nil
+}

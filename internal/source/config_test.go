@@ -1,0 +1,239 @@
+package source
+
+import (
+	"bytes"
+	"encoding/json"
+	"log/slog"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"source-planetscale/internal/airbyte"
+	"source-planetscale/internal/dial"
+	"source-planetscale/internal/vstream"
+)
+
+const minimal = `"host":"aws.connect.psdb.cloud","database":"shop","username":"u","password":"pscale_pw_secret"`
+
+// logged returns a logger and what was logged with it.
+func logged() (*slog.Logger, *bytes.Buffer) {
+	var out bytes.Buffer
+	return slog.New(airbyte.NewLogHandler(airbyte.NewWriter(&out), slog.LevelInfo)), &out
+}
+
+func TestParseConfigFillsInDefaults(t *testing.T) {
+	log, out := logged()
+	c, err := parseConfig([]byte(`{`+minimal+`}`), log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Config{
+		Host: "aws.connect.psdb.cloud", Database: "shop", Username: "u", Password: "pscale_pw_secret",
+		MySQLPort: 3306, GRPCPort: 443, TLS: dial.TLS{Mode: dial.VerifyIdentity}, GRPCAuth: vstream.Basic,
+		Concurrency: 4, CheckpointIntervalSeconds: 60, InvalidPositionBehavior: "Fail sync", MaxRetries: 3, TimeoutSeconds: 300,
+		startingPositions: map[string]vstream.Position{},
+	}
+	if !reflect.DeepEqual(*c, want) {
+		t.Errorf("got %+v\nexpected %+v", *c, want)
+	}
+	if out.Len() > 0 {
+		t.Errorf("warned without reason: %s", out)
+	}
+}
+
+// A configuration as the former connector's users have saved it.
+func TestParseConfigTakesTheFormerConnectors(t *testing.T) {
+	log, out := logged()
+	c, err := parseConfig([]byte(`{`+minimal+`,"shards":"-80, 80-","use_replica":true,"use_rdonly":null,"include_metadata":true,
+		"starting_gtids":"{\"shop\":{\"-80\":\"MySQL56/16b1039f-22b6-11ed-b765-0a43f95f28a3:1-615\"}}","max_retries":5,
+		"timeout_seconds":120,"use_gtid_with_table_pks":false,"options":{"do_not_treat_tiny_int_as_boolean":true},"branch":"main"}`), log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	shards, err := c.shards([]string{"-80", "80-c0", "80-", "c0-"})
+	if err != nil || !slices.Equal(shards, []string{"-80", "80-"}) {
+		t.Errorf("shards %v, %v", shards, err)
+	}
+	if c.tabletType().String() != "REPLICA" || !c.IncludeMetadata || c.MaxRetries != 5 || !c.rowOptions().TinyIntAsInteger {
+		t.Errorf("got %+v", c)
+	}
+	if c.startingPositions["-80"].GTIDSet() != "16b1039f-22b6-11ed-b765-0a43f95f28a3:1-615" {
+		t.Errorf("starting positions %v", c.startingPositions)
+	}
+	if c.TimeoutSeconds != 300 || !strings.Contains(out.String(), "timeout_seconds is 120; 300 is used") {
+		t.Errorf("timeout %d, logged %s", c.TimeoutSeconds, out)
+	}
+	if !strings.Contains(out.String(), `unknown key \"branch\"`) {
+		t.Errorf("no warning of the unknown key in %s", out)
+	}
+}
+
+func TestParseConfigRefusesWithASentence(t *testing.T) {
+	for in, problem := range map[string]string{
+		``:     "not a JSON object",
+		`[]`:   "not a JSON object",
+		`{}`:   "missing properties 'host', 'database', 'username', 'password'",
+		`null`: "not a JSON object",
+		`{"host":"h","database":"d","username":"u","password":7}`:         "password: got number, want string",
+		`{` + minimal + `,"concurrency":65}`:                              "concurrency: maximum",
+		`{` + minimal + `,"checkpoint_interval_seconds":0}`:               "checkpoint_interval_seconds: minimum",
+		`{` + minimal + `,"grpc_auth":"odd"}`:                             "grpc_auth: value must be one of",
+		`{` + minimal + `,"tls":{"mode":"odd"}}`:                          "tls.mode",
+		`{` + minimal + `,"starting_gtids":"{"}`:                          "starting_gtids is not of the form",
+		`{` + minimal + `,"starting_gtids":"{\"x\":{}}"}`:                 "does not name the keyspace \"shop\"",
+		`{` + minimal + `,"starting_gtids":"{\"shop\":{\"-\":\"odd\"}}"}`: "not a position",
+	} {
+		log, _ := logged()
+		_, err := parseConfig([]byte(in), log)
+		if err == nil || !strings.Contains(err.Error(), problem) {
+			t.Errorf("%s: error %v, expected one about %q", in, err, problem)
+		}
+		if err != nil && strings.Contains(err.Error(), "secret") {
+			t.Errorf("%s: the error holds the password: %v", in, err)
+		}
+	}
+}
+
+func TestUnknownShardIsNamed(t *testing.T) {
+	c := &Config{Database: "shop", Shards: "-40"}
+	if _, err := c.shards([]string{"-80", "80-"}); err == nil || !strings.Contains(err.Error(), `"-40" does not exist in keyspace shop; it has the shards -80, 80-`) {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestDisabledTLSIsSaidAloud(t *testing.T) {
+	log, out := logged()
+	if _, err := parseConfig([]byte(`{`+minimal+`,"tls":{"mode":"disabled"}}`), log); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(out.String(), `"WARN","message":"TLS is disabled`) {
+		t.Errorf("logged %s", out)
+	}
+}
+
+// specProperty is a property of the specification, as far as the tests look at it.
+type specProperty struct {
+	Title, Description, Type, Group string
+	Order                           *int
+	Default                         any
+	Secret                          bool `json:"airbyte_secret"`
+	Properties                      map[string]specProperty
+	OneOf                           []specProperty
+	Const                           any
+}
+
+func specProperties(t *testing.T) map[string]specProperty {
+	t.Helper()
+	var s struct {
+		ConnectionSpecification struct{ Properties map[string]specProperty }
+	}
+	if err := json.Unmarshal(specFile, &s); err != nil {
+		t.Fatal(err)
+	}
+	return s.ConnectionSpecification.Properties
+}
+
+// keys returns the JSON keys of a struct type, sorted.
+func keys(t reflect.Type) []string {
+	var names []string
+	for i := range t.NumField() {
+		if f := t.Field(i); f.IsExported() {
+			names = append(names, f.Tag.Get("json"))
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+func TestSpecAgreesWithConfig(t *testing.T) {
+	properties := specProperties(t)
+	if want, got := keys(reflect.TypeFor[Config]()), slices.Sorted(maps.Keys(properties)); !slices.Equal(want, got) {
+		t.Errorf("Config has the keys %v, spec.json %v", want, got)
+	}
+	options := properties["options"].Properties
+	if want, got := keys(reflect.TypeOf(Config{}.Options)), slices.Sorted(maps.Keys(options)); !slices.Equal(want, got) {
+		t.Errorf("Config.Options has the keys %v, spec.json %v", want, got)
+	}
+	for _, mode := range properties["tls"].OneOf[:2] {
+		if want, got := keys(reflect.TypeFor[dial.TLS]()), slices.Sorted(maps.Keys(mode.Properties)); !slices.Equal(want, got) {
+			t.Errorf("dial.TLS has the keys %v, spec.json %v", want, got)
+		}
+	}
+}
+
+// What the page shows as default is what a missing key means.
+func TestSpecDefaultsAreConfigs(t *testing.T) {
+	defaults := map[string]any{}
+	for name, p := range specProperties(t) {
+		if p.Default != nil {
+			defaults[name] = p.Default
+		}
+	}
+	full := map[string]any{"host": "aws.connect.psdb.cloud", "database": "shop", "username": "u", "password": "pscale_pw_secret"}
+	maps.Copy(full, defaults)
+	data, err := json.Marshal(full)
+	if err != nil {
+		t.Fatal(err)
+	}
+	log, _ := logged()
+	withDefaults, err := parseConfig(data, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	without, err := parseConfig([]byte(`{`+minimal+`}`), log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	withDefaults.UseGTIDWithTablePKs = false // ignored
+	if !reflect.DeepEqual(withDefaults, without) {
+		t.Errorf("spec.json's defaults mean %+v, missing keys %+v", withDefaults, without)
+	}
+}
+
+func TestSpecPageIsComplete(t *testing.T) {
+	orders := map[string][]string{}
+	for name, p := range specProperties(t) {
+		if p.Title == "" || p.Description == "" || p.Group == "" || p.Order == nil {
+			t.Errorf("%s lacks title, description, group or order", name)
+			continue
+		}
+		place := p.Group + " " + string(rune('a'+*p.Order))
+		orders[place] = append(orders[place], name)
+		if len(orders[place]) > 1 {
+			t.Errorf("%v have the same place", orders[place])
+		}
+		if secret := name == "password"; p.Secret != secret {
+			t.Errorf("%s: airbyte_secret is %v", name, p.Secret)
+		}
+	}
+}
+
+func TestSpecIsAValidSchemaOnOneLine(t *testing.T) {
+	line, err := spec()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if bytes.ContainsRune(line, '\n') {
+		t.Error("the specification is not on one line")
+	}
+	var s specification
+	if err := json.Unmarshal(line, &s); err != nil {
+		t.Fatal(err)
+	}
+	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(s.ConnectionSpecification))
+	if err != nil {
+		t.Fatal(err)
+	}
+	compiler := jsonschema.NewCompiler()
+	compiler.DefaultDraft(jsonschema.Draft7)
+	if err := compiler.AddResource("spec.json", doc); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := compiler.Compile("spec.json"); err != nil {
+		t.Fatal(err)
+	}
+}

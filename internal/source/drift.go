@@ -1,0 +1,108 @@
+package source
+
+import (
+	"context"
+	"fmt"
+
+	"source-planetscale/internal/airbyte"
+	"source-planetscale/internal/schema"
+	"source-planetscale/internal/vstream"
+)
+
+// VStream reads the rows of the binary log with the columns that the table has now, by their place. Rows written before a
+// change of columns may so arrive under wrong names, without an error. This file makes sure that such rows are not given.
+
+// tableError is a failure of one table among those that a stream reads.
+type tableError struct {
+	table   string
+	failure error
+}
+
+func (e *tableError) Error() string { return e.failure.Error() }
+func (e *tableError) Unwrap() error { return e.failure }
+
+func (t *tableReader) failf(kind airbyte.FailureType, cause error, format string, args ...any) error {
+	return &tableError{t.stream.table.Name, because(kind, cause, format, args...)}
+}
+
+// checkColumns refuses a row of the binary log that was written under other columns than the table's.
+func (t *tableReader) checkColumns(r *reader) error {
+	if t.stream.state.Shards[r.shard].Stale {
+		return t.failf(airbyte.ConfigError, nil, "The columns of %s were changed, and rows that were changed before that are still to be read from shard %s, which the server would give under wrong names; refresh the source's schema and clear the stream's data.", t.stream.descriptor, r.shard)
+	}
+	t.replayed = true
+	return nil
+}
+
+// ddl notes what a statement did to the reader's tables.
+func (r *reader) ddl(statement string) error {
+	ddl, ok := schema.ParseDDL(statement)
+	if !ok {
+		return nil // no harm: a change of columns that is not seen keeps the table's rows refused
+	}
+	for _, name := range ddl.Emptied {
+		if t := r.tables[name]; t != nil && t.stream.incremental && !r.has(t) {
+			return t.failf(airbyte.ConfigError, nil, "Table %s was dropped, renamed or truncated in shard %s, which removes its rows without a delete for each; clear the stream's data and sync again.", t.stream.descriptor, r.shard)
+		}
+	}
+	for _, name := range ddl.Altered {
+		if t := r.tables[name]; t != nil && !r.has(t) {
+			if err := t.altered(r); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// has tells whether the table already has the transaction that the stream is about to end.
+func (r *reader) has(t *tableReader) bool {
+	if r.next == nil {
+		return false
+	}
+	p, err := vstream.ParsePosition(r.next.Gtid)
+	return err == nil && t.from.Contains(p)
+}
+
+// altered notes that the table's columns may be today's from here on. Rows between two such changes are neither the old
+// columns' nor today's.
+func (t *tableReader) altered(r *reader) error {
+	shard := t.stream.state.Shards[r.shard]
+	if t.wasStale && t.replayed {
+		return t.failf(airbyte.ConfigError, nil, "The columns of %s were changed several times, and rows changed in between were read from shard %s, which may stand under wrong names; refresh the source's schema and clear the stream's data.", t.stream.descriptor, r.shard)
+	}
+	t.wasStale = t.wasStale || shard.Stale
+	return r.sync.commit(airbyte.NewBatch(), func() ([]airbyte.StreamState, error) {
+		shard.Stale = false
+		return nil, nil
+	})
+}
+
+// checkDrift looks, before a reader's last state, whether columns were changed while rows of the binary log were read.
+func (s *syncer) checkDrift(ctx context.Context, r *reader) error {
+	replayed := false
+	for _, t := range r.tables {
+		replayed = replayed || t.replayed
+	}
+	if !replayed {
+		return nil
+	}
+	columns, err := s.columns(ctx)
+	if err != nil {
+		return fmt.Errorf("looking for changed columns: %w", err)
+	}
+	for _, name := range append([]string(nil), r.names...) {
+		t := r.tables[name]
+		if !t.replayed || schema.Extends(columns[name], t.stream.table.Columns) {
+			continue
+		}
+		err := t.failf(airbyte.ConfigError, nil, "The columns of %s were changed while changes made before that were read from shard %s, which may stand under wrong names; refresh the source's schema and clear the stream's data.", t.stream.descriptor, r.shard)
+		if len(r.names) == 1 {
+			return err
+		}
+		if err := r.drop(ctx, name, err); err != nil {
+			return err
+		}
+	}
+	return nil
+}

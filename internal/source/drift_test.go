@@ -1,0 +1,181 @@
+package source
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	binlogdatapb "vitess.io/vitess/go/vt/proto/binlogdata"
+
+	"source-planetscale/internal/airbyte"
+	"source-planetscale/internal/destination"
+	"source-planetscale/internal/fakevtgate"
+	"source-planetscale/internal/schema"
+	"source-planetscale/internal/state"
+)
+
+func ddl(statement string) *event {
+	return &event{Type: binlogdatapb.VEventType_DDL, Timestamp: 7, Statement: statement}
+}
+
+// insert is transaction n, which inserts the row n:x into the tables.
+func insert(n int, tables ...string) []*event {
+	events := []*event{begin(7, n)}
+	for _, name := range tables {
+		events = append(events, fields(7, name), rowOf(7, name, nil, []string{string(rune('0' + n)), "x"}))
+	}
+	return append(events, script.VGTID(n, nil), commit(7))
+}
+
+// savedUnder is a state at position n that was saved when the table had those columns.
+func (r *rig) savedUnder(columns []schema.Column, name string, n int) *stream {
+	s := r.add(table(name), airbyte.Incremental, &state.Shard{Position: at(n)})
+	s.state.Columns = columns
+	s.adopt(s.table.Columns)
+	return s
+}
+
+var dropped = []schema.Column{{Name: "id", Type: "bigint"}, {Name: "gone", Type: "int"}, {Name: "name", Type: "varchar(50)"}}
+
+// failsAlone runs a sync in which users fails with that message and others is complete.
+func (r *rig) failsAlone(message string) *destination.Output {
+	r.t.Helper()
+	out, err := r.run()
+	if !errors.Is(err, errIncomplete) || len(out.Errors) != 1 {
+		r.t.Fatalf("error %v, traces %+v", err, out.Errors)
+	}
+	if e := out.Errors[0]; e.FailureType != "config_error" || !strings.Contains(e.Message, message) || e.Stream.Name != "users" {
+		r.t.Errorf("trace %+v", e)
+	}
+	if out.Statuses[streamNamed("users")] != "INCOMPLETE" || out.Statuses[streamNamed("others")] != "COMPLETE" {
+		r.t.Errorf("statuses %v", out.Statuses)
+	}
+	return out
+}
+
+func TestRowsFromBeforeAChangeOfColumnsAreRefused(t *testing.T) {
+	r := newRig(t, 7, func(_ *request, send func(...*event), done <-chan struct{}) error {
+		send(insert(6, "users", "others")...)
+		send(script.VGTID(7, nil), ddl("alter table users drop column gone"))
+		return hold(done)
+	})
+	r.savedUnder(dropped, "users", 5)
+	r.add(table("others"), airbyte.Incremental, &state.Shard{Position: at(5)})
+	out := r.failsAlone("columns of shop.users were changed")
+	if got := rows(out); !slices.Equal(got, []string{"6:x"}) {
+		t.Errorf("records %v", got)
+	}
+	for _, s := range out.States {
+		if s.Stream.Name == "users" {
+			t.Errorf("a state of the failed stream: %s", s.Message)
+		}
+	}
+}
+
+func TestRowsFromAfterAChangeOfColumnsAreGiven(t *testing.T) {
+	r := newRig(t, 7, func(_ *request, send func(...*event), done <-chan struct{}) error {
+		send(script.VGTID(6, nil), ddl("alter table users drop column gone"))
+		send(insert(7, "users")...)
+		return hold(done)
+	})
+	s := r.savedUnder(dropped, "users", 5)
+	if !s.state.Shards["-"].Stale {
+		t.Fatal("the saved position is not stale")
+	}
+	out := r.must()
+	if got := rows(out); !slices.Equal(got, []string{"7:x"}) {
+		t.Errorf("records %v", got)
+	}
+	if last := shardOf(t, out.States[len(out.States)-1]); last.Stale {
+		t.Error("the last state is stale")
+	}
+}
+
+func TestColumnsAddedAtTheEndAreNoReasonToFail(t *testing.T) {
+	r := newRig(t, 6, func(_ *request, send func(...*event), done <-chan struct{}) error {
+		send(insert(6, "users")...)
+		return hold(done)
+	})
+	r.savedUnder([]schema.Column{{Name: "id", Type: "bigint"}}, "users", 5)
+	if got := rows(r.must()); !slices.Equal(got, []string{"6:x"}) {
+		t.Errorf("records %v", got)
+	}
+}
+
+// Nothing was changed in the table while its columns were: the next sync starts behind the change.
+func TestChangeOfColumnsWithoutRowsIsPassed(t *testing.T) {
+	r := newRig(t, 6, func(_ *request, send func(...*event), done <-chan struct{}) error {
+		send(script.VGTID(6, nil), fakevtgate.Other())
+		return hold(done)
+	})
+	r.savedUnder(dropped, "users", 5)
+	out := r.must()
+	if last := shardOf(t, out.States[len(out.States)-1]); last.Stale || !last.Position.Equal(at(6)) {
+		t.Errorf("the last state is %+v", last)
+	}
+}
+
+func TestChangeOfColumnsDuringTheSync(t *testing.T) {
+	r := newRig(t, 6, func(_ *request, send func(...*event), done <-chan struct{}) error {
+		send(insert(6, "users", "others")...)
+		return hold(done)
+	})
+	r.add(table("users"), airbyte.Incremental, &state.Shard{Position: at(5)})
+	r.add(table("others"), airbyte.Incremental, &state.Shard{Position: at(5)})
+	r.now["users"] = []schema.Column{{Name: "name", Type: "varchar(50)"}}
+	out := r.failsAlone("were changed while changes made before that were read")
+	for _, s := range out.States {
+		if s.Stream.Name == "users" {
+			t.Errorf("a state of the failed stream: %s", s.Message)
+		}
+	}
+}
+
+func TestRowsGoneWithoutADelete(t *testing.T) {
+	for _, statement := range []string{"truncate table users", "drop table users", "rename table users to people"} {
+		t.Run(statement, func(t *testing.T) {
+			r := newRig(t, 7, func(_ *request, send func(...*event), done <-chan struct{}) error {
+				send(script.VGTID(6, nil), ddl(statement))
+				send(insert(7, "others")...)
+				return hold(done)
+			})
+			r.add(table("users"), airbyte.Incremental, &state.Shard{Position: at(5)})
+			r.add(table("others"), airbyte.Incremental, &state.Shard{Position: at(5)})
+			r.failsAlone("was dropped, renamed or truncated")
+		})
+	}
+}
+
+// A table that has the truncation already is not failed by its neighbour's past.
+func TestTruncationThatIsPastIsNoNews(t *testing.T) {
+	r := newRig(t, 8, func(_ *request, send func(...*event), done <-chan struct{}) error {
+		send(script.VGTID(6, nil), ddl("truncate table users"))
+		send(insert(7, "others")...)
+		send(insert(8, "users")...)
+		return hold(done)
+	})
+	r.add(table("users"), airbyte.Incremental, &state.Shard{Position: at(6)})
+	r.add(table("others"), airbyte.Incremental, &state.Shard{Position: at(5)})
+	if got := rows(r.must()); !slices.Equal(got, []string{"7:x", "8:x"}) {
+		t.Errorf("records %v", got)
+	}
+}
+
+func TestTableThatBreaksASharedStreamIsLeftOut(t *testing.T) {
+	r := newRig(t, 6, func(q *request, send func(...*event), done <-chan struct{}) error {
+		if slices.Contains(tablesOf(q), "users") {
+			return status.Error(codes.Unknown, "cannot determine table columns for users: event has [1 2]")
+		}
+		send(insert(6, "others")...)
+		return hold(done)
+	})
+	r.add(table("users"), airbyte.Incremental, &state.Shard{Position: at(5)})
+	r.add(table("others"), airbyte.Incremental, &state.Shard{Position: at(5)})
+	out := r.failsAlone("does not know the table")
+	if got := rows(out); !slices.Equal(got, []string{"6:x"}) {
+		t.Errorf("records %v", got)
+	}
+}

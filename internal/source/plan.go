@@ -1,0 +1,149 @@
+package source
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"source-planetscale/internal/airbyte"
+	"source-planetscale/internal/schema"
+	"source-planetscale/internal/state"
+	"source-planetscale/internal/vstream"
+)
+
+// plan is the work of one sync.
+type plan struct {
+	copies    []copyJob
+	replicate map[string][]*stream // by shard
+}
+
+type copyJob struct {
+	stream *stream
+	shard  string
+}
+
+// plan decides for every stream and shard: copy, go on copying, replicate, or nothing to do.
+func (s *syncer) plan() *plan {
+	p := &plan{replicate: map[string][]*stream{}}
+	for _, st := range s.streams {
+		for _, shard := range s.shards {
+			switch saved := st.state.Shards[shard]; {
+			case saved.Copy != nil:
+				p.copies = append(p.copies, copyJob{st, shard})
+			case !st.incremental || saved.Position.Contains(s.stop[shard]):
+				continue
+			default:
+				p.replicate[shard] = append(p.replicate[shard], st)
+			}
+			st.open++
+		}
+	}
+	return p
+}
+
+// begin gives a state to the shards that were never read: a copy, or where the user says that replication starts.
+func (s *stream) begin(shards []string, starting map[string]vstream.Position) {
+	for _, shard := range shards {
+		if s.state.Shards[shard] != nil {
+			continue
+		}
+		s.state.Shards[shard] = &state.Shard{Copy: &state.Copy{}}
+		if at, ok := starting[shard]; ok && s.incremental {
+			s.state.Shards[shard] = &state.Shard{Position: at}
+		}
+	}
+}
+
+// savedStates finds each stream's state in what the platform handed back.
+func savedStates(cfg *Config, catalog *airbyte.ConfiguredCatalog, in *airbyte.State) (map[airbyte.StreamDescriptor]*state.Stream, error) {
+	var legacy map[string]*state.Stream
+	if in.Legacy != nil {
+		var err error
+		if legacy, err = state.ParseLegacy(in.Legacy, cfg.Database); err != nil {
+			return nil, because(airbyte.ConfigError, err, "The saved state cannot be used: %s; clear the connection's data and sync again.", err)
+		}
+	}
+	saved := map[airbyte.StreamDescriptor]*state.Stream{}
+	for i := range catalog.Streams {
+		c := &catalog.Streams[i]
+		d := c.Stream.Descriptor()
+		data, ok := in.Streams[d]
+		if !ok {
+			if s := legacy[d.Name]; s != nil && c.SyncMode == airbyte.Incremental {
+				saved[d] = s
+			}
+			continue
+		}
+		s, err := state.Parse(data)
+		if err != nil {
+			return nil, because(airbyte.ConfigError, err, "The saved state of stream %s cannot be used: %s; clear the stream's data and sync again.", d, err)
+		}
+		if usable(s, c) {
+			saved[d] = s
+		}
+	}
+	return saved, nil
+}
+
+// usable tells whether a state belongs to this way of reading the stream. A full refresh that is complete is read again,
+// except by a retry of the same job.
+func usable(s *state.Stream, c *airbyte.ConfiguredStream) bool {
+	if s.FullRefresh != (c.SyncMode == airbyte.FullRefresh) {
+		return false
+	}
+	if !s.FullRefresh || c.SyncID != 0 && s.SyncID == c.SyncID {
+		return true
+	}
+	return slices.ContainsFunc(slices.Collect(maps.Values(s.Shards)), func(shard *state.Shard) bool { return shard.Copy != nil })
+}
+
+// checkShards refuses a state with shards that the keyspace does not have.
+func checkShards(d airbyte.StreamDescriptor, saved *state.Stream, existing []string) error {
+	for shard := range saved.Shards {
+		if !slices.Contains(existing, shard) {
+			return configErrorf("The saved state of stream %s has the shard %q, but keyspace %s now has the shards %s; clear the stream's data and sync again.", d, shard, d.Namespace, strings.Join(existing, ", "))
+		}
+	}
+	return nil
+}
+
+// streamsOf prepares the configured streams. Those that cannot be read are returned as failures; the others go on.
+func (s *syncer) streamsOf(catalog *airbyte.ConfiguredCatalog, tables map[string]*schema.Table, saved map[airbyte.StreamDescriptor]*state.Stream, existing []string) map[airbyte.StreamDescriptor]*failure {
+	failures := map[airbyte.StreamDescriptor]*failure{}
+	for i := range catalog.Streams {
+		c := &catalog.Streams[i]
+		d := c.Stream.Descriptor()
+		st, err := s.streamOf(c, tables[d.Name], saved[d], existing)
+		if err != nil {
+			failures[d] = classify(err)
+			continue
+		}
+		if missing := st.missing(); len(missing) > 0 {
+			s.log.Warn(fmt.Sprintf("Stream %s: the table no longer has the columns %s, which are left out; refresh the source's schema.", d, strings.Join(missing, ", ")))
+		}
+		s.streams = append(s.streams, st)
+	}
+	return failures
+}
+
+func (s *syncer) streamOf(c *airbyte.ConfiguredStream, t *schema.Table, saved *state.Stream, existing []string) (*stream, error) {
+	d := c.Stream.Descriptor()
+	switch {
+	case d.Namespace != "" && d.Namespace != s.cfg.Database:
+		return nil, configErrorf("Stream %s is of another database than the configured one, %s; refresh the source's schema.", d, s.cfg.Database)
+	case t == nil:
+		return nil, configErrorf("Stream %s does not exist in the database; refresh the source's schema and remove it from the connection.", d)
+	}
+	if saved != nil {
+		if err := checkShards(d, saved, existing); err != nil {
+			return nil, err
+		}
+	}
+	st, err := newStream(c, t, saved)
+	if err != nil {
+		return nil, err
+	}
+	st.begin(s.shards, s.cfg.startingPositions)
+	return st, nil
+}

@@ -1,0 +1,126 @@
+package source
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"source-planetscale/internal/airbyte"
+	"source-planetscale/internal/schema"
+	"source-planetscale/internal/state"
+	"source-planetscale/internal/vstream"
+)
+
+// checkPositions asks, before anything is streamed, whether every shard still has the changes since the saved positions.
+// VStream itself does not say: from a purged position, or one with transactions that the server never had, it sends
+// heartbeats for ever. Streams that cannot go on are moved from s.streams to failures, or start over where the user chose so.
+func (s *syncer) checkPositions(ctx context.Context, db *schema.DB, failures map[airbyte.StreamDescriptor]*failure) error {
+	lost := map[string]string{} // by shard and position: why it cannot be used, "" if it can
+	var usable []*stream
+	for _, st := range s.streams {
+		shard, reason, err := s.lostShard(ctx, db, st, lost)
+		switch {
+		case err != nil:
+			return err
+		case reason == "":
+			usable = append(usable, st)
+		case s.cfg.InvalidPositionBehavior == resync:
+			s.log.Warn(fmt.Sprintf("Stream %s is read afresh: shard %s %s. Rows deleted meanwhile stay at the destination unless it is refreshed.", st.descriptor, shard, reason))
+			st.state.Shards = map[string]*state.Shard{}
+			st.begin(s.shards, nil)
+			usable = append(usable, st)
+		default:
+			failures[st.descriptor] = classify(configErrorf("Stream %s cannot go on from its saved position: shard %s %s. Clear the stream's data and sync again, or set invalid_cdc_cursor_position_behavior to \"Re-sync data\"; sync more often than the binary logs are kept.", st.descriptor, shard, reason))
+		}
+	}
+	s.streams = usable
+	return nil
+}
+
+// lostShard finds the first shard whose saved position cannot be used, and why.
+func (s *syncer) lostShard(ctx context.Context, db *schema.DB, st *stream, known map[string]string) (shard, reason string, err error) {
+	if !st.incremental {
+		return "", "", nil
+	}
+	for _, shard := range s.shards {
+		for _, p := range positionsOf(st.state.Shards[shard]) {
+			key := shard + " " + p.String()
+			reason, ok := known[key]
+			if !ok {
+				if reason, err = s.whyLost(ctx, db, shard, p); err != nil {
+					return "", "", err
+				}
+				known[key] = reason
+			}
+			if reason != "" {
+				return shard, reason, nil
+			}
+		}
+	}
+	return "", "", nil
+}
+
+// positionsOf are the positions that a shard will be streamed from.
+func positionsOf(saved *state.Shard) []vstream.Position {
+	switch {
+	case saved.Copy == nil:
+		return []vstream.Position{saved.Position}
+	case saved.Copy.LastPK != nil:
+		return []vstream.Position{saved.Position, saved.Copy.Oldest}
+	case !saved.Copy.Oldest.IsZero():
+		return []vstream.Position{saved.Copy.Oldest}
+	}
+	return nil
+}
+
+func (s *syncer) whyLost(ctx context.Context, db *schema.DB, shard string, p vstream.Position) (string, error) {
+	if p.Contains(s.stop[shard]) {
+		return "", nil // nothing to stream; a replica may lag behind the one that was read last
+	}
+	if !s.stop[shard].Contains(p) {
+		return "never had some of its transactions (another server, or changes lost in a failover)", nil
+	}
+	purged, err := db.Purged(ctx, shard, p.GTIDSet())
+	switch {
+	case errors.Is(err, schema.ErrRefused):
+		s.log.Info(fmt.Sprintf("Shard %s does not say which binary logs it has purged; the sync goes on without knowing.", shard))
+		return "", nil
+	case err != nil:
+		return "", err
+	case purged:
+		return "has purged the binary logs since then", nil
+	}
+	return "", nil
+}
+
+// estimate says how many rows the copies will give, where the server says how large its tables are.
+func (s *syncer) estimate(ctx context.Context, db *schema.DB) error {
+	estimates, err := db.RowEstimates(ctx)
+	if errors.Is(err, schema.ErrRefused) {
+		return nil // a progress report without shares and times left
+	}
+	if err != nil {
+		return err
+	}
+	for _, st := range s.streams {
+		e, ok := estimates[st.table.Name]
+		if !ok || !st.copies(s.shards) {
+			continue
+		}
+		st.estimate = e.Rows
+		if err := s.w.Estimate(st.descriptor, e.Rows, e.Bytes); err != nil {
+			return errors.Join(errWrite, err)
+		}
+	}
+	return nil
+}
+
+// copies tells whether the stream is to be copied from the start in all shards, which is what the estimates are of.
+func (s *stream) copies(shards []string) bool {
+	for _, shard := range shards {
+		if saved := s.state.Shards[shard]; saved.Copy == nil || saved.Copy.LastPK != nil {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,263 @@
+package source
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	binlogdatapb "vitess.io/vitess/go/vt/proto/binlogdata"
+	querypb "vitess.io/vitess/go/vt/proto/query"
+
+	"source-planetscale/internal/airbyte"
+	"source-planetscale/internal/row"
+	"source-planetscale/internal/vstream"
+)
+
+const (
+	// flushBytes is when records are written even though no boundary has come: it bounds the memory of a reader.
+	flushBytes = 1 << 20
+	// checkpointBytes of records since the last state are reason enough for the next one.
+	checkpointBytes = 64 << 20
+)
+
+// errRestart says that the server resumed a copy by a key that it cannot compare, so that rows may be missing: the copy
+// starts over.
+var errRestart = errors.New("the server resumed a copy that can only be read in one go")
+
+// errNoEventGTID says that the server (before Vitess 24) does not name the transaction that a row belongs to, which is
+// needed to replicate tables with different positions in one stream.
+var errNoEventGTID = errors.New("the server does not name its transactions")
+
+// copyPatience is how long a copy may wait for its first row: for the table's lock, or for a slow server to sort.
+const copyPatience = time.Hour
+
+// errStalled says that a stream is alive, but gives neither rows nor newer positions: a throttled server, or a position that
+// the server waits for in vain.
+var errStalled = errors.New("the stream gives neither rows nor newer positions")
+
+// reader reads one shard-stream: the copy of one table, or the changes of one or more. One goroutine owns it.
+type reader struct {
+	sync   *syncer
+	shard  string
+	tables map[string]*tableReader
+	names  []string // of tables, in order
+	// copying is set until the copy of the one table is complete.
+	copying bool
+	stop    vstream.Position // where replication ends
+
+	batch *airbyte.Batch
+	read  time.Time // when the current message was received
+	saved checkpoint
+	moved time.Time // when a row or a newer position last came
+
+	// The position reached: at, at the last boundary; next, a candidate that the next boundary makes the position.
+	at          vstream.Position
+	key         *querypb.QueryResult // the copy's key at the last boundary
+	next        *binlogdatapb.ShardGtid
+	transaction bool   // between BEGIN and COMMIT
+	eventGTID   string // the transaction's own GTID
+	progressed  bool   // since the stream was opened
+	attempts    int
+	done        bool
+}
+
+// tableReader is one table of a reader.
+type tableReader struct {
+	stream *stream
+	// from is what the table has already; transactions that it holds are skipped.
+	from vstream.Position
+	// plans by phase, since copy and binary log write some values differently; nil until a FIELD event came.
+	plans [2]*row.Plan
+	// skip caches, for the transaction skipGTID, whether from holds it.
+	skip     bool
+	skipGTID string
+	copied   bool // a row of the copy came
+	replayed bool // a row of the binary log was given
+	wasStale bool // rows were refused until a change of columns came
+}
+
+// checkpoint is when states were last written.
+type checkpoint struct {
+	time  time.Time
+	bytes int64 // of records since
+}
+
+func newReader(s *syncer, shard string, stop vstream.Position) *reader {
+	return &reader{
+		sync: s, shard: shard, stop: stop, tables: map[string]*tableReader{},
+		batch: airbyte.NewBatch(), saved: checkpoint{time: time.Now()},
+	}
+}
+
+func (r *reader) add(s *stream, from vstream.Position) {
+	r.tables[s.table.Name] = &tableReader{stream: s, from: from}
+	r.names = append(r.names, s.table.Name)
+}
+
+// attempt opens the stream where the reader stands and reads it to its end: the copy's completion, or the first boundary
+// that holds the stop position.
+func (r *reader) attempt(ctx context.Context) error {
+	r.rewind()
+	if !r.copying && r.at.Contains(r.stop) {
+		return r.finish(ctx)
+	}
+	stream, err := r.sync.client.Open(ctx, r.request())
+	if err != nil {
+		return err
+	}
+	defer stream.Close()
+	for {
+		events, err := stream.Recv()
+		if err != nil {
+			return err
+		}
+		r.read = time.Now().UTC()
+		r.batch.SetTime(r.read)
+		for _, ev := range events {
+			done, err := r.step(ctx, ev)
+			if err != nil {
+				return err
+			}
+			if done {
+				return r.finish(ctx)
+			}
+		}
+		if err := r.flush(flushBytes); err != nil {
+			return err
+		}
+		if err := r.checkMoving(); err != nil {
+			return err
+		}
+	}
+}
+
+// step applies one event. What concerns one table alone ends that stream and leaves the others of the reader.
+func (r *reader) step(ctx context.Context, ev *binlogdatapb.VEvent) (done bool, err error) {
+	done, err = r.apply(ev)
+	var t *tableError
+	if errors.As(err, &t) && len(r.names) > 1 {
+		return false, r.drop(ctx, t.table, t.failure)
+	}
+	return done, err
+}
+
+// errReopen says that a stream is to be opened again, without the table that broke it.
+var errReopen = errors.New("one table broke the stream of several")
+
+// blames finds the table that the server could not stream, if it was one of several.
+func (r *reader) blames(err error) string {
+	if len(r.names) < 2 || vstream.KindOf(err) != vstream.BadTable {
+		return ""
+	}
+	blamed := ""
+	for _, name := range r.names {
+		if strings.Contains(err.Error(), name) && len(name) > len(blamed) {
+			blamed = name
+		}
+	}
+	return blamed
+}
+
+// drop ends the stream of one table; the reader goes on with the others.
+func (r *reader) drop(ctx context.Context, table string, f error) error {
+	st := r.tables[table].stream
+	delete(r.tables, table)
+	r.names = slices.DeleteFunc(r.names, func(name string) bool { return name == table })
+	return r.sync.settle(ctx, []*stream{st}, r.shard, f)
+}
+
+// streams are those that the reader still reads.
+func (r *reader) streams() []*stream {
+	list := make([]*stream, len(r.names))
+	for i, name := range r.names {
+		list[i] = r.tables[name].stream
+	}
+	return list
+}
+
+// checkMoving gives up a stream that is alive but does not move. Heartbeats bring it here.
+func (r *reader) checkMoving() error {
+	limit := time.Duration(r.sync.cfg.TimeoutSeconds) * time.Second
+	if r.copying && r.key == nil {
+		limit = copyPatience
+	}
+	if still := r.read.Sub(r.moved); still > limit {
+		return fmt.Errorf("%w for %s", errStalled, still.Round(time.Second))
+	}
+	return nil
+}
+
+// moves notes that the stream gave something new.
+func (r *reader) moves() { r.progressed, r.moved = true, r.read }
+
+// rewind forgets what a broken stream left unfinished. A copy that cannot go on after its key starts over.
+func (r *reader) rewind() {
+	r.next, r.transaction, r.eventGTID, r.progressed, r.moved = nil, false, "", false, time.Now().UTC()
+	for _, t := range r.tables {
+		t.plans, t.copied = [2]*row.Plan{}, false
+		if r.copying && !comparable(t.stream.table, r.key) {
+			r.at, r.key = vstream.Position{}, nil
+		}
+	}
+}
+
+func (r *reader) request() vstream.Request {
+	req := vstream.Request{Keyspace: r.sync.cfg.Database}
+	for _, name := range r.names {
+		t := vstream.Table{Name: name}
+		if r.copying {
+			t.Columns = r.tables[name].stream.selected()
+		}
+		req.Tables = append(req.Tables, t)
+	}
+	shard := vstream.Shard{Name: r.shard, Position: r.at}
+	if r.copying {
+		shard.LastPK = r.key
+		if !r.tables[r.names[0]].stream.incremental {
+			shard.Position = vstream.Position{} // go on after the key without replaying changes
+		}
+	}
+	req.Shards = []vstream.Shard{shard}
+	return req
+}
+
+// apply handles one event; done says that the stream has given all that was wanted.
+func (r *reader) apply(ev *binlogdatapb.VEvent) (done bool, err error) {
+	switch ev.Type {
+	case binlogdatapb.VEventType_BEGIN:
+		r.transaction, r.eventGTID = true, ev.EventGtid
+	case binlogdatapb.VEventType_FIELD:
+		return false, r.field(ev)
+	case binlogdatapb.VEventType_ROW:
+		return false, r.row(ev)
+	case binlogdatapb.VEventType_VGTID:
+		return false, r.vgtid(ev.Vgtid)
+	case binlogdatapb.VEventType_DDL:
+		if err := r.ddl(ev.Statement); err != nil {
+			return false, err
+		}
+		fallthrough
+	case binlogdatapb.VEventType_COMMIT, binlogdatapb.VEventType_ROLLBACK, binlogdatapb.VEventType_OTHER:
+		r.transaction = false
+		return r.boundary()
+	case binlogdatapb.VEventType_HEARTBEAT:
+		if !r.transaction {
+			return r.boundary() // nothing else may come for a long time
+		}
+	case binlogdatapb.VEventType_COPY_COMPLETED:
+		return r.copyCompleted()
+	}
+	return false, nil // events of other types, known or not, carry neither rows nor positions
+}
+
+// String names the tables and the shard, for messages.
+func (r *reader) String() string {
+	names := r.names
+	if len(names) > 3 {
+		names = append(slices.Clone(names[:3]), fmt.Sprintf("and %d more", len(r.names)-3))
+	}
+	return strings.Join(names, ", ")
+}

@@ -1,0 +1,48 @@
+package source
+
+import (
+	"slices"
+	"strings"
+
+	querypb "vitess.io/vitess/go/vt/proto/query"
+
+	"source-planetscale/internal/schema"
+)
+
+// comparableTypes are the types whose values the server's `key > literal` orders as the copy does. Not among them, seen on
+// Vitess 24 to end a resumed copy at once with rows missing: ENUM and SET (compared as text, ordered as numbers) and FLOAT
+// and DOUBLE (compared with a text that does not hold their value).
+var comparableTypes = []string{
+	"tinyint", "smallint", "mediumint", "int", "bigint", "year", "decimal",
+	"date", "datetime", "timestamp", "time",
+	"char", "varchar", "tinytext", "text", "mediumtext", "longtext",
+	"binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob",
+}
+
+// comparable tells whether the server can go on with a copy of the table after this key, as VStream gives it: nil if there
+// is none yet, all columns of a table without one.
+func comparable(t *schema.Table, key *querypb.QueryResult) bool {
+	if key == nil {
+		return false
+	}
+	columns := make([]string, len(key.Fields))
+	for i, f := range key.Fields {
+		columns[i] = f.Name
+	}
+	return comparableColumns(t, columns)
+}
+
+func comparableColumns(t *schema.Table, columns []string) bool {
+	for _, name := range columns {
+		c := t.Column(name)
+		if c == nil || c.Nullable {
+			return false
+		}
+		base, _, _ := strings.Cut(c.Type, "(")
+		base, _, _ = strings.Cut(base, " ")
+		if !slices.Contains(comparableTypes, strings.ToLower(base)) {
+			return false
+		}
+	}
+	return len(columns) > 0
+}

@@ -1,0 +1,61 @@
+package source
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+
+	"source-planetscale/internal/airbyte"
+	"source-planetscale/internal/vstream"
+)
+
+// patience is how long the source may fail without any progress before the read does: a restart or a failover takes longer
+// than a few quick retries.
+const patience = 2 * time.Minute
+
+// retry runs attempt until it succeeds, fails for good, or has failed max_retries times in a row without progress and for
+// at least patience.
+func (s *syncer) retry(ctx context.Context, what string, attempt func(context.Context) (progress bool, err error)) error {
+	pause := backoff.NewExponentialBackOff() // from half a second, with jitter
+	pause.MaxInterval = 30 * time.Second
+	failures, since := 0, time.Now()
+	for {
+		progress, err := attempt(ctx)
+		if err == nil {
+			return nil
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if progress {
+			failures, since = 0, time.Now()
+			pause.Reset()
+		}
+		failures++
+		if !retriable(err) || failures > s.cfg.MaxRetries && time.Since(since) >= patience {
+			return err
+		}
+		wait := pause.NextBackOff()
+		s.log.Warn(fmt.Sprintf("%s broke (%v); trying again in %s.", what, err, wait.Round(time.Millisecond)))
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// retriable tells whether the same attempt may succeed later.
+func retriable(err error) bool {
+	var f *failure
+	switch {
+	case errors.As(err, &f):
+		return f.kind == airbyte.TransientError
+	case errors.Is(err, errNoEventGTID), errors.Is(err, errWrite):
+		return false
+	}
+	return vstream.KindOf(err) == vstream.Transient
+}

@@ -1,0 +1,246 @@
+package source
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"testing"
+
+	"go.uber.org/goleak"
+	binlogdatapb "vitess.io/vitess/go/vt/proto/binlogdata"
+	querypb "vitess.io/vitess/go/vt/proto/query"
+	vtgatepb "vitess.io/vitess/go/vt/proto/vtgate"
+
+	"source-planetscale/internal/airbyte"
+	"source-planetscale/internal/destination"
+	"source-planetscale/internal/fakevtgate"
+	"source-planetscale/internal/schema"
+	"source-planetscale/internal/state"
+	"source-planetscale/internal/vstream"
+)
+
+func TestMain(m *testing.M) {
+	// Vitess logs with glog, which starts this for the life of the process.
+	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("github.com/golang/glog.(*fileSink).flushDaemon"))
+}
+
+// output collects what a sync prints.
+type output struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.buf.Write(p)
+}
+
+// rig runs a sync of one unsharded keyspace, shop, against scripted streams.
+type rig struct {
+	t      *testing.T
+	server *fakevtgate.Server
+	sync   *syncer
+	out    output
+	stream fakevtgate.Stream
+	now    map[string][]schema.Column // the columns that the tables have
+	stands int                        // the transaction that the source stands at
+}
+
+// requests are those for tables, without the questions for positions.
+func (r *rig) requests() []*request {
+	return slices.DeleteFunc(r.server.Requests(), func(q *request) bool { return q.Vgtid.ShardGtids[0].Gtid == "current" })
+}
+
+var script = fakevtgate.Script{Keyspace: "shop", Shard: "-"}
+
+// newRig makes a rig whose source stands at transaction stop.
+func newRig(t *testing.T, stop int, stream fakevtgate.Stream) *rig {
+	t.Helper()
+	r := &rig{t: t, stands: stop, stream: stream, now: map[string][]schema.Column{}}
+	server, err := fakevtgate.Start(func(q *request, send func(...*event), done <-chan struct{}) error {
+		if q.Vgtid.ShardGtids[0].Gtid == "current" {
+			send(script.VGTID(r.stands, nil), fakevtgate.Other())
+			return hold(done)
+		}
+		return r.stream(q, send, done)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(server.Close)
+	config := fmt.Sprintf(`{"host":"127.0.0.1","database":"shop","username":"u","password":"p","grpc_port":%d,"grpc_auth":"none","tls":{"mode":"disabled"}}`, server.Port())
+	w := airbyte.NewWriter(&r.out)
+	log := slog.New(airbyte.NewLogHandler(w, slog.LevelInfo))
+	cfg, err := parseConfig([]byte(config), log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client, err := vstream.New(cfg.vstream())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { client.Close() })
+	r.server = server
+	r.sync = &syncer{
+		columns: func(context.Context) (map[string][]schema.Column, error) { return r.now, nil },
+		cfg:     cfg, log: log, w: w, client: client, shards: []string{"-"},
+		stop: map[string]vstream.Position{"-": at(stop)}, slots: newSlots(4, []string{"-"}),
+	}
+	return r
+}
+
+// at is the position that holds the transactions 1 to n; none for 0.
+func at(n int) vstream.Position {
+	if n == 0 {
+		return vstream.Position{}
+	}
+	p, err := vstream.ParsePosition(fakevtgate.GTID(n))
+	if err != nil {
+		panic(err)
+	}
+	return p
+}
+
+// table is a table with the columns id BIGINT, its key, and name VARCHAR.
+func table(name string) *schema.Table {
+	return &schema.Table{
+		Name: name, Key: []string{"id"}, MySQLKey: []string{"id"},
+		Columns: []schema.Column{{Name: "id", Type: "bigint"}, {Name: "name", Type: "varchar(50)", Nullable: true, Charset: "utf8mb4"}},
+	}
+}
+
+var idAndName = []*querypb.Field{fakevtgate.Field("id", "bigint", querypb.Type_INT64), fakevtgate.Field("name", "varchar(50)", querypb.Type_VARCHAR)}
+
+// add configures a stream with a saved state, nil to begin afresh.
+func (r *rig) add(t *schema.Table, mode airbyte.SyncMode, saved *state.Shard) *stream {
+	r.t.Helper()
+	properties := map[string]any{columnCursor: true, columnUpdatedAt: true, columnDeletedAt: true}
+	for _, c := range t.Columns {
+		properties[c.Name] = true
+	}
+	jsonSchema, err := json.Marshal(map[string]any{"properties": properties})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	var in *state.Stream
+	if saved != nil {
+		in = &state.Stream{Shards: map[string]*state.Shard{"-": saved}}
+	}
+	s, err := newStream(&airbyte.ConfiguredStream{
+		Stream: airbyte.Stream{Name: t.Name, Namespace: "shop", JSONSchema: jsonSchema}, SyncMode: mode,
+	}, t, in)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	s.begin(r.sync.shards, nil)
+	if r.now[t.Name] == nil {
+		r.now[t.Name] = t.Columns
+	}
+	r.sync.streams = append(r.sync.streams, s)
+	return s
+}
+
+// run runs the sync and returns what it printed.
+func (r *rig) run() (*destination.Output, error) {
+	r.t.Helper()
+	return r.runWith(context.Background())
+}
+
+func (r *rig) runWith(ctx context.Context) (*destination.Output, error) {
+	r.t.Helper()
+	p := r.sync.plan()
+	if err := r.sync.start(); err != nil {
+		r.t.Fatal(err)
+	}
+	runErr := r.sync.run(ctx, p)
+	r.out.mu.Lock()
+	defer r.out.mu.Unlock()
+	out, err := destination.Parse(bytes.NewReader(r.out.buf.Bytes()))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return out, runErr
+}
+
+// must runs a sync that is to succeed.
+func (r *rig) must() *destination.Output {
+	r.t.Helper()
+	out, err := r.run()
+	if err != nil {
+		r.t.Fatalf("the sync failed: %v; traces: %+v", err, out.Errors)
+	}
+	return out
+}
+
+// rows are the records as id:name, a deleted one with a minus.
+func rows(out *destination.Output) []string {
+	var list []string
+	for _, r := range out.Records {
+		row := fmt.Sprintf("%v:%v", r.Data["id"], r.Data["name"])
+		if r.Data[columnDeletedAt] != nil {
+			row = "-" + row
+		}
+		list = append(list, row)
+	}
+	return list
+}
+
+// shardOf parses a STATE message and returns its shard.
+func shardOf(t *testing.T, s destination.State) *state.Shard {
+	t.Helper()
+	var m struct {
+		Stream struct {
+			State json.RawMessage `json:"stream_state"`
+		} `json:"stream"`
+	}
+	if err := json.Unmarshal(s.Message, &m); err != nil {
+		t.Fatal(err)
+	}
+	parsed, err := state.Parse(m.Stream.State)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return parsed.Shards["-"]
+}
+
+// tables are the tables that a request names.
+func tablesOf(r *vtgatepb.VStreamRequest) []string {
+	var names []string
+	for _, rule := range r.Filter.Rules {
+		names = append(names, rule.Match)
+	}
+	return names
+}
+
+// hold keeps a stream open until the client leaves, as a server with nothing to send does.
+func hold(done <-chan struct{}) error {
+	<-done
+	return nil
+}
+
+type (
+	event   = binlogdatapb.VEvent
+	request = vtgatepb.VStreamRequest
+)
+
+func streamNamed(table string) destination.Stream {
+	return destination.Stream{Name: table, Namespace: "shop"}
+}
+
+// destinationTables are empty tables with the key id.
+func destinationTables(names ...string) (destination.Tables, error) {
+	var streams []map[string]any
+	for _, name := range names {
+		streams = append(streams, map[string]any{"stream": streamNamed(name), "primary_key": [][]string{{"id"}}})
+	}
+	data, err := json.Marshal(map[string]any{"streams": streams})
+	if err != nil {
+		return nil, err
+	}
+	return destination.NewTables(data)
+}

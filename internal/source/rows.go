@@ -1,0 +1,123 @@
+package source
+
+import (
+	"time"
+
+	binlogdatapb "vitess.io/vitess/go/vt/proto/binlogdata"
+
+	"source-planetscale/internal/airbyte"
+	"source-planetscale/internal/row"
+	"source-planetscale/internal/vstream"
+)
+
+func (r *reader) field(ev *binlogdatapb.VEvent) error {
+	t := r.tables[ev.FieldEvent.TableName]
+	if t == nil {
+		return nil
+	}
+	phase := phaseOf(ev)
+	if phase == row.Copy && t.copied && !comparable(t.stream.table, r.key) {
+		return errRestart
+	}
+	plan, err := row.Compile(t.stream.table, ev.FieldEvent, t.stream.columns, phase, r.sync.cfg.rowOptions())
+	if err != nil {
+		return t.failf(airbyte.ConfigError, err, "Stream %s, shard %s: %s.", t.stream.descriptor, r.shard, err)
+	}
+	t.plans[phase] = plan
+	return nil
+}
+
+// phaseOf tells copied rows from replicated ones: the events of a copy have no time of their own.
+func phaseOf(ev *binlogdatapb.VEvent) row.Phase {
+	if ev.Timestamp == 0 {
+		return row.Copy
+	}
+	return row.Replicate
+}
+
+func (r *reader) row(ev *binlogdatapb.VEvent) error {
+	t := r.tables[ev.RowEvent.TableName]
+	if t == nil {
+		return nil
+	}
+	phase := phaseOf(ev)
+	if phase == row.Replicate {
+		// A full refresh is a snapshot: changes that the server replays while it resumes one are not part of it.
+		if skip, err := t.skips(r); skip || err != nil || !t.stream.incremental {
+			return err
+		}
+		if err := t.checkColumns(r); err != nil {
+			return err
+		}
+	}
+	if t.plans[phase] == nil {
+		return t.failf(airbyte.SystemError, nil, "The server sent a row of %s in shard %s without describing its columns first.", t.stream.descriptor, r.shard)
+	}
+	if err := r.start(t); err != nil {
+		return err
+	}
+	t.copied = t.copied || phase == row.Copy
+	c := change{time: r.read, read: r.read, position: r.at.String()}
+	if phase == row.Replicate {
+		c.time = time.Unix(ev.Timestamp, 0).UTC()
+	}
+	for _, rc := range ev.RowEvent.RowChanges {
+		if err := r.emit(t, t.plans[phase], rc, c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// emit gives one row change: a row as it is now, the before-image of a deleted one, or both when the key changed.
+func (r *reader) emit(t *tableReader, plan *row.Plan, rc *binlogdatapb.RowChange, c change) error {
+	if partial(rc) {
+		return t.failf(airbyte.ConfigError, nil, "The server logs only parts of the rows of %s; set binlog_row_image=FULL and binlog_row_value_options='' on shard %s, then clear the stream.", t.stream.descriptor, r.shard)
+	}
+	if rc.Before != nil && (rc.After == nil || plan.KeyChanged(rc.Before, rc.After)) {
+		c.row, c.deleted = rc.Before, true
+		if err := r.record(t, plan, c); err != nil {
+			return err
+		}
+	}
+	if rc.After == nil {
+		return nil
+	}
+	c.row, c.deleted = rc.After, false
+	return r.record(t, plan, c)
+}
+
+func (r *reader) record(t *tableReader, plan *row.Plan, c change) error {
+	r.moves()
+	if err := t.stream.emit(r.batch, plan, c, r.sync.sequence.Add(1)); err != nil {
+		return t.failf(airbyte.SystemError, err, "A row of %s in shard %s cannot be read: %s.", t.stream.descriptor, r.shard, err)
+	}
+	return nil
+}
+
+// start says RUNNING before a stream's first record.
+func (r *reader) start(t *tableReader) error {
+	if t.stream.running.Swap(true) {
+		return nil
+	}
+	return r.sync.w.Status(t.stream.descriptor, airbyte.Running)
+}
+
+// skips tells whether the table already has the current transaction.
+func (t *tableReader) skips(r *reader) (bool, error) {
+	if r.at.Contains(t.from) {
+		t.from = vstream.Position{}
+		return false, nil
+	}
+	if r.eventGTID == "" {
+		return false, errNoEventGTID
+	}
+	if t.skipGTID != r.eventGTID {
+		p, err := vstream.ParsePosition(r.eventGTID)
+		if err != nil {
+			return false, err
+		}
+		t.skip, t.skipGTID = t.from.Contains(p), r.eventGTID
+	}
+	return t.skip, nil
+}

@@ -1,0 +1,161 @@
+// Package source is the connector: its commands, the plan of a sync and the readers of shard-streams. It is the only
+// package that imports the other production packages.
+package source
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"source-planetscale/internal/airbyte"
+)
+
+// Exit codes. The platform takes 0 and 143 for well, all others fail the attempt.
+const (
+	exitOK         = 0
+	exitFailed     = 1
+	ExitTerminated = 143 // 128 + SIGTERM
+)
+
+// ErrTerminated is the cause to cancel Run's context with when the process is asked to stop.
+var ErrTerminated = errTerminated
+
+// app is one run of the program.
+type app struct {
+	w      *airbyte.Writer
+	log    *slog.Logger
+	stdout io.Writer
+	stderr io.Writer
+}
+
+// Run runs the command that args (without the program's name) name, and returns the exit code. Messages go to stdout;
+// stderr gets nothing but what a person asked for at a terminal.
+func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	w := airbyte.NewWriter(stdout)
+	a := &app{w: w, log: slog.New(airbyte.NewLogHandler(w, slog.LevelInfo)), stdout: stdout, stderr: stderr}
+	root := a.command()
+	root.SetArgs(args)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	return a.exit(ctx, root.ExecuteContext(ctx))
+}
+
+// exit turns the error of a command into its trace and the exit code.
+func (a *app) exit(ctx context.Context, err error) int {
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.Is(context.Cause(ctx), errTerminated):
+		a.log.Info("Asked to stop; the next sync goes on from the last checkpoint.")
+		return ExitTerminated
+	case errors.Is(err, errWrite):
+		return exitFailed // nobody reads what we would say
+	case errors.Is(err, errIncomplete):
+		return exitFailed // each stream has said why
+	}
+	if a.w.Error(classify(err).trace(nil)) != nil {
+		return exitFailed
+	}
+	return exitFailed
+}
+
+func (a *app) command() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "source-planetscale",
+		Short: "The PlanetScale source for Airbyte",
+		Long: `Reads a PlanetScale (or Vitess) database and gives Airbyte its rows and their changes.
+
+Each command prints Airbyte protocol messages, one JSON document a line. Try it by hand:
+
+  source-planetscale check    --config source.json
+  source-planetscale discover --config source.json
+  source-planetscale read     --config source.json --catalog catalog.json [--state state.json]
+
+where source.json is {"host": "…", "database": "…", "username": "…", "password": "…"}.`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return configErrorf("There is no command %q; there are spec, check, discover, read, position and version. Try --help.", args[0])
+			}
+			return configErrorf("A command is missing; there are spec, check, discover, read, position and version. Try --help.")
+		},
+		RunE: func(*cobra.Command, []string) error { return nil },
+	}
+	root.SetFlagErrorFunc(usageError)
+	root.CompletionOptions.DisableDefaultCmd = true
+	root.AddCommand(a.specCommand(), a.checkCommand(), a.discoverCommand(), a.readCommand(), a.positionCommand(), a.versionCommand())
+	return root
+}
+
+func usageError(_ *cobra.Command, err error) error {
+	return because(airbyte.ConfigError, err, "The command line cannot be used: %s. Try --help.", err)
+}
+
+// noArgs refuses arguments that are not flags.
+func noArgs(c *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return configErrorf("The command %s takes no argument %q. Try --help.", c.Name(), args[0])
+	}
+	return nil
+}
+
+// file is a flag that names a JSON file.
+type file struct{ flag, path string }
+
+func (f *file) register(c *cobra.Command, usage string) {
+	c.Flags().StringVar(&f.path, f.flag, "", usage)
+}
+
+// data reads the file; a missing flag is an error.
+func (f *file) data() ([]byte, error) {
+	if f.path == "" {
+		return nil, configErrorf("The option --%s is missing; it names a JSON file. Try --help.", f.flag)
+	}
+	data, err := os.ReadFile(f.path)
+	if err != nil {
+		return nil, because(airbyte.ConfigError, err, "The file given with --%s cannot be read: %s.", f.flag, err)
+	}
+	return data, nil
+}
+
+// config reads and checks the configuration.
+func (a *app) config(f *file) (*Config, error) {
+	data, err := f.data()
+	if err != nil {
+		return nil, err
+	}
+	cfg, err := parseConfig(data, a.log)
+	if err != nil {
+		return nil, because(airbyte.ConfigError, err, "The file given with --%s cannot be used: %s.", f.flag, err)
+	}
+	return cfg, nil
+}
+
+func (a *app) specCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "spec", Short: "Print what the configuration may hold", Args: noArgs,
+		RunE: func(*cobra.Command, []string) error {
+			line, err := spec()
+			if err != nil {
+				return err
+			}
+			return a.w.Spec(line)
+		},
+	}
+}
+
+func (a *app) versionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "version", Short: "Print the version", Args: noArgs,
+		RunE: func(*cobra.Command, []string) error {
+			_, err := fmt.Fprintln(a.stdout, Version)
+			return err
+		},
+	}
+}

@@ -1,0 +1,252 @@
+package source
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync/atomic"
+
+	"golang.org/x/sync/errgroup"
+
+	"source-planetscale/internal/airbyte"
+	"source-planetscale/internal/schema"
+	"source-planetscale/internal/vstream"
+)
+
+// errWrite says that stdout is gone: nothing more can be done for any stream.
+var errWrite = errors.New("the records cannot be written")
+
+// errIncomplete says that at least one stream failed; each has had its own trace.
+var errIncomplete = errors.New("not all streams are complete")
+
+// syncer runs one sync: every stream up to where the source stood at its start.
+type syncer struct {
+	cfg     *Config
+	log     *slog.Logger
+	w       *airbyte.Writer
+	client  *vstream.Client
+	shards  []string
+	stop    map[string]vstream.Position // by shard, peeked before anything was read
+	streams []*stream
+	slots   *slots
+	// columns asks for the columns of all tables as they are now.
+	columns  func(context.Context) (map[string][]schema.Column, error)
+	sequence atomic.Int64 // of records, for _planetscale_metadata
+}
+
+// run does the work that plan lists. Streams fail one by one; only a lost stdout or a signal ends them all.
+func (s *syncer) run(ctx context.Context, p *plan) error {
+	group, groupCtx := errgroup.WithContext(ctx)
+	for shard, streams := range p.replicate {
+		group.Go(func() error { return s.replicateAll(groupCtx, shard, streams) })
+	}
+	for _, c := range p.copies {
+		group.Go(func() error { return s.copy(groupCtx, c.stream, c.shard) })
+	}
+	stopProgress := s.reportProgress()
+	err := group.Wait()
+	stopProgress()
+	if err != nil {
+		return errors.Join(err, s.abandon(err))
+	}
+	for _, st := range s.streams {
+		if st.hasFailed() {
+			return errIncomplete
+		}
+	}
+	return nil
+}
+
+// start says that the streams are being read, and finishes those that have nothing to do.
+func (s *syncer) start() error {
+	for _, st := range s.streams {
+		if err := s.w.Status(st.descriptor, airbyte.Started); err != nil {
+			return err
+		}
+		st.open++ // a share of its own, so that a stream without work is finished, too
+		if err := s.finish(st); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// copy copies one table of one shard, then replicates what its copy does not hold up to the stop position.
+func (s *syncer) copy(ctx context.Context, st *stream, shard string) error {
+	if err := s.slots.acquire(ctx, shard); err != nil {
+		return err
+	}
+	r := newReader(s, shard, s.stop[shard])
+	r.add(st, vstream.Position{})
+	r.copying = true
+	saved := st.state.Shards[shard]
+	r.at, r.key = saved.Position, saved.Copy.LastPK
+	err := s.read(ctx, r)
+	s.slots.release(shard)
+	if err == nil && st.incremental {
+		if from := saved.Position; !from.Contains(r.stop) {
+			return s.replicate(ctx, shard, []*stream{st})
+		}
+	}
+	return s.settle(ctx, []*stream{st}, shard, err)
+}
+
+// replicateAll replicates streams that are past their copy: in one VStream if their positions can be compared, one the
+// start for all, else in one per group of equal positions.
+func (s *syncer) replicateAll(ctx context.Context, shard string, streams []*stream) error {
+	if oldest(streams, shard).IsZero() {
+		return s.replicateGroups(ctx, shard, streams)
+	}
+	return s.replicate(ctx, shard, streams)
+}
+
+func (s *syncer) replicateGroups(ctx context.Context, shard string, streams []*stream) error {
+	groups := map[string][]*stream{}
+	for _, st := range streams {
+		at := st.state.Shards[shard].Position.String()
+		groups[at] = append(groups[at], st)
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	for _, g := range groups {
+		group.Go(func() error { return s.replicate(ctx, shard, g) })
+	}
+	return group.Wait()
+}
+
+func (s *syncer) replicate(ctx context.Context, shard string, streams []*stream) error {
+	r := newReader(s, shard, s.stop[shard])
+	r.at = oldest(streams, shard)
+	for _, st := range streams {
+		r.add(st, st.state.Shards[shard].Position)
+	}
+	err := s.read(ctx, r)
+	if errors.Is(err, errNoEventGTID) {
+		return s.replicateGroups(ctx, shard, streams)
+	}
+	return s.settle(ctx, r.streams(), shard, err)
+}
+
+// oldest returns the position among the streams' that all others contain, zero if there is none.
+func oldest(streams []*stream, shard string) vstream.Position {
+	at := streams[0].state.Shards[shard].Position
+	for _, st := range streams {
+		if p := st.state.Shards[shard].Position; at.Contains(p) {
+			at = p
+		}
+	}
+	for _, st := range streams {
+		if !st.state.Shards[shard].Position.Contains(at) {
+			return vstream.Position{}
+		}
+	}
+	return at
+}
+
+func (s *syncer) read(ctx context.Context, r *reader) error {
+	what := fmt.Sprintf("The stream of %s in shard %s", r, r.shard)
+	return s.retry(ctx, what, func(ctx context.Context) (bool, error) {
+		if r.attempts++; r.attempts > 1 {
+			if err := s.peekAgain(ctx, r); err != nil {
+				return false, err
+			}
+		}
+		err := r.attempt(ctx)
+		if table := r.blames(err); table != "" {
+			return true, errors.Join(errReopen, r.drop(ctx, table, err))
+		}
+		return r.progressed, err
+	})
+}
+
+// peekAgain moves the stop of a reader whose stream broke, if the source no longer holds it: after a failover the old
+// position may have transactions that are gone, and would never be reached.
+func (s *syncer) peekAgain(ctx context.Context, r *reader) error {
+	positions, err := s.client.Peek(ctx, s.cfg.Database, []string{r.shard})
+	if err != nil {
+		return err
+	}
+	if now := positions[r.shard]; !now.Contains(r.stop) {
+		s.log.Warn(fmt.Sprintf("Shard %s no longer holds the position that this sync was to stop at, as after a failover or on a replica that lags; it stops at %s instead.", r.shard, now))
+		r.stop = now
+	}
+	return nil
+}
+
+// settle ends the streams' share of a shard, well or not. It returns only what ends the whole sync.
+func (s *syncer) settle(ctx context.Context, streams []*stream, shard string, err error) error {
+	switch {
+	case errors.Is(err, errWrite):
+		return err
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	}
+	for _, st := range streams {
+		if err != nil {
+			f := classifyStream(err, st.descriptor.String(), shard)
+			if st.failed.CompareAndSwap(nil, f) {
+				if err := s.w.Error(f.trace(&st.descriptor)); err != nil {
+					return errors.Join(errWrite, err)
+				}
+			}
+		}
+		if err := s.finish(st); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// finish ends one share of a stream. With the last one the stream gets its final state and its final status.
+func (s *syncer) finish(st *stream) error {
+	last := false
+	err := s.commit(airbyte.NewBatch(), func() ([]airbyte.StreamState, error) {
+		st.open--
+		last = st.open == 0
+		if !last || st.hasFailed() {
+			return nil, nil
+		}
+		state, err := st.snapshot()
+		return []airbyte.StreamState{state}, err
+	})
+	if err != nil || !last {
+		return err
+	}
+	return s.conclude(st)
+}
+
+func (s *syncer) conclude(st *stream) error {
+	st.nulled.warn(s.log, st.descriptor)
+	if n := st.withheld.Load(); n > 0 {
+		s.log.Warn(fmt.Sprintf("Stream %s: %d deleted rows were not given, because the catalog has no column %s; refresh the source's schema in Airbyte to get deletes.", st.descriptor, n, columnDeletedAt))
+	}
+	status := airbyte.Complete
+	if st.hasFailed() {
+		status = airbyte.Incomplete
+	}
+	s.log.Info(fmt.Sprintf("Stream %s: %s, %d records.", st.descriptor, strings.ToLower(string(status)), st.records.Load()))
+	return s.w.Status(st.descriptor, status)
+}
+
+// abandon marks the streams that a fatal error left open as incomplete.
+func (s *syncer) abandon(cause error) error {
+	if errors.Is(cause, errWrite) {
+		return nil
+	}
+	for _, st := range s.streams {
+		if st.open > 0 {
+			if err := s.w.Status(st.descriptor, airbyte.Incomplete); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (s *syncer) commit(b *airbyte.Batch, states func() ([]airbyte.StreamState, error)) error {
+	if err := s.w.Commit(b, states); err != nil {
+		return errors.Join(errWrite, err)
+	}
+	return nil
+}
