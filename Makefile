@@ -1,0 +1,48 @@
+# Everything a person needs is here; `make` lists it.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+# Tools, pinned. They are built once and kept by Go's build cache.
+GOFUMPT      := mvdan.cc/gofumpt@v0.12.0
+STATICCHECK  := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+GOLANGCI     := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+GOTESTSUM    := gotest.tools/gotestsum@v1.13.0
+
+SANDBOX      := .sandbox
+# The sandbox's addresses, for the tests.
+WITH_SANDBOX := set -euo pipefail; go run ./cmd/sandbox up --dir $(SANDBOX); env=$$(go run ./cmd/sandbox env --dir $(SANDBOX)); set -a; eval "$$env"; set +a;
+
+.PHONY: help
+help: ## List what can be made
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | column -t -s "$$(printf '\t')"
+
+.PHONY: demo
+demo: ## Show the connector at work on a real local Vitess (installs what it needs)
+	@go run ./cmd/demo --dir $(SANDBOX)
+
+.PHONY: test
+test: ## Run all tests but the long ones, on a real local Vitess (installs what it needs)
+	@$(WITH_SANDBOX) go run $(GOTESTSUM) --format pkgname-and-test-fails -- -race -timeout 15m ./...
+
+.PHONY: test-all
+test-all: ## Run all tests, the long ones included
+	@$(WITH_SANDBOX) TEST_ALL=1 go run $(GOTESTSUM) --format pkgname-and-test-fails -- -race -timeout 60m ./...
+
+.PHONY: lint
+lint: ## Check format and style
+	@test -z "$$(go run $(GOFUMPT) -l . | tee /dev/stderr)" || { echo "run: make format" >&2; exit 1; }
+	@go vet ./...
+	@go run $(STATICCHECK) ./...
+	@go run $(GOLANGCI) run ./...
+
+.PHONY: format
+format: ## Format the code
+	@go run $(GOFUMPT) -w .
+
+.PHONY: build
+build: ## Build the connector into bin/
+	@CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o bin/source-planetscale .
+
+.PHONY: clean
+clean: ## Stop the sandbox and remove it
+	@go run ./cmd/sandbox down --purge --dir $(SANDBOX)

@@ -1,0 +1,36 @@
+package main
+
+import (
+	"net"
+	"time"
+)
+
+// dirFlag is what a sandbox command line needs for another folder than its own default.
+func dirFlag(dir string) string {
+	if shorten(dir) == ".sandbox" {
+		return ""
+	}
+	return " --dir " + shellWord(shorten(dir))
+}
+
+// farewell says what to do next.
+func (d *demo) farewell(dirFlag string, took time.Duration) {
+	d.title("What next?")
+	host, port, _ := net.SplitHostPort(d.sandbox.PlainMySQL)
+	last := d.keyspaces[len(d.keyspaces)-1]
+	d.say("Change rows in this Vitess yourself:")
+	d.command(shellLine([]string{d.sandbox.MySQL, "-h", host, "-P", port, "-u", "root", last.name}))
+	d.say("and see what the next sync brings:")
+	d.command(shellLine([]string{d.program, "read", "--config", last.config, "--catalog", d.catalogOf(last), "--state", d.stateOf(last, 2)}))
+	d.say("A PlanetScale database of your own: make a password for a branch (a read-only one is enough), write source.json:")
+	d.say(`  {"host": "aws.connect.psdb.cloud", "database": "…", "username": "…", "password": "pscale_pw_…"}`)
+	d.command("go run main.go check --config source.json")
+	d.command("go run main.go discover --config source.json | jq '" + chooseAll + "' > catalog.json")
+	d.command("go run main.go read --config source.json --catalog catalog.json")
+	d.say("What each command printed is in %s. Vitess goes on running; stop it with", shorten(d.dir))
+	d.command("go run ./cmd/sandbox down" + dirFlag)
+	d.good("the demo is done after %.1f s", took.Seconds())
+}
+
+// chooseAll is a jq filter that turns what discover prints into a configured catalog.
+const chooseAll = `select(.type == "CATALOG") | {streams: [.catalog.streams[] | {stream: ., sync_mode: "incremental", destination_sync_mode: "append_dedup", cursor_field: .default_cursor_field}]}`

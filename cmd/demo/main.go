@@ -1,0 +1,41 @@
+// Command demo shows the connector at work: it starts a real Vitess on this machine, fills it with the data of a small
+// shop, and runs the connector against it as Airbyte would.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"golang.org/x/term"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	dir := flag.String("dir", ".sandbox", "the sandbox's `folder`; the demo's files go into its subfolder demo")
+	flag.Parse()
+	err := run(ctx, *dir, stdout(), os.Stderr)
+	if ctx.Err() != nil {
+		err = errors.New("stopped; run it again at any time, it begins afresh")
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "demo:", err)
+		stop()
+		os.Exit(1)
+	}
+}
+
+// stdout is colored and as wide as the terminal, if it is one.
+func stdout() *screen {
+	fd := int(os.Stdout.Fd())
+	s := &screen{out: os.Stdout, width: plainWidth, color: term.IsTerminal(fd)}
+	if width, _, err := term.GetSize(fd); err == nil && width > 0 {
+		s.width = width
+	}
+	return s
+}
