@@ -58,7 +58,7 @@ func (r *reader) boundary() (done bool, err error) {
 	if !r.copying && r.at.Contains(r.stop) {
 		return true, nil
 	}
-	if r.saved.bytes+int64(r.batch.Size()) >= checkpointBytes || time.Since(r.saved.time) >= r.sync.cfg.checkpointInterval() {
+	if r.saved.bytes+int64(r.batch.Size()) >= checkpointBytes || time.Since(r.saved.time) >= r.saved.interval {
 		return false, r.checkpoint()
 	}
 	return false, nil
@@ -98,6 +98,8 @@ func (r *reader) flush(limit int) error {
 
 // checkpoint writes the records collected and the state of every table whose position moved.
 func (r *reader) checkpoint() error {
+	records, written := r.saved.bytes+int64(r.batch.Size()), int64(0)
+	defer func() { r.saved.interval = r.pace(records, written) }()
 	return r.commit(func() ([]airbyte.StreamState, error) {
 		var states []airbyte.StreamState
 		for _, name := range r.names {
@@ -110,13 +112,23 @@ func (r *reader) checkpoint() error {
 				return nil, err
 			}
 			states = append(states, s)
+			written += int64(len(s.State))
 		}
 		return states, nil
 	})
 }
 
+// pace returns the time until the next checkpoint: longer and longer while states are more than a tenth of what is
+// written, as with many tables of which few change.
+func (r *reader) pace(records, states int64) time.Duration {
+	if states > (records+states)/10 {
+		return min(2*r.saved.interval, time.Hour)
+	}
+	return r.sync.cfg.checkpointInterval()
+}
+
 func (r *reader) commit(states func() ([]airbyte.StreamState, error)) error {
-	r.saved = checkpoint{time: time.Now()}
+	r.saved = checkpoint{time: time.Now(), interval: r.saved.interval}
 	return r.sync.commit(r.batch, states)
 }
 

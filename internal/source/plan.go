@@ -31,7 +31,10 @@ func (s *syncer) plan() *plan {
 			switch saved := st.state.Shards[shard]; {
 			case saved.Copy != nil:
 				p.copies = append(p.copies, copyJob{st, shard})
-			case !st.incremental || saved.Position.Contains(s.stop[shard]):
+			case !st.incremental:
+				continue
+			case saved.Position.Contains(s.stop[shard]):
+				saved.Stale = false // the columns are those at the stop
 				continue
 			default:
 				p.replicate[shard] = append(p.replicate[shard], st)

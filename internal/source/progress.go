@@ -2,28 +2,37 @@ package source
 
 import (
 	"fmt"
+	"io"
+	"os"
+	"strings"
 	"time"
+
+	"golang.org/x/term"
 )
 
-// progressInterval is how often a long read says how far it is.
-const progressInterval = 30 * time.Second
+const (
+	// progressInterval is how often a long read says in the log how far it is.
+	progressInterval = 30 * time.Second
+	// screenInterval is how often it does on a terminal.
+	screenInterval = time.Second
+	// barWidth is the width of the bar there, in characters.
+	barWidth = 30
+)
 
-// reportProgress logs the progress of the sync until the returned function is called.
+// terminal returns w if it is one, else nil.
+func terminal(w io.Writer) io.Writer {
+	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+		return w
+	}
+	return nil
+}
+
+// reportProgress tells the progress of the sync until the returned function is called.
 func (s *syncer) reportProgress() (stop func()) {
 	done, gone := make(chan struct{}), make(chan struct{})
-	began := time.Now()
 	go func() {
 		defer close(gone)
-		ticker := time.NewTicker(progressInterval)
-		defer ticker.Stop()
-		for {
-			select {
-			case <-ticker.C:
-				s.log.Info(s.progress(time.Since(began)))
-			case <-done:
-				return
-			}
-		}
+		s.report(done, time.Now())
 	}()
 	return func() {
 		close(done)
@@ -31,17 +40,75 @@ func (s *syncer) reportProgress() (stop func()) {
 	}
 }
 
-func (s *syncer) progress(elapsed time.Duration) string {
-	var records, expected int64
-	for _, st := range s.streams {
-		records += st.records.Load()
-		expected += st.estimate
+func (s *syncer) report(done <-chan struct{}, began time.Time) {
+	log := time.NewTicker(progressInterval)
+	defer log.Stop()
+	screen := time.NewTicker(screenInterval)
+	defer screen.Stop()
+	for {
+		select {
+		case <-log.C:
+			s.log.Info(s.progress(time.Since(began)).String())
+		case <-screen.C:
+			if s.screen != nil {
+				fmt.Fprint(s.screen, "\r\x1b[K"+s.progress(time.Since(began)).bar())
+			}
+		case <-done:
+			if s.screen != nil {
+				fmt.Fprint(s.screen, "\r\x1b[K")
+			}
+			return
+		}
 	}
-	rate := float64(records) / elapsed.Seconds()
-	text := fmt.Sprintf("Read %d records (%.1f MB) in %s, %.0f records/s.", records, float64(s.w.Bytes())/1e6, elapsed.Round(time.Second), rate)
-	if expected > records && rate > 0 {
-		left := time.Duration(float64(expected-records) / rate * float64(time.Second))
-		text += fmt.Sprintf(" About %d %% done, %s left.", records*100/expected, left.Round(time.Second))
+}
+
+// progress is how far a sync is.
+type progress struct {
+	records, expected int64 // expected is 0 where the server does not say how large its tables are
+	bytes             int64
+	elapsed, behind   time.Duration // behind is the age of the change read last, 0 if none was
+}
+
+func (s *syncer) progress(elapsed time.Duration) progress {
+	p := progress{bytes: s.w.Bytes(), elapsed: elapsed}
+	for _, st := range s.streams {
+		p.records += st.records.Load()
+		p.expected += st.estimate
+	}
+	if last := s.lastChange.Load(); last > 0 {
+		p.behind = max(time.Since(time.Unix(last, 0)), 0)
+	}
+	return p
+}
+
+func (p progress) rate() float64 { return float64(p.records) / max(p.elapsed.Seconds(), 0.001) }
+
+// share is the part of the copies that is done, and whether it is known.
+func (p progress) share() (float64, bool) {
+	if p.expected == 0 || p.records > p.expected {
+		return 0, false
+	}
+	return float64(p.records) / float64(p.expected), true
+}
+
+func (p progress) String() string {
+	text := fmt.Sprintf("Read %d records (%.1f MB) in %s, %.0f records/s.", p.records, float64(p.bytes)/1e6, p.elapsed.Round(time.Second), p.rate())
+	if share, ok := p.share(); ok && p.records > 0 {
+		left := time.Duration(float64(p.expected-p.records) / p.rate() * float64(time.Second))
+		text += fmt.Sprintf(" About %.0f %% of the copies are done, %s left.", 100*share, left.Round(time.Second))
+	}
+	if p.behind > 0 {
+		text += fmt.Sprintf(" The change read last was made %s ago.", p.behind.Round(time.Second))
+	}
+	return text
+}
+
+// bar is the same for a terminal's line.
+func (p progress) bar() string {
+	text := fmt.Sprintf("%d records  %.1f MB  %.0f/s", p.records, float64(p.bytes)/1e6, p.rate())
+	if share, ok := p.share(); ok {
+		full := int(share * barWidth)
+		text = fmt.Sprintf("[%s%s] %3.0f %%  %s", strings.Repeat("#", full), strings.Repeat("-", barWidth-full), 100*share, text)
 	}
 	return text
 }

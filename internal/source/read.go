@@ -52,7 +52,7 @@ func (a *app) read(ctx context.Context, configFile, catalogFile, stateFile *file
 		return err
 	}
 	defer db.Close()
-	s := &syncer{cfg: cfg, log: a.log, w: a.w, client: client, columns: columnsOf(db)}
+	s := &syncer{cfg: cfg, log: a.log, w: a.w, client: client, columns: columnsOf(db), screen: terminal(a.stderr)}
 	failures, err := s.prepare(ctx, db, catalog, state)
 	if err != nil {
 		return err

@@ -81,14 +81,15 @@ type tableReader struct {
 
 // checkpoint is when states were last written.
 type checkpoint struct {
-	time  time.Time
-	bytes int64 // of records since
+	time     time.Time
+	bytes    int64         // of records since
+	interval time.Duration // until the next one
 }
 
 func newReader(s *syncer, shard string, stop vstream.Position) *reader {
 	return &reader{
 		sync: s, shard: shard, stop: stop, tables: map[string]*tableReader{},
-		batch: airbyte.NewBatch(), saved: checkpoint{time: time.Now()},
+		batch: airbyte.NewBatch(), saved: checkpoint{time: time.Now(), interval: s.cfg.checkpointInterval()},
 	}
 }
 

@@ -60,6 +60,7 @@ func (r *reader) row(ev *binlogdatapb.VEvent) error {
 	c := change{time: r.read, read: r.read, position: r.at.String()}
 	if phase == row.Replicate {
 		c.time = time.Unix(ev.Timestamp, 0).UTC()
+		r.sync.lastChange.Store(ev.Timestamp)
 	}
 	for _, rc := range ev.RowEvent.RowChanges {
 		if err := r.emit(t, t.plans[phase], rc, c); err != nil {

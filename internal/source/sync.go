@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"strings"
 	"sync/atomic"
@@ -34,6 +35,9 @@ type syncer struct {
 	// columns asks for the columns of all tables as they are now.
 	columns  func(context.Context) (map[string][]schema.Column, error)
 	sequence atomic.Int64 // of records, for _planetscale_metadata
+	// lastChange is when the change read last was made, in seconds since 1970; 0 while there is none.
+	lastChange atomic.Int64
+	screen     io.Writer // a terminal that shows the progress; nil for none
 }
 
 // run does the work that plan lists. Streams fail one by one; only a lost stdout or a signal ends them all.
@@ -81,6 +85,7 @@ func (s *syncer) copy(ctx context.Context, st *stream, shard string) error {
 	r := newReader(s, shard, s.stop[shard])
 	r.add(st, vstream.Position{})
 	r.copying = true
+	s.log.Info(fmt.Sprintf("Copying stream %s, shard %s.", st.descriptor, shard))
 	saved := st.state.Shards[shard]
 	r.at, r.key = saved.Position, saved.Copy.LastPK
 	err := s.read(ctx, r)
@@ -121,6 +126,7 @@ func (s *syncer) replicate(ctx context.Context, shard string, streams []*stream)
 	for _, st := range streams {
 		r.add(st, st.state.Shards[shard].Position)
 	}
+	s.log.Info(fmt.Sprintf("Replicating %d streams of shard %s: %s.", len(streams), shard, r))
 	err := s.read(ctx, r)
 	if errors.Is(err, errNoEventGTID) {
 		return s.replicateGroups(ctx, shard, streams)
