@@ -194,8 +194,6 @@ func (p *pipeline) reset() {
 	p.states, p.state = nil, nil
 }
 
-
-
 // write inserts, updates, deletes and moves rows until the returned function is called.
 func (p *pipeline) write(seed uint64) (stop func()) {
 	random := rand.New(rand.NewPCG(seed, 1))

@@ -16,16 +16,15 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
 	dir := flag.String("dir", ".sandbox", "the sandbox's `folder`; the demo's files go into its subfolder demo")
 	flag.Parse()
 	err := run(ctx, *dir, stdout(), os.Stderr)
 	if ctx.Err() != nil {
 		err = errors.New("stopped; run it again at any time, it begins afresh")
 	}
+	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "demo:", err)
-		stop()
 		os.Exit(1)
 	}
 }

@@ -142,7 +142,11 @@ func TestParseState(t *testing.T) {
 	for _, c := range []struct {
 		in, state, legacy, problem string
 	}{
-		{in: ``}, {in: `null`}, {in: `[]`}, {in: `{}`}, {in: `[{"type":"LEGACY","data":{}}]`},
+		{in: ``},
+		{in: `null`},
+		{in: `[]`},
+		{in: `{}`},
+		{in: `[{"type":"LEGACY","data":{}}]`},
 		{in: `[` + stream + `]`, state: `{"v":1}`},
 		{in: stream, state: `{"v":1}`},
 		{in: `[{"type":"STREAM","stream":{"stream_descriptor":{"name":"users","namespace":"shop"},"stream_state":null}}]`},
