@@ -55,7 +55,7 @@ func (r *reader) boundary() (done bool, err error) {
 		}
 		r.at, r.next = at, nil
 	}
-	if !r.copying && r.at.Contains(r.stop) {
+	if r.arrived() {
 		return true, nil
 	}
 	if r.saved.bytes+int64(r.batch.Size()) >= checkpointBytes || time.Since(r.saved.time) >= r.saved.interval {
@@ -76,6 +76,9 @@ func (r *reader) copyCompleted() (done bool, err error) {
 	r.copying, r.key = false, nil
 	return true, nil
 }
+
+// arrived tells whether the changes wanted have all been given.
+func (r *reader) arrived() bool { return !r.copying && !r.toJournal && r.at.Contains(r.stop) }
 
 // finish writes the reader's last states, once it is sure that its rows stand under the right names.
 func (r *reader) finish(ctx context.Context) error {
@@ -144,6 +147,8 @@ func (r *reader) save(t *tableReader) bool {
 		shard.Position = r.at
 		// The columns were looked up before and after the stop was, and were the same.
 		shard.Stale = shard.Stale && !r.done
+	case r.toJournal:
+		return false // the copy waits for the shards that replaced this one
 	case !r.copying:
 		shard.Stale = shard.Stale && shard.Copy.Restarted
 		shard.Position = shard.Copy.End(r.at)

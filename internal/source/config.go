@@ -156,7 +156,8 @@ func (c *Config) checkpointInterval() time.Duration {
 	return time.Duration(c.CheckpointIntervalSeconds) * time.Second
 }
 
-// shards picks the configured shards out of those that exist; none configured means all.
+// shards picks the configured shards out of those that exist; none configured means all. A shard that was split stands for
+// those that cover its key range.
 func (c *Config) shards(existing []string) ([]string, error) {
 	var picked []string
 	for s := range strings.SplitSeq(c.Shards, ",") {
@@ -165,6 +166,12 @@ func (c *Config) shards(existing []string) ([]string, error) {
 		case s == "" || slices.Contains(picked, s):
 		case slices.Contains(existing, s):
 			picked = append(picked, s)
+		case covering(s, existing) != nil:
+			for _, part := range covering(s, existing) {
+				if !slices.Contains(picked, part) {
+					picked = append(picked, part)
+				}
+			}
 		default:
 			return nil, fmt.Errorf("the configured shard %q does not exist in keyspace %s; it has the shards %s", s, c.Database, strings.Join(existing, ", "))
 		}

@@ -27,6 +27,9 @@ type copyJob struct {
 func (s *syncer) plan() *plan {
 	p := &plan{replicate: map[string][]*stream{}}
 	for _, st := range s.streams {
+		if st.hasFailed() {
+			continue
+		}
 		for _, shard := range s.shards {
 			switch saved := st.state.Shards[shard]; {
 			case saved.Copy != nil:
@@ -43,6 +46,16 @@ func (s *syncer) plan() *plan {
 		}
 	}
 	return p
+}
+
+// resharded tells whether the stream was read from shards that were split or merged since.
+func (s *stream) resharded(existing []string) bool {
+	for shard := range s.state.Shards {
+		if !slices.Contains(existing, shard) {
+			return true
+		}
+	}
+	return false
 }
 
 // begin gives a state to the shards that were never read: a copy, or where the user says that replication starts.
@@ -101,10 +114,11 @@ func usable(s *state.Stream, c *airbyte.ConfiguredStream) bool {
 	return slices.ContainsFunc(slices.Collect(maps.Values(s.Shards)), func(shard *state.Shard) bool { return shard.Copy != nil })
 }
 
-// checkShards refuses a state with shards that the keyspace does not have.
+// checkShards refuses a state with shards that the keyspace does not have and that no split or merge of shards can explain.
 func checkShards(d airbyte.StreamDescriptor, saved *state.Stream, existing []string) error {
 	for shard := range saved.Shards {
-		if !slices.Contains(existing, shard) {
+		related := func(name string) bool { return name == shard || overlap(name, shard) }
+		if !slices.ContainsFunc(existing, related) {
 			return configErrorf("The saved state of stream %s has the shard %q, but keyspace %s now has the shards %s; clear the stream's data and sync again.", d, shard, d.Namespace, strings.Join(existing, ", "))
 		}
 	}
@@ -112,12 +126,12 @@ func checkShards(d airbyte.StreamDescriptor, saved *state.Stream, existing []str
 }
 
 // streamsOf prepares the configured streams. Those that cannot be read are returned as failures; the others go on.
-func (s *syncer) streamsOf(catalog *airbyte.ConfiguredCatalog, tables map[string]*schema.Table, saved map[airbyte.StreamDescriptor]*state.Stream, existing []string) map[airbyte.StreamDescriptor]*failure {
+func (s *syncer) streamsOf(catalog *airbyte.ConfiguredCatalog, tables map[string]*schema.Table, saved map[airbyte.StreamDescriptor]*state.Stream) map[airbyte.StreamDescriptor]*failure {
 	failures := map[airbyte.StreamDescriptor]*failure{}
 	for i := range catalog.Streams {
 		c := &catalog.Streams[i]
 		d := c.Stream.Descriptor()
-		st, err := s.streamOf(c, tables[d.Name], saved[d], existing)
+		st, err := s.streamOf(c, tables[d.Name], saved[d])
 		if err != nil {
 			failures[d] = classify(err)
 			continue
@@ -130,7 +144,7 @@ func (s *syncer) streamsOf(catalog *airbyte.ConfiguredCatalog, tables map[string
 	return failures
 }
 
-func (s *syncer) streamOf(c *airbyte.ConfiguredStream, t *schema.Table, saved *state.Stream, existing []string) (*stream, error) {
+func (s *syncer) streamOf(c *airbyte.ConfiguredStream, t *schema.Table, saved *state.Stream) (*stream, error) {
 	d := c.Stream.Descriptor()
 	switch {
 	case d.Namespace != "" && d.Namespace != s.cfg.Database:
@@ -139,7 +153,7 @@ func (s *syncer) streamOf(c *airbyte.ConfiguredStream, t *schema.Table, saved *s
 		return nil, configErrorf("Stream %s does not exist in the database; refresh the source's schema and remove it from the connection.", d)
 	}
 	if saved != nil {
-		if err := checkShards(d, saved, existing); err != nil {
+		if err := checkShards(d, saved, s.exist); err != nil {
 			return nil, err
 		}
 	}
@@ -147,6 +161,8 @@ func (s *syncer) streamOf(c *airbyte.ConfiguredStream, t *schema.Table, saved *s
 	if err != nil {
 		return nil, err
 	}
-	st.begin(s.shards, s.cfg.startingPositions)
+	if !st.resharded(s.exist) {
+		st.begin(s.shards, s.cfg.startingPositions)
+	}
 	return st, nil
 }

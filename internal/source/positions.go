@@ -63,6 +63,8 @@ func (s *syncer) lostShard(ctx context.Context, db *schema.DB, st *stream, known
 // positionsOf are the positions that a shard will be streamed from.
 func positionsOf(saved *state.Shard) []vstream.Position {
 	switch {
+	case saved == nil:
+		return nil // it replaces a shard that was split or merged
 	case saved.Copy == nil:
 		return []vstream.Position{saved.Position}
 	case saved.Copy.LastPK != nil:
@@ -118,7 +120,7 @@ func (s *syncer) estimate(ctx context.Context, db *schema.DB) error {
 // copies tells whether the stream is to be copied from the start in all shards, which is what the estimates are of.
 func (s *stream) copies(shards []string) bool {
 	for _, shard := range shards {
-		if saved := s.state.Shards[shard]; saved.Copy == nil || saved.Copy.LastPK != nil {
+		if saved := s.state.Shards[shard]; saved == nil || saved.Copy == nil || saved.Copy.LastPK != nil {
 			return false
 		}
 	}

@@ -57,16 +57,10 @@ func (a *app) read(ctx context.Context, configFile, catalogFile, stateFile *file
 	if err != nil {
 		return err
 	}
-	p := s.plan()
-	a.log.Info(fmt.Sprintf("Reading %d streams of keyspace %s, shards %s: %d copies and %d tables to replicate.",
-		len(s.streams), cfg.Database, strings.Join(s.shards, ", "), len(p.copies), p.replicating()))
-	if err := s.start(); err != nil {
-		return err
-	}
 	if err := s.reject(failures); err != nil {
 		return err
 	}
-	err = s.run(ctx, p)
+	err = s.run(ctx)
 	if err == nil && len(failures) > 0 {
 		return errIncomplete
 	}
@@ -79,11 +73,10 @@ func (s *syncer) prepare(ctx context.Context, db *schema.DB, catalog *airbyte.Co
 	if err != nil {
 		return nil, err
 	}
-	existing, err := db.Shards(ctx)
-	if err != nil {
+	if s.exist, err = db.Shards(ctx); err != nil {
 		return nil, err
 	}
-	if s.shards, err = s.cfg.shards(existing); err != nil {
+	if s.shards, err = s.cfg.shards(s.exist); err != nil {
 		return nil, because(airbyte.ConfigError, err, "The option shards cannot be used: %s.", err)
 	}
 	s.slots = newSlots(s.cfg.Concurrency, s.shards)
@@ -91,7 +84,7 @@ func (s *syncer) prepare(ctx context.Context, db *schema.DB, catalog *airbyte.Co
 	if err != nil {
 		return nil, err
 	}
-	failures := s.streamsOf(catalog, tables, saved, existing)
+	failures := s.streamsOf(catalog, tables, saved)
 	if err := s.checkPositions(ctx, db, failures); err != nil {
 		return nil, err
 	}

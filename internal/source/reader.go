@@ -46,7 +46,9 @@ type reader struct {
 	names  []string // of tables, in order
 	// copying is set until the copy of the one table is complete.
 	copying bool
-	stop    vstream.Position // where replication ends
+	// toJournal is set for a shard that was split or merged: it is read up to its journal.
+	toJournal bool
+	stop      vstream.Position // where replication ends
 
 	batch *airbyte.Batch
 	read  time.Time // when the current message was received
@@ -102,7 +104,7 @@ func (r *reader) add(s *stream, from vstream.Position) {
 // that holds the stop position.
 func (r *reader) attempt(ctx context.Context) error {
 	r.rewind()
-	if !r.copying && r.at.Contains(r.stop) {
+	if r.arrived() {
 		return r.finish(ctx)
 	}
 	stream, err := r.sync.client.Open(ctx, r.request())
@@ -137,7 +139,7 @@ func (r *reader) attempt(ctx context.Context) error {
 
 // step applies one event. What concerns one table alone ends that stream and leaves the others of the reader.
 func (r *reader) step(ctx context.Context, ev *binlogdatapb.VEvent) (done bool, err error) {
-	done, err = r.apply(ev)
+	done, err = r.apply(ctx, ev)
 	var t *tableError
 	if errors.As(err, &t) && len(r.names) > 1 {
 		return false, r.drop(ctx, t.table, t.failure)
@@ -226,7 +228,7 @@ func (r *reader) request() vstream.Request {
 }
 
 // apply handles one event; done says that the stream has given all that was wanted.
-func (r *reader) apply(ev *binlogdatapb.VEvent) (done bool, err error) {
+func (r *reader) apply(ctx context.Context, ev *binlogdatapb.VEvent) (done bool, err error) {
 	switch ev.Type {
 	case binlogdatapb.VEventType_BEGIN:
 		r.transaction, r.eventGTID = true, ev.EventGtid
@@ -248,6 +250,8 @@ func (r *reader) apply(ev *binlogdatapb.VEvent) (done bool, err error) {
 		if !r.transaction {
 			return r.boundary() // nothing else may come for a long time
 		}
+	case binlogdatapb.VEventType_JOURNAL:
+		return false, r.journal(ctx, ev.Journal)
 	case binlogdatapb.VEventType_COPY_COMPLETED:
 		return r.copyCompleted()
 	}

@@ -88,7 +88,7 @@ func newRig(t *testing.T, stop int, stream fakevtgate.Stream) *rig {
 	r.server = server
 	r.sync = &syncer{
 		columns: func(context.Context) (map[string][]schema.Column, error) { return r.now, nil },
-		cfg:     cfg, log: log, w: w, client: client, shards: []string{"-"},
+		cfg:     cfg, log: log, w: w, client: client, shards: []string{"-"}, exist: []string{"-"},
 		stop: map[string]vstream.Position{"-": at(stop)}, slots: newSlots(4, []string{"-"}),
 	}
 	return r
@@ -153,11 +153,7 @@ func (r *rig) run() (*destination.Output, error) {
 
 func (r *rig) runWith(ctx context.Context) (*destination.Output, error) {
 	r.t.Helper()
-	p := r.sync.plan()
-	if err := r.sync.start(); err != nil {
-		r.t.Fatal(err)
-	}
-	runErr := r.sync.run(ctx, p)
+	runErr := r.sync.run(ctx)
 	r.out.mu.Lock()
 	defer r.out.mu.Unlock()
 	out, err := destination.Parse(bytes.NewReader(r.out.buf.Bytes()))
@@ -190,8 +186,8 @@ func rows(out *destination.Output) []string {
 	return list
 }
 
-// shardOf parses a STATE message and returns its shard.
-func shardOf(t *testing.T, s destination.State) *state.Shard {
+// streamOf parses a STATE message.
+func streamOf(t *testing.T, s destination.State) *state.Stream {
 	t.Helper()
 	var m struct {
 		Stream struct {
@@ -205,7 +201,13 @@ func shardOf(t *testing.T, s destination.State) *state.Shard {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return parsed.Shards["-"]
+	return parsed
+}
+
+// shardOf is the unsharded keyspace's shard in a STATE message.
+func shardOf(t *testing.T, s destination.State) *state.Shard {
+	t.Helper()
+	return streamOf(t, s).Shards["-"]
 }
 
 // tables are the tables that a request names.

@@ -28,7 +28,8 @@ type syncer struct {
 	log     *slog.Logger
 	w       *airbyte.Writer
 	client  *vstream.Client
-	shards  []string
+	shards  []string                    // to read
+	exist   []string                    // all shards of the keyspace
 	stop    map[string]vstream.Position // by shard, peeked before anything was read
 	streams []*stream
 	slots   *slots
@@ -40,17 +41,16 @@ type syncer struct {
 	screen     io.Writer // a terminal that shows the progress; nil for none
 }
 
-// run does the work that plan lists. Streams fail one by one; only a lost stdout or a signal ends them all.
-func (s *syncer) run(ctx context.Context, p *plan) error {
-	group, groupCtx := errgroup.WithContext(ctx)
-	for shard, streams := range p.replicate {
-		group.Go(func() error { return s.replicateAll(groupCtx, shard, streams) })
-	}
-	for _, c := range p.copies {
-		group.Go(func() error { return s.copy(groupCtx, c.stream, c.shard) })
+// run reads the streams. They fail one by one; only a lost stdout or a signal ends them all.
+func (s *syncer) run(ctx context.Context) error {
+	for _, st := range s.streams {
+		if err := s.w.Status(st.descriptor, airbyte.Started); err != nil {
+			return errors.Join(errWrite, err)
+		}
+		st.open++ // a share of its own, so that a stream without work is finished, too
 	}
 	stopProgress := s.reportProgress()
-	err := group.Wait()
+	err := s.readAll(ctx)
 	stopProgress()
 	if err != nil {
 		return errors.Join(err, s.abandon(err))
@@ -63,18 +63,27 @@ func (s *syncer) run(ctx context.Context, p *plan) error {
 	return nil
 }
 
-// start says that the streams are being read, and finishes those that have nothing to do.
-func (s *syncer) start() error {
+// readAll does first what is left of former shards, then what the plan lists.
+func (s *syncer) readAll(ctx context.Context) error {
+	if err := s.carryOver(ctx); err != nil {
+		return err
+	}
+	p := s.plan()
+	s.log.Info(fmt.Sprintf("Reading %d streams of keyspace %s, shards %s: %d copies and %d tables to replicate.",
+		len(s.streams), s.cfg.Database, strings.Join(s.shards, ", "), len(p.copies), p.replicating()))
 	for _, st := range s.streams {
-		if err := s.w.Status(st.descriptor, airbyte.Started); err != nil {
-			return err
-		}
-		st.open++ // a share of its own, so that a stream without work is finished, too
 		if err := s.finish(st); err != nil {
 			return err
 		}
 	}
-	return nil
+	group, groupCtx := errgroup.WithContext(ctx)
+	for shard, streams := range p.replicate {
+		group.Go(func() error { return s.replicateAll(groupCtx, shard, streams) })
+	}
+	for _, c := range p.copies {
+		group.Go(func() error { return s.copy(groupCtx, c.stream, c.shard) })
+	}
+	return group.Wait()
 }
 
 // copy copies one table of one shard, then replicates what its copy does not hold up to the stop position.
@@ -128,8 +137,11 @@ func (s *syncer) replicate(ctx context.Context, shard string, streams []*stream)
 	}
 	s.log.Info(fmt.Sprintf("Replicating %d streams of shard %s: %s.", len(streams), shard, r))
 	err := s.read(ctx, r)
-	if errors.Is(err, errNoEventGTID) {
+	switch {
+	case errors.Is(err, errNoEventGTID):
 		return s.replicateGroups(ctx, shard, streams)
+	case errors.Is(err, errJournal):
+		err = nil // the next sync goes on with the shards that replaced this one
 	}
 	return s.settle(ctx, r.streams(), shard, err)
 }
@@ -190,16 +202,24 @@ func (s *syncer) settle(ctx context.Context, streams []*stream, shard string, er
 	}
 	for _, st := range streams {
 		if err != nil {
-			f := classifyStream(err, st.descriptor.String(), shard)
-			if st.failed.CompareAndSwap(nil, f) {
-				if err := s.w.Error(f.trace(&st.descriptor)); err != nil {
-					return errors.Join(errWrite, err)
-				}
+			if err := s.failStream(st, classifyStream(err, st.descriptor.String(), shard)); err != nil {
+				return err
 			}
 		}
 		if err := s.finish(st); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// failStream records a stream's first failure, and says it.
+func (s *syncer) failStream(st *stream, f *failure) error {
+	if !st.failed.CompareAndSwap(nil, f) {
+		return nil
+	}
+	if err := s.w.Error(f.trace(&st.descriptor)); err != nil {
+		return errors.Join(errWrite, err)
 	}
 	return nil
 }

@@ -35,10 +35,21 @@ type Stream struct {
 type Shard struct {
 	// Position up to which the stream has every change; while a copy is unfinished, of the rows copied so far.
 	Position vstream.Position
+	// Moved is set once the shard was read to the end that a split or merge put to it: where the shards that replaced it
+	// go on.
+	Moved map[string]vstream.Position
 	// Copy is nil once the copy is complete.
 	Copy *Copy
 	// Stale is set while changes made under other columns than Stream.Columns are to be read.
 	Stale bool
+}
+
+// ReplayFrom is the position since which changes are to be read whatever becomes of the copy; zero if no row was read.
+func (s *Shard) ReplayFrom() vstream.Position {
+	if s.Copy != nil && (s.Copy.LastPK == nil || s.Copy.Restarted) {
+		return s.Copy.Oldest
+	}
+	return s.Position
 }
 
 // Copy is an unfinished copy.
@@ -80,9 +91,10 @@ type streamJSON struct {
 }
 
 type shardJSON struct {
-	Position string    `json:"position"`
-	Copy     *copyJSON `json:"copy,omitempty"`
-	Stale    bool      `json:"stale_columns,omitempty"`
+	Position string            `json:"position"`
+	Copy     *copyJSON         `json:"copy,omitempty"`
+	Stale    bool              `json:"stale_columns,omitempty"`
+	Moved    map[string]string `json:"moved_to,omitempty"`
 }
 
 type copyJSON struct {
@@ -108,6 +120,12 @@ func (s *Stream) MarshalJSON() ([]byte, error) {
 	}
 	for name, shard := range s.Shards {
 		j := &shardJSON{Position: shard.Position.String(), Stale: shard.Stale}
+		for successor, p := range shard.Moved {
+			if j.Moved == nil {
+				j.Moved = make(map[string]string, len(shard.Moved))
+			}
+			j.Moved[successor] = p.String()
+		}
 		if c := shard.Copy; c != nil {
 			j.Copy = &copyJSON{Oldest: c.Oldest.String(), Restarted: c.Restarted}
 			if c.LastPK != nil {
@@ -161,18 +179,36 @@ func (j *shardJSON) parse() (*Shard, error) {
 		return nil, fmt.Errorf("its state is null")
 	}
 	position, err := vstream.ParsePosition(j.Position)
-	if err != nil || j.Copy == nil {
-		return &Shard{Position: position, Stale: j.Stale}, err
-	}
-	oldest, err := vstream.ParsePosition(j.Copy.Oldest)
 	if err != nil {
 		return nil, err
 	}
-	key, err := parseKey(j.Copy.LastPK)
+	shard := &Shard{Position: position, Stale: j.Stale}
+	for successor, text := range j.Moved {
+		p, err := vstream.ParsePosition(text)
+		if err != nil {
+			return nil, err
+		}
+		if shard.Moved == nil {
+			shard.Moved = make(map[string]vstream.Position, len(j.Moved))
+		}
+		shard.Moved[successor] = p
+	}
+	if j.Copy != nil {
+		shard.Copy, err = j.Copy.parse()
+	}
+	return shard, err
+}
+
+func (j *copyJSON) parse() (*Copy, error) {
+	oldest, err := vstream.ParsePosition(j.Oldest)
 	if err != nil {
 		return nil, err
 	}
-	return &Shard{Position: position, Stale: j.Stale, Copy: &Copy{Oldest: oldest, Restarted: j.Copy.Restarted, LastPK: key}}, nil
+	key, err := parseKey(j.LastPK)
+	if err != nil {
+		return nil, err
+	}
+	return &Copy{Oldest: oldest, Restarted: j.Restarted, LastPK: key}, nil
 }
 
 func parseKey(text string) (*querypb.QueryResult, error) {

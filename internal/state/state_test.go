@@ -44,6 +44,7 @@ func TestRoundTrip(t *testing.T) {
 			"-80": {Position: position(t, later), Stale: true},
 			"80-": {Position: position(t, later), Copy: &Copy{Oldest: position(t, early), Restarted: true, LastPK: key()}},
 			"c0-": {Copy: &Copy{}},
+			"-40": {Position: position(t, early), Moved: map[string]vstream.Position{"-20": position(t, later), "20-40": position(t, early)}},
 		},
 	}
 	data, err := json.Marshal(in)

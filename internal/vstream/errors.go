@@ -24,6 +24,8 @@ const (
 	TooLarge
 	// BadTable: the table, or a column of it, does not exist.
 	BadTable
+	// NoShard: the shard no longer exists, since it was split or merged.
+	NoShard
 )
 
 // Error is what went wrong with a stream, without the key values that vtgate puts into its messages.
@@ -61,6 +63,8 @@ func classify(code codes.Code, text string) Kind {
 		return Unauthorized
 	case code == codes.ResourceExhausted && strings.Contains(text, "larger than max"):
 		return TooLarge
+	case code == codes.FailedPrecondition && strings.Contains(text, "shard provided in VGTID"):
+		return NoShard
 	case containsAny(text, "purged required binary logs", "errno 1236", "errno 1789", "GTIDSet Mismatch"):
 		return Purged
 	case containsAny(text, "unknown table", "doesn't exist", "not found in schema", "cannot determine table columns", "unknown column", "Unknown column", "table not found"):

@@ -72,6 +72,7 @@ func (c *Client) open(ctx context.Context, r *vtgatepb.VStreamRequest) (*Stream,
 		Cells:             c.cfg.Cells,
 		// The keyspace before each table name costs vtgate an allocation per row, and says nothing: a stream has one.
 		ExcludeKeyspaceFromTableName: true,
+		IncludeReshardJournalEvents:  true,
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	rpc, err := c.vtgate.VStream(ctx, r)

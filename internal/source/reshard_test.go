@@ -1,0 +1,256 @@
+package source
+
+import (
+	"errors"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	binlogdatapb "vitess.io/vitess/go/vt/proto/binlogdata"
+
+	"source-planetscale/internal/airbyte"
+	"source-planetscale/internal/destination"
+	"source-planetscale/internal/fakevtgate"
+	"source-planetscale/internal/state"
+	"source-planetscale/internal/vstream"
+)
+
+// newShards gives the rig's keyspace other shards, which all stand at transaction 20.
+func (r *rig) newShards(names ...string) {
+	r.sync.shards, r.sync.exist, r.sync.stop, r.sync.slots = names, names, map[string]vstream.Position{}, newSlots(4, names)
+	for _, name := range names {
+		r.sync.stop[name] = at(20)
+	}
+}
+
+// addSaved configures a stream with saved shards, as streamOf does.
+func (r *rig) addSaved(name string, shards map[string]*state.Shard) *stream {
+	r.t.Helper()
+	s := r.add(table(name), airbyte.Incremental, &state.Shard{Position: at(1)})
+	s.state.Shards = shards
+	if !s.resharded(r.sync.exist) {
+		s.begin(r.sync.shards, nil)
+	}
+	return s
+}
+
+// journalTo says that the shard's rows are in other shards from transaction 10 on.
+func journalTo(shards ...string) *event {
+	j := &binlogdatapb.Journal{MigrationType: binlogdatapb.MigrationType_SHARDS}
+	for _, shard := range shards {
+		j.ShardGtids = append(j.ShardGtids, &binlogdatapb.ShardGtid{Keyspace: "shop", Shard: shard, Gtid: fakevtgate.GTID(10)})
+	}
+	return &event{Type: binlogdatapb.VEventType_JOURNAL, Journal: j}
+}
+
+// shardsOf are the shards of the last state and their positions; those of a copy have a star.
+func shardsOf(t *testing.T, out *destination.Output) map[string]string {
+	t.Helper()
+	parsed := streamOf(t, out.States[len(out.States)-1])
+	shards := map[string]string{}
+	for name, shard := range parsed.Shards {
+		shards[name] = strings.TrimPrefix(shard.Position.String(), "MySQL56/"+fakevtgate.UUID)
+		if shard.Copy != nil {
+			shards[name] += "*"
+		}
+	}
+	return shards
+}
+
+// insertInto is transaction n of a shard.
+func insertInto(shard string, n int, id string) []*event {
+	s := fakevtgate.Script{Keyspace: "shop", Shard: shard}
+	return []*event{begin(7, n), fields(7, "users"), rowOf(7, "users", nil, []string{id, shard}), s.VGTID(n, nil), commit(7)}
+}
+
+func TestSplitShardIsReadToItsJournal(t *testing.T) {
+	r := newRig(t, 0, func(q *request, send func(...*event), done <-chan struct{}) error {
+		switch shard := q.Vgtid.ShardGtids[0].Shard; shard {
+		case "-":
+			send(insertInto(shard, 6, "6")...)
+			send(begin(7, 7), journalTo("-80", "80-"))
+			return status.Error(codes.Internal, "the reader must be gone")
+		default:
+			send(insertInto(shard, 20, "20")...)
+		}
+		return hold(done)
+	})
+	r.newShards("-80", "80-")
+	r.addSaved("users", map[string]*state.Shard{"-": {Position: at(5)}})
+	out := r.must()
+	got := rows(out)
+	slices.Sort(got[1:])
+	if !slices.Equal(got, []string{"6:-", "20:-80", "20:80-"}) {
+		t.Errorf("records %v", got)
+	}
+	if got := shardsOf(t, out); !maps.Equal(got, map[string]string{"-80": ":1-20", "80-": ":1-20"}) {
+		t.Errorf("the last state has %v", got)
+	}
+	for _, q := range r.requests()[1:] {
+		if g := q.Vgtid.ShardGtids[0]; g.Gtid != fakevtgate.GTID(10) {
+			t.Errorf("shard %s was read from %s, not from the journal's position", g.Shard, g.Gtid)
+		}
+	}
+}
+
+func TestMergedShardsAreReadToTheirJournals(t *testing.T) {
+	r := newRig(t, 0, func(q *request, send func(...*event), done <-chan struct{}) error {
+		shard := q.Vgtid.ShardGtids[0].Shard
+		if shard == "-" {
+			send(insertInto(shard, 20, "20")...)
+			return hold(done)
+		}
+		send(insertInto(shard, 6, "6")...)
+		send(journalTo("-"))
+		return hold(done)
+	})
+	r.newShards("-")
+	// An earlier sync was stopped when it had read one of the two.
+	r.addSaved("users", map[string]*state.Shard{"-80": {Position: at(5)}, "80-": {Position: at(5), Moved: map[string]vstream.Position{"-": at(10)}}})
+	out := r.must()
+	if got := rows(out); !slices.Equal(got, []string{"6:-80", "20:-"}) {
+		t.Errorf("records %v", got)
+	}
+	if got := shardsOf(t, out); !maps.Equal(got, map[string]string{"-": ":1-20"}) {
+		t.Errorf("the last state has %v", got)
+	}
+}
+
+// The copy of a shard that was split goes on after its key in each part.
+func TestSplitCopyCarriesItsKey(t *testing.T) {
+	r := newRig(t, 0, func(q *request, send func(...*event), done <-chan struct{}) error {
+		shard := q.Vgtid.ShardGtids[0].Shard
+		if shard == "-" {
+			send(insertInto(shard, 6, "1")...)
+			send(journalTo("-80", "80-"))
+			return hold(done)
+		}
+		s := fakevtgate.Script{Keyspace: "shop", Shard: shard}
+		send(begin(0, 0), fields(0, "users"), s.VGTID(20, pk("users", "1")))
+		send(rowOf(0, "users", nil, []string{"2", shard}), s.VGTID(20, pk("users", "2")), commit(0), s.CopyCompleted())
+		return hold(done)
+	})
+	r.newShards("-80", "80-")
+	r.addSaved("users", map[string]*state.Shard{"-": {Position: at(5), Copy: &state.Copy{Oldest: at(3), LastPK: pk("users", "1").Lastpk}}})
+	out := r.must()
+	got := rows(out)
+	slices.Sort(got)
+	if !slices.Equal(got, []string{"1:-", "2:-80", "2:80-"}) {
+		t.Errorf("records %v", got)
+	}
+	for _, q := range r.requests()[1:] {
+		g := q.Vgtid.ShardGtids[0]
+		if g.Gtid != fakevtgate.GTID(10) || len(g.TablePKs) != 1 || string(g.TablePKs[0].Lastpk.Rows[0].Values) != "1" {
+			t.Errorf("shard %s was read from %v", g.Shard, g)
+		}
+	}
+}
+
+// Copies of shards that were merged have different keys: they start over, and what was deleted meanwhile is replayed.
+func TestMergedCopyStartsOver(t *testing.T) {
+	r := newRig(t, 0, func(q *request, send func(...*event), done <-chan struct{}) error {
+		g := q.Vgtid.ShardGtids[0]
+		s := fakevtgate.Script{Keyspace: "shop", Shard: g.Shard}
+		switch {
+		case g.Shard != "-":
+			send(begin(7, 6), fields(7, "users"), rowOf(7, "users", []string{"3", g.Shard}, nil), s.VGTID(6, nil), commit(7), journalTo("-"))
+		case g.Gtid == "":
+			send(begin(0, 0), fields(0, "users"))
+			send(s.VGTID(20, nil))
+			send(rowOf(0, "users", nil, []string{"1", "-"}), s.VGTID(20, pk("users", "1")), commit(0), s.VGTID(20, nil), s.CopyCompleted())
+		default:
+			send(begin(7, 20), s.VGTID(20, nil), commit(7))
+		}
+		return hold(done)
+	})
+	r.newShards("-")
+	copying := func() *state.Shard {
+		return &state.Shard{Position: at(5), Copy: &state.Copy{Oldest: at(4), LastPK: pk("users", "1").Lastpk}}
+	}
+	r.addSaved("users", map[string]*state.Shard{"-80": copying(), "80-": copying()})
+	out := r.must()
+	got := rows(out)
+	slices.Sort(got[:2])
+	if !slices.Equal(got, []string{"-3:-80", "-3:80-", "1:-"}) {
+		t.Errorf("records %v", got)
+	}
+	if got := shardsOf(t, out); !maps.Equal(got, map[string]string{"-": ":1-20"}) {
+		t.Errorf("the last state has %v", got)
+	}
+}
+
+func TestFormerShardThatNoLongerExists(t *testing.T) {
+	gone := func(q *request, send func(...*event), done <-chan struct{}) error {
+		g := q.Vgtid.ShardGtids[0]
+		if g.Shard == "-" {
+			return status.Error(codes.FailedPrecondition, "shard provided in VGTID, -, not found in the shop keyspace")
+		}
+		s := fakevtgate.Script{Keyspace: "shop", Shard: g.Shard}
+		send(begin(0, 0), fields(0, "users"))
+		send(s.VGTID(20, nil))
+		send(rowOf(0, "users", nil, []string{"1", g.Shard}), s.VGTID(20, pk("users", "1")), commit(0), s.VGTID(20, nil), s.CopyCompleted())
+		return hold(done)
+	}
+	t.Run("Fail sync", func(t *testing.T) {
+		r := newRig(t, 0, gone)
+		r.newShards("-80", "80-")
+		r.addSaved("users", map[string]*state.Shard{"-": {Position: at(5)}})
+		out, err := r.run()
+		if !errors.Is(err, errIncomplete) || len(out.Records) > 0 || out.Errors[0].FailureType != "config_error" ||
+			!strings.Contains(out.Errors[0].Message, `its shard - was split or merged`) || out.Statuses[streamNamed("users")] != "INCOMPLETE" {
+			t.Errorf("error %v, records %v, traces %+v, statuses %v", err, rows(out), out.Errors, out.Statuses)
+		}
+	})
+	t.Run("Re-sync data", func(t *testing.T) {
+		r := newRig(t, 0, gone)
+		r.sync.cfg.InvalidPositionBehavior = resync
+		r.newShards("-80", "80-")
+		r.addSaved("users", map[string]*state.Shard{"-": {Position: at(5)}})
+		out := r.must()
+		got := rows(out)
+		slices.Sort(got)
+		if !slices.Equal(got, []string{"1:-80", "1:80-"}) {
+			t.Errorf("records %v", got)
+		}
+	})
+}
+
+// A split while the shard is read: the sync ends there, and the state names the new shards.
+func TestSplitWhileReplicating(t *testing.T) {
+	r := newRig(t, 9, func(_ *request, send func(...*event), done <-chan struct{}) error {
+		send(insert(6, "users")...)
+		send(journalTo("-80", "80-"))
+		return hold(done)
+	})
+	r.add(table("users"), airbyte.Incremental, &state.Shard{Position: at(5)})
+	out := r.must()
+	shard := shardOf(t, out.States[len(out.States)-1])
+	if len(out.Records) != 1 || !shard.Moved["-80"].Equal(at(10)) || !shard.Moved["80-"].Equal(at(10)) {
+		t.Errorf("records %v, state %+v", rows(out), shard)
+	}
+}
+
+func TestConfiguredShardThatWasSplitStandsForItsParts(t *testing.T) {
+	for _, c := range []struct {
+		configured string
+		want       []string
+	}{
+		{"-80", []string{"-40", "40-80"}},
+		{"-80,80-", []string{"-40", "40-80", "80-"}},
+		{"-", []string{"-40", "40-80", "80-"}},
+		{"-80,-40", []string{"-40", "40-80"}},
+	} {
+		got, err := (&Config{Shards: c.configured}).shards([]string{"40-80", "-40", "80-"})
+		if err != nil || !slices.Equal(got, c.want) {
+			t.Errorf("%s stands for %v (%v)", c.configured, got, err)
+		}
+	}
+	for _, configured := range []string{"-20", "c0-", "20-60", "x"} {
+		if got, err := (&Config{Shards: configured}).shards([]string{"-40", "40-80", "80-"}); err == nil {
+			t.Errorf("%s stands for %v", configured, got)
+		}
+	}
+}
