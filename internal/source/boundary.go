@@ -146,11 +146,15 @@ func (r *reader) save(t *tableReader) bool {
 		}
 		shard.Position = r.at
 		// The columns were looked up before and after the stop was, and were the same.
-		shard.Stale = shard.Stale && !r.done
+		if r.done {
+			shard.Stale, shard.Had = false, 0
+		}
 	case r.toJournal:
 		return false // the copy waits for the shards that replaced this one
 	case !r.copying:
-		shard.Stale = shard.Stale && shard.Copy.Restarted
+		if !shard.Copy.Restarted {
+			shard.Stale, shard.Had = false, 0
+		}
 		shard.Position = shard.Copy.End(r.at)
 		shard.Copy = nil
 	case comparable(t.stream.table, r.key):

@@ -3,8 +3,12 @@ package source
 import (
 	"context"
 	"fmt"
+	"slices"
+
+	querypb "vitess.io/vitess/go/vt/proto/query"
 
 	"source-planetscale/internal/airbyte"
+	"source-planetscale/internal/row"
 	"source-planetscale/internal/schema"
 	"source-planetscale/internal/vstream"
 )
@@ -32,6 +36,29 @@ func (t *tableReader) checkColumns(r *reader) error {
 	}
 	t.replayed = true
 	return nil
+}
+
+// columns are those to give of rows with these fields: without the ones that were added at the table's end after the rows
+// were written.
+func (t *tableReader) columns(r *reader, phase row.Phase, fields []*querypb.Field) []string {
+	s := t.stream
+	had := s.state.Shards[r.shard].Had
+	if phase == row.Copy || had == 0 || len(fields) < had || len(fields) > len(s.table.Columns) {
+		return s.columns
+	}
+	var columns []string
+	for i, f := range fields {
+		if f.Name != s.table.Columns[i].Name {
+			return s.columns
+		}
+		if slices.Contains(s.columns, f.Name) {
+			columns = append(columns, f.Name)
+		}
+	}
+	if columns == nil {
+		return s.columns
+	}
+	return columns
 }
 
 // ddl notes what a statement did to the reader's tables.

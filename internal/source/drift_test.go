@@ -9,6 +9,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	binlogdatapb "vitess.io/vitess/go/vt/proto/binlogdata"
+	querypb "vitess.io/vitess/go/vt/proto/query"
 
 	"source-planetscale/internal/airbyte"
 	"source-planetscale/internal/destination"
@@ -178,4 +179,52 @@ func TestTableThatBreaksASharedStreamIsLeftOut(t *testing.T) {
 	if got := rows(out); !slices.Equal(got, []string{"6:x"}) {
 		t.Errorf("records %v", got)
 	}
+}
+
+// A table that has them already is not failed by rows of former columns, which its neighbour's stream brings again.
+func TestRowsOfFormerColumnsThatArePastAreNoNews(t *testing.T) {
+	r := newRig(t, 8, func(_ *request, send func(...*event), done <-chan struct{}) error {
+		former := []*querypb.Field{fakevtgate.Field("@1", "", querypb.Type_INT64), fakevtgate.Field("@2", "", querypb.Type_VARCHAR)}
+		send(begin(7, 6), fakevtgate.Fields(7, "users", former...), rowOf(7, "users", nil, []string{"6", "x"}), script.VGTID(6, nil), commit(7))
+		send(insert(7, "others")...)
+		send(insert(8, "users")...)
+		return hold(done)
+	})
+	r.add(table("users"), airbyte.Incremental, &state.Shard{Position: at(6)})
+	r.add(table("others"), airbyte.Incremental, &state.Shard{Position: at(5)})
+	if got := rows(r.must()); !slices.Equal(got, []string{"7:x", "8:x"}) {
+		t.Errorf("records %v", got)
+	}
+}
+
+// A catalog that was refreshed asks for a column that older rows don't have.
+func TestRowsFromBeforeAColumnWasAddedComeWithoutIt(t *testing.T) {
+	onlyID := []*querypb.Field{fakevtgate.Field("id", "bigint", querypb.Type_INT64)}
+	r := newRig(t, 7, func(_ *request, send func(...*event), done <-chan struct{}) error {
+		send(begin(7, 6), fakevtgate.Fields(7, "users", onlyID...), rowOf(7, "users", nil, []string{"6"}), script.VGTID(6, nil), commit(7))
+		send(script.VGTID(6, nil), ddl("alter table users add column name varchar(50)"))
+		send(insert(7, "users")...)
+		return hold(done)
+	})
+	r.sync.cfg.CheckpointIntervalSeconds = 0
+	r.savedUnder([]schema.Column{{Name: "id", Type: "bigint"}}, "users", 5)
+	out := r.must()
+	if got := rows(out); !slices.Equal(got, []string{"6:<nil>", "7:x"}) {
+		t.Errorf("records %v", got)
+	}
+	if first, last := shardOf(t, out.States[0]), shardOf(t, out.States[len(out.States)-1]); first.Had != 1 || last.Had != 0 {
+		t.Errorf("the states know of %d and, at the end, %d former columns", first.Had, last.Had)
+	}
+}
+
+// Of more columns than were added, one was dropped meanwhile, and the others are not where they seem to be.
+func TestRowsWithFewerColumnsThanEverBeforeAreRefused(t *testing.T) {
+	onlyID := []*querypb.Field{fakevtgate.Field("id", "bigint", querypb.Type_INT64)}
+	r := newRig(t, 6, func(_ *request, send func(...*event), done <-chan struct{}) error {
+		send(begin(7, 6), fakevtgate.Fields(7, "users", onlyID...), rowOf(7, "users", nil, []string{"6"}), script.VGTID(6, nil), commit(7))
+		return hold(done)
+	})
+	r.savedUnder(table("users").Columns, "users", 5)
+	r.add(table("others"), airbyte.Incremental, &state.Shard{Position: at(6)})
+	r.failsAlone("come without the column \"name\"")
 }

@@ -37,7 +37,7 @@ func (s *syncer) plan() *plan {
 			case !st.incremental:
 				continue
 			case saved.Position.Contains(s.stop[shard]):
-				saved.Stale = false // the columns are those at the stop
+				saved.Stale, saved.Had = false, 0 // the columns are those at the stop
 				continue
 			default:
 				p.replicate[shard] = append(p.replicate[shard], st)

@@ -73,6 +73,8 @@ type tableReader struct {
 	from vstream.Position
 	// plans by phase, since copy and binary log write some values differently; nil until a FIELD event came.
 	plans [2]*row.Plan
+	// unreadable is why a phase's rows cannot be read, by its last FIELD event.
+	unreadable [2]error
 	// skip caches, for the transaction skipGTID, whether from holds it.
 	skip     bool
 	skipGTID string
@@ -200,7 +202,7 @@ func (r *reader) moves() { r.progressed, r.moved = true, r.read }
 func (r *reader) rewind() {
 	r.next, r.transaction, r.eventGTID, r.progressed, r.moved = nil, false, "", false, time.Now().UTC()
 	for _, t := range r.tables {
-		t.plans, t.copied = [2]*row.Plan{}, false
+		t.plans, t.unreadable, t.copied = [2]*row.Plan{}, [2]error{}, false
 		if r.copying && !comparable(t.stream.table, r.key) {
 			r.at, r.key = vstream.Position{}, nil
 		}

@@ -164,20 +164,21 @@ func succeed(shards map[string]*state.Shard, existing []string, shard string, in
 	if !incremental {
 		return &state.Shard{Copy: &state.Copy{}} // a snapshot of the new shard
 	}
-	at, copied := vstream.Position{}, true
+	at, copied, stale, had := vstream.Position{}, true, false, 0
 	for _, b := range before {
+		stale, had = stale || b.Stale, max(had, b.Had)
 		if p, ok := b.Moved[shard]; ok {
 			at = p
 		}
 		copied = copied && b.Copy == nil
 	}
 	if copied {
-		return &state.Shard{Position: at}
+		return &state.Shard{Position: at, Stale: stale, Had: had}
 	}
 	if b := before[0]; len(before) == 1 && b.Copy.LastPK != nil {
-		return &state.Shard{Position: at, Copy: &state.Copy{Oldest: at, LastPK: b.Copy.LastPK}}
+		return &state.Shard{Position: at, Copy: &state.Copy{Oldest: at, LastPK: b.Copy.LastPK}, Stale: stale, Had: had}
 	}
-	return &state.Shard{Copy: &state.Copy{Oldest: at, Restarted: !at.IsZero()}}
+	return &state.Shard{Copy: &state.Copy{Oldest: at, Restarted: !at.IsZero()}, Stale: stale, Had: had}
 }
 
 // overlap tells whether two shards hold rows of the same key range.

@@ -96,6 +96,26 @@ func TestSplitShardIsReadToItsJournal(t *testing.T) {
 	}
 }
 
+// Columns changed after a split are changed for rows of the new shards, too.
+func TestSplitShardsRowsFromBeforeAChangeOfColumnsAreRefused(t *testing.T) {
+	r := newRig(t, 0, func(q *request, send func(...*event), done <-chan struct{}) error {
+		if shard := q.Vgtid.ShardGtids[0].Shard; shard != "-" {
+			send(insertInto(shard, 20, "20")...)
+			return hold(done)
+		}
+		send(journalTo("-80", "80-"))
+		return hold(done)
+	})
+	r.newShards("-80", "80-")
+	s := r.addSaved("users", map[string]*state.Shard{"-": {Position: at(5)}})
+	s.state.Columns = dropped
+	s.adopt(s.table.Columns)
+	out, err := r.run()
+	if !errors.Is(err, errIncomplete) || len(out.Records) > 0 || len(out.Errors) == 0 || !strings.Contains(out.Errors[0].Message, "columns of shop.users were changed") {
+		t.Errorf("error %v, %d records, traces %+v", err, len(out.Records), out.Errors)
+	}
+}
+
 func TestMergedShardsAreReadToTheirJournals(t *testing.T) {
 	r := newRig(t, 0, func(q *request, send func(...*event), done <-chan struct{}) error {
 		shard := q.Vgtid.ShardGtids[0].Shard

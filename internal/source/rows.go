@@ -19,11 +19,12 @@ func (r *reader) field(ev *binlogdatapb.VEvent) error {
 	if phase == row.Copy && t.copied && !comparable(t.stream.table, r.key) {
 		return errRestart
 	}
-	plan, err := row.Compile(t.stream.table, ev.FieldEvent, t.stream.columns, phase, r.sync.cfg.rowOptions())
+	plan, err := row.Compile(t.stream.table, ev.FieldEvent, t.columns(r, phase, ev.FieldEvent.Fields), phase, r.sync.cfg.rowOptions())
 	if err != nil {
-		return t.failf(airbyte.ConfigError, err, "Stream %s, shard %s: %s.", t.stream.descriptor, r.shard, err)
+		// It concerns only who gets rows of these columns: not a table that has them already.
+		err = t.failf(airbyte.ConfigError, err, "Stream %s, shard %s: %s.", t.stream.descriptor, r.shard, err)
 	}
-	t.plans[phase] = plan
+	t.plans[phase], t.unreadable[phase] = plan, err
 	return nil
 }
 
@@ -49,6 +50,9 @@ func (r *reader) row(ev *binlogdatapb.VEvent) error {
 		if err := t.checkColumns(r); err != nil {
 			return err
 		}
+	}
+	if err := t.unreadable[phase]; err != nil {
+		return err
 	}
 	if t.plans[phase] == nil {
 		return t.failf(airbyte.SystemError, nil, "The server sent a row of %s in shard %s without describing its columns first.", t.stream.descriptor, r.shard)

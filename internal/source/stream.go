@@ -93,9 +93,14 @@ func withKeyOf(t *schema.Table, c *airbyte.ConfiguredStream) *schema.Table {
 
 // adopt makes the table's columns of today the state's. What was saved under others is stale, unless today's extend them.
 func (s *stream) adopt(now []schema.Column) {
-	if !schema.Extends(now, s.state.Columns) {
-		for _, shard := range s.state.Shards {
-			shard.Stale = !shard.Position.IsZero() || shard.Copy != nil && !shard.Copy.Oldest.IsZero()
+	was := s.state.Columns
+	for _, shard := range s.state.Shards {
+		switch {
+		case shard.Position.IsZero() && (shard.Copy == nil || shard.Copy.Oldest.IsZero()):
+		case !schema.Extends(now, was):
+			shard.Stale, shard.Had = true, 0
+		case len(was) > 0 && len(was) < len(now) && shard.Had == 0:
+			shard.Had = len(was)
 		}
 	}
 	s.state.Columns = now

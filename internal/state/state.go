@@ -42,6 +42,9 @@ type Shard struct {
 	Copy *Copy
 	// Stale is set while changes made under other columns than Stream.Columns are to be read.
 	Stale bool
+	// Had is set while changes are to be read that were made before columns were added at the end: how many of
+	// Stream.Columns the table had when Position was saved.
+	Had int
 }
 
 // ReplayFrom is the position since which changes are to be read whatever becomes of the copy; zero if no row was read.
@@ -94,6 +97,7 @@ type shardJSON struct {
 	Position string            `json:"position"`
 	Copy     *copyJSON         `json:"copy,omitempty"`
 	Stale    bool              `json:"stale_columns,omitempty"`
+	Had      int               `json:"had_columns,omitempty"`
 	Moved    map[string]string `json:"moved_to,omitempty"`
 }
 
@@ -119,7 +123,7 @@ func (s *Stream) MarshalJSON() ([]byte, error) {
 		out.Columns = append(out.Columns, [2]string{c.Name, c.Type})
 	}
 	for name, shard := range s.Shards {
-		j := &shardJSON{Position: shard.Position.String(), Stale: shard.Stale}
+		j := &shardJSON{Position: shard.Position.String(), Stale: shard.Stale, Had: shard.Had}
 		for successor, p := range shard.Moved {
 			if j.Moved == nil {
 				j.Moved = make(map[string]string, len(shard.Moved))
@@ -182,7 +186,7 @@ func (j *shardJSON) parse() (*Shard, error) {
 	if err != nil {
 		return nil, err
 	}
-	shard := &Shard{Position: position, Stale: j.Stale}
+	shard := &Shard{Position: position, Stale: j.Stale, Had: j.Had}
 	for successor, text := range j.Moved {
 		p, err := vstream.ParsePosition(text)
 		if err != nil {
