@@ -2,11 +2,15 @@ package airbyte
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"sync"
 	"time"
 )
+
+// ErrWrite says that stdout is gone: nothing more can be told to anybody.
+var ErrWrite = errors.New("the messages cannot be written")
 
 // Writer prints messages. It is safe for concurrent use; its mutex is the only lock between streams.
 //
@@ -86,7 +90,7 @@ func (w *Writer) write(line []byte) error {
 	n, err := w.w.Write(line)
 	w.bytes += int64(n)
 	if err != nil {
-		w.err = fmt.Errorf("writing to stdout: %w", err)
+		w.err = fmt.Errorf("%w: %w", ErrWrite, err)
 	}
 	return w.err
 }

@@ -78,7 +78,7 @@ func Extends(now, was []Column) bool {
 		return false
 	}
 	for i, before := range was {
-		if after := now[i]; after.Name != before.Name || !extendsType(after.Type, before.Type) {
+		if after := now[i]; after.Name != before.Name || after.Charset != before.Charset || !extendsType(after.Type, before.Type) {
 			return false
 		}
 	}

@@ -47,6 +47,7 @@ func TestExtends(t *testing.T) {
 		{[]Column{kind("'a','b'")}, []Column{kind("'a','bc'")}, false},
 		{[]Column{kind("'a','b'")}, []Column{kind("'b','a'")}, false},
 		{nil, []Column{id}, true},
+		{[]Column{{Name: "s", Type: "text", Charset: "latin1"}}, []Column{{Name: "s", Type: "text", Charset: "utf8mb4"}}, false},
 	} {
 		if got := Extends(c.now, c.was); got != c.want {
 			t.Errorf("%v extends %v: %v", c.now, c.was, got)

@@ -9,7 +9,6 @@ import (
 const (
 	variablesQuery = "select @@global.binlog_row_image as row_image, @@global.binlog_row_value_options as row_value_options"
 	purgedQuery    = "select gtid_subset(@@global.gtid_purged, ?) as intact"
-	// With a shard as target the statement goes to its MySQL as it is, where database() is the physical schema.
 	estimatesQuery = `select table_name, table_rows, data_length from information_schema.tables
 		where table_schema = database() and table_type = 'BASE TABLE' and table_name >= ? order by table_name limit ?`
 )
@@ -54,12 +53,8 @@ func (db *DB) askShard(ctx context.Context, shard, query string, args []any, int
 // (information_schema_stats_expiry) or far off.
 type Estimate struct{ Rows, Bytes int64 }
 
-// RowEstimates asks each shard once, page by page, about all tables.
-func (db *DB) RowEstimates(ctx context.Context) (map[string]Estimate, error) {
-	shards, err := db.Shards(ctx)
-	if err != nil {
-		return nil, err
-	}
+// RowEstimates asks each of the shards once, page by page, about all tables.
+func (db *DB) RowEstimates(ctx context.Context, shards []string) (map[string]Estimate, error) {
 	sums := map[string]Estimate{}
 	for _, shard := range shards {
 		if err := db.addEstimates(ctx, shard, sums); err != nil {

@@ -10,15 +10,15 @@ import (
 	vitess "vitess.io/vitess/go/vt/schema"
 )
 
-// The three questions about all tables of a keyspace. vtgate puts the physical schema's name (vt_commerce) in place of
-// the keyspace's in `table_schema = …`; in a sharded keyspace any one shard answers.
+// The three questions about all tables of a keyspace. database() is the physical schema (vt_commerce) where the statement is
+// run: in the shard that the connection targets, else in any one.
 const (
 	tablesQuery = `select table_name, table_type from information_schema.tables
-		where table_schema = ? and table_name >= ? order by table_name limit ?`
+		where table_schema = database() and table_name >= ? order by table_name limit ?`
 	columnsQuery = `select table_name, column_name, column_type, is_nullable, character_set_name from information_schema.columns
-		where table_schema = ? and table_name >= ? order by table_name, ordinal_position limit ?`
+		where table_schema = database() and table_name >= ? order by table_name, ordinal_position limit ?`
 	keysQuery = `select table_name, index_name, column_name, nullable, sub_part from information_schema.statistics
-		where table_schema = ? and non_unique = 0 and table_name >= ? order by table_name, index_name, seq_in_index limit ?`
+		where table_schema = database() and non_unique = 0 and table_name >= ? order by table_name, index_name, seq_in_index limit ?`
 )
 
 // Contents is what a keyspace holds, without Vitess's own tables.
@@ -33,21 +33,25 @@ type Contents struct {
 
 // Tables reads all tables of the keyspace, in a number of questions that grows by the page only. Keys are MySQL's own until
 // AddVindexes extends them.
-func (db *DB) Tables(ctx context.Context) (*Contents, error) {
-	conn, err := db.conn(ctx, "")
+func (db *DB) Tables(ctx context.Context) (*Contents, error) { return db.TablesOf(ctx, "") }
+
+// TablesOf reads the tables as one shard has them: while a change of the schema is under way, shards differ. An empty name
+// leaves the choice of the shard to vtgate.
+func (db *DB) TablesOf(ctx context.Context, shard string) (*Contents, error) {
+	conn, err := db.conn(ctx, shard)
 	if err != nil {
 		return nil, err
 	}
 	defer conn.Close()
-	types, err := byTable(ctx, conn, db.pageRows, tablesQuery, scanType, db.keyspace)
+	types, err := byTable(ctx, conn, db.pageRows, tablesQuery, scanType)
 	if err != nil {
 		return nil, failed("reading the tables of "+db.keyspace, err)
 	}
-	columns, err := byTable(ctx, conn, db.pageRows, columnsQuery, scanColumn, db.keyspace)
+	columns, err := byTable(ctx, conn, db.pageRows, columnsQuery, scanColumn)
 	if err != nil {
 		return nil, failed("reading the columns of "+db.keyspace, err)
 	}
-	keys, err := byTable(ctx, conn, db.pageRows, keysQuery, scanKeyPart, db.keyspace)
+	keys, err := byTable(ctx, conn, db.pageRows, keysQuery, scanKeyPart)
 	if err != nil {
 		return nil, failed("reading the keys of "+db.keyspace, err)
 	}

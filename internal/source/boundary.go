@@ -15,8 +15,13 @@ func (r *reader) vgtid(v *binlogdatapb.VGtid) error {
 		return because(airbyte.TransientError, nil, "Shard %s of keyspace %s was split or merged while it was read; the next attempt reads the new shards.", r.shard, r.sync.cfg.Database)
 	}
 	r.next = v.ShardGtids[0]
-	if r.copying && r.at.IsZero() && len(r.next.TablePKs) == 0 {
+	switch {
+	case !r.copying || len(r.next.TablePKs) > 0:
+		return nil
+	case r.at.IsZero():
 		return r.copyStarted()
+	case r.replaying:
+		return errRestart // the server forgot the copy, and will not complete it
 	}
 	return nil
 }
@@ -41,7 +46,7 @@ func (r *reader) copyStarted() error {
 }
 
 // boundary is where a position may be saved: between transactions.
-func (r *reader) boundary() (done bool, err error) {
+func (r *reader) boundary(ctx context.Context) (done bool, err error) {
 	if r.next != nil {
 		at, err := vstream.ParsePosition(r.next.Gtid)
 		if err != nil {
@@ -59,34 +64,33 @@ func (r *reader) boundary() (done bool, err error) {
 		return true, nil
 	}
 	if r.saved.bytes+int64(r.batch.Size()) >= checkpointBytes || time.Since(r.saved.time) >= r.saved.interval {
-		return false, r.checkpoint()
+		return false, r.checkpoint(ctx)
 	}
 	return false, nil
 }
 
 // copyCompleted ends the copy at the last position of its stream, which its rows are of or newer.
-func (r *reader) copyCompleted() (done bool, err error) {
+func (r *reader) copyCompleted(ctx context.Context) (done bool, err error) {
 	if !r.copying {
 		return false, nil
 	}
 	r.transaction = false
-	if _, err := r.boundary(); err != nil {
+	if _, err := r.boundary(ctx); err != nil {
 		return false, err
 	}
-	r.copying, r.key = false, nil
 	return true, nil
 }
 
 // arrived tells whether the changes wanted have all been given.
 func (r *reader) arrived() bool { return !r.copying && !r.toJournal && r.at.Contains(r.stop) }
 
-// finish writes the reader's last states, once it is sure that its rows stand under the right names.
+// finish writes the reader's last states.
 func (r *reader) finish(ctx context.Context) error {
-	if err := r.sync.checkDrift(ctx, r); err != nil {
+	if err := r.checkDrift(ctx); err != nil {
 		return err
 	}
-	r.done = true
-	return r.checkpoint()
+	r.copying, r.key, r.done = false, nil, true
+	return r.checkpoint(ctx)
 }
 
 // flush writes the records collected once they are at least limit bytes.
@@ -100,7 +104,13 @@ func (r *reader) flush(limit int) error {
 }
 
 // checkpoint writes the records collected and the state of every table whose position moved.
-func (r *reader) checkpoint() error {
+func (r *reader) checkpoint(ctx context.Context) error {
+	if err := r.checkDrift(ctx); err != nil {
+		return err
+	}
+	if err := r.checkStop(ctx); err != nil {
+		return err
+	}
 	records, written := r.saved.bytes+int64(r.batch.Size()), int64(0)
 	defer func() { r.saved.interval = r.pace(records, written) }()
 	return r.commit(func() ([]airbyte.StreamState, error) {
@@ -119,6 +129,15 @@ func (r *reader) checkpoint() error {
 		}
 		return states, nil
 	})
+}
+
+// checkStop asks the source again where it stands when the stream has gone where the stop does not lead: after a failover
+// the stop may hold transactions that are gone, and would never be reached. vtgate goes on over a failover by itself.
+func (r *reader) checkStop(ctx context.Context) error {
+	if r.copying || r.toJournal || r.done || r.stop.Contains(r.at) || r.at.Contains(r.stop) {
+		return nil
+	}
+	return r.sync.peekAgain(ctx, r)
 }
 
 // pace returns the time until the next checkpoint: longer and longer while states are more than a tenth of what is

@@ -1,6 +1,7 @@
 package source
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -52,6 +53,9 @@ type Config struct {
 // minTimeoutSeconds is the shortest timeout_seconds; the former connector had the same.
 const minTimeoutSeconds = 300
 
+// maxTimeoutSeconds is a day: after that a connection may be cut anyhow.
+const maxTimeoutSeconds = 24 * 60 * 60
+
 // resync is the value of invalid_cdc_cursor_position_behavior that reads a stream afresh.
 const resync = "Re-sync data"
 
@@ -85,8 +89,15 @@ func dropNulls(data []byte) ([]byte, error) {
 		return nil, errors.New("the configuration is not a JSON object; expected {\"host\": …, \"database\": …, \"username\": …, \"password\": …}")
 	}
 	for key, value := range fields {
-		if string(value) == "null" {
+		switch {
+		case string(value) == "null":
 			delete(fields, key)
+		case bytes.HasPrefix(bytes.TrimSpace(value), []byte("{")):
+			inner, err := dropNulls(value)
+			if err != nil {
+				return nil, err
+			}
+			fields[key] = inner
 		}
 	}
 	return json.Marshal(fields)
@@ -103,6 +114,7 @@ func (c *Config) warn(data []byte, log *slog.Logger) {
 		log.Warn(fmt.Sprintf("timeout_seconds is %d; %d is used, the shortest that is allowed.", c.TimeoutSeconds, minTimeoutSeconds))
 		c.TimeoutSeconds = minTimeoutSeconds
 	}
+	c.TimeoutSeconds = min(c.TimeoutSeconds, maxTimeoutSeconds)
 }
 
 func parseStartingGTIDs(text, keyspace string) (map[string]vstream.Position, error) {
@@ -118,6 +130,9 @@ func parseStartingGTIDs(text, keyspace string) (map[string]vstream.Position, err
 		p, err := vstream.ParsePosition(gtid)
 		if err != nil {
 			return nil, fmt.Errorf("starting_gtids, keyspace %s, shard %s: %w", keyspace, shard, err)
+		}
+		if p.IsZero() {
+			return nil, fmt.Errorf("starting_gtids has no position for shard %s of keyspace %s; leave the shard out to copy it", shard, keyspace)
 		}
 		positions[shard] = p
 	}

@@ -48,7 +48,7 @@ func TestParseConfigFillsInDefaults(t *testing.T) {
 // A configuration as the former connector's users have saved it.
 func TestParseConfigTakesTheFormerConnectors(t *testing.T) {
 	log, out := logged()
-	c, err := parseConfig([]byte(`{`+minimal+`,"shards":"-80, 80-","use_replica":true,"use_rdonly":null,"include_metadata":true,
+	c, err := parseConfig([]byte(`{`+minimal+`,"shards":"-80, 80-","use_replica":true,"use_rdonly":null,"tls":{"mode":"verify_identity","ca_certificate":null},"include_metadata":true,
 		"starting_gtids":"{\"shop\":{\"-80\":\"MySQL56/16b1039f-22b6-11ed-b765-0a43f95f28a3:1-615\"}}","max_retries":5,
 		"timeout_seconds":120,"use_gtid_with_table_pks":false,"options":{"do_not_treat_tiny_int_as_boolean":true},"branch":"main"}`), log)
 	if err != nil {
@@ -85,6 +85,7 @@ func TestParseConfigRefusesWithASentence(t *testing.T) {
 		`{` + minimal + `,"tls":{"mode":"odd"}}`:                          "tls.mode",
 		`{` + minimal + `,"starting_gtids":"{"}`:                          "starting_gtids is not of the form",
 		`{` + minimal + `,"starting_gtids":"{\"x\":{}}"}`:                 "does not name the keyspace \"shop\"",
+		`{` + minimal + `,"starting_gtids":"{\"shop\":{\"-\":\"\"}}"}`:    "no position for shard -",
 		`{` + minimal + `,"starting_gtids":"{\"shop\":{\"-\":\"odd\"}}"}`: "not a position",
 	} {
 		log, _ := logged()

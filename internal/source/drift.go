@@ -14,7 +14,8 @@ import (
 )
 
 // VStream reads the rows of the binary log with the columns that the table has now, by their place. Rows written before a
-// change of columns may so arrive under wrong names, without an error. This file makes sure that such rows are not given.
+// change of columns may so arrive under wrong names, without an error. This file makes sure that such rows are not given, or
+// that the stream fails before a state covers them.
 
 // tableError is a failure of one table among those that a stream reads.
 type tableError struct {
@@ -34,7 +35,7 @@ func (t *tableReader) checkColumns(r *reader) error {
 	if t.stream.state.Shards[r.shard].Stale {
 		return t.failf(airbyte.ConfigError, nil, "The columns of %s were changed, and rows that were changed before that are still to be read from shard %s, which the server would give under wrong names; refresh the source's schema and clear the stream's data.", t.stream.descriptor, r.shard)
 	}
-	t.replayed = true
+	t.replayed, t.sinceAlter = true, true
 	return nil
 }
 
@@ -62,21 +63,24 @@ func (t *tableReader) columns(r *reader, phase row.Phase, fields []*querypb.Fiel
 }
 
 // ddl notes what a statement did to the reader's tables.
-func (r *reader) ddl(statement string) error {
+func (r *reader) ddl(ctx context.Context, statement string) error {
 	ddl, ok := schema.ParseDDL(statement)
 	if !ok {
 		return nil // no harm: a change of columns that is not seen keeps the table's rows refused
 	}
-	for _, name := range ddl.Emptied {
-		if t := r.tables[name]; t != nil && t.stream.incremental && !r.has(t) {
-			return t.failf(airbyte.ConfigError, nil, "Table %s was dropped, renamed or truncated in shard %s, which removes its rows without a delete for each; clear the stream's data and sync again.", t.stream.descriptor, r.shard)
+	for _, name := range slices.Clone(r.names) {
+		t := r.tables[name]
+		var err error
+		switch {
+		case r.has(t):
+			continue
+		case slices.Contains(ddl.Emptied, name) && t.stream.incremental:
+			err = t.failf(airbyte.ConfigError, nil, "Table %s was dropped, renamed or truncated in shard %s, which removes its rows without a delete for each; clear the stream's data and sync again.", t.stream.descriptor, r.shard)
+		case slices.Contains(ddl.Altered, name):
+			err = t.altered(r)
 		}
-	}
-	for _, name := range ddl.Altered {
-		if t := r.tables[name]; t != nil && !r.has(t) {
-			if err := t.altered(r); err != nil {
-				return err
-			}
+		if err := r.dropIf(ctx, err); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -95,39 +99,33 @@ func (r *reader) has(t *tableReader) bool {
 // columns' nor today's.
 func (t *tableReader) altered(r *reader) error {
 	shard := t.stream.state.Shards[r.shard]
-	if t.wasStale && t.replayed {
+	if t.alters++; t.alters > 1 && t.sinceAlter {
 		return t.failf(airbyte.ConfigError, nil, "The columns of %s were changed several times, and rows changed in between were read from shard %s, which may stand under wrong names; refresh the source's schema and clear the stream's data.", t.stream.descriptor, r.shard)
 	}
-	t.wasStale = t.wasStale || shard.Stale
+	t.sinceAlter = false
 	return r.sync.commit(airbyte.NewBatch(), func() ([]airbyte.StreamState, error) {
 		shard.Stale = false
 		return nil, nil
 	})
 }
 
-// checkDrift looks, before a reader's last state, whether columns were changed while rows of the binary log were read.
-func (s *syncer) checkDrift(ctx context.Context, r *reader) error {
-	replayed := false
-	for _, t := range r.tables {
-		replayed = replayed || t.replayed
-	}
-	if !replayed {
+// checkDrift looks, before states are written, whether columns were changed while rows of the binary log were read.
+func (r *reader) checkDrift(ctx context.Context) error {
+	if !slices.ContainsFunc(r.names, func(name string) bool { return r.tables[name].replayed }) {
 		return nil
 	}
-	columns, err := s.columns(ctx)
+	columns, err := r.sync.columns(ctx, r.shard)
 	if err != nil {
 		return fmt.Errorf("looking for changed columns: %w", err)
 	}
-	for _, name := range append([]string(nil), r.names...) {
+	for _, name := range slices.Clone(r.names) {
 		t := r.tables[name]
 		if !t.replayed || schema.Extends(columns[name], t.stream.table.Columns) {
+			t.replayed = false
 			continue
 		}
 		err := t.failf(airbyte.ConfigError, nil, "The columns of %s were changed while changes made before that were read from shard %s, which may stand under wrong names; refresh the source's schema and clear the stream's data.", t.stream.descriptor, r.shard)
-		if len(r.names) == 1 {
-			return err
-		}
-		if err := r.drop(ctx, name, err); err != nil {
+		if err := r.dropIf(ctx, err); err != nil {
 			return err
 		}
 	}

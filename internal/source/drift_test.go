@@ -167,7 +167,7 @@ func TestTruncationThatIsPastIsNoNews(t *testing.T) {
 
 func TestTableThatBreaksASharedStreamIsLeftOut(t *testing.T) {
 	r := newRig(t, 6, func(q *request, send func(...*event), done <-chan struct{}) error {
-		if slices.Contains(tablesOf(q), "users") {
+		if slices.Contains(tablesIn(q), "users") {
 			return status.Error(codes.Unknown, "cannot determine table columns for users: event has [1 2]")
 		}
 		send(insert(6, "others")...)

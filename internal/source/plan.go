@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"source-planetscale/internal/airbyte"
 	"source-planetscale/internal/schema"
@@ -36,7 +37,7 @@ func (s *syncer) plan() *plan {
 				p.copies = append(p.copies, copyJob{st, shard})
 			case !st.incremental:
 				continue
-			case saved.Position.Contains(s.stop[shard]):
+			case saved.Position.Contains(s.stopOf(shard)):
 				saved.Stale, saved.Had = false, 0 // the columns are those at the stop
 				continue
 			default:
@@ -132,12 +133,18 @@ func (s *syncer) streamsOf(catalog *airbyte.ConfiguredCatalog, tables map[string
 		c := &catalog.Streams[i]
 		d := c.Stream.Descriptor()
 		st, err := s.streamOf(c, tables[d.Name], saved[d])
+		if err == nil && slices.ContainsFunc(s.streams, func(other *stream) bool { return other.table.Name == d.Name }) {
+			err = configErrorf("Stream %s is in the catalog twice, once without a namespace; refresh the source's schema.", d)
+		}
 		if err != nil {
 			failures[d] = classify(err)
 			continue
 		}
 		if missing := st.missing(); len(missing) > 0 {
 			s.log.Warn(fmt.Sprintf("Stream %s: the table no longer has the columns %s, which are left out; refresh the source's schema.", d, strings.Join(missing, ", ")))
+		}
+		if ahead := time.UnixMicro(st.cursor.Load()); ahead.After(time.Now()) {
+			s.log.Warn(fmt.Sprintf("Stream %s: the last _ab_cdc_cursor is %s ahead of this machine's clock; cursors go on from there. Check the clock.", d, time.Until(ahead).Round(time.Second)))
 		}
 		s.streams = append(s.streams, st)
 	}

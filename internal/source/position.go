@@ -51,9 +51,9 @@ func (a *app) position(ctx context.Context, cfg *Config) error {
 	if err := s.peek(ctx); err != nil {
 		return err
 	}
-	byShard := make(map[string]string, len(s.stop))
-	for shard, p := range s.stop {
-		byShard[shard] = p.String()
+	byShard := make(map[string]string, len(s.shards))
+	for _, shard := range s.shards {
+		byShard[shard] = s.stopOf(shard).String()
 	}
 	line, err := json.Marshal(map[string]map[string]string{cfg.Database: byShard})
 	if err != nil {

@@ -67,8 +67,10 @@ func positionsOf(saved *state.Shard) []vstream.Position {
 		return nil // it replaces a shard that was split or merged
 	case saved.Copy == nil:
 		return []vstream.Position{saved.Position}
-	case saved.Copy.LastPK != nil:
+	case saved.Copy.LastPK != nil && saved.Copy.Restarted:
 		return []vstream.Position{saved.Position, saved.Copy.Oldest}
+	case saved.Copy.LastPK != nil:
+		return []vstream.Position{saved.Position}
 	case !saved.Copy.Oldest.IsZero():
 		return []vstream.Position{saved.Copy.Oldest}
 	}
@@ -76,10 +78,10 @@ func positionsOf(saved *state.Shard) []vstream.Position {
 }
 
 func (s *syncer) whyLost(ctx context.Context, db *schema.DB, shard string, p vstream.Position) (string, error) {
-	if p.Contains(s.stop[shard]) {
+	if p.Contains(s.stopOf(shard)) {
 		return "", nil // nothing to stream; a replica may lag behind the one that was read last
 	}
-	if !s.stop[shard].Contains(p) {
+	if !s.stopOf(shard).Contains(p) {
 		return "never had some of its transactions (another server, or changes lost in a failover)", nil
 	}
 	purged, err := db.Purged(ctx, shard, p.GTIDSet())
@@ -97,7 +99,7 @@ func (s *syncer) whyLost(ctx context.Context, db *schema.DB, shard string, p vst
 
 // estimate says how many rows the copies will give, where the server says how large its tables are.
 func (s *syncer) estimate(ctx context.Context, db *schema.DB) error {
-	estimates, err := db.RowEstimates(ctx)
+	estimates, err := db.RowEstimates(ctx, s.shards)
 	if errors.Is(err, schema.ErrRefused) {
 		return nil // a progress report without shares and times left
 	}
@@ -111,7 +113,7 @@ func (s *syncer) estimate(ctx context.Context, db *schema.DB) error {
 		}
 		st.estimate = e.Rows
 		if err := s.w.Estimate(st.descriptor, e.Rows, e.Bytes); err != nil {
-			return errors.Join(errWrite, err)
+			return err
 		}
 	}
 	return nil

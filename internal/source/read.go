@@ -79,6 +79,11 @@ func (s *syncer) prepare(ctx context.Context, db *schema.DB, catalog *airbyte.Co
 	if s.shards, err = s.cfg.shards(s.exist); err != nil {
 		return nil, because(airbyte.ConfigError, err, "The option shards cannot be used: %s.", err)
 	}
+	for shard := range s.cfg.startingPositions {
+		if !slices.Contains(s.exist, shard) {
+			return nil, configErrorf("The option starting_gtids names the shard %q, but keyspace %s has the shards %s.", shard, s.cfg.Database, strings.Join(s.exist, ", "))
+		}
+	}
 	s.slots = newSlots(s.cfg.Concurrency, s.shards)
 	tables, err := s.peekWithTables(ctx, db, catalog)
 	if err != nil {
@@ -94,9 +99,10 @@ func (s *syncer) prepare(ctx context.Context, db *schema.DB, catalog *airbyte.Co
 // peeks is how often the tables may change while they are looked up.
 const peeks = 10
 
-// peekWithTables peeks, and finds the tables as they are there: looked up before and after, the catalog's are the same.
+// peekWithTables peeks, and finds the tables as they are there: looked up before and after, the catalog's are the same, and
+// the same in all shards.
 func (s *syncer) peekWithTables(ctx context.Context, db *schema.DB, catalog *airbyte.ConfiguredCatalog) (map[string]*schema.Table, error) {
-	before, err := configuredTables(ctx, db, catalog)
+	before, err := s.configuredTables(ctx, db, catalog)
 	if err != nil {
 		return nil, err
 	}
@@ -104,41 +110,54 @@ func (s *syncer) peekWithTables(ctx context.Context, db *schema.DB, catalog *air
 		if err := s.peek(ctx); err != nil {
 			return nil, err
 		}
-		after, err := configuredTables(ctx, db, catalog)
+		after, err := s.configuredTables(ctx, db, catalog)
 		if err != nil {
 			return nil, err
 		}
-		if reflect.DeepEqual(before, after) {
+		if before != nil && reflect.DeepEqual(before, after) {
 			return after, nil
 		}
 		before = after
 	}
-	return nil, because(airbyte.TransientError, nil, "The tables of keyspace %s kept changing while they were looked up (as a schema change that has reached only some shards does); try again when it is done.", s.cfg.Database)
+	return nil, because(airbyte.TransientError, nil, "The tables of keyspace %s kept changing, or differ between its shards, as while a change of the schema is under way; try again when it is done.", s.cfg.Database)
 }
 
-// configuredTables looks up the catalog's tables; one that does not exist is missing.
-func configuredTables(ctx context.Context, db *schema.DB, catalog *airbyte.ConfiguredCatalog) (map[string]*schema.Table, error) {
-	k, err := db.Tables(ctx)
-	if err != nil {
-		return nil, err
-	}
-	all := make(map[string]*schema.Table, len(k.Tables))
-	for i := range k.Tables {
-		all[k.Tables[i].Name] = &k.Tables[i]
-	}
-	configured := make(map[string]*schema.Table, len(catalog.Streams))
-	for i := range catalog.Streams {
-		if name := catalog.Streams[i].Stream.Name; all[name] != nil {
-			configured[name] = all[name]
+// configuredTables looks up the catalog's tables; one that does not exist is missing. It returns nil while shards differ.
+func (s *syncer) configuredTables(ctx context.Context, db *schema.DB, catalog *airbyte.ConfiguredCatalog) (map[string]*schema.Table, error) {
+	var configured map[string]*schema.Table
+	for _, shard := range s.shards {
+		k, err := tablesOf(ctx, db, shard)
+		if err != nil {
+			return nil, err
 		}
+		here := map[string]*schema.Table{}
+		for i := range k.Tables {
+			t := &k.Tables[i]
+			if slices.ContainsFunc(catalog.Streams, func(c airbyte.ConfiguredStream) bool { return c.Stream.Name == t.Name }) {
+				here[t.Name] = t
+			}
+		}
+		if configured != nil && !reflect.DeepEqual(configured, here) {
+			return nil, nil
+		}
+		configured = here
 	}
 	return configured, nil
 }
 
-// columnsOf looks up the columns of all tables.
-func columnsOf(db *schema.DB) func(context.Context) (map[string][]schema.Column, error) {
-	return func(ctx context.Context) (map[string][]schema.Column, error) {
-		k, err := db.Tables(ctx)
+// tablesOf looks up a shard's tables; where the service does not let us ask a shard, those of any.
+func tablesOf(ctx context.Context, db *schema.DB, shard string) (*schema.Contents, error) {
+	k, err := db.TablesOf(ctx, shard)
+	if errors.Is(err, schema.ErrRefused) {
+		return db.Tables(ctx)
+	}
+	return k, err
+}
+
+// columnsOf looks up the columns of all tables of a shard.
+func columnsOf(db *schema.DB) func(context.Context, string) (map[string][]schema.Column, error) {
+	return func(ctx context.Context, shard string) (map[string][]schema.Column, error) {
+		k, err := tablesOf(ctx, db, shard)
 		if err != nil {
 			return nil, err
 		}
@@ -154,14 +173,16 @@ func columnsOf(db *schema.DB) func(context.Context) (map[string][]schema.Column,
 func (s *syncer) peek(ctx context.Context) error {
 	err := s.retry(ctx, "Asking for the current positions", func(ctx context.Context) (bool, error) {
 		stop, err := s.client.Peek(ctx, s.cfg.Database, s.shards)
-		s.stop = stop
+		for shard, p := range stop {
+			s.stop.Store(shard, p)
+		}
 		return false, err
 	})
 	if err != nil {
 		return classifyStream(err, "keyspace "+s.cfg.Database, strings.Join(s.shards, ", "))
 	}
 	for _, shard := range s.shards {
-		s.log.Info(fmt.Sprintf("Shard %s stands at %s; this sync reads up to there.", shard, s.stop[shard]))
+		s.log.Info(fmt.Sprintf("Shard %s stands at %s; this sync reads up to there.", shard, s.stopOf(shard)))
 	}
 	return nil
 }
@@ -172,7 +193,7 @@ func (s *syncer) reject(failures map[airbyte.StreamDescriptor]*failure) error {
 	for _, d := range slices.SortedFunc(maps.Keys(failures), byName) {
 		err := errors.Join(s.w.Status(d, airbyte.Started), s.w.Error(failures[d].trace(&d)), s.w.Status(d, airbyte.Incomplete))
 		if err != nil {
-			return errors.Join(errWrite, err)
+			return err
 		}
 	}
 	return nil

@@ -53,13 +53,15 @@ type reader struct {
 	batch *airbyte.Batch
 	read  time.Time // when the current message was received
 	saved checkpoint
-	moved time.Time // when a row or a newer position last came
+	// waited is how long the stream has been listened to since a row or a newer position last came.
+	waited time.Duration
 
 	// The position reached: at, at the last boundary; next, a candidate that the next boundary makes the position.
 	at          vstream.Position
 	key         *querypb.QueryResult // the copy's key at the last boundary
 	next        *binlogdatapb.ShardGtid
 	transaction bool   // between BEGIN and COMMIT
+	replaying   bool   // the transaction is of the binary log
 	eventGTID   string // the transaction's own GTID
 	progressed  bool   // since the stream was opened
 	attempts    int
@@ -79,8 +81,10 @@ type tableReader struct {
 	skip     bool
 	skipGTID string
 	copied   bool // a row of the copy came
-	replayed bool // a row of the binary log was given
-	wasStale bool // rows were refused until a change of columns came
+	replayed bool // a row of the binary log was given since the columns were last looked up
+	alters   int  // changes of columns that came
+	// sinceAlter is set when a row of the binary log was given since the last of them.
+	sinceAlter bool
 }
 
 // checkpoint is when states were last written.
@@ -115,11 +119,13 @@ func (r *reader) attempt(ctx context.Context) error {
 	}
 	defer stream.Close()
 	for {
+		listening := time.Now()
 		events, err := stream.Recv()
 		if err != nil {
 			return err
 		}
 		r.read = time.Now().UTC()
+		r.waited += r.read.Sub(listening)
 		r.batch.SetTime(r.read)
 		for _, ev := range events {
 			done, err := r.step(ctx, ev)
@@ -142,11 +148,17 @@ func (r *reader) attempt(ctx context.Context) error {
 // step applies one event. What concerns one table alone ends that stream and leaves the others of the reader.
 func (r *reader) step(ctx context.Context, ev *binlogdatapb.VEvent) (done bool, err error) {
 	done, err = r.apply(ctx, ev)
+	return done, r.dropIf(ctx, err)
+}
+
+// dropIf ends the stream of the table that an error is of, if the reader has others to go on with; else it returns the
+// error.
+func (r *reader) dropIf(ctx context.Context, err error) error {
 	var t *tableError
 	if errors.As(err, &t) && len(r.names) > 1 {
-		return false, r.drop(ctx, t.table, t.failure)
+		return r.drop(ctx, t.table, t.failure)
 	}
-	return done, err
+	return err
 }
 
 // errReopen says that a stream is to be opened again, without the table that broke it.
@@ -157,19 +169,24 @@ func (r *reader) blames(err error) string {
 	if len(r.names) < 2 || vstream.KindOf(err) != vstream.BadTable {
 		return ""
 	}
-	blamed := ""
 	for _, name := range r.names {
-		if strings.Contains(err.Error(), name) && len(name) > len(blamed) {
-			blamed = name
+		// Vitess' words; the name alone may be that of a shard, a column or anything else in the message.
+		for _, words := range []string{"columns for %s:", "unknown table %s in schema", "table %s is not present", "table %s not found", ".%s' doesn't exist"} {
+			if strings.Contains(err.Error(), fmt.Sprintf(words, name)) {
+				return name
+			}
 		}
 	}
-	return blamed
+	return ""
 }
 
 // drop ends the stream of one table; the reader goes on with the others.
 func (r *reader) drop(ctx context.Context, table string, f error) error {
+	if err := r.flush(0); err != nil { // no record of it may follow its end
+		return err
+	}
 	st := r.tables[table].stream
-	delete(r.tables, table)
+	r.tables[table] = nil
 	r.names = slices.DeleteFunc(r.names, func(name string) bool { return name == table })
 	return r.sync.settle(ctx, []*stream{st}, r.shard, f)
 }
@@ -186,22 +203,23 @@ func (r *reader) streams() []*stream {
 // checkMoving gives up a stream that is alive but does not move. Heartbeats bring it here.
 func (r *reader) checkMoving() error {
 	limit := time.Duration(r.sync.cfg.TimeoutSeconds) * time.Second
-	if r.copying && r.key == nil {
+	if r.copying && !r.tables[r.names[0]].copied {
 		limit = copyPatience
 	}
-	if still := r.read.Sub(r.moved); still > limit {
-		return fmt.Errorf("%w for %s", errStalled, still.Round(time.Second))
+	if r.waited > limit {
+		return fmt.Errorf("%w for %s", errStalled, r.waited.Round(time.Second))
 	}
 	return nil
 }
 
 // moves notes that the stream gave something new.
-func (r *reader) moves() { r.progressed, r.moved = true, r.read }
+func (r *reader) moves() { r.progressed, r.waited = true, 0 }
 
 // rewind forgets what a broken stream left unfinished. A copy that cannot go on after its key starts over.
 func (r *reader) rewind() {
-	r.next, r.transaction, r.eventGTID, r.progressed, r.moved = nil, false, "", false, time.Now().UTC()
-	for _, t := range r.tables {
+	r.next, r.transaction, r.eventGTID, r.progressed, r.waited = nil, false, "", false, 0
+	for _, name := range r.names {
+		t := r.tables[name]
 		t.plans, t.unreadable, t.copied = [2]*row.Plan{}, [2]error{}, false
 		if r.copying && !comparable(t.stream.table, r.key) {
 			r.at, r.key = vstream.Position{}, nil
@@ -233,7 +251,7 @@ func (r *reader) request() vstream.Request {
 func (r *reader) apply(ctx context.Context, ev *binlogdatapb.VEvent) (done bool, err error) {
 	switch ev.Type {
 	case binlogdatapb.VEventType_BEGIN:
-		r.transaction, r.eventGTID = true, ev.EventGtid
+		r.transaction, r.replaying, r.eventGTID = true, phaseOf(ev) == row.Replicate, ev.EventGtid
 	case binlogdatapb.VEventType_FIELD:
 		return false, r.field(ev)
 	case binlogdatapb.VEventType_ROW:
@@ -241,21 +259,21 @@ func (r *reader) apply(ctx context.Context, ev *binlogdatapb.VEvent) (done bool,
 	case binlogdatapb.VEventType_VGTID:
 		return false, r.vgtid(ev.Vgtid)
 	case binlogdatapb.VEventType_DDL:
-		if err := r.ddl(ev.Statement); err != nil {
+		if err := r.ddl(ctx, ev.Statement); err != nil {
 			return false, err
 		}
 		fallthrough
 	case binlogdatapb.VEventType_COMMIT, binlogdatapb.VEventType_ROLLBACK, binlogdatapb.VEventType_OTHER:
 		r.transaction = false
-		return r.boundary()
+		return r.boundary(ctx)
 	case binlogdatapb.VEventType_HEARTBEAT:
 		if !r.transaction {
-			return r.boundary() // nothing else may come for a long time
+			return r.boundary(ctx) // nothing else may come for a long time
 		}
 	case binlogdatapb.VEventType_JOURNAL:
 		return false, r.journal(ctx, ev.Journal)
 	case binlogdatapb.VEventType_COPY_COMPLETED:
-		return r.copyCompleted()
+		return r.copyCompleted(ctx)
 	}
 	return false, nil // events of other types, known or not, carry neither rows nor positions
 }

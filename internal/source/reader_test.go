@@ -243,7 +243,7 @@ func TestWithoutNamedTransactionsEachPositionHasItsStream(t *testing.T) {
 				continue
 			}
 			send(begin(7, 0))
-			for _, name := range tablesOf(q) {
+			for _, name := range tablesIn(q) {
 				send(fields(7, name), rowOf(7, name, nil, []string{string(rune('0' + n)), name}))
 			}
 			send(script.VGTID(n, nil), commit(7))
@@ -371,7 +371,7 @@ func TestPermanentErrorsAreNotRetried(t *testing.T) {
 
 func TestOneFailingStreamLeavesTheOthers(t *testing.T) {
 	r := newRig(t, 5, func(q *request, send func(...*event), done <-chan struct{}) error {
-		if tablesOf(q)[0] == "bad" {
+		if tablesIn(q)[0] == "bad" {
 			return status.Error(codes.PermissionDenied, "no")
 		}
 		copyOf(send, "good", 5)
@@ -440,8 +440,8 @@ func TestFullRefreshIgnoresChanges(t *testing.T) {
 
 func TestUnknownEventsAreIgnored(t *testing.T) {
 	r := newRig(t, 6, func(_ *request, send func(...*event), done <-chan struct{}) error {
-		send(&event{Type: 99}, fakevtgate.Heartbeat(), begin(7, 6), &event{Type: binlogdatapb.VEventType_SAVEPOINT}, fields(7, "another"),
-			rowOf(7, "another", nil, []string{"1", "x"}), script.VGTID(6, nil), commit(7))
+		send(&event{Type: 99}, fakevtgate.Heartbeat(), begin(7, 6), &event{Type: binlogdatapb.VEventType_SAVEPOINT},
+			&event{Type: binlogdatapb.VEventType_FIELD}, &event{Type: binlogdatapb.VEventType_ROW}, script.VGTID(6, nil), commit(7))
 		return hold(done)
 	})
 	r.add(table("users"), airbyte.Incremental, &state.Shard{Position: at(5)})

@@ -37,7 +37,7 @@ func (r *reader) journal(ctx context.Context, j *binlogdatapb.Journal) error {
 		}
 		moved[g.Shard] = p
 	}
-	if err := r.sync.checkDrift(ctx, r); err != nil {
+	if err := r.checkDrift(ctx); err != nil {
 		return err
 	}
 	r.sync.log.Info(fmt.Sprintf("Shard %s was replaced by the shards %s.", r.shard, strings.Join(slices.Sorted(maps.Keys(moved)), ", ")))
@@ -103,7 +103,7 @@ func (s *syncer) readToJournal(ctx context.Context, shard string, streams []*str
 		s.log.Info(fmt.Sprintf("Reading what is left of the former shard %s: %s.", shard, r))
 		err := s.read(ctx, r)
 		switch {
-		case errors.Is(err, errWrite):
+		case errors.Is(err, airbyte.ErrWrite):
 			return err
 		case ctx.Err() != nil:
 			return context.Cause(ctx)

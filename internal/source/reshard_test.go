@@ -20,9 +20,9 @@ import (
 
 // newShards gives the rig's keyspace other shards, which all stand at transaction 20.
 func (r *rig) newShards(names ...string) {
-	r.sync.shards, r.sync.exist, r.sync.stop, r.sync.slots = names, names, map[string]vstream.Position{}, newSlots(4, names)
+	r.sync.shards, r.sync.exist, r.sync.slots = names, names, newSlots(4, names)
 	for _, name := range names {
-		r.sync.stop[name] = at(20)
+		r.sync.stop.Store(name, at(20))
 	}
 }
 

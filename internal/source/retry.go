@@ -54,7 +54,7 @@ func retriable(err error) bool {
 	switch {
 	case errors.As(err, &f):
 		return f.kind == airbyte.TransientError
-	case errors.Is(err, errNoEventGTID), errors.Is(err, errWrite), errors.Is(err, errJournal):
+	case errors.Is(err, errNoEventGTID), errors.Is(err, airbyte.ErrWrite), errors.Is(err, errJournal):
 		return false
 	}
 	return vstream.KindOf(err) == vstream.Transient

@@ -87,10 +87,11 @@ func newRig(t *testing.T, stop int, stream fakevtgate.Stream) *rig {
 	t.Cleanup(func() { client.Close() })
 	r.server = server
 	r.sync = &syncer{
-		columns: func(context.Context) (map[string][]schema.Column, error) { return r.now, nil },
+		columns: func(context.Context, string) (map[string][]schema.Column, error) { return r.now, nil },
 		cfg:     cfg, log: log, w: w, client: client, shards: []string{"-"}, exist: []string{"-"},
-		stop: map[string]vstream.Position{"-": at(stop)}, slots: newSlots(4, []string{"-"}),
+		slots: newSlots(4, []string{"-"}),
 	}
+	r.sync.stop.Store("-", at(stop))
 	return r
 }
 
@@ -210,8 +211,8 @@ func shardOf(t *testing.T, s destination.State) *state.Shard {
 	return streamOf(t, s).Shards["-"]
 }
 
-// tables are the tables that a request names.
-func tablesOf(r *vtgatepb.VStreamRequest) []string {
+// tablesIn are the tables that a request names.
+func tablesIn(r *vtgatepb.VStreamRequest) []string {
 	var names []string
 	for _, rule := range r.Filter.Rules {
 		names = append(names, rule.Match)

@@ -1,6 +1,7 @@
 package source
 
 import (
+	"strings"
 	"time"
 
 	binlogdatapb "vitess.io/vitess/go/vt/proto/binlogdata"
@@ -11,9 +12,9 @@ import (
 )
 
 func (r *reader) field(ev *binlogdatapb.VEvent) error {
-	t := r.tables[ev.FieldEvent.TableName]
-	if t == nil {
-		return nil
+	t, err := r.table(ev.FieldEvent.GetTableName())
+	if t == nil || err != nil {
+		return err
 	}
 	phase := phaseOf(ev)
 	if phase == row.Copy && t.copied && !comparable(t.stream.table, r.key) {
@@ -28,6 +29,18 @@ func (r *reader) field(ev *binlogdatapb.VEvent) error {
 	return nil
 }
 
+// table finds the table of an event, nil for one that was dropped from the reader. An older vtgate does not know the flag
+// that leaves out the keyspace before the name.
+func (r *reader) table(name string) (*tableReader, error) {
+	if t, ok := r.tables[name]; ok || name == "" { // an event without its payload
+		return t, nil
+	}
+	if t, ok := r.tables[strings.TrimPrefix(name, r.sync.cfg.Database+".")]; ok {
+		return t, nil
+	}
+	return nil, because(airbyte.SystemError, nil, "The server sent rows of %q in shard %s, a table that was not asked for.", name, r.shard)
+}
+
 // phaseOf tells copied rows from replicated ones: the events of a copy have no time of their own.
 func phaseOf(ev *binlogdatapb.VEvent) row.Phase {
 	if ev.Timestamp == 0 {
@@ -37,9 +50,9 @@ func phaseOf(ev *binlogdatapb.VEvent) row.Phase {
 }
 
 func (r *reader) row(ev *binlogdatapb.VEvent) error {
-	t := r.tables[ev.RowEvent.TableName]
-	if t == nil {
-		return nil
+	t, err := r.table(ev.RowEvent.GetTableName())
+	if t == nil || err != nil {
+		return err
 	}
 	phase := phaseOf(ev)
 	if phase == row.Replicate {

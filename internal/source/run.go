@@ -53,7 +53,7 @@ func (a *app) exit(ctx context.Context, err error) int {
 	case errors.Is(context.Cause(ctx), errTerminated):
 		a.log.Info("Asked to stop; the next sync goes on from the last checkpoint.")
 		return ExitTerminated
-	case errors.Is(err, errWrite):
+	case errors.Is(err, airbyte.ErrWrite):
 		return exitFailed // nobody reads what we would say
 	case errors.Is(err, errIncomplete):
 		return exitFailed // each stream has said why

@@ -14,7 +14,7 @@ func TestCopiesWaitForTheirPlace(t *testing.T) {
 		if n := running.Add(1); n > most.Load() {
 			most.Store(n)
 		}
-		copyOf(send, tablesOf(q)[0], 5)
+		copyOf(send, tablesIn(q)[0], 5)
 		running.Add(-1)
 		return hold(done)
 	})

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"strings"
+	"sync"
 	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
@@ -15,9 +16,6 @@ import (
 	"source-planetscale/internal/schema"
 	"source-planetscale/internal/vstream"
 )
-
-// errWrite says that stdout is gone: nothing more can be done for any stream.
-var errWrite = errors.New("the records cannot be written")
 
 // errIncomplete says that at least one stream failed; each has had its own trace.
 var errIncomplete = errors.New("not all streams are complete")
@@ -28,13 +26,13 @@ type syncer struct {
 	log     *slog.Logger
 	w       *airbyte.Writer
 	client  *vstream.Client
-	shards  []string                    // to read
-	exist   []string                    // all shards of the keyspace
-	stop    map[string]vstream.Position // by shard, peeked before anything was read
+	shards  []string // to read
+	exist   []string // all shards of the keyspace
+	stop    sync.Map // vstream.Position by shard, peeked before anything was read
 	streams []*stream
 	slots   *slots
-	// columns asks for the columns of all tables as they are now.
-	columns  func(context.Context) (map[string][]schema.Column, error)
+	// columns asks a shard for the columns of all its tables as they are now.
+	columns  func(ctx context.Context, shard string) (map[string][]schema.Column, error)
 	sequence atomic.Int64 // of records, for _planetscale_metadata
 	// lastChange is when the change read last was made, in seconds since 1970; 0 while there is none.
 	lastChange atomic.Int64
@@ -45,7 +43,7 @@ type syncer struct {
 func (s *syncer) run(ctx context.Context) error {
 	for _, st := range s.streams {
 		if err := s.w.Status(st.descriptor, airbyte.Started); err != nil {
-			return errors.Join(errWrite, err)
+			return err
 		}
 		st.open++ // a share of its own, so that a stream without work is finished, too
 	}
@@ -86,12 +84,19 @@ func (s *syncer) readAll(ctx context.Context) error {
 	return group.Wait()
 }
 
+// stopOf is where the reading of a shard ends.
+func (s *syncer) stopOf(shard string) vstream.Position {
+	p, _ := s.stop.Load(shard)
+	at, _ := p.(vstream.Position)
+	return at
+}
+
 // copy copies one table of one shard, then replicates what its copy does not hold up to the stop position.
 func (s *syncer) copy(ctx context.Context, st *stream, shard string) error {
 	if err := s.slots.acquire(ctx, shard); err != nil {
 		return err
 	}
-	r := newReader(s, shard, s.stop[shard])
+	r := newReader(s, shard, s.stopOf(shard))
 	r.add(st, vstream.Position{})
 	r.copying = true
 	s.log.Info(fmt.Sprintf("Copying stream %s, shard %s.", st.descriptor, shard))
@@ -130,7 +135,7 @@ func (s *syncer) replicateGroups(ctx context.Context, shard string, streams []*s
 }
 
 func (s *syncer) replicate(ctx context.Context, shard string, streams []*stream) error {
-	r := newReader(s, shard, s.stop[shard])
+	r := newReader(s, shard, s.stopOf(shard))
 	r.at = oldest(streams, shard)
 	for _, st := range streams {
 		r.add(st, st.state.Shards[shard].Position)
@@ -139,7 +144,7 @@ func (s *syncer) replicate(ctx context.Context, shard string, streams []*stream)
 	err := s.read(ctx, r)
 	switch {
 	case errors.Is(err, errNoEventGTID):
-		return s.replicateGroups(ctx, shard, streams)
+		return s.replicateGroups(ctx, shard, r.streams())
 	case errors.Is(err, errJournal):
 		err = nil // the next sync goes on with the shards that replaced this one
 	}
@@ -174,7 +179,9 @@ func (s *syncer) read(ctx context.Context, r *reader) error {
 		if table := r.blames(err); table != "" {
 			return true, errors.Join(errReopen, r.drop(ctx, table, err))
 		}
-		return r.progressed, err
+		// A copy that will start over has got nowhere.
+		startsOver := r.copying && !comparable(r.streams()[0].table, r.key)
+		return r.progressed && !startsOver, err
 	})
 }
 
@@ -188,6 +195,7 @@ func (s *syncer) peekAgain(ctx context.Context, r *reader) error {
 	if now := positions[r.shard]; !now.Contains(r.stop) {
 		s.log.Warn(fmt.Sprintf("Shard %s no longer holds the position that this sync was to stop at, as after a failover or on a replica that lags; it stops at %s instead.", r.shard, now))
 		r.stop = now
+		s.stop.Store(r.shard, now)
 	}
 	return nil
 }
@@ -195,7 +203,7 @@ func (s *syncer) peekAgain(ctx context.Context, r *reader) error {
 // settle ends the streams' share of a shard, well or not. It returns only what ends the whole sync.
 func (s *syncer) settle(ctx context.Context, streams []*stream, shard string, err error) error {
 	switch {
-	case errors.Is(err, errWrite):
+	case errors.Is(err, airbyte.ErrWrite):
 		return err
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
@@ -218,10 +226,7 @@ func (s *syncer) failStream(st *stream, f *failure) error {
 	if !st.failed.CompareAndSwap(nil, f) {
 		return nil
 	}
-	if err := s.w.Error(f.trace(&st.descriptor)); err != nil {
-		return errors.Join(errWrite, err)
-	}
-	return nil
+	return s.w.Error(f.trace(&st.descriptor))
 }
 
 // finish ends one share of a stream. With the last one the stream gets its final state and its final status.
@@ -243,6 +248,11 @@ func (s *syncer) finish(st *stream) error {
 }
 
 func (s *syncer) conclude(st *stream) error {
+	if !st.running.Swap(true) {
+		if err := s.w.Status(st.descriptor, airbyte.Running); err != nil {
+			return err
+		}
+	}
 	st.nulled.warn(s.log, st.descriptor)
 	if n := st.withheld.Load(); n > 0 {
 		s.log.Warn(fmt.Sprintf("Stream %s: %d deleted rows were not given, because the catalog has no column %s; refresh the source's schema in Airbyte to get deletes.", st.descriptor, n, columnDeletedAt))
@@ -257,7 +267,7 @@ func (s *syncer) conclude(st *stream) error {
 
 // abandon marks the streams that a fatal error left open as incomplete.
 func (s *syncer) abandon(cause error) error {
-	if errors.Is(cause, errWrite) {
+	if errors.Is(cause, airbyte.ErrWrite) {
 		return nil
 	}
 	for _, st := range s.streams {
@@ -271,8 +281,5 @@ func (s *syncer) abandon(cause error) error {
 }
 
 func (s *syncer) commit(b *airbyte.Batch, states func() ([]airbyte.StreamState, error)) error {
-	if err := s.w.Commit(b, states); err != nil {
-		return errors.Join(errWrite, err)
-	}
-	return nil
+	return s.w.Commit(b, states)
 }

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	querypb "vitess.io/vitess/go/vt/proto/query"
@@ -16,6 +17,9 @@ import (
 
 // version is written into every state, so that a later release can tell what it reads.
 const version = 1
+
+// maxCursor keeps _ab_cdc_cursor a whole number wherever numbers are doubles.
+const maxCursor = 1 << 53
 
 // Stream is the state of one stream.
 type Stream struct {
@@ -90,7 +94,8 @@ type streamJSON struct {
 	SyncID   int64                 `json:"sync_id,omitempty"`
 	Shards   map[string]*shardJSON `json:"shards"`
 	Cursor   int64                 `json:"last_cursor,omitempty"`
-	Columns  [][2]string           `json:"columns,omitempty"`
+	// Columns are name, type and, where there is one, character set.
+	Columns [][]string `json:"columns,omitempty"`
 }
 
 type shardJSON struct {
@@ -120,7 +125,11 @@ func (s *Stream) MarshalJSON() ([]byte, error) {
 		out.SyncMode = fullRefresh
 	}
 	for _, c := range s.Columns {
-		out.Columns = append(out.Columns, [2]string{c.Name, c.Type})
+		column := []string{c.Name, c.Type}
+		if c.Charset != "" {
+			column = append(column, c.Charset)
+		}
+		out.Columns = append(out.Columns, column)
 	}
 	for name, shard := range s.Shards {
 		j := &shardJSON{Position: shard.Position.String(), Stale: shard.Stale, Had: shard.Had}
@@ -147,6 +156,18 @@ func (s *Stream) MarshalJSON() ([]byte, error) {
 
 // Parse reads a stream's state as MarshalJSON wrote it. What it does not know, it refuses: a state read wrongly loses rows.
 func Parse(data []byte) (*Stream, error) {
+	var head struct {
+		Version int `json:"version"`
+	}
+	if err := json.Unmarshal(data, &head); err != nil {
+		return nil, fmt.Errorf("it is not a state of this source: %w", err)
+	}
+	switch {
+	case head.Version == 0:
+		return nil, errors.New("it is not a state of this source: it has no version")
+	case head.Version > version:
+		return nil, fmt.Errorf("its version is %d and this release knows %d: it was written by a newer release", head.Version, version)
+	}
 	var in streamJSON
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.DisallowUnknownFields()
@@ -154,16 +175,21 @@ func Parse(data []byte) (*Stream, error) {
 		return nil, fmt.Errorf("it is not a state of this source: %w", err)
 	}
 	switch {
-	case in.Version == 0:
-		return nil, fmt.Errorf("it is not a state of this source: it has no version")
-	case in.Version > version:
-		return nil, fmt.Errorf("its version is %d and this release knows %d: it was written by a newer release", in.Version, version)
+	case in.Cursor < 0 || in.Cursor > maxCursor:
+		return nil, fmt.Errorf("its last_cursor is %d", in.Cursor)
 	case in.SyncMode != incremental && in.SyncMode != fullRefresh:
 		return nil, fmt.Errorf("its sync_mode is %q", in.SyncMode)
 	}
 	s := &Stream{FullRefresh: in.SyncMode == fullRefresh, SyncID: in.SyncID, Cursor: in.Cursor, Shards: make(map[string]*Shard, len(in.Shards))}
 	for _, c := range in.Columns {
-		s.Columns = append(s.Columns, schema.Column{Name: c[0], Type: c[1]})
+		if len(c) < 2 || len(c) > 3 {
+			return nil, errors.New("a column of it has not name, type and character set")
+		}
+		column := schema.Column{Name: c[0], Type: c[1]}
+		if len(c) == 3 {
+			column.Charset = c[2]
+		}
+		s.Columns = append(s.Columns, column)
 	}
 	for name, j := range in.Shards {
 		shard, err := j.parse()

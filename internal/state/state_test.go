@@ -39,7 +39,7 @@ func key() *querypb.QueryResult {
 func TestRoundTrip(t *testing.T) {
 	in := &Stream{
 		Cursor:  1763860000000000,
-		Columns: []schema.Column{{Name: "id", Type: "bigint"}, {Name: "näme", Type: "enum('a','b')"}},
+		Columns: []schema.Column{{Name: "id", Type: "bigint"}, {Name: "näme", Type: "enum('a','b')", Charset: "latin1"}},
 		Shards: map[string]*Shard{
 			"-80": {Position: position(t, later), Stale: true, Had: 3},
 			"80-": {Position: position(t, later), Copy: &Copy{Oldest: position(t, early), Restarted: true, LastPK: key()}},
@@ -69,9 +69,13 @@ func TestRoundTrip(t *testing.T) {
 
 func TestParseRefusesWhatItDoesNotKnow(t *testing.T) {
 	for in, problem := range map[string]string{
-		`{"cursor":{"users":5}}`: "unknown field",
-		`{}`:                     "no version",
-		`7`:                      "not a state",
+		`{"cursor":{"users":5}}`: "no version",
+		`{"version":1,"odd":5}`:  "unknown field",
+		`{"version":2,"odd":5}`:  "newer release",
+		`{"version":1,"sync_mode":"incremental","last_cursor":9223372036854775807}`: "last_cursor",
+		`{"version":1,"sync_mode":"incremental","columns":[["id"]]}`:                "a column of it",
+		`{}`: "no version",
+		`7`:  "not a state",
 		`{"version":2,"sync_mode":"incremental","shards":{}}`:                                                                                "newer release",
 		`{"version":1,"sync_mode":"odd","shards":{}}`:                                                                                        "sync_mode",
 		`{"version":1,"sync_mode":"incremental","shards":{"-":{}}}`:                                                                          "neither a position nor a copy",

@@ -3,6 +3,7 @@ package vstream
 import (
 	"errors"
 	"regexp"
+	"slices"
 	"strings"
 
 	"google.golang.org/grpc/codes"
@@ -67,17 +68,36 @@ func classify(code codes.Code, text string) Kind {
 		return NoShard
 	case containsAny(text, "purged required binary logs", "errno 1236", "errno 1789", "GTIDSet Mismatch"):
 		return Purged
-	case containsAny(text, "unknown table", "doesn't exist", "not found in schema", "cannot determine table columns", "unknown column", "Unknown column", "table not found"):
+	case containsAny(text, "unknown table", "doesn't exist", "not found in schema", "cannot determine table columns", "unknown column", "Unknown column", "table not found", "is not present in the database"):
 		return BadTable
 	}
 	return Transient
 }
 
-// values matches the bytes of a row in the text form of a protobuf message, as in the key that vtgate quotes when a stream
-// cannot be started.
-var values = regexp.MustCompile(`values:"(?:[^"\\]|\\.)*"`)
+// quoted matches what stands in quotes, with the word before it.
+var quoted = regexp.MustCompile(`([\w.]*[ :]?)('(?:[^'\\]|\\.|'\')*'|"(?:[^"\\]|\\.)*")`)
 
-func redact(text string) string { return values.ReplaceAllString(text, `values:"…"`) }
+// list matches a row's values as Vitess prints them: ([INT64(5) VARCHAR("x")]).
+var list = regexp.MustCompile(`\(\[.*\]\)`)
+
+// named are the words before names of tables and the like, which may be told; anything else in quotes may be a row's.
+var named = []string{"Table ", "table ", "column ", "keyspace:", "shard:", "gtid:", "table_name:", "match:"}
+
+// redact takes the values of rows out of a message: the key that vtgate quotes when a stream cannot be started, the
+// statement that MySQL failed on, its variables, and literals.
+func redact(text string) string {
+	for _, statement := range []string{" during query:", " Sql:", " BindVars:"} {
+		text, _, _ = strings.Cut(text, statement)
+	}
+	text = list.ReplaceAllString(text, "(…)")
+	return quoted.ReplaceAllStringFunc(text, func(match string) string {
+		parts := quoted.FindStringSubmatch(match)
+		if slices.Contains(named, parts[1]) {
+			return match
+		}
+		return parts[1] + "…"
+	})
+}
 
 func containsAny(text string, parts ...string) bool {
 	for _, p := range parts {

@@ -19,7 +19,8 @@ type Position struct {
 
 // ParsePosition parses a position as VStream writes it, with or without the flavor before it; "" is the zero Position.
 func ParsePosition(s string) (Position, error) {
-	gtids := strings.TrimPrefix(strings.TrimSpace(s), flavor)
+	// MySQL itself prints sets of several servers on several lines.
+	gtids := strings.TrimPrefix(strings.Join(strings.Fields(s), ""), flavor)
 	if gtids == "" {
 		return Position{}, nil
 	}

@@ -42,7 +42,7 @@ func TestPositionContains(t *testing.T) {
 }
 
 func TestPositionIsWrittenAsVStreamDoes(t *testing.T) {
-	for _, in := range []string{"MySQL56/" + one + ":1-10", one + ":1-10", " " + one + ":1-10 "} {
+	for _, in := range []string{"MySQL56/" + one + ":1-10", one + ":1-10", " " + one + ":1-10\n"} {
 		p := parse(t, in)
 		if p.String() != "MySQL56/"+one+":1-10" || p.GTIDSet() != one+":1-10" {
 			t.Errorf("%q became %q and %q", in, p.String(), p.GTIDSet())

@@ -68,6 +68,21 @@ func TestErrorsAreClassified(t *testing.T) {
 	}
 }
 
+func TestErrorsHoldNoLiterals(t *testing.T) {
+	for in, want := range map[string]string{
+		`Incorrect DATE value: 'bob@x' (errno 1525) (sqlstate HY000) during query: select id from users where (id > 'bob@x')`: `Incorrect DATE value: … (errno 1525) (sqlstate HY000)`,
+		`lastpk value was provided ([VARCHAR("bob@x") INT64(5)]) but`:                                                         `lastpk value was provided (…) but`,
+		`Table 'vt_shop.users' doesn't exist`:                                                                                 `Table 'vt_shop.users' doesn't exist`,
+		`failed (errno 1105) Sql: "select 'bob@x'", BindVars: {v1: "bob@x"}`:                                                  `failed (errno 1105)`,
+		`value 'it''s bob' of`:                       `value … of`,
+		`keyspace:"shop" shard:"-80" values:"bob@x"`: `keyspace:"shop" shard:"-80" values:…`,
+	} {
+		if got := redact(in); got != want {
+			t.Errorf("%s became %s", in, got)
+		}
+	}
+}
+
 // vtgate quotes the request when a stream cannot be started, and with it the key of a row.
 func TestErrorsHoldNoKeys(t *testing.T) {
 	text := `error starting stream from shard GTID keyspace:"shop" table_p_ks:{table_name:"users" lastpk:{rows:{lengths:6 values:"se\"cret}"}}}: target: shop.-80.primary`
