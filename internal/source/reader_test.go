@@ -17,6 +17,7 @@ import (
 	"source-planetscale/internal/destination"
 	"source-planetscale/internal/fakevtgate"
 	"source-planetscale/internal/row"
+	"source-planetscale/internal/schema"
 	"source-planetscale/internal/state"
 )
 
@@ -453,5 +454,21 @@ func TestUnknownEventsAreIgnored(t *testing.T) {
 func TestRowsOfACopyAndOfTheBinaryLogAreReadDifferently(t *testing.T) {
 	if phaseOf(begin(0, 0)) != row.Copy || phaseOf(begin(1, 1)) != row.Replicate {
 		t.Error("the phase does not follow from the time")
+	}
+}
+
+// One table under two names would be read for one of them only.
+func TestTableIsConfiguredOnce(t *testing.T) {
+	r := newRig(t, 6, nil)
+	stream := func(namespace string) airbyte.ConfiguredStream {
+		return airbyte.ConfiguredStream{
+			Stream:   airbyte.Stream{Name: "users", Namespace: namespace, JSONSchema: []byte(`{"properties":{"id":{}}}`)},
+			SyncMode: airbyte.Incremental,
+		}
+	}
+	catalog := &airbyte.ConfiguredCatalog{Streams: []airbyte.ConfiguredStream{stream("shop"), stream("")}}
+	failures := r.sync.streamsOf(catalog, map[string]*schema.Table{"users": table("users")}, nil)
+	if len(r.sync.streams) != 1 || len(failures) != 1 || failures[airbyte.StreamDescriptor{Name: "users"}] == nil {
+		t.Errorf("%d streams, failures %v", len(r.sync.streams), failures)
 	}
 }
