@@ -75,6 +75,7 @@ func FuzzDeclaration(f *testing.F) {
 	f.Add("a)(", "", "")
 	f.Fuzz(func(t *testing.T, columnType, charset, value string) {
 		table, field := oneColumn(columnType, charset)
+		Warning(table.Columns[0], Options{})
 		for _, labels := range []bool{true, false} {
 			field.EnumSetStringValues = labels
 			for _, ph := range []Phase{Copy, Replicate} {
@@ -272,6 +273,34 @@ func FuzzDocument(f *testing.F) {
 		}
 		if got, want := decode(t, out), decode(t, value); !reflect.DeepEqual(got, want) {
 			t.Errorf("%q became %q", want, got)
+		}
+	})
+}
+
+// FuzzMending spells numbers and texts of a document as releases of Vitess have, and checks that they come out as they were.
+func FuzzMending(f *testing.F) {
+	for _, number := range []string{"0.5", "-0.50", "0", "12", "-7.25", "0.00"} {
+		f.Add(number, uint8(3), "é\x1f\a\v😀\x7f\u2028\"\\")
+	}
+	f.Fuzz(func(t *testing.T, number string, zeros uint8, text string) {
+		if !canonicalForm.MatchString(number) || !utf8.ValidString(text) {
+			t.Skip()
+		}
+		digits, negative := strings.CutPrefix(number, "-")
+		minus := strings.Repeat("-", map[bool]int{true: 1}[negative])
+		spellings := []string{minus + strings.Repeat("0", int(zeros%20)) + digits}
+		if strings.HasPrefix(digits, "0.") {
+			spellings = append(spellings, minus+digits[1:])
+		}
+		for _, spelling := range spellings {
+			out, err := appendDocument(nil, []byte(`{".5": [`+spelling+`, `+strconv.Quote(text)+`]}`))
+			if err != nil {
+				t.Fatalf("%s %q: %v", spelling, text, err)
+			}
+			want := map[string]any{".5": []any{json.Number(number), text}}
+			if got := decode(t, out); !reflect.DeepEqual(got, want) {
+				t.Errorf("%s %q became %s", spelling, text, out)
+			}
 		}
 	})
 }

@@ -7,7 +7,6 @@ package row
 
 import (
 	"encoding/json"
-	"fmt"
 
 	"source-planetscale/internal/schema"
 )
@@ -56,17 +55,4 @@ type Change struct {
 func JSONSchema(c schema.Column, o Options) json.RawMessage {
 	k := kindOf(parseDeclaration(c.Type), o)
 	return k.shape.fragment(c.Nullable || k.nulls)
-}
-
-// Warning says what a user should know of a column before its values arrive: that its type or its character set is
-// unknown here. It returns "" for all other columns.
-func Warning(c schema.Column, o Options) string {
-	k := kindOf(parseDeclaration(c.Type), o)
-	switch {
-	case k == &unknownKind:
-		return fmt.Sprintf("column %q has the type %q, which this connector does not know: its values are sent as the text the server gives", c.Name, c.Type)
-	case k.text && !knownCharset(c.Charset):
-		return fmt.Sprintf("column %q has the character set %q, which this connector cannot convert: its values are read as UTF-8, with U+FFFD for each byte that is none", c.Name, c.Charset)
-	}
-	return ""
 }

@@ -64,7 +64,7 @@ var kinds = []kind{
 	{
 		title: "`FLOAT`", bases: []string{"float"},
 		shape: numberShape, compile: always(appendFloat32),
-		note: "The shortest number that reads back as the same FLOAT. A copy gives MySQL's own text, which has six digits: 16777217 is copied as 16777200 and replicated as 16777216.",
+		note: "The shortest number that reads back as the same FLOAT; a copy has six digits of it.",
 	},
 	{
 		title: "`DOUBLE`", bases: []string{"double"},
@@ -123,9 +123,8 @@ var kinds = []kind{
 	{
 		title: "`JSON`", bases: []string{"json"},
 		shape: documentShape, nulls: true, compile: always(appendDocument),
-		note: "The document itself; the order of its keys has no meaning. Vitess garbles some documents of the binlog. " +
-			"Mended: numbers that lost their zero (`.5`), before 24.0.3. Null, with a change: what is no JSON any more (with MySQL's BLOB or BIT inside), before 24.0.3. " +
-			"Not to be told from good ones: a TIME inside that is negative (`\"\"`) or over a day (`04:00:00` for `100:00:00`), a zero DATETIME (`0001-01-01 00:00:00.000000`), in 24.0.3 too.",
+		note: "The document itself; the order of its keys has no meaning. Vitess before 24.0.3 garbles some documents of the binlog: " +
+			"numbers that lost their zero (`.5`) are mended; what is no JSON any more (with a BLOB or a BIT inside) is null, with a change.",
 	},
 	{
 		title: "`BINARY`, `VARBINARY`, `TINYBLOB`, `BLOB`", bases: []string{"binary", "varbinary", "tinyblob", "blob"},
