@@ -56,42 +56,56 @@ func (s *Sandbox) createKeyspace(ctx context.Context, ks Keyspace) error {
 // electPrimaries makes tablet 0 the primary of each shard that has none yet.
 func (s *Sandbox) electPrimaries(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
-	for i, t := range s.topology.tablets() {
-		if t.index == 0 {
-			group.Go(func() error { return s.electPrimary(ctx, t.keyspace+"/"+t.shard, alias(firstTablet+i)) })
+	for _, t := range s.tablets {
+		if t.Index == 0 {
+			group.Go(func() error { return s.electPrimary(ctx, t) })
 		}
 	}
 	return group.Wait()
 }
 
-func (s *Sandbox) electPrimary(ctx context.Context, shard, alias string) error {
+func (s *Sandbox) electPrimary(ctx context.Context, t tablet) error {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	var last error
 	return poll(ctx, func() (bool, error) {
-		var record struct {
-			Shard struct {
-				PrimaryAlias *struct{} `json:"primary_alias"`
-			} `json:"shard"`
-		}
-		out, err := s.vtctl(ctx, "GetShard", shard)
-		if err == nil {
-			err = json.Unmarshal(out, &record)
-		}
-		if err == nil && record.Shard.PrimaryAlias == nil {
-			_, err = s.vtctl(ctx, "PlannedReparentShard", "--new-primary", alias, shard)
+		shard, err := s.shard(ctx, t.target())
+		if err == nil && shard.PrimaryAlias == nil {
+			_, err = s.vtctl(ctx, "PlannedReparentShard", "--new-primary", t.alias(), t.target())
 		}
 		last = err
 		return err == nil, nil
-	}, func() error { return fmt.Errorf("electing the primary of %s: %w", shard, last) })
+	}, func() error { return fmt.Errorf("electing the primary of %s: %w", t.target(), last) })
 }
 
-// awaitShards waits until vtgate answers for every shard.
+// shardRecord is what Vitess's topology says of a shard (topodata.Shard).
+type shardRecord struct {
+	PrimaryAlias *struct {
+		UID int `json:"uid"`
+	} `json:"primary_alias"`
+	// Serving is false before a reshard switched to the shard, and after one
+	// switched from it.
+	Serving bool `json:"is_primary_serving"`
+}
+
+func (s *Sandbox) shard(ctx context.Context, target string) (shardRecord, error) {
+	var record struct {
+		Shard shardRecord `json:"shard"`
+	}
+	out, err := s.vtctl(ctx, "GetShard", target)
+	if err != nil {
+		return shardRecord{}, err
+	}
+	err = json.Unmarshal(out, &record)
+	return record.Shard, err
+}
+
+// awaitShards waits until vtgate answers for every shard that serves.
 func (s *Sandbox) awaitShards(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	for _, t := range s.topology.tablets() {
-		if err := s.awaitShard(ctx, t.keyspace+"/"+t.shard); err != nil {
+	for _, t := range s.tablets {
+		if err := s.awaitShard(ctx, t.target()); err != nil {
 			return err
 		}
 	}
@@ -111,7 +125,10 @@ func (s *Sandbox) awaitShard(ctx context.Context, target string) (err error) {
 	defer func() { err = errors.Join(err, db.Close()) }()
 	var last error
 	return poll(ctx, func() (bool, error) {
-		_, last = db.ExecContext(ctx, "select 1")
-		return last == nil, nil
+		if _, last = db.ExecContext(ctx, "select 1"); last == nil {
+			return true, nil
+		}
+		shard, err := s.shard(ctx, target)
+		return err == nil && !shard.Serving, nil
 	}, func() error { return fmt.Errorf("vtgate does not reach %s: %w", target, last) })
 }

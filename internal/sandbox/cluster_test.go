@@ -56,6 +56,8 @@ func TestCluster(t *testing.T) {
 	t.Run("large rows", func(t *testing.T) { testLargeRow(t, s) })
 	t.Run("programs", func(t *testing.T) { testPrograms(t, s) })
 	t.Run("source.json", func(t *testing.T) { testConfigs(t, s) })
+	t.Run("reparent", func(t *testing.T) { testReparent(t, s) })
+	t.Run("reshard", func(t *testing.T) { testReshard(t, s) })
 	t.Run("kill and start", func(t *testing.T) { testKillAndStart(t, s) })
 	t.Run("heal", func(t *testing.T) { testHeal(t, s) })
 	t.Run("down and up", func(t *testing.T) { testDownAndUp(t, s) })
@@ -273,6 +275,100 @@ func testConfigs(t *testing.T, s *Sandbox) {
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%s:\n%s", filepath.Base(path), diff)
 		}
+	}
+}
+
+// testReparent gives a shard a replica and has the two take turns.
+func testReparent(t *testing.T, s *Sandbox) {
+	ctx := testContext(t, 5*time.Minute)
+	if err := s.Grow(ctx, "customer", "-80", 1); err != nil {
+		t.Fatal(err)
+	}
+	awaitReplica(t, s)
+	if err := s.Reparent(ctx, "customer", "-80"); err != nil {
+		t.Fatal(err)
+	}
+	if primary, err := s.Primary(ctx, "customer", "-80"); err != nil || primary != "customer--80-1" {
+		t.Errorf("after a planned reparent the primary is %s (%v)", primary, err)
+	}
+	mustExec(t, s.plain(t, "customer"), "insert into sharded (id) values (100), (101), (102), (103)")
+	awaitReplica(t, s)
+	for _, name := range []string{"mysqld-customer--80-1", "vttablet-customer--80-1"} {
+		if err := s.Kill(ctx, name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.EmergencyReparent(ctx, "customer", "-80"); err != nil {
+		t.Fatal(err)
+	}
+	if primary, err := s.Primary(ctx, "customer", "-80"); err != nil || primary != "customer--80-0" {
+		t.Errorf("after an emergency reparent the primary is %s (%v)", primary, err)
+	}
+	for _, name := range []string{"mysqld-customer--80-1", "vttablet-customer--80-1"} {
+		if err := s.Start(ctx, name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	mustExec(t, s.plain(t, "customer"), "insert into sharded (id) values (104), (105), (106), (107)")
+	awaitReplica(t, s)
+	if replicas, err := s.Replicas(ctx, "customer", "-80"); err != nil || !slices.Equal(replicas, []string{"customer--80-1"}) {
+		t.Errorf("the replicas are %v (%v)", replicas, err)
+	}
+}
+
+// awaitReplica waits until the replica of -80 has all rows.
+func awaitReplica(t *testing.T, s *Sandbox) {
+	t.Helper()
+	ctx := testContext(t, time.Minute)
+	primary, replica := s.plain(t, "customer/-80@primary"), s.plain(t, "customer/-80@replica")
+	var want, got int
+	var last error
+	err := poll(ctx, func() (bool, error) {
+		last = errors.Join(primary.QueryRowContext(ctx, "select count(*) from sharded").Scan(&want),
+			replica.QueryRowContext(ctx, "select count(*) from sharded").Scan(&got))
+		return last == nil && got == want && want > 0, nil
+	}, func() error { return fmt.Errorf("the replica has %d of %d rows: %w", got, want, last) })
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// testReshard splits a shard; the old one is gone then.
+func testReshard(t *testing.T, s *Sandbox) {
+	ctx := testContext(t, 5*time.Minute)
+	db := s.plain(t, "customer")
+	want := count(t, db, "sharded")
+	r, err := s.Reshard(ctx, "customer", []string{"80-"}, []string{"80-c0", "c0-"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := count(t, s.plain(t, "customer/80-"), "sharded"); got == 0 {
+		t.Error("the old shard does not serve before the switch")
+	}
+	if err := r.Switch(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Complete(ctx); err != nil {
+		t.Fatal(err)
+	}
+	got := 0
+	for _, shard := range []string{"-80", "80-c0", "c0-"} {
+		n := count(t, s.plain(t, "customer/"+shard), "sharded")
+		if n == 0 {
+			t.Errorf("shard %s has no rows", shard)
+		}
+		got += n
+	}
+	if got != want {
+		t.Errorf("after the split there are %d rows, want %d", got, want)
+	}
+	for _, name := range s.Processes() {
+		if strings.Contains(name, "customer-80--0") {
+			t.Errorf("the old shard still has the process %s", name)
+		}
+	}
+	if exists(s.data("mysqld-customer-80--0")) {
+		t.Error("the old shard's data are still there")
 	}
 }
 

@@ -38,7 +38,6 @@ log_replica_updates = ON
 binlog_format = ROW
 binlog_row_image = FULL
 relay_log = relay
-skip_replica_start = ON
 sync_binlog = 0
 innodb_buffer_pool_size = 128M
 innodb_redo_log_capacity = 64M

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"syscall"
 )
@@ -67,4 +69,15 @@ func choosePorts(ctx context.Context, cache string, names []string) (chosen port
 		release()
 	}
 	return nil, nil, fmt.Errorf("no block of %d free ports between %d and %d: stop some sandboxes", len(names), firstPort, lastPort)
+}
+
+// another returns a free port of the block.
+func (p ports) another(ctx context.Context) (int, error) {
+	used := slices.Sorted(maps.Values(p))
+	for port := used[0]; port < used[0]+blockSize; port++ {
+		if !slices.Contains(used, port) && (ports{"": port}).free(ctx) {
+			return port, nil
+		}
+	}
+	return 0, fmt.Errorf("no free port between %d and %d: a sandbox has at most %d", used[0], used[0]+blockSize, blockSize)
 }

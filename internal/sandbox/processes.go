@@ -18,11 +18,11 @@ const (
 	maxMessage = 100 << 20
 )
 
-// listeners names every port of the topology.
-func listeners(t Topology) []string {
+// listeners names every port of a cluster with these tablets.
+func listeners(tablets []tablet) []string {
 	names := []string{"edge-mysql", "edge-grpc", "vtgate-mysql", "vtgate-grpc", "vtgate-web", "vtctld-grpc", "vtctld-web", "etcd-client", "etcd-peer"}
-	for _, tablet := range t.tablets() {
-		names = append(names, tablet.mysqld(), tablet.vttablet()+"-grpc", tablet.vttablet()+"-web")
+	for _, t := range tablets {
+		names = append(names, t.listeners()...)
 	}
 	return names
 }
@@ -31,10 +31,9 @@ func listeners(t Topology) []string {
 // needs those before it.
 func (s *Sandbox) processes() [][]process {
 	var mysqlds, vttablets []process
-	for i, tablet := range s.topology.tablets() {
-		uid := firstTablet + i
-		mysqlds = append(mysqlds, s.mysqld(tablet, uid))
-		vttablets = append(vttablets, s.vttablet(tablet, uid))
+	for _, t := range s.tablets {
+		mysqlds = append(mysqlds, s.mysqld(t))
+		vttablets = append(vttablets, s.vttablet(t))
 	}
 	return [][]process{
 		append([]process{s.etcd()}, mysqlds...),
@@ -83,7 +82,7 @@ func (s *Sandbox) vtctld() process {
 	}
 }
 
-func (s *Sandbox) mysqld(t tablet, uid int) process {
+func (s *Sandbox) mysqld(t tablet) process {
 	dir := s.data(t.mysqld())
 	return process{
 		name:  t.mysqld(),
@@ -99,7 +98,7 @@ func (s *Sandbox) mysqld(t tablet, uid int) process {
 					return err
 				}
 			}
-			addition := fmt.Sprintf("bind_address = 127.0.0.1\nport = %d\nserver_id = %d\n", s.ports[t.mysqld()], uid)
+			addition := fmt.Sprintf("bind_address = 127.0.0.1\nport = %d\nserver_id = %d\n", s.ports[t.mysqld()], t.UID)
 			return writeFiles(dir, map[string]string{"my.cnf": mycnf(filepath.Join(s.debian, "root", "usr"), dir, addition)})
 		},
 	}
@@ -126,14 +125,12 @@ func (s *Sandbox) newData(t tablet) error {
 	return os.Rename(part, filepath.Join(dir, "data"))
 }
 
-func alias(uid int) string { return fmt.Sprintf("%s-%010d", cell, uid) }
-
-func (s *Sandbox) vttablet(t tablet, uid int) process {
+func (s *Sandbox) vttablet(t tablet) process {
 	return process{
 		name: t.vttablet(),
 		args: append(s.vitessArgs("vttablet", t.vttablet()),
-			"--tablet-path", alias(uid), "--tablet-hostname", "127.0.0.1",
-			"--init-keyspace", t.keyspace, "--init-shard", t.shard, "--init-tablet-type", "replica",
+			"--tablet-path", t.alias(), "--tablet-hostname", "127.0.0.1",
+			"--init-keyspace", t.Keyspace, "--init-shard", t.Shard, "--init-tablet-type", "replica",
 			"--service-map", "grpc-queryservice,grpc-tabletmanager,grpc-updatestream",
 			"--db-socket", "mysql.sock", // in the working folder
 			"--health-check-interval", "1s",

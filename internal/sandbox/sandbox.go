@@ -47,6 +47,7 @@ type Sandbox struct {
 	ConfigUnsharded, ConfigSharded, ConfigPlain string
 
 	topology                 Topology
+	tablets                  []tablet
 	ports                    ports
 	debian, vitess, template string // folders in the cache
 }
@@ -54,6 +55,8 @@ type Sandbox struct {
 // record is what the folder remembers, in sandbox.json.
 type record struct {
 	Topology Topology `json:"topology"`
+	// Tablets are the topology's, those added since and without those removed.
+	Tablets  []tablet `json:"tablets"`
 	Username string   `json:"username"`
 	Password string   `json:"password"`
 	Ports    ports    `json:"ports"`
@@ -97,7 +100,7 @@ func newSandbox(dir string, r record) *Sandbox {
 		VTCtld: r.Ports.addr("vtctld-grpc"), VTCtldClient: filepath.Join(vitess, "vtctldclient"),
 		MySQL:           cached(debianRecipe, "bin", "mysql"),
 		ConfigUnsharded: in("source-unsharded.json"), ConfigSharded: in("source-sharded.json"), ConfigPlain: in("source-plain.json"),
-		topology: r.Topology, ports: r.Ports,
+		topology: r.Topology, tablets: r.tablets(), ports: r.Ports,
 		debian: cached(debianRecipe), vitess: vitess, template: cached(mysqldTemplate),
 	}
 }
@@ -214,6 +217,14 @@ func (s *Sandbox) Purge(ctx context.Context) error {
 // time.
 func (s *Sandbox) lock(waiting func()) (release func(), err error) {
 	return lock(filepath.Join(s.Dir, "lock"), waiting)
+}
+
+// tablets are those of the topology while none were added or removed.
+func (r record) tablets() []tablet {
+	if r.Tablets == nil {
+		return r.Topology.tablets()
+	}
+	return r.Tablets
 }
 
 func (r record) save(dir string) error {

@@ -30,7 +30,7 @@ func TestProcessNames(t *testing.T) {
 }
 
 func TestEveryProcessHasPortsOfItsOwn(t *testing.T) {
-	chosen, release, err := choosePorts(t.Context(), t.TempDir(), listeners(Default()))
+	chosen, release, err := choosePorts(t.Context(), t.TempDir(), listeners(Default().tablets()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,6 +65,38 @@ func TestSandboxesAtOnceGetOtherPorts(t *testing.T) {
 			t.Fatalf("port %d was given twice", chosen["vtgate"])
 		}
 		seen[chosen["vtgate"]] = true
+	}
+}
+
+func TestAddedTabletsDifferFromAll(t *testing.T) {
+	chosen, release, err := choosePorts(t.Context(), t.TempDir(), listeners(Default().tablets()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer release()
+	r := record{Topology: Default(), Ports: chosen}
+	r.Tablets = append(r.tablets(), r.newTablets("customer", "-80", 2)...)
+	r.Tablets = append(r.Tablets, r.newTablets("customer", "-40", 1)...)
+	want := []tablet{
+		{"commerce", "-", 0, 100},
+		{"customer", "-80", 0, 101},
+		{"customer", "80-", 0, 102},
+		{"customer", "-80", 1, 103},
+		{"customer", "-80", 2, 104},
+		{"customer", "-40", 0, 105},
+	}
+	if diff := cmp.Diff(want, r.tablets()); diff != "" {
+		t.Error(diff)
+	}
+	if err := r.addPorts(t.Context(), r.Tablets[3:]); err != nil {
+		t.Fatal(err)
+	}
+	byPort := map[int]string{}
+	for _, name := range listeners(r.tablets()) {
+		if other, taken := byPort[r.Ports[name]]; taken || r.Ports[name] == 0 {
+			t.Errorf("%s has the port %d, which has %q", name, r.Ports[name], other)
+		}
+		byPort[r.Ports[name]] = name
 	}
 }
 

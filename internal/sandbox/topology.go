@@ -35,22 +35,32 @@ func Default() Topology {
 	}
 }
 
-// tablet is one vttablet and its mysqld.
+// tablet is one vttablet and its mysqld. UID is its number in Vitess, Index its
+// place in the shard.
 type tablet struct {
-	keyspace, shard string
-	index           int
+	Keyspace string `json:"keyspace"`
+	Shard    string `json:"shard"`
+	Index    int    `json:"index"`
+	UID      int    `json:"uid"`
 }
 
-func (t tablet) id() string       { return fmt.Sprintf("%s-%s-%d", t.keyspace, t.shard, t.index) }
+func (t tablet) id() string       { return fmt.Sprintf("%s-%s-%d", t.Keyspace, t.Shard, t.Index) }
 func (t tablet) mysqld() string   { return "mysqld-" + t.id() }
 func (t tablet) vttablet() string { return "vttablet-" + t.id() }
+func (t tablet) target() string   { return t.Keyspace + "/" + t.Shard }
+func (t tablet) alias() string    { return fmt.Sprintf("%s-%010d", cell, t.UID) }
 
+func (t tablet) listeners() []string {
+	return []string{t.mysqld(), t.vttablet() + "-grpc", t.vttablet() + "-web"}
+}
+
+// tablets are those that the cluster starts with.
 func (t Topology) tablets() []tablet {
 	var all []tablet
 	for _, ks := range t {
 		for _, shard := range ks.Shards {
 			for i := range shard.Tablets {
-				all = append(all, tablet{keyspace: ks.Name, shard: shard.Name, index: i})
+				all = append(all, tablet{Keyspace: ks.Name, Shard: shard.Name, Index: i, UID: firstTablet + len(all)})
 			}
 		}
 	}

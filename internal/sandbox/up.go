@@ -72,7 +72,7 @@ func bringUp(ctx context.Context, c cache, dir string, r record) (*Sandbox, erro
 	r.Cache = c.dir
 	s := newSandbox(dir, r)
 	if !s.anyRunning() && (r.Ports == nil || !r.Ports.free(ctx)) {
-		chosen, release, err := choosePorts(ctx, c.dir, listeners(r.Topology))
+		chosen, release, err := choosePorts(ctx, c.dir, listeners(r.tablets()))
 		if err != nil {
 			return nil, err
 		}

@@ -175,7 +175,7 @@ func TestTableThatBreaksASharedStreamIsLeftOut(t *testing.T) {
 	})
 	r.add(table("users"), airbyte.Incremental, &state.Shard{Position: at(5)})
 	r.add(table("others"), airbyte.Incremental, &state.Shard{Position: at(5)})
-	out := r.failsAlone("does not know the table")
+	out := r.failsAlone("cannot stream shop.users")
 	if got := rows(out); !slices.Equal(got, []string{"6:x"}) {
 		t.Errorf("records %v", got)
 	}

@@ -78,7 +78,11 @@ func classifyStream(err error, tables, shard string) *failure {
 	case vstream.Purged:
 		return &failure{airbyte.ConfigError, fmt.Sprintf("Shard %s no longer has the changes since the saved position of %s, because its binary logs were purged (or the position is another server's); clear the stream to read it afresh, and sync more often than the logs are kept.", shard, tables), err}
 	case vstream.BadTable:
-		return &failure{airbyte.ConfigError, fmt.Sprintf("The server does not know the table or a column of %s in shard %s any more; refresh the source's schema.", tables, shard), err}
+		return &failure{airbyte.ConfigError, fmt.Sprintf("The server cannot stream %s in shard %s: the table or a column of it no longer exists (refresh the source's schema), or it is of a kind that Vitess does not stream (TYPES.md lists them; remove it from the connection).", tables, shard), err}
+	}
+	if errors.Is(err, errStalled) {
+		// Seen on Vitess 24: vtgate asks again for ever for what its vttablet cannot send it, and sends heartbeats meanwhile.
+		return &failure{airbyte.TransientError, fmt.Sprintf("The stream of %s in shard %s is alive, but gives nothing: the server is throttled, or a row or transaction is larger than its own messages may be (its --grpc-max-message-size), which it does not say.", tables, shard), err}
 	}
 	return &failure{airbyte.TransientError, fmt.Sprintf("The stream of %s in shard %s broke, and opening it again did not help; the next attempt goes on from the last checkpoint.", tables, shard), err}
 }

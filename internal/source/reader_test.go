@@ -353,7 +353,7 @@ func TestPermanentErrorsAreNotRetried(t *testing.T) {
 		"password": {status.Error(codes.Unauthenticated, "no"), "refused to stream"},
 		"purged":   {status.Error(codes.Unknown, "the source purged required binary logs"), "no longer has the changes"},
 		"size":     {status.Error(codes.ResourceExhausted, "message larger than max"), "larger than a message may be"},
-		"table":    {status.Error(codes.Unknown, "table users not found in schema"), "does not know the table"},
+		"table":    {status.Error(codes.Unknown, "table users not found in schema"), "cannot stream shop.users"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t, 7, func(*request, func(...*event), <-chan struct{}) error { return c.err })
@@ -367,6 +367,24 @@ func TestPermanentErrorsAreNotRetried(t *testing.T) {
 				t.Errorf("trace %+v, statuses %v", e, out.Statuses)
 			}
 		})
+	}
+}
+
+// The error of a message that is too large names no table; only the one whose rows it holds fails.
+func TestTooLargeRowFailsItsTableAlone(t *testing.T) {
+	r := newRig(t, 6, func(q *request, send func(...*event), done <-chan struct{}) error {
+		if slices.Contains(tablesIn(q), "users") {
+			return status.Error(codes.ResourceExhausted, "message larger than max")
+		}
+		send(insert(6, tablesIn(q)...)...)
+		return hold(done)
+	})
+	for _, name := range []string{"others", "parts", "users"} {
+		r.add(table(name), airbyte.Incremental, &state.Shard{Position: at(5)})
+	}
+	out := r.failsAlone("larger than a message may be")
+	if got := rows(out); !slices.Equal(got, []string{"6:x", "6:x"}) {
+		t.Errorf("records %v", got)
 	}
 }
 

@@ -147,8 +147,19 @@ func (s *syncer) replicate(ctx context.Context, shard string, streams []*stream)
 		return s.replicateGroups(ctx, shard, r.streams())
 	case errors.Is(err, errJournal):
 		err = nil // the next sync goes on with the shards that replaced this one
+	case vstream.KindOf(err) == vstream.TooLarge && len(r.names) > 1:
+		return s.replicateHalves(ctx, shard, r.streams())
 	}
 	return s.settle(ctx, r.streams(), shard, err)
+}
+
+// replicateHalves searches for the table whose rows are too large, which the error does not name: the others go on.
+func (s *syncer) replicateHalves(ctx context.Context, shard string, streams []*stream) error {
+	half := len(streams) / 2
+	if err := s.replicate(ctx, shard, streams[:half]); err != nil {
+		return err
+	}
+	return s.replicate(ctx, shard, streams[half:])
 }
 
 // oldest returns the position among the streams' that all others contain, zero if there is none.

@@ -23,7 +23,7 @@ const (
 	Purged
 	// TooLarge: a message is larger than MaxMessage or than the server's own limit.
 	TooLarge
-	// BadTable: the table, or a column of it, does not exist.
+	// BadTable: the table, or a column of it, does not exist, or is of a kind that Vitess cannot stream.
 	BadTable
 	// NoShard: the shard no longer exists, since it was split or merged.
 	NoShard
@@ -68,7 +68,8 @@ func classify(code codes.Code, text string) Kind {
 		return NoShard
 	case containsAny(text, "purged required binary logs", "errno 1236", "errno 1789", "GTIDSet Mismatch"):
 		return Purged
-	case containsAny(text, "unknown table", "doesn't exist", "not found in schema", "cannot determine table columns", "unknown column", "Unknown column", "table not found", "is not present in the database"):
+	case containsAny(text, "unknown table", "doesn't exist", "not found in schema", "cannot determine table columns", "unknown column", "Unknown column", "table not found", "is not present in the database",
+		"failed to build table replication plan for table", "UnescapeID err"):
 		return BadTable
 	}
 	return Transient

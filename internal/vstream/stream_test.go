@@ -57,6 +57,8 @@ func TestErrorsAreClassified(t *testing.T) {
 		{codes.ResourceExhausted, "too many connections", Transient},
 		{codes.Unknown, "Cannot replicate because the source purged required binary logs (errno 1236)", Purged},
 		{codes.InvalidArgument, "GTIDSet Mismatch: requested source position:MySQL56/x", Purged},
+		{codes.Unknown, "failed to build table replication plan for table users: bad length", BadTable},
+		{codes.Unknown, "UnescapeID err: no outer backticks found", BadTable},
 		{codes.Unknown, "cannot determine table columns for users", BadTable},
 		{codes.Unknown, "in Engine.reload(), reading table other: Table 'vt_shop.other' doesn't exist: failed to reload schema after DDL encountered in stream", Transient},
 		{codes.FailedPrecondition, "shard provided in VGTID, -80, not found in the shop keyspace", NoShard},

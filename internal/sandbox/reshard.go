@@ -1,0 +1,108 @@
+package sandbox
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+)
+
+// workflow is the name of a keyspace's Reshard in Vitess.
+const workflow = "reshard"
+
+// Reshard is a change of a keyspace's shards that is under way. The new shards
+// have all rows and follow the old ones, which still serve.
+type Reshard struct {
+	sandbox  *Sandbox
+	keyspace string
+	from, to []string
+}
+
+// Reshard makes the shards to, copies the rows of the shards from into them and
+// returns when they have them (10 to 20 seconds). Switch and Complete follow.
+func (s *Sandbox) Reshard(ctx context.Context, keyspace string, from, to []string) (*Reshard, error) {
+	for _, shard := range to {
+		if err := s.Grow(ctx, keyspace, shard, 1); err != nil {
+			return nil, err
+		}
+	}
+	r := &Reshard{sandbox: s, keyspace: keyspace, from: from, to: to}
+	_, err := r.command(ctx, "create", "--source-shards", strings.Join(from, ","), "--target-shards", strings.Join(to, ","))
+	if err != nil {
+		return nil, err
+	}
+	return r, r.awaitCopy(ctx)
+}
+
+// Switch makes the new shards serve, and no longer the old ones
+// (SwitchTraffic). A position in the old ones can still be streamed from.
+func (r *Reshard) Switch(ctx context.Context) error {
+	_, err := r.command(ctx, "SwitchTraffic")
+	return err
+}
+
+// Complete ends the Reshard and removes the old shards.
+func (r *Reshard) Complete(ctx context.Context) error {
+	if _, err := r.command(ctx, "complete"); err != nil {
+		return err
+	}
+	for _, shard := range r.from {
+		if err := r.sandbox.Remove(ctx, r.keyspace, shard); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *Reshard) command(ctx context.Context, name string, args ...string) ([]byte, error) {
+	return r.sandbox.vtctl(ctx, append([]string{"Reshard", "--workflow", workflow, "--target-keyspace", r.keyspace, name}, args...)...)
+}
+
+// awaitCopy waits until every stream of the workflow is past its copy.
+func (r *Reshard) awaitCopy(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	var last error
+	return poll(ctx, func() (bool, error) {
+		var copied bool
+		copied, last = r.copied(ctx)
+		return copied, nil
+	}, func() error { return fmt.Errorf("copying to the shards %s: %w", strings.Join(r.to, ", "), last) })
+}
+
+func (r *Reshard) copied(ctx context.Context) (bool, error) {
+	out, err := r.command(ctx, "show", "--include-logs=false")
+	if err != nil {
+		return false, err
+	}
+	var shown struct {
+		Workflows []struct {
+			ShardStreams map[string]struct {
+				Streams []struct {
+					State      string     `json:"state"`
+					Position   string     `json:"position"`
+					CopyStates []struct{} `json:"copy_states"`
+				} `json:"streams"`
+			} `json:"shard_streams"`
+		} `json:"workflows"`
+	}
+	if err := json.Unmarshal(out, &shown); err != nil {
+		return false, err
+	}
+	streams, running := 0, 0
+	for _, w := range shown.Workflows {
+		for _, shard := range w.ShardStreams {
+			for _, stream := range shard.Streams {
+				streams++
+				// It is Running, too, before it begins to copy, but has no position then.
+				if stream.State == "Running" && stream.Position != "" && len(stream.CopyStates) == 0 {
+					running++
+				}
+			}
+		}
+	}
+	if streams == 0 || running < streams {
+		return false, fmt.Errorf("%d of %d streams are past their copy", running, streams)
+	}
+	return true, nil
+}
