@@ -101,11 +101,26 @@ type pipeline struct {
 	statesSeen int
 }
 
+// newPipeline makes a filled table in the tests' sandbox.
 func newPipeline(t *testing.T, name string) *pipeline {
 	t.Helper()
 	requireSandbox(t)
+	p := newPipelineOf(t, name, os.Getenv("SANDBOX_PLAIN_MYSQL"), os.Getenv("SANDBOX_CONFIG_SHARDED"))
+	for from := 0; from < killRows; from += 2000 {
+		var rows []string
+		for id := from; id < from+2000; id++ {
+			rows = append(rows, fmt.Sprintf("(%d,1,0,'row %d')", id, id))
+		}
+		p.exec("insert into " + name + " (id, part, v, note) values " + strings.Join(rows, ","))
+	}
+	return p
+}
+
+// newPipelineOf makes an empty table in the sandbox with that vtgate, which the given configuration reaches, too.
+func newPipelineOf(t *testing.T, name, plainMySQL, config string) *pipeline {
+	t.Helper()
 	c := mysql.NewConfig()
-	c.Net, c.Addr, c.User, c.DBName = "tcp", os.Getenv("SANDBOX_PLAIN_MYSQL"), "root", "customer"
+	c.Net, c.Addr, c.User, c.DBName = "tcp", plainMySQL, "root", "customer"
 	c.Params = map[string]string{"workload": "olap"}
 	connector, err := mysql.NewConnector(c)
 	if err != nil {
@@ -114,19 +129,12 @@ func newPipeline(t *testing.T, name string) *pipeline {
 	p := &pipeline{t: t, name: name, db: sql.OpenDB(connector), dir: t.TempDir()}
 	t.Cleanup(func() { p.db.Close() })
 	p.exec("drop table if exists " + name)
-	p.exec("create table " + name + " (id bigint, part int, v bigint, note varchar(200), primary key (id, part))")
+	p.exec("create table " + name + " (id bigint, part int, v bigint, note varchar(4000), primary key (id, part))")
 	if _, err := p.db.Exec("alter vschema on " + name + " add vindex xxhash(id)"); err != nil && !strings.Contains(err.Error(), "already defined") {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { p.exec("drop table " + name) })
-	for from := 0; from < killRows; from += 2000 {
-		var rows []string
-		for id := from; id < from+2000; id++ {
-			rows = append(rows, fmt.Sprintf("(%d,1,0,'row %d')", id, id))
-		}
-		p.exec("insert into " + name + " (id, part, v, note) values " + strings.Join(rows, ","))
-	}
-	p.configure()
+	p.configure(config)
 	p.reset()
 	return p
 }
@@ -138,11 +146,11 @@ func (p *pipeline) exec(statement string) {
 	}
 }
 
-// configure writes a configuration with a checkpoint every second, and the catalog.
-func (p *pipeline) configure() {
+// configure writes a configuration like the given one, with a checkpoint every second, and the catalog.
+func (p *pipeline) configure(like string) {
 	p.t.Helper()
 	var config map[string]any
-	data, err := os.ReadFile(os.Getenv("SANDBOX_CONFIG_SHARDED"))
+	data, err := os.ReadFile(like)
 	if err == nil {
 		err = json.Unmarshal(data, &config)
 	}

@@ -33,7 +33,8 @@ func newCommand() *cobra.Command {
 		SilenceUsage:  true,
 	}
 	dir := root.PersistentFlags().String("dir", ".sandbox", "the sandbox's folder")
-	root.AddCommand(upCommand(dir), envCommand(dir), downCommand(dir), killCommand(dir), startCommand(dir), edgeCommand())
+	root.AddCommand(upCommand(dir), envCommand(dir), downCommand(dir), killCommand(dir), startCommand(dir),
+		growCommand(dir), reparentCommand(dir), reshardCommand(dir), edgeCommand())
 	return root
 }
 

@@ -171,7 +171,7 @@ func (r *reader) blames(err error) string {
 	}
 	for _, name := range r.names {
 		// Vitess' words; the name alone may be that of a shard, a column or anything else in the message.
-		for _, words := range []string{"columns for %s:", "replication plan for table %s", "unknown table %s in schema", "table %s is not present", "table %s not found", ".%s' doesn't exist"} {
+		for _, words := range []string{"columns for %s:", "replication plan for table %s:", "unknown table %s in schema", "table %s is not present", "table %s not found", ".%s' doesn't exist"} {
 			if strings.Contains(err.Error(), fmt.Sprintf(words, name)) {
 				return name
 			}

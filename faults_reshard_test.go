@@ -1,0 +1,129 @@
+package main
+
+import (
+	"os"
+	"strings"
+	"testing"
+
+	"source-planetscale/internal/sandbox"
+)
+
+// split and merge of the lower half of the keyspace.
+var (
+	whole  = []string{"-80"}
+	halves = []string{"-40", "40-80"}
+)
+
+// TestReshard splits and merges shards around and in the middle of syncs, while the table is written to.
+func TestReshard(t *testing.T) {
+	if os.Getenv("TEST_ALL") == "" {
+		t.Skip("slow: set TEST_ALL=1")
+	}
+	f := newRig(t, "reshard", 1)
+	t.Run("split between two syncs", func(t *testing.T) {
+		f := f.in(t, nil)
+		f.readToEnd()
+		f.writer = newWriter(t, f.db, f.name)
+		r := f.reshard(whole, halves)
+		f.ends(r)
+	})
+	t.Run("merge between two syncs", func(t *testing.T) {
+		f := f.in(t, nil)
+		f.readToEnd()
+		f.writer = newWriter(t, f.db, f.name)
+		f.ends(f.reshard(halves, whole))
+	})
+	t.Run("split between two attempts of a copy", func(t *testing.T) { f.in(t, nil).betweenAttempts(whole, halves) })
+	t.Run("merge between two attempts of a copy", func(t *testing.T) { f.in(t, nil).betweenAttempts(halves, whole) })
+	t.Run("split in a copy", func(t *testing.T) { f.in(t, nil).inTheMiddle(whole, halves) })
+	t.Run("merge in a copy", func(t *testing.T) { f.in(t, nil).inTheMiddle(halves, whole) })
+	t.Run("split in a replication", func(t *testing.T) {
+		f := f.in(t, nil)
+		f.readToEnd()
+		f.burst()
+		f.inTheMiddle(whole, halves)
+	})
+	t.Run("merge in a replication", func(t *testing.T) {
+		f := f.in(t, nil)
+		f.readToEnd()
+		f.burst()
+		f.inTheMiddle(halves, whole)
+	})
+	t.Run("shards gone", func(t *testing.T) { f.in(t, nil).gone() })
+}
+
+// reshard goes as far as to the point where the new shards serve.
+func (f *rig) reshard(from, to []string) *sandbox.Reshard {
+	f.t.Helper()
+	r, err := f.Reshard(f.t.Context(), "customer", from, to)
+	if err == nil {
+		err = r.Switch(f.t.Context())
+	}
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	f.writer.recovered(f.t)
+	return r
+}
+
+// ends reads what is left, compares, removes the old shards and does both again.
+func (f *rig) ends(r *sandbox.Reshard) {
+	f.t.Helper()
+	f.readToEnd()
+	f.readToEnd()
+	f.writer.stop()
+	f.readToEnd()
+	f.mustEqualTheSource()
+	if err := r.Complete(f.t.Context()); err != nil {
+		f.t.Fatal(err)
+	}
+	f.exec("update " + f.name + " set v = v + 1 where id < 100")
+	f.readToEnd()
+	f.mustEqualTheSource()
+}
+
+func (f *rig) betweenAttempts(from, to []string) {
+	f.writer = newWriter(f.t, f.db, f.name)
+	if !f.readUntilKilled(faultRows() / 2) {
+		f.t.Fatal("the sync ended before it was killed")
+	}
+	f.ends(f.reshard(from, to))
+}
+
+func (f *rig) inTheMiddle(from, to []string) {
+	f.writer = newWriter(f.t, f.db, f.name)
+	f.proxy.shut(faultGate)
+	sync := f.start()
+	sync.until(500)
+	r := f.reshard(from, to)
+	f.proxy.open()
+	if err := sync.finish(); err != nil {
+		f.t.Logf("the sync ended with %v; the next one goes on: %+v", err, f.last.Errors) // as the platform does with a transient error
+		for _, e := range f.last.Errors {
+			if e.FailureType != "transient_error" {
+				f.t.Errorf("%s: %s", e.FailureType, e.Message)
+			}
+		}
+	}
+	f.ends(r)
+}
+
+// gone lets the old shards go before the changes in them were read. Then a sync must say so.
+func (f *rig) gone() {
+	f.readToEnd()
+	f.writer = newWriter(f.t, f.db, f.name)
+	r := f.reshard(whole, halves)
+	f.writer.stop()
+	if err := r.Complete(f.t.Context()); err != nil {
+		f.t.Fatal(err)
+	}
+	if err := f.start().finish(); err == nil {
+		f.t.Error("a sync from positions in shards that are gone ended well")
+	}
+	for _, e := range f.last.Errors {
+		if e.FailureType == "config_error" && strings.Contains(e.Message, f.name) && strings.Contains(e.Message, "-80") {
+			return
+		}
+	}
+	f.t.Errorf("no config_error names stream and shard: %+v", f.last.Errors)
+}
