@@ -194,11 +194,11 @@ func cmdSetConfig(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(os.WriteFile(ts.MkAbs(args[1]), data, 0o600))
 }
 
-// legacystate POSITIONS STREAM FILE writes the state that planetscale/airbyte-source leaves for a stream at the positions
-// that position printed.
+// legacystate POSITIONS STREAM FILE [copying] writes the state that planetscale/airbyte-source leaves for a stream at the
+// positions that position printed, after a copy or in the middle of one.
 func cmdLegacyState(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 3 {
-		ts.Fatalf("usage: legacystate POSITIONS STREAM FILE")
+	if neg || len(args) < 3 {
+		ts.Fatalf("usage: legacystate POSITIONS STREAM FILE [copying]")
 	}
 	var positions map[string]map[string]string
 	ts.Check(json.Unmarshal([]byte(ts.ReadFile(args[0])), &positions))
@@ -206,8 +206,8 @@ func cmdLegacyState(ts *testscript.TestScript, neg bool, args []string) {
 	for keyspace, byShard := range positions {
 		shards := map[string]any{}
 		for shard, position := range byShard {
-			var cursor []byte // {1: shard, 2: keyspace, 3: position}
-			for i, field := range []string{shard, keyspace, position} {
+			var cursor []byte // {1: shard, 2: keyspace, 3: position, 4: last_known_pk}
+			for i, field := range append([]string{shard, keyspace, position}, args[3:]...) {
 				cursor = protowire.AppendString(protowire.AppendTag(cursor, protowire.Number(i+1), protowire.BytesType), field)
 			}
 			shards[shard] = map[string]string{"cursor": base64.StdEncoding.EncodeToString(cursor)}
