@@ -37,8 +37,18 @@ func (s *Sandbox) Reshard(ctx context.Context, keyspace string, from, to []strin
 // Switch makes the new shards serve, and no longer the old ones
 // (SwitchTraffic). A position in the old ones can still be streamed from.
 func (r *Reshard) Switch(ctx context.Context) error {
-	_, err := r.command(ctx, "SwitchTraffic")
-	return err
+	if _, err := r.command(ctx, "SwitchTraffic"); err != nil {
+		return err
+	}
+	// vtgate hears of the new primaries a moment later.
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	for _, shard := range r.to {
+		if err := r.sandbox.awaitShard(ctx, r.keyspace+"/"+shard); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Complete ends the Reshard and removes the old shards.
