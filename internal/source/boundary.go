@@ -75,10 +75,8 @@ func (r *reader) copyCompleted(ctx context.Context) (done bool, err error) {
 		return false, nil
 	}
 	r.transaction = false
-	if _, err := r.boundary(ctx); err != nil {
-		return false, err
-	}
-	return true, nil
+	_, err = r.boundary(ctx)
+	return err == nil, err
 }
 
 // arrived tells whether the changes wanted have all been given.

@@ -68,12 +68,16 @@ func (r *reader) ddl(ctx context.Context, statement string) error {
 	if !ok {
 		return nil // no harm: a change of columns that is not seen keeps the table's rows refused
 	}
+	at, err := r.nextPosition()
+	if err != nil {
+		return err
+	}
 	for _, name := range slices.Clone(r.names) {
 		t := r.tables[name]
 		var err error
 		switch {
-		case r.has(t):
-			continue
+		case !at.IsZero() && t.from.Contains(at):
+			continue // it has what the statement did
 		case slices.Contains(ddl.Emptied, name) && t.stream.incremental:
 			err = t.failf(airbyte.ConfigError, nil, "Table %s was dropped, renamed or truncated in shard %s, which removes its rows without a delete for each; clear the stream's data and sync again.", t.stream.descriptor, r.shard)
 		case slices.Contains(ddl.Altered, name):
@@ -86,13 +90,12 @@ func (r *reader) ddl(ctx context.Context, statement string) error {
 	return nil
 }
 
-// has tells whether the table already has the transaction that the stream is about to end.
-func (r *reader) has(t *tableReader) bool {
+// nextPosition is what the next boundary makes the position, zero if nothing was said of it.
+func (r *reader) nextPosition() (vstream.Position, error) {
 	if r.next == nil {
-		return false
+		return vstream.Position{}, nil
 	}
-	p, err := vstream.ParsePosition(r.next.Gtid)
-	return err == nil && t.from.Contains(p)
+	return vstream.ParsePosition(r.next.Gtid)
 }
 
 // altered notes that the table's columns may be today's from here on. Rows between two such changes are neither the old
