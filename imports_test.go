@@ -21,13 +21,14 @@ var arrows = map[string][]string{
 	"internal/destination":  {},
 	"internal/dial":         {},
 	"internal/fakevtgate":   {},
-	"internal/row":          {"internal/schema"},
+	"internal/row":          {"internal/schema", "internal/wire"},
 	"internal/sandbox":      {"internal/sandbox/edge"},
 	"internal/sandbox/edge": {},
 	"internal/schema":       {"internal/dial"},
-	"internal/source":       {"internal/airbyte", "internal/dial", "internal/row", "internal/schema", "internal/state", "internal/vstream"},
+	"internal/source":       {"internal/airbyte", "internal/dial", "internal/row", "internal/schema", "internal/state", "internal/vstream", "internal/wire"},
 	"internal/state":        {"internal/schema", "internal/vstream"},
-	"internal/vstream":      {"internal/dial"},
+	"internal/vstream":      {"internal/dial", "internal/wire"},
+	"internal/wire":         {},
 }
 
 type goPackage struct {

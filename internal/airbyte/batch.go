@@ -11,7 +11,12 @@ import (
 type Batch struct {
 	buf    []byte
 	counts map[StreamDescriptor]int64
-	head   []byte // `","emitted_at":1763860000000,"data":{`, made once per SetTime
+	time   []byte // `,"emitted_at":1763860000000,"data":{`
+
+	// The stream of the last record, what its records begin with, and how many came that counts does not have.
+	prefix  *RecordPrefix
+	begin   []byte
+	pending int64
 }
 
 // NewBatch returns an empty batch.
@@ -51,32 +56,48 @@ func NewRecordPrefix(d StreamDescriptor) (*RecordPrefix, error) {
 
 // SetTime sets emitted_at of the records that follow.
 func (b *Batch) SetTime(t time.Time) {
-	b.head = strconv.AppendInt(append(b.head[:0], `,"emitted_at":`...), t.UnixMilli(), 10)
-	b.head = append(b.head, `,"data":{`...)
+	b.time = strconv.AppendInt(append(b.time[:0], `,"emitted_at":`...), t.UnixMilli(), 10)
+	b.time = append(b.time, `,"data":{`...)
+	b.use(b.prefix)
 }
 
-// Record appends one record. data appends the members of the data object, without braces, to its argument and returns the
-// result; after an error the batch is as it was.
-func (b *Batch) Record(p *RecordPrefix, data func(dst []byte) ([]byte, []Change, error)) error {
-	start := len(b.buf)
-	buf := append(append(b.buf, p.text...), b.head...)
-	buf, changes, err := data(buf)
-	if err != nil {
-		b.buf = buf[:start]
-		return err
+// use makes what records of a stream begin with.
+func (b *Batch) use(p *RecordPrefix) {
+	b.settle()
+	if b.prefix = p; p != nil {
+		b.begin = append(append(b.begin[:0], p.text...), b.time...)
 	}
+}
+
+func (b *Batch) settle() {
+	if b.pending > 0 {
+		b.counts[b.prefix.stream] += b.pending
+		b.pending = 0
+	}
+}
+
+// Open begins a record and returns the batch's bytes, to which the caller appends the members of the data object, without
+// braces. The record belongs to the batch once it is closed.
+func (b *Batch) Open(p *RecordPrefix) []byte {
+	if p != b.prefix {
+		b.use(p)
+	}
+	return append(b.buf, b.begin...)
+}
+
+// Close ends the record that Open began; buf is what Open returned and the caller appended to. changes become its
+// meta.changes. After an error the batch is as it was.
+func (b *Batch) Close(buf []byte, changes []Change) error {
 	buf = append(buf, '}')
 	if len(changes) > 0 {
 		list, err := json.Marshal(changes)
 		if err != nil {
-			b.buf = buf[:start]
-			return fmt.Errorf("meta.changes of stream %s cannot be written as JSON: %w", p.stream, err)
+			return fmt.Errorf("meta.changes of stream %s cannot be written as JSON: %w", b.prefix.stream, err)
 		}
 		buf = append(append(append(buf, `,"meta":{"changes":`...), list...), '}')
 	}
-	buf = append(buf, "}}\n"...)
-	b.buf = buf
-	b.counts[p.stream]++
+	b.buf = append(buf, "}}\n"...)
+	b.pending++
 	return nil
 }
 
@@ -90,6 +111,6 @@ func (b *Batch) reset() {
 	if cap(b.buf) > maxKept {
 		b.buf = nil
 	}
-	b.buf = b.buf[:0]
+	b.buf, b.pending = b.buf[:0], 0
 	clear(b.counts)
 }

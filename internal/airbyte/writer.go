@@ -47,6 +47,7 @@ func (w *Writer) Commit(b *Batch, states func() ([]StreamState, error)) error {
 	if w.err != nil {
 		return w.err
 	}
+	b.settle()
 	for stream, n := range b.counts {
 		w.since[stream] += n
 	}

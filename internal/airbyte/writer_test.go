@@ -17,8 +17,7 @@ func record(t *testing.T, b *Batch, data string, changes ...Change) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = b.Record(prefix, func(dst []byte) ([]byte, []Change, error) { return append(dst, data...), changes, nil })
-	if err != nil {
+	if err := b.Close(append(b.Open(prefix), data...), changes); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -119,21 +118,46 @@ func TestFirstWriteErrorIsFinal(t *testing.T) {
 	}
 }
 
-func TestFailedRecordLeavesTheBatchAsItWas(t *testing.T) {
+func TestARecordThatIsNotClosedDoesNotBelongToTheBatch(t *testing.T) {
 	var out bytes.Buffer
 	w, b := NewWriter(&out), NewBatch()
 	record(t, b, `"id":1`)
 	before := b.Size()
 	prefix, _ := NewRecordPrefix(users)
-	bad := errors.New("bad row")
-	if err := b.Record(prefix, func(dst []byte) ([]byte, []Change, error) { return append(dst, "half"...), nil, bad }); !errors.Is(err, bad) {
-		t.Errorf("Record returned %v", err)
-	}
+	_ = append(b.Open(prefix), "half"...)
 	if b.Size() != before {
 		t.Errorf("the batch grew from %d to %d bytes", before, b.Size())
 	}
-	if err := w.Commit(b, states(`{}`)); err != nil || !strings.Contains(out.String(), `"recordCount":1.0`) {
+	if err := w.Commit(b, states(`{}`)); err != nil || !strings.Contains(out.String(), `"recordCount":1.0`) || strings.Contains(out.String(), "half") {
 		t.Errorf("commit: %v, %s", err, out.String())
+	}
+}
+
+// One batch may hold records of several streams, and get a new time between them.
+func TestRecordsOfSeveralStreams(t *testing.T) {
+	var out bytes.Buffer
+	w, b := NewWriter(&out), NewBatch()
+	orders := StreamDescriptor{Namespace: "shop", Name: "orders"}
+	first, _ := NewRecordPrefix(users)
+	second, _ := NewRecordPrefix(orders)
+	b.SetTime(time.UnixMilli(1))
+	for i, p := range []*RecordPrefix{first, second, second, first, second} {
+		if i == 2 {
+			b.SetTime(time.UnixMilli(2))
+		}
+		if err := b.Close(b.Open(p), nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	state := func(d StreamDescriptor) StreamState { return StreamState{Stream: d, State: json.RawMessage(`{}`)} }
+	if err := w.Commit(b, func() ([]StreamState, error) { return []StreamState{state(users), state(orders)}, nil }); err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(out.String(), "\n")
+	for i, want := range []string{`"users","emitted_at":1,`, `"orders","emitted_at":1,`, `"orders","emitted_at":2,`, `"users","emitted_at":2,`, `"orders","emitted_at":2,`, `"recordCount":2.0`, `"recordCount":3.0`} {
+		if !strings.Contains(lines[i], want) {
+			t.Errorf("line %d is %s, expected %s in it", i, lines[i], want)
+		}
 	}
 }
 

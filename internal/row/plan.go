@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"source-planetscale/internal/schema"
+	"source-planetscale/internal/wire"
 
 	binlogdatapb "vitess.io/vitess/go/vt/proto/binlogdata"
 	querypb "vitess.io/vitess/go/vt/proto/query"
@@ -91,25 +92,35 @@ func (p *Plan) complete(columns, key []string) error {
 // Append appends the members of one row's JSON object, without braces, to dst, and what could not be sent to changes.
 // Neither keeps a reference to r. After an error dst and changes are returned as they came in; the error names table and
 // column, never a value.
-func (p *Plan) Append(dst []byte, r *querypb.Row, changes []Change) ([]byte, []Change, error) {
-	lengths, rest := r.GetLengths(), r.GetValues()
-	if len(lengths) != len(p.columns) {
-		return dst, changes, p.misfit("a row of %d values was announced with %d columns", len(lengths), len(p.columns))
-	}
+func (p *Plan) Append(dst []byte, r wire.Row, changes []Change) ([]byte, []Change, error) {
 	out, noted := dst, changes
-	for i, n := range lengths {
-		value, tail, ok := cut(rest, n)
-		if !ok {
-			return dst, changes, p.misfit("a row ends inside its column %q", p.columns[i].name)
+	for i := range p.columns {
+		c := &p.columns[i]
+		if !r.More() {
+			return dst, changes, p.misfit("a row of %d values was announced with %d columns", i, len(p.columns))
 		}
-		rest = tail
+		value, null, ok := r.Next()
+		if !ok {
+			return dst, changes, p.misfit("a row ends inside its column %q", c.name)
+		}
+		if c.encode == nil {
+			continue
+		}
+		out = append(out, c.member...)
+		if null {
+			out = append(out, "null"...)
+			continue
+		}
 		var err error
-		if out, noted, err = p.columns[i].append(out, value, n < 0, noted); err != nil {
-			return dst, changes, p.misfit("column %q: %w", p.columns[i].name, err)
+		if out, noted, err = c.append(out, value, noted); err != nil {
+			return dst, changes, p.misfit("column %q: %w", c.name, err)
 		}
 	}
-	if len(rest) > 0 {
-		return dst, changes, p.misfit("a row has %d bytes left over", len(rest))
+	switch {
+	case r.More():
+		return dst, changes, p.misfit("a row of %d values was announced with %d columns", len(p.columns)+r.Len(), len(p.columns))
+	case r.Left() > 0:
+		return dst, changes, p.misfit("a row has %d bytes left over", r.Left())
 	}
 	return out, noted, nil
 }
@@ -120,27 +131,9 @@ func (p *Plan) misfit(format string, args ...any) error {
 		append([]any{p.table}, args...)...)
 }
 
-// cut takes one value off a row. The length -1 is NULL (query.Row).
-func cut(rest []byte, n int64) (value, tail []byte, ok bool) {
-	switch {
-	case n == -1:
-		return nil, rest, true
-	case n < 0 || n > int64(len(rest)):
-		return nil, rest, false
-	}
-	return rest[:n], rest[n:], true
-}
-
-// append appends one column's member to dst; value is ignored when null is true.
-func (c *column) append(dst, value []byte, null bool, changes []Change) ([]byte, []Change, error) {
-	if c.encode == nil {
-		return dst, changes, nil
-	}
-	dst = append(dst, c.member...)
+// append appends one column's value to dst.
+func (c *column) append(dst, value []byte, changes []Change) ([]byte, []Change, error) {
 	start := len(dst)
-	if null {
-		return append(dst, "null"...), changes, nil
-	}
 	dst, err := c.encode(dst, value)
 	if err == nil && len(dst)-start <= MaxLength { // no UTF-16 code unit takes less than a byte of UTF-8
 		return dst, changes, nil
@@ -160,22 +153,19 @@ func (c *column) append(dst, value []byte, null bool, changes []Change) ([]byte,
 
 // KeyChanged reports whether the two images of an updated row differ in a column of the table's key, byte by byte: a
 // change of letter case counts. It is false for a table without a key, true for a row that does not fit the plan.
-func (p *Plan) KeyChanged(before, after *querypb.Row) bool {
-	if len(before.GetLengths()) != len(p.columns) || len(after.GetLengths()) != len(p.columns) {
+func (p *Plan) KeyChanged(before, after wire.Row) bool {
+	if before.Len() != len(p.columns) || after.Len() != len(p.columns) {
 		return true
 	}
-	b, a := before.GetValues(), after.GetValues()
 	for i := range p.columns {
-		bn, an := before.Lengths[i], after.Lengths[i]
-		bv, bt, bok := cut(b, bn)
-		av, at, aok := cut(a, an)
-		if !bok || !aok {
+		b, bNull, bOK := before.Next()
+		a, aNull, aOK := after.Next()
+		if !bOK || !aOK {
 			return true
 		}
-		if p.columns[i].key && (bn != an || !bytes.Equal(bv, av)) {
+		if p.columns[i].key && (bNull != aNull || !bytes.Equal(b, a)) {
 			return true
 		}
-		b, a = bt, at
 	}
 	return false
 }

@@ -53,7 +53,7 @@ func TestAppendEmitsTheColumnsAskedForInTheOrderOfTheRow(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, changes, err := p.Append([]byte("x"), r, nil)
+		got, changes, err := p.Append([]byte("x"), encoded(r), nil)
 		if err != nil || changes != nil || string(got) != test.want {
 			t.Errorf("%s %v %v, want %s", got, changes, err, test.want)
 		}
@@ -64,7 +64,7 @@ func TestColumnNamesAreEscaped(t *testing.T) {
 	name := "a\"b\\c.`d`\n\xff日"
 	table := &schema.Table{Name: "t", Columns: []schema.Column{{Name: name, Type: "int"}}}
 	f := &binlogdatapb.FieldEvent{Fields: []*querypb.Field{{Name: name}}}
-	got, _, err := compile(t, table, f, Copy, Options{}).Append(nil, rowOf("1"), nil)
+	got, _, err := compile(t, table, f, Copy, Options{}).Append(nil, encoded(rowOf("1")), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,7 +85,7 @@ func TestTheEventsColumnTypeDecides(t *testing.T) {
 	} {
 		table := &schema.Table{Name: "t", Columns: []schema.Column{{Name: "v", Type: test.schema}}}
 		f := &binlogdatapb.FieldEvent{Fields: []*querypb.Field{{Name: "v", ColumnType: test.event, Type: querypb.Type_VARBINARY}}}
-		got, _, err := compile(t, table, f, Copy, Options{}).Append(nil, rowOf("\x01"), nil)
+		got, _, err := compile(t, table, f, Copy, Options{}).Append(nil, encoded(rowOf("\x01")), nil)
 		if err != nil || string(got) != test.want {
 			t.Errorf("%s %v, want %s", got, err, test.want)
 		}
@@ -107,7 +107,7 @@ func TestTheCharsetIsTheSchemasElseTheFields(t *testing.T) {
 	} {
 		table, f := oneColumn("varchar(9)", test.schema)
 		f.Fields[0].Charset = test.field
-		got, _, err := compile(t, table, f, Copy, Options{}).Append(nil, rowOf("\xe9"), nil)
+		got, _, err := compile(t, table, f, Copy, Options{}).Append(nil, encoded(rowOf("\xe9")), nil)
 		if err != nil || string(got) != test.want {
 			t.Errorf("%q %d: %s %v, want %s", test.schema, test.field, got, err, test.want)
 		}
@@ -133,7 +133,7 @@ func TestARowThatDoesNotFitIsAnError(t *testing.T) {
 		"shifted by a column": with(func(r *querypb.Row) { r.Lengths[0], r.Lengths[1] = r.Lengths[1], r.Lengths[0] }),
 	} {
 		earlier := []Change{{Field: "earlier"}}
-		got, changes, err := p.Append([]byte("x"), r, earlier)
+		got, changes, err := p.Append([]byte("x"), encoded(r), earlier)
 		if err == nil || string(got) != "x" || len(changes) != 1 {
 			t.Errorf("%s: %s %v %v", name, got, changes, err)
 			continue
@@ -164,7 +164,7 @@ func TestMalformedValuesAreErrorsWithoutTheValue(t *testing.T) {
 		f.EnumSetStringValues = false
 		p := compile(t, table, f, Replicate, Options{})
 		for _, value := range values {
-			got, _, err := p.Append(nil, rowOf(value), nil)
+			got, _, err := p.Append(nil, encoded(rowOf(value)), nil)
 			if err == nil {
 				t.Errorf("%s %q: %s, no error", columnType, value, got)
 				continue
@@ -239,18 +239,18 @@ func TestKeyChanged(t *testing.T) {
 		"too long a last one":  {cutOff, true},
 		"bytes missing":        {&querypb.Row{Lengths: before.Lengths, Values: before.Values[:9]}, true},
 	} {
-		if got := p.KeyChanged(before, test.after); got != test.want {
+		if got := p.KeyChanged(encoded(before), encoded(test.after)); got != test.want {
 			t.Errorf("%s: %v", name, got)
 		}
-		if got := p.KeyChanged(test.after, before); got != test.want {
+		if got := p.KeyChanged(encoded(test.after), encoded(before)); got != test.want {
 			t.Errorf("%s, the other way: %v", name, got)
 		}
 	}
-	if p.KeyChanged(null, with(5, "")) != true || p.KeyChanged(null, null) {
+	if p.KeyChanged(encoded(null), encoded(with(5, ""))) != true || p.KeyChanged(encoded(null), encoded(null)) {
 		t.Error("NULL is not told from empty, or is not itself")
 	}
 	table.Key = nil
-	if compile(t, table, f, Replicate, Options{}).KeyChanged(before, with(0, "2")) {
+	if compile(t, table, f, Replicate, Options{}).KeyChanged(encoded(before), encoded(with(0, "2"))) {
 		t.Error("a table without a key has none to change")
 	}
 }
@@ -271,7 +271,7 @@ func TestTooLongAValueIsNull(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			table, f := oneColumn(test.columnType, "utf8mb4")
-			got, changes, err := compile(t, table, f, Copy, Options{}).Append(nil, rowOf(test.value), nil)
+			got, changes, err := compile(t, table, f, Copy, Options{}).Append(nil, encoded(rowOf(test.value)), nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -292,7 +292,7 @@ func TestTooLongAValueIsNull(t *testing.T) {
 func TestChangesAreAddedToThoseBefore(t *testing.T) {
 	table, f := oneColumn("date", "")
 	p := compile(t, table, f, Copy, Options{})
-	_, changes, err := p.Append(nil, rowOf("0000-00-00"), []Change{{Field: "a"}})
+	_, changes, err := p.Append(nil, encoded(rowOf("0000-00-00")), []Change{{Field: "a"}})
 	if err != nil || len(changes) != 2 || changes[0].Field != "a" || changes[1].Field != "v" {
 		t.Error(changes, err)
 	}
@@ -303,11 +303,12 @@ func TestCommonTypesAllocateNothing(t *testing.T) {
 	p := compile(t, table, f, Replicate, Options{})
 	buffer := make([]byte, 0, 4096)
 	var err error
-	run := func() { _, _, err = p.Append(buffer, r, nil) }
+	row := encoded(r)
+	run := func() { _, _, err = p.Append(buffer, row, nil) }
 	if n := testing.AllocsPerRun(100, run); n != 0 || err != nil {
 		t.Errorf("%v allocations, %v", n, err)
 	}
-	if n := testing.AllocsPerRun(100, func() { p.KeyChanged(r, r) }); n != 0 {
+	if n := testing.AllocsPerRun(100, func() { p.KeyChanged(row, row) }); n != 0 {
 		t.Errorf("%v allocations to compare keys", n)
 	}
 	for _, e := range examples {
@@ -315,8 +316,8 @@ func TestCommonTypesAllocateNothing(t *testing.T) {
 			continue // changes and mended documents may allocate
 		}
 		table, f := oneColumn(e.columnType, e.charset)
-		p, r := compile(t, table, f, Replicate, e.options), rowOf(e.replicated)
-		if n := testing.AllocsPerRun(10, func() { _, _, err = p.Append(buffer, r, nil) }); n != 0 || err != nil {
+		p, row := compile(t, table, f, Replicate, e.options), encoded(rowOf(e.replicated))
+		if n := testing.AllocsPerRun(10, func() { _, _, err = p.Append(buffer, row, nil) }); n != 0 || err != nil {
 			t.Errorf("%s %q: %v allocations, %v", e.columnType, e.replicated, n, err)
 		}
 	}
@@ -336,11 +337,12 @@ func benchmarkAppend(b *testing.B, columns int) {
 	}
 	r.Values = r.Values[:size]
 	p := compile(b, table, f, Replicate, Options{})
+	row := encoded(r)
 	var buffer []byte
 	var err error
 	b.ReportAllocs()
 	for b.Loop() {
-		if buffer, _, err = p.Append(buffer[:0], r, nil); err != nil {
+		if buffer, _, err = p.Append(buffer[:0], row, nil); err != nil {
 			b.Fatal(err)
 		}
 	}

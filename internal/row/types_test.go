@@ -15,6 +15,7 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"source-planetscale/internal/schema"
+	"source-planetscale/internal/wire"
 
 	binlogdatapb "vitess.io/vitess/go/vt/proto/binlogdata"
 	querypb "vitess.io/vitess/go/vt/proto/query"
@@ -255,6 +256,19 @@ func rowOf(values ...string) *querypb.Row {
 	return r
 }
 
+// encoded is a row as it comes over the wire.
+func encoded(r *querypb.Row) wire.Row {
+	data, err := (&binlogdatapb.RowChange{After: r}).MarshalVT()
+	if err != nil {
+		panic(err)
+	}
+	change, err := wire.NewChange(data)
+	if err != nil {
+		panic(err)
+	}
+	return change.After
+}
+
 func compile(t testing.TB, table *schema.Table, f *binlogdatapb.FieldEvent, ph Phase, o Options) *Plan {
 	t.Helper()
 	var names []string
@@ -273,7 +287,7 @@ func TestEveryTypeInBothPhases(t *testing.T) {
 		check := func(ph Phase, value, want string) {
 			t.Run(fmt.Sprintf("%s/%.30q/%d", e.columnType, value, ph), func(t *testing.T) {
 				table, f := oneColumn(e.columnType, e.charset)
-				got, changes, err := compile(t, table, f, ph, e.options).Append(nil, rowOf(value), nil)
+				got, changes, err := compile(t, table, f, ph, e.options).Append(nil, encoded(rowOf(value)), nil)
 				if err != nil {
 					t.Fatal(err)
 				}

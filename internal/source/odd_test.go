@@ -16,6 +16,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	binlogdatapb "vitess.io/vitess/go/vt/proto/binlogdata"
+	vtgatepb "vitess.io/vitess/go/vt/proto/vtgate"
 
 	"source-planetscale/internal/airbyte"
 	"source-planetscale/internal/destination"
@@ -23,6 +24,7 @@ import (
 	"source-planetscale/internal/schema"
 	"source-planetscale/internal/state"
 	"source-planetscale/internal/vstream"
+	"source-planetscale/internal/wire"
 )
 
 func vgtidText(gtid string, key *binlogdatapb.TableLastPK) *event {
@@ -256,7 +258,11 @@ func TestEventsWithoutPayloadDoNotPanic(t *testing.T) {
 			}()
 			r := newRig(t, 5, nil)
 			rd := newReader(r.sync, "-", at(6))
-			_, _ = rd.apply(context.Background(), &event{Type: ty, Timestamp: 1})
+			response, err := (&vtgatepb.VStreamResponse{Events: []*event{{Type: ty, Timestamp: 1}}}).MarshalVT()
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, _ = rd.applyAll(context.Background(), wire.NewResponse(response))
 		}()
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"source-planetscale/internal/airbyte"
 	"source-planetscale/internal/row"
 	"source-planetscale/internal/vstream"
+	"source-planetscale/internal/wire"
 )
 
 const (
@@ -51,7 +52,8 @@ type reader struct {
 	stop      vstream.Position // where replication ends
 
 	batch *airbyte.Batch
-	read  time.Time // when the current message was received
+	read  moment // when the current message was received
+	made  moment // when the replicated changes at hand were made
 	saved checkpoint
 	// waited is how long the stream has been listened to since a row or a newer position last came.
 	waited time.Duration
@@ -120,21 +122,20 @@ func (r *reader) attempt(ctx context.Context) error {
 	defer stream.Close()
 	for {
 		listening := time.Now()
-		events, err := stream.Recv()
+		response, err := stream.Recv()
 		if err != nil {
 			return err
 		}
-		r.read = time.Now().UTC()
-		r.waited += r.read.Sub(listening)
-		r.batch.SetTime(r.read)
-		for _, ev := range events {
-			done, err := r.step(ctx, ev)
-			if err != nil {
-				return err
-			}
-			if done {
-				return r.finish(ctx)
-			}
+		now := time.Now()
+		r.waited += now.Sub(listening)
+		r.read.set(now)
+		r.batch.SetTime(now)
+		done, err := r.applyAll(ctx, response)
+		if err != nil {
+			return err
+		}
+		if done {
+			return r.finish(ctx)
 		}
 		if err := r.flush(flushBytes); err != nil {
 			return err
@@ -145,10 +146,23 @@ func (r *reader) attempt(ctx context.Context) error {
 	}
 }
 
-// step applies one event. What concerns one table alone ends that stream and leaves the others of the reader.
-func (r *reader) step(ctx context.Context, ev *binlogdatapb.VEvent) (done bool, err error) {
-	done, err = r.apply(ctx, ev)
-	return done, r.dropIf(ctx, err)
+// applyAll applies the events of one response. What concerns one table alone ends that stream and leaves the others of the
+// reader.
+func (r *reader) applyAll(ctx context.Context, response wire.Response) (done bool, err error) {
+	var ev wire.Event
+	for {
+		more, err := response.Next(&ev)
+		if err != nil || !more {
+			return false, err
+		}
+		done, err := r.apply(ctx, &ev)
+		if err := r.dropIf(ctx, err); err != nil {
+			return false, err
+		}
+		if done {
+			return true, nil
+		}
+	}
 }
 
 // dropIf ends the stream of the table that an error is of, if the reader has others to go on with; else it returns the
@@ -247,22 +261,14 @@ func (r *reader) request() vstream.Request {
 	return req
 }
 
-// apply handles one event; done says that the stream has given all that was wanted.
-func (r *reader) apply(ctx context.Context, ev *binlogdatapb.VEvent) (done bool, err error) {
+// apply handles one event; done says that the stream has given all that was wanted. Rows, of which there are many, and the
+// marks around them are read in place; the other events are decoded first.
+func (r *reader) apply(ctx context.Context, ev *wire.Event) (done bool, err error) {
 	switch ev.Type {
-	case binlogdatapb.VEventType_BEGIN:
-		r.transaction, r.replaying, r.eventGTID = true, phaseOf(ev) == row.Replicate, ev.EventGtid
-	case binlogdatapb.VEventType_FIELD:
-		return false, r.field(ev)
 	case binlogdatapb.VEventType_ROW:
 		return false, r.row(ev)
-	case binlogdatapb.VEventType_VGTID:
-		return false, r.vgtid(ev.Vgtid)
-	case binlogdatapb.VEventType_DDL:
-		if err := r.ddl(ctx, ev.Statement); err != nil {
-			return false, err
-		}
-		fallthrough
+	case binlogdatapb.VEventType_BEGIN:
+		r.transaction, r.replaying, r.eventGTID = true, phaseOf(ev.Timestamp) == row.Replicate, string(ev.GTID)
 	case binlogdatapb.VEventType_COMMIT, binlogdatapb.VEventType_ROLLBACK, binlogdatapb.VEventType_OTHER:
 		r.transaction = false
 		return r.boundary(ctx)
@@ -270,12 +276,32 @@ func (r *reader) apply(ctx context.Context, ev *binlogdatapb.VEvent) (done bool,
 		if !r.transaction {
 			return r.boundary(ctx) // nothing else may come for a long time
 		}
-	case binlogdatapb.VEventType_JOURNAL:
-		return false, r.journal(ctx, ev.Journal)
 	case binlogdatapb.VEventType_COPY_COMPLETED:
 		return r.copyCompleted(ctx)
+	case binlogdatapb.VEventType_FIELD, binlogdatapb.VEventType_VGTID, binlogdatapb.VEventType_DDL, binlogdatapb.VEventType_JOURNAL:
+		m, err := ev.Message()
+		if err != nil {
+			return false, err
+		}
+		return r.applyMessage(ctx, m)
 	}
 	return false, nil // events of other types, known or not, carry neither rows nor positions
+}
+
+func (r *reader) applyMessage(ctx context.Context, ev *binlogdatapb.VEvent) (done bool, err error) {
+	switch ev.Type {
+	case binlogdatapb.VEventType_FIELD:
+		return false, r.field(ev)
+	case binlogdatapb.VEventType_VGTID:
+		return false, r.vgtid(ev.Vgtid)
+	case binlogdatapb.VEventType_JOURNAL:
+		return false, r.journal(ctx, ev.Journal)
+	}
+	if err := r.ddl(ctx, ev.Statement); err != nil {
+		return false, err
+	}
+	r.transaction = false
+	return r.boundary(ctx)
 }
 
 // String names the tables and the shard, for messages.

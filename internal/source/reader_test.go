@@ -470,7 +470,7 @@ func TestUnknownEventsAreIgnored(t *testing.T) {
 }
 
 func TestRowsOfACopyAndOfTheBinaryLogAreReadDifferently(t *testing.T) {
-	if phaseOf(begin(0, 0)) != row.Copy || phaseOf(begin(1, 1)) != row.Replicate {
+	if phaseOf(begin(0, 0).Timestamp) != row.Copy || phaseOf(begin(1, 1).Timestamp) != row.Replicate {
 		t.Error("the phase does not follow from the time")
 	}
 }

@@ -9,14 +9,15 @@ import (
 	"source-planetscale/internal/airbyte"
 	"source-planetscale/internal/row"
 	"source-planetscale/internal/vstream"
+	"source-planetscale/internal/wire"
 )
 
 func (r *reader) field(ev *binlogdatapb.VEvent) error {
-	t, err := r.table(ev.FieldEvent.GetTableName())
+	t, err := r.table([]byte(ev.FieldEvent.GetTableName()))
 	if t == nil || err != nil {
 		return err
 	}
-	phase := phaseOf(ev)
+	phase := phaseOf(ev.Timestamp)
 	if phase == row.Copy && t.copied && !comparable(t.stream.table, r.key) {
 		return errRestart
 	}
@@ -31,83 +32,96 @@ func (r *reader) field(ev *binlogdatapb.VEvent) error {
 
 // table finds the table of an event, nil for one that was dropped from the reader. An older vtgate does not know the flag
 // that leaves out the keyspace before the name.
-func (r *reader) table(name string) (*tableReader, error) {
-	if t, ok := r.tables[name]; ok || name == "" { // an event without its payload
+func (r *reader) table(name []byte) (*tableReader, error) {
+	if t, ok := r.tables[string(name)]; ok || len(name) == 0 { // an event without its payload
 		return t, nil
 	}
-	if t, ok := r.tables[strings.TrimPrefix(name, r.sync.cfg.Database+".")]; ok {
+	if t, ok := r.tables[strings.TrimPrefix(string(name), r.sync.cfg.Database+".")]; ok {
 		return t, nil
 	}
 	return nil, because(airbyte.SystemError, nil, "The server sent rows of %q in shard %s, a table that was not asked for.", name, r.shard)
 }
 
 // phaseOf tells copied rows from replicated ones: the events of a copy have no time of their own.
-func phaseOf(ev *binlogdatapb.VEvent) row.Phase {
-	if ev.Timestamp == 0 {
+func phaseOf(timestamp int64) row.Phase {
+	if timestamp == 0 {
 		return row.Copy
 	}
 	return row.Replicate
 }
 
-func (r *reader) row(ev *binlogdatapb.VEvent) error {
-	t, err := r.table(ev.RowEvent.GetTableName())
+func (r *reader) row(ev *wire.Event) error {
+	rows, err := ev.Rows()
+	if err != nil {
+		return err
+	}
+	t, err := r.table(rows.Table)
 	if t == nil || err != nil {
 		return err
 	}
-	phase := phaseOf(ev)
+	phase := phaseOf(ev.Timestamp)
+	if skip, err := r.prepare(t, phase); skip || err != nil {
+		return err
+	}
+	c := change{made: &r.read, read: &r.read, position: r.at.String(), sequence: &r.sync.sequence}
+	if phase == row.Replicate {
+		r.made.set(time.Unix(ev.Timestamp, 0))
+		c.made = &r.made
+		r.sync.lastChange.Store(ev.Timestamp)
+	}
+	for {
+		var rc wire.Change
+		if more, err := rows.Next(&rc); err != nil || !more {
+			return err
+		}
+		if err := r.emit(t, t.plans[phase], &rc, c); err != nil {
+			return err
+		}
+	}
+}
+
+// prepare makes sure that rows of a table can be given now; skip says that it has them already, or does not want them.
+func (r *reader) prepare(t *tableReader, phase row.Phase) (skip bool, err error) {
 	if phase == row.Replicate {
 		// A full refresh is a snapshot: changes that the server replays while it resumes one are not part of it.
 		if skip, err := t.skips(r); skip || err != nil || !t.stream.incremental {
-			return err
+			return true, err
 		}
 		if err := t.checkColumns(r); err != nil {
-			return err
+			return false, err
 		}
 	}
 	if err := t.unreadable[phase]; err != nil {
-		return err
+		return false, err
 	}
 	if t.plans[phase] == nil {
-		return t.failf(airbyte.SystemError, nil, "The server sent a row of %s in shard %s without describing its columns first.", t.stream.descriptor, r.shard)
-	}
-	if err := r.start(t); err != nil {
-		return err
+		return false, t.failf(airbyte.SystemError, nil, "The server sent a row of %s in shard %s without describing its columns first.", t.stream.descriptor, r.shard)
 	}
 	t.copied = t.copied || phase == row.Copy
-	c := change{time: r.read, read: r.read, position: r.at.String()}
-	if phase == row.Replicate {
-		c.time = time.Unix(ev.Timestamp, 0).UTC()
-		r.sync.lastChange.Store(ev.Timestamp)
-	}
-	for _, rc := range ev.RowEvent.RowChanges {
-		if err := r.emit(t, t.plans[phase], rc, c); err != nil {
-			return err
-		}
-	}
-	return nil
+	return false, r.start(t)
 }
 
 // emit gives one row change: a row as it is now, the before-image of a deleted one, or both when the key changed.
-func (r *reader) emit(t *tableReader, plan *row.Plan, rc *binlogdatapb.RowChange, c change) error {
-	if partial(rc) {
+func (r *reader) emit(t *tableReader, plan *row.Plan, rc *wire.Change, c change) error {
+	if rc.Partial {
 		return t.failf(airbyte.ConfigError, nil, "The server logs only parts of the rows of %s; set binlog_row_image=FULL and binlog_row_value_options='' on shard %s, then clear the stream.", t.stream.descriptor, r.shard)
 	}
-	if rc.Before != nil && (rc.After == nil || plan.KeyChanged(rc.Before, rc.After)) {
+	if rc.Before.Exists && (!rc.After.Exists || plan.KeyChanged(rc.Before, rc.After)) {
 		c.row, c.deleted = rc.Before, true
-		if err := r.record(t, plan, c); err != nil {
+		if err := r.record(t, plan, &c); err != nil {
 			return err
 		}
 	}
-	if rc.After == nil {
+	if !rc.After.Exists {
 		return nil
 	}
 	c.row, c.deleted = rc.After, false
-	return r.record(t, plan, c)
+	return r.record(t, plan, &c)
 }
 
-func (r *reader) record(t *tableReader, plan *row.Plan, c change) error {
+func (r *reader) record(t *tableReader, plan *row.Plan, c *change) error {
 	r.moves()
-	if err := t.stream.emit(r.batch, plan, c, r.sync.sequence.Add(1)); err != nil {
+	if err := t.stream.emit(r.batch, plan, c); err != nil {
 		return t.failf(airbyte.SystemError, err, "A row of %s in shard %s cannot be read: %s.", t.stream.descriptor, r.shard, err)
 	}
 	return nil

@@ -28,6 +28,7 @@ type stream struct {
 	// columns are the table's columns to give, in the table's order; configured, what the catalog asks for.
 	columns    []string
 	configured map[string]bool
+	gives      ourColumns
 
 	// state and open are changed only while the writer is locked, inside Writer.Commit.
 	state *state.Stream
@@ -42,6 +43,9 @@ type stream struct {
 	nulled   changeCounts
 	failed   atomic.Pointer[failure]
 }
+
+// ourColumns tells which of our own columns the catalog asks for.
+type ourColumns struct{ cursor, updatedAt, deletedAt, metadata bool }
 
 // newStream prepares a configured stream over its table; saved is the stream's state, nil for none.
 func newStream(c *airbyte.ConfiguredStream, t *schema.Table, saved *state.Stream) (*stream, error) {
@@ -58,6 +62,7 @@ func newStream(c *airbyte.ConfiguredStream, t *schema.Table, saved *state.Stream
 		descriptor: c.Stream.Descriptor(), table: t, incremental: c.SyncMode == airbyte.Incremental,
 		prefix: prefix, configured: properties, state: saved,
 	}
+	s.gives = ourColumns{properties[columnCursor], properties[columnUpdatedAt], properties[columnDeletedAt], properties[columnMetadata]}
 	for _, column := range t.Columns {
 		if properties[column.Name] && !isOurs(column.Name) {
 			s.columns = append(s.columns, column.Name)

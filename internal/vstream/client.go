@@ -15,7 +15,6 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/keepalive"
 	topodatapb "vitess.io/vitess/go/vt/proto/topodata"
-	"vitess.io/vitess/go/vt/proto/vtgateservice"
 
 	"source-planetscale/internal/dial"
 )
@@ -50,9 +49,8 @@ const keepaliveTime = 10 * time.Second
 
 // Client is a connection to a VTGate. It is safe for concurrent use; Close it.
 type Client struct {
-	conn   *grpc.ClientConn
-	vtgate vtgateservice.VitessClient
-	cfg    Config
+	conn *grpc.ClientConn
+	cfg  Config
 }
 
 // New prepares a client; it connects when first used.
@@ -80,7 +78,7 @@ func New(cfg Config) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("preparing the gRPC connection to %s: %w", cfg.Dial.GRPCAddr(), err)
 	}
-	return &Client{conn: conn, vtgate: vtgateservice.NewVitessClient(conn), cfg: cfg}, nil
+	return &Client{conn: conn, cfg: cfg}, nil
 }
 
 // Close ends the connection and all its streams.

@@ -6,6 +6,8 @@ import (
 
 	binlogdatapb "vitess.io/vitess/go/vt/proto/binlogdata"
 	vtgatepb "vitess.io/vitess/go/vt/proto/vtgate"
+
+	"source-planetscale/internal/wire"
 )
 
 // current asks a stream to begin now. Shards that have not reported their position yet show it, too.
@@ -29,17 +31,34 @@ func (c *Client) Peek(ctx context.Context, keyspace string, shards []string) (ma
 	defer s.Close()
 	positions := make(map[string]Position, len(shards))
 	for len(positions) < len(shards) {
-		events, err := s.Recv()
+		response, err := s.Recv()
+		if err == nil {
+			err = collectAll(positions, response)
+		}
 		if err != nil {
 			return nil, fmt.Errorf("asking for the current position of shard %s of keyspace %s: %w", missing(shards, positions), keyspace, err)
 		}
-		for _, ev := range events {
-			if err := collect(positions, ev.Vgtid); err != nil {
-				return nil, err
-			}
-		}
 	}
 	return positions, nil
+}
+
+func collectAll(positions map[string]Position, response wire.Response) error {
+	for {
+		var ev wire.Event
+		if more, err := response.Next(&ev); err != nil || !more {
+			return err
+		}
+		if ev.Type != binlogdatapb.VEventType_VGTID {
+			continue
+		}
+		m, err := ev.Message()
+		if err != nil {
+			return err
+		}
+		if err := collect(positions, m.Vgtid); err != nil {
+			return err
+		}
+	}
 }
 
 func collect(positions map[string]Position, v *binlogdatapb.VGtid) error {

@@ -9,10 +9,12 @@ import (
 	"strings"
 	"time"
 
+	"google.golang.org/grpc"
 	binlogdatapb "vitess.io/vitess/go/vt/proto/binlogdata"
 	querypb "vitess.io/vitess/go/vt/proto/query"
 	vtgatepb "vitess.io/vitess/go/vt/proto/vtgate"
-	"vitess.io/vitess/go/vt/proto/vtgateservice"
+
+	"source-planetscale/internal/wire"
 )
 
 // heartbeatSeconds is how often vtgate says that an idle stream is alive.
@@ -49,12 +51,16 @@ type Request struct {
 	Tables   []Table
 }
 
+// method is VStream's full name (vtgateservice.proto).
+const method = "/vtgateservice.Vitess/VStream"
+
 // Stream is one running VStream. One goroutine owns it; cancelling the context that it was opened with ends it.
 type Stream struct {
-	rpc    vtgateservice.Vitess_VStreamClient
-	cancel context.CancelCauseFunc
-	ctx    context.Context
-	watch  *time.Timer
+	rpc     grpc.ClientStream
+	message message // the last one received
+	cancel  context.CancelCauseFunc
+	ctx     context.Context
+	watch   *time.Timer
 }
 
 // Open starts a stream. Close it.
@@ -75,7 +81,7 @@ func (c *Client) open(ctx context.Context, r *vtgatepb.VStreamRequest) (*Stream,
 		IncludeReshardJournalEvents:  true,
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
-	rpc, err := c.vtgate.VStream(ctx, r)
+	rpc, err := c.start(ctx, r)
 	if err != nil {
 		cancel(nil)
 		return nil, newError(err)
@@ -86,27 +92,40 @@ func (c *Client) open(ctx context.Context, r *vtgatepb.VStreamRequest) (*Stream,
 	return s, nil
 }
 
-// Recv returns the next events, which the caller owns. A stream that says nothing for Silence ends with ErrSilent; the time
-// that the caller takes between two calls does not count.
-func (s *Stream) Recv() ([]*binlogdatapb.VEvent, error) {
+// start calls the RPC without its generated client, which would decode every response.
+func (c *Client) start(ctx context.Context, r *vtgatepb.VStreamRequest) (grpc.ClientStream, error) {
+	rpc, err := c.conn.NewStream(ctx, &grpc.StreamDesc{StreamName: "VStream", ServerStreams: true}, method)
+	if err != nil {
+		return nil, err
+	}
+	if err := rpc.SendMsg(r); err != nil && !errors.Is(err, io.EOF) { // after io.EOF receiving says what is wrong
+		return nil, err
+	}
+	return rpc, rpc.CloseSend()
+}
+
+// Recv returns the next events; they are valid until the next call. A stream that says nothing for Silence ends with
+// ErrSilent; the time that the caller takes between two calls does not count.
+func (s *Stream) Recv() (wire.Response, error) {
 	s.watch.Reset(Silence)
-	response, err := s.rpc.Recv()
+	err := s.rpc.RecvMsg(&s.message)
 	s.watch.Stop()
 	switch {
 	case err == nil:
-		return response.Events, nil
+		return wire.NewResponse(s.message.buffer.ReadOnlyData()), nil
 	case errors.Is(context.Cause(s.ctx), ErrSilent):
-		return nil, fmt.Errorf("%w for %s", ErrSilent, Silence)
+		return wire.Response{}, fmt.Errorf("%w for %s", ErrSilent, Silence)
 	case errors.Is(err, io.EOF):
-		return nil, errors.New("the server ended the stream")
+		return wire.Response{}, errors.New("the server ended the stream")
 	}
-	return nil, newError(err)
+	return wire.Response{}, newError(err)
 }
 
 // Close ends the stream.
 func (s *Stream) Close() {
 	s.watch.Stop()
 	s.cancel(nil)
+	s.message.free()
 }
 
 func vgtid(r Request) *binlogdatapb.VGtid {

@@ -1,0 +1,80 @@
+package wire
+
+import (
+	"google.golang.org/protobuf/encoding/protowire"
+	binlogdatapb "vitess.io/vitess/go/vt/proto/binlogdata"
+)
+
+// Response is a vtgate.VStreamResponse: a list of events.
+type Response struct{ c cursor }
+
+// NewResponse reads a response.
+func NewResponse(data []byte) Response { return Response{cursor{rest: data}} }
+
+// Next moves ev to the next event. It returns false at the end, or with an error.
+func (r *Response) Next(ev *Event) (bool, error) {
+	for r.c.next() {
+		if r.c.is(1, protowire.BytesType) {
+			return true, ev.read(r.c.bytes)
+		}
+	}
+	return false, r.c.err()
+}
+
+// Event is a binlogdata.VEvent.
+type Event struct {
+	Type binlogdatapb.VEventType
+	// Timestamp is when the change was made, in seconds since 1970; 0 for the events of a copy.
+	Timestamp int64
+	// GTID is the transaction that a BEGIN opens (event_gtid); empty before Vitess 24.
+	GTID []byte
+
+	message []byte
+	row     []byte // the binlogdata.RowEvent
+	hasRow  bool
+}
+
+func (ev *Event) read(message []byte) error {
+	*ev = Event{message: message}
+	c := cursor{rest: message}
+	for c.next() {
+		switch {
+		case c.is(1, protowire.VarintType):
+			ev.Type = binlogdatapb.VEventType(c.scalar)
+		case c.is(2, protowire.VarintType):
+			ev.Timestamp = int64(c.scalar)
+		case c.is(5, protowire.BytesType):
+			if ev.hasRow { // two messages written one after the other are their merger
+				ev.row = append(ev.row, c.bytes...) // c.bytes are capped: this copies
+				continue
+			}
+			ev.row, ev.hasRow = c.bytes, true
+		case c.is(28, protowire.BytesType):
+			ev.GTID = c.bytes
+		}
+	}
+	return c.err()
+}
+
+// Message decodes the whole event; the caller owns it.
+func (ev *Event) Message() (*binlogdatapb.VEvent, error) {
+	m := &binlogdatapb.VEvent{}
+	if err := m.UnmarshalVT(ev.message); err != nil {
+		return nil, ErrMalformed
+	}
+	return m, nil
+}
+
+// Rows returns the changes of a ROW event.
+func (ev *Event) Rows() (Rows, error) {
+	rows := Rows{c: cursor{rest: ev.row}}
+	for c := rows.c; c.next(); {
+		if c.is(1, protowire.BytesType) {
+			rows.Table = c.bytes
+		}
+		if c.bad {
+			return rows, ErrMalformed
+		}
+	}
+	return rows, nil
+}
