@@ -29,7 +29,7 @@ func (r *reader) vgtid(v *binlogdatapb.VGtid) error {
 // copyStarted saves the position of a copy's snapshot before its first row. It is no position to replicate from until the
 // copy is complete.
 func (r *reader) copyStarted() error {
-	at, err := vstream.ParsePosition(r.next.Gtid)
+	at, err := r.at.Follow(r.next.Gtid)
 	if err != nil {
 		return err
 	}
@@ -48,7 +48,7 @@ func (r *reader) copyStarted() error {
 // boundary is where a position may be saved: between transactions.
 func (r *reader) boundary(ctx context.Context) (done bool, err error) {
 	if r.next != nil {
-		at, err := vstream.ParsePosition(r.next.Gtid)
+		at, err := r.at.Follow(r.next.Gtid)
 		if err != nil {
 			return false, err
 		}

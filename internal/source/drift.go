@@ -95,7 +95,7 @@ func (r *reader) nextPosition() (vstream.Position, error) {
 	if r.next == nil {
 		return vstream.Position{}, nil
 	}
-	return vstream.ParsePosition(r.next.Gtid)
+	return r.at.Follow(r.next.Gtid)
 }
 
 // altered notes that the table's columns may be today's from here on. Rows between two such changes are neither the old

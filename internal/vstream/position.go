@@ -1,6 +1,7 @@
 package vstream
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -10,11 +11,12 @@ import (
 // flavor is how VStream marks a MySQL GTID set, as in "MySQL56/16b1039f-22b6-11ed-b765-0a43f95f28a3:1-615".
 const flavor = "MySQL56/"
 
-// Position is the set of transactions that one shard's stream has given: a GTID set, parsed once. The zero Position holds
-// no transaction. Positions are immutable.
+// Position is the set of transactions that one shard's stream has given: a GTID set. The zero Position holds no transaction.
+// Positions are immutable.
 type Position struct {
-	set  replication.Mysql56GTIDSet
 	text string
+	// set is nil for a position that follows another (Position.Follow); parsed returns it.
+	set replication.Mysql56GTIDSet
 }
 
 // ParsePosition parses a position as VStream writes it, with or without the flavor before it; "" is the zero Position.
@@ -28,7 +30,27 @@ func ParsePosition(s string) (Position, error) {
 	if err != nil || set.Empty() {
 		return Position{}, fmt.Errorf("%q is not a position; expected a MySQL GTID set such as MySQL56/16b1039f-22b6-11ed-b765-0a43f95f28a3:1-615", s)
 	}
-	return Position{set: set, text: flavor + gtids}, nil
+	return Position{set: set, text: flavor + set.String()}, nil
+}
+
+// Follow parses a position that a stream gives after p. Most only count one server's transactions up, which is seen without
+// taking the set apart: a stream has one position per transaction.
+func (p Position) Follow(s string) (Position, error) {
+	if order, ok := compareEnds(s, p.text); ok && order >= 0 {
+		return Position{text: s}, nil
+	}
+	return ParsePosition(s)
+}
+
+func (p Position) parsed() replication.Mysql56GTIDSet {
+	if p.set == nil && p.text != "" {
+		q, err := ParsePosition(p.text)
+		if err != nil {
+			panic(err) // Follow compared it with one that was parsed
+		}
+		return q.set
+	}
+	return p.set
 }
 
 // String returns the position as VStream writes it, "" for the zero Position.
@@ -38,11 +60,67 @@ func (p Position) String() string { return p.text }
 func (p Position) GTIDSet() string { return strings.TrimPrefix(p.text, flavor) }
 
 // IsZero tells whether p holds no transaction.
-func (p Position) IsZero() bool { return p.set.Empty() }
+func (p Position) IsZero() bool { return p.text == "" }
 
 // Contains tells whether p holds every transaction of q. After a failover positions of old and new primary may not
 // contain one another.
-func (p Position) Contains(q Position) bool { return p.set.Contains(q.set) }
+func (p Position) Contains(q Position) bool {
+	if q.IsZero() || p.IsZero() {
+		return q.IsZero()
+	}
+	if order, ok := compareEnds(p.text, q.text); ok {
+		return order >= 0
+	}
+	return p.parsed().Contains(q.parsed())
+}
 
 // Equal tells whether p and q hold the same transactions.
-func (p Position) Equal(q Position) bool { return p.set.Equal(q.set) }
+func (p Position) Equal(q Position) bool {
+	if order, ok := compareEnds(p.text, q.text); ok {
+		return order == 0
+	}
+	return p.parsed().Equal(q.parsed())
+}
+
+// compareEnds compares two sets, written as GTIDSet.String does, that are alike but for the end of one server's last interval
+// ("…:1-615" and "…:1-620"); ok is false for others. It allocates nothing.
+func compareEnds(a, b string) (order int, ok bool) {
+	if a == b {
+		return 0, true
+	}
+	start := 0
+	for start < min(len(a), len(b)) && a[start] == b[start] {
+		start++
+	}
+	for start > 0 && isDigit(a[start-1]) {
+		start--
+	}
+	x, afterX := cutNumber(a[start:])
+	y, afterY := cutNumber(b[start:])
+	if x == 0 || y == 0 || afterX != afterY || afterX != "" && afterX[0] != ',' || !endsInterval(a[:start]) {
+		return 0, false
+	}
+	return cmp.Compare(x, y), true
+}
+
+// cutNumber reads the number that s begins with; 0 for none, and for one that is no GTID's: too large or with a zero before.
+func cutNumber(s string) (n int64, rest string) {
+	i := 0
+	for i < len(s) && isDigit(s[i]) {
+		n = n*10 + int64(s[i]-'0')
+		i++
+	}
+	if i == 0 || i > 18 || s[0] == '0' {
+		return 0, s
+	}
+	return n, s[i:]
+}
+
+// endsInterval tells whether s is followed by the end of an interval (":1-"), and not by a part of a UUID.
+func endsInterval(s string) bool {
+	s, dash := strings.CutSuffix(s, "-")
+	start := strings.TrimRight(s, "0123456789")
+	return dash && start != s && strings.HasSuffix(start, ":")
+}
+
+func isDigit(b byte) bool { return '0' <= b && b <= '9' }

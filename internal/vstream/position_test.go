@@ -41,6 +41,77 @@ func TestPositionContains(t *testing.T) {
 	}
 }
 
+func TestFollow(t *testing.T) {
+	digits := "16b1039f-22b6-11ed-1111-111111111111" // a UUID that ends in digits only
+	for _, c := range []struct{ p, s string }{
+		{one + ":1-9", one + ":1-10"},
+		{one + ":1-9", one + ":1-9"},
+		{one + ":1-9," + two + ":1-3", one + ":1-12," + two + ":1-3"},
+		{one + ":1-9," + two + ":1-3", one + ":1-9," + two + ":1-4"},
+		{one + ":1-9:12-13", one + ":1-9:12-14"},
+		// Not alike but for one end.
+		{one + ":1-9", one + ":1-8"},
+		{one + ":1-9:12-13", one + ":1-10:12-13"},
+		{one + ":1-9", one + ":2-9"},
+		{one + ":9", one + ":9-10"},
+		{one + ":1-9", two + ":1-9"},
+		{one + ":1-9", one + ":1-9," + two + ":1"},
+		{digits + ":1-9", digits[:35] + "2:1-9"},
+		{digits + ":7", digits[:35] + "2:7"},
+		{"", one + ":1-9"},
+	} {
+		p, s := parse(t, c.p), "MySQL56/"+c.s
+		got, err := p.Follow(s)
+		if err != nil || got.String() != s {
+			t.Errorf("%s after %s became %s, error %v", s, p, got, err)
+		}
+		agree(t, p, got)
+		agree(t, got, p)
+	}
+	for _, s := range []string{"current", "MySQL56/" + one + ":1-99999999999999999999", "MySQL56/" + one + ":1-x", "MySQL56/" + one + ":1-"} {
+		if got, err := parse(t, one+":1-9").Follow(s); err == nil {
+			t.Errorf("%s became %s", s, got)
+		}
+	}
+}
+
+// agree holds Contains and Equal against the sets taken apart.
+func agree(t *testing.T, p, q Position) {
+	t.Helper()
+	if got, want := p.Contains(q), p.parsed().Contains(q.parsed()); got != want {
+		t.Errorf("%s contains %s: %v, want %v", p, q, got, want)
+	}
+	if got, want := p.Equal(q), p.parsed().Equal(q.parsed()); got != want {
+		t.Errorf("%s equals %s: %v, want %v", p, q, got, want)
+	}
+}
+
+func FuzzFollow(f *testing.F) {
+	f.Add(one+":1-9", one+":1-10")
+	f.Add(one+":1-9,"+two+":1-3:7", one+":1-12,"+two+":1-3:7")
+	f.Add(one+":1-9:12-13", one+":1-10:12-13")
+	f.Add("16b1039f-22b6-11ed-1111-111111111111:1-9", "16b1039f-22b6-11ed-1111-111111111112:1-9")
+	f.Fuzz(func(t *testing.T, first, second string) {
+		p, err := ParsePosition(first)
+		if err != nil {
+			return
+		}
+		q, err := p.Follow(flavor + second)
+		want, wantErr := ParsePosition(second)
+		if (err == nil) != (wantErr == nil) {
+			t.Fatalf("%q after %q: %v, parsed anew: %v", second, p, err, wantErr)
+		}
+		if err != nil {
+			return
+		}
+		if !q.parsed().Equal(want.set) {
+			t.Errorf("%q after %q became %q", second, p, q)
+		}
+		agree(t, p, q)
+		agree(t, q, p)
+	})
+}
+
 func TestPositionIsWrittenAsVStreamDoes(t *testing.T) {
 	for _, in := range []string{"MySQL56/" + one + ":1-10", one + ":1-10", " " + one + ":1-10\n"} {
 		p := parse(t, in)
