@@ -201,11 +201,12 @@ func (d *document) text() bool {
 	if !d.accept('"') {
 		return false
 	}
-	for d.pos < len(d.src) {
-		b := d.src[d.pos]
-		switch {
-		case plain[b]:
-			d.pos++
+	for {
+		d.pos += plainLen(d.src[d.pos:])
+		if d.pos == len(d.src) {
+			return false
+		}
+		switch b := d.src[d.pos]; {
 		case b == '"':
 			d.pos++
 			return true
@@ -217,7 +218,6 @@ func (d *document) text() bool {
 			d.odd()
 		}
 	}
-	return false
 }
 
 // odd reads a character that is not ASCII, or a control character, which JSON wants escaped.

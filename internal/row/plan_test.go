@@ -367,3 +367,20 @@ func BenchmarkDocument(b *testing.B) {
 		}
 	}
 }
+
+func TestPlainLen(t *testing.T) {
+	text := []byte("abcdefghijklmnopqrstuvwxyz ~!#[]\x7f0")
+	for at := range text {
+		for b := range 256 {
+			s := bytes.Clone(text)
+			s[at] = byte(b)
+			want := 0
+			for want < len(s) && plain[s[want]] {
+				want++
+			}
+			if got := plainLen(s); got != want {
+				t.Fatalf("byte %#x at %d: %d, want %d", b, at, got, want)
+			}
+		}
+	}
+}

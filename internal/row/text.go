@@ -1,6 +1,10 @@
 package row
 
-import "unicode/utf8"
+import (
+	"encoding/binary"
+	"math/bits"
+	"unicode/utf8"
+)
 
 // plain marks the bytes that stand for themselves in a JSON string.
 var plain = func() (t [256]bool) {
@@ -9,6 +13,24 @@ var plain = func() (t [256]bool) {
 	}
 	return t
 }()
+
+// plainLen counts the plain bytes that s begins with, eight at a time: most text has no others.
+func plainLen(s []byte) int {
+	const ones, tops = 0x0101010101010101, 0x8080808080808080
+	i := 0
+	for ; i+8 <= len(s); i += 8 {
+		w := binary.LittleEndian.Uint64(s[i:])
+		quote, backslash := w^ones*'"', w^ones*'\\'
+		// A byte's top bit is set where it is below ' ', '"', '\\' or not ASCII; borrows mark later bytes only.
+		if odd := ((w - ones*' ') | (quote - ones) | (backslash - ones) | w) & tops; odd != 0 {
+			return i + bits.TrailingZeros64(odd)/8
+		}
+	}
+	for i < len(s) && plain[s[i]] {
+		i++
+	}
+	return i
+}
 
 // appendString appends UTF-8 text as a JSON string.
 func appendString(dst, value []byte) []byte {
@@ -20,20 +42,14 @@ func appendString(dst, value []byte) []byte {
 // appendText appends UTF-8 as the inside of a JSON string.
 func appendText(dst, s []byte) []byte {
 	done := 0
-	for i := 0; i < len(s); {
-		if plain[s[i]] {
-			i++
-			continue
-		}
+	for i := plainLen(s); i < len(s); i += plainLen(s[i:]) {
 		r, size := utf8.DecodeRune(s[i:])
-		if r >= utf8.RuneSelf && (r != utf8.RuneError || size > 1) {
-			i += size
-			continue
+		if r < utf8.RuneSelf || r == utf8.RuneError && size == 1 {
+			dst = append(dst, s[done:i]...)
+			dst = appendRune(dst, r)
+			done = i + size
 		}
-		dst = append(dst, s[done:i]...)
-		dst = appendRune(dst, r)
 		i += size
-		done = i
 	}
 	return append(dst, s[done:]...)
 }
