@@ -168,6 +168,9 @@ func (r *reader) applyAll(ctx context.Context, response wire.Response) (done boo
 // dropIf ends the stream of the table that an error is of, if the reader has others to go on with; else it returns the
 // error.
 func (r *reader) dropIf(ctx context.Context, err error) error {
+	if err == nil {
+		return nil // without the allocation of what follows
+	}
 	var t *tableError
 	if errors.As(err, &t) && len(r.names) > 1 {
 		return r.drop(ctx, t.table, t.failure)
