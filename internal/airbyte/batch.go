@@ -96,7 +96,8 @@ func (b *Batch) Close(buf []byte, changes []Change) error {
 		}
 		buf = append(append(append(buf, `,"meta":{"changes":`...), list...), '}')
 	}
-	b.buf = append(buf, "}}\n"...)
+	buf = append(buf, "}}\n"...)
+	b.buf = buf
 	b.pending++
 	return nil
 }

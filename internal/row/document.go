@@ -206,11 +206,11 @@ func (d *document) text() bool {
 		if d.pos == len(d.src) {
 			return false
 		}
-		switch b := d.src[d.pos]; {
-		case b == '"':
+		switch d.src[d.pos] {
+		case '"':
 			d.pos++
 			return true
-		case b == '\\':
+		case '\\':
 			if !d.escape() {
 				return false
 			}
