@@ -15,6 +15,7 @@ const module = "source-planetscale"
 // arrows are all imports between our packages; ARCHITECTURE.md draws them. An arrow that is not here is a decision to make.
 var arrows = map[string][]string{
 	".":                     {"internal/source"},
+	"bench":                 {"internal/sandbox"},
 	"cmd/demo":              {"internal/destination", "internal/sandbox"},
 	"cmd/sandbox":           {"internal/sandbox", "internal/sandbox/edge"},
 	"internal/airbyte":      {},

@@ -1,0 +1,116 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// sample is one run of a program.
+type sample struct {
+	Seconds float64 `json:"seconds"` // from its start to its end
+	CPU     float64 `json:"cpu"`     // user and system time, in seconds
+	Peak    int64   `json:"peak"`    // of resident memory, in bytes
+}
+
+// peakPoll is how often a program's peak memory is looked up: what it takes in its last moments is missed.
+const peakPoll = 10 * time.Millisecond
+
+// run runs a program to its end and measures it. What it prints to stdout goes to out; nil for /dev/null.
+func run(ctx context.Context, out io.Writer, args ...string) (sample, error) {
+	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
+	var stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = out, &stderr
+	began := time.Now()
+	if err := cmd.Start(); err != nil {
+		return sample{}, fmt.Errorf("starting %s: %w", args[0], err)
+	}
+	ended, peak := make(chan struct{}), make(chan int64)
+	go func() { peak <- watchPeak(cmd.Process.Pid, ended) }()
+	err := cmd.Wait()
+	s := sample{Seconds: time.Since(began).Seconds()}
+	close(ended)
+	s.Peak = <-peak
+	if err != nil {
+		return sample{}, fmt.Errorf("%s: %w: %s", strings.Join(args, " "), err, bytes.TrimSpace(stderr.Bytes()))
+	}
+	usage := cmd.ProcessState.SysUsage().(*syscall.Rusage)
+	s.CPU = time.Duration(usage.Utime.Nano() + usage.Stime.Nano()).Seconds()
+	return s, nil
+}
+
+// watchPeak returns the most resident memory of a process, in bytes. The rusage of an ended one does not tell: it counts
+// what its parent had before the exec.
+func watchPeak(pid int, ended <-chan struct{}) int64 {
+	ticker := time.NewTicker(peakPoll)
+	defer ticker.Stop()
+	var peak int64
+	for {
+		peak = max(peak, peakOf(pid))
+		select {
+		case <-ended:
+			return peak
+		case <-ticker.C:
+		}
+	}
+}
+
+// peakOf is 0 for a process that has ended.
+func peakOf(pid int) int64 {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0
+	}
+	_, line, _ := strings.Cut(string(status), "VmHWM:")
+	var kibibytes int64
+	if _, err := fmt.Sscan(line, &kibibytes); err != nil {
+		return 0
+	}
+	return kibibytes << 10
+}
+
+// piped runs a program whose stdout is read by cat. Only the program is measured, not cat.
+func piped(ctx context.Context, args ...string) (sample, error) {
+	cat := exec.CommandContext(ctx, "cat")
+	read, write, err := os.Pipe()
+	if err != nil {
+		return sample{}, err
+	}
+	cat.Stdin = read
+	err = cat.Start()
+	read.Close()
+	if err != nil {
+		write.Close()
+		return sample{}, err
+	}
+	s, err := run(ctx, write, args...)
+	write.Close()
+	if catErr := cat.Wait(); err == nil {
+		err = catErr
+	}
+	return s, err
+}
+
+// median takes each figure's median by itself.
+func median(samples []sample) sample {
+	of := func(figure func(sample) float64) float64 {
+		values := make([]float64, len(samples))
+		for i, s := range samples {
+			values[i] = figure(s)
+		}
+		slices.Sort(values)
+		return (values[(len(values)-1)/2] + values[len(values)/2]) / 2
+	}
+	return sample{
+		Seconds: of(func(s sample) float64 { return s.Seconds }),
+		CPU:     of(func(s sample) float64 { return s.CPU }),
+		Peak:    int64(of(func(s sample) float64 { return float64(s.Peak) })),
+	}
+}
