@@ -10,16 +10,11 @@ import (
 // codec hands over responses as they came, for package wire to read in place.
 type codec struct{}
 
-// message is a response's bytes.
-type message struct{ buffer mem.Buffer }
+// message is a response's bytes, in a buffer that is used again: those of gRPC's pool are cleared each time.
+type message struct{ data []byte }
 
-// free gives the bytes back; nothing may refer to them any more.
-func (m *message) free() {
-	if m.buffer != nil {
-		m.buffer.Free()
-		m.buffer = nil
-	}
-}
+// largest is the largest buffer that is kept, in bytes, and the largest message during which the next one is received.
+const largest = 4 << 20
 
 // Name implements encoding.CodecV2. It is the content subtype, and must be the one that servers know.
 func (codec) Name() string { return "proto" }
@@ -43,7 +38,11 @@ func (codec) Unmarshal(data mem.BufferSlice, v any) error {
 	if !ok {
 		return fmt.Errorf("cannot unmarshal a %T: responses are taken as they come", v)
 	}
-	m.free()
-	m.buffer = data.MaterializeToBuffer(mem.DefaultBufferPool())
+	size := data.Len()
+	if cap(m.data) > largest || cap(m.data) < size {
+		m.data = make([]byte, size)
+	}
+	m.data = m.data[:size]
+	data.CopyTo(m.data)
 	return nil
 }

@@ -54,13 +54,22 @@ type Request struct {
 // method is VStream's full name (vtgateservice.proto).
 const method = "/vtgateservice.Vitess/VStream"
 
-// Stream is one running VStream. One goroutine owns it; cancelling the context that it was opened with ends it.
+// Stream is one running VStream. One goroutine owns it; cancelling the context that it was opened with ends it. While its
+// owner is busy with one message, the next is received and decompressed.
 type Stream struct {
-	rpc     grpc.ClientStream
-	message message // the last one received
-	cancel  context.CancelCauseFunc
-	ctx     context.Context
-	watch   *time.Timer
+	rpc    grpc.ClientStream
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	watch  *time.Timer
+	full   chan received
+	free   chan *message // the messages that are not in full, nor with the owner
+	last   *message      // with the owner
+}
+
+// received is a message, or why there is none; then nothing follows.
+type received struct {
+	message *message
+	err     error
 }
 
 // Open starts a stream. Close it.
@@ -86,9 +95,14 @@ func (c *Client) open(ctx context.Context, r *vtgatepb.VStreamRequest) (*Stream,
 		cancel(nil)
 		return nil, newError(err)
 	}
-	s := &Stream{rpc: rpc, cancel: cancel, ctx: ctx}
+	const messages = 2
+	s := &Stream{rpc: rpc, ctx: ctx, cancel: cancel, full: make(chan received, messages), free: make(chan *message, messages)}
+	for range messages {
+		s.free <- &message{}
+	}
 	s.watch = time.AfterFunc(Silence, func() { cancel(ErrSilent) })
 	s.watch.Stop()
+	go s.receive()
 	return s, nil
 }
 
@@ -104,28 +118,66 @@ func (c *Client) start(ctx context.Context, r *vtgatepb.VStreamRequest) (grpc.Cl
 	return rpc, rpc.CloseSend()
 }
 
+// receive receives until the stream ends. It holds one message beside the owner's, and none beside a large one.
+func (s *Stream) receive() {
+	defer close(s.full)
+	for {
+		var m *message
+		select {
+		case m = <-s.free:
+		case <-s.ctx.Done():
+			s.full <- received{err: s.ctx.Err()}
+			return
+		}
+		s.watch.Reset(Silence)
+		err := s.rpc.RecvMsg(m)
+		s.watch.Stop()
+		s.full <- received{m, err}
+		if err != nil {
+			return
+		}
+		if len(m.data) > largest {
+			s.awaitAll()
+		}
+	}
+}
+
+// awaitAll waits until the owner is done with every message.
+func (s *Stream) awaitAll() {
+	for range cap(s.free) {
+		select {
+		case m := <-s.free:
+			defer func() { s.free <- m }()
+		case <-s.ctx.Done():
+			return
+		}
+	}
+}
+
 // Recv returns the next events; they are valid until the next call. A stream that says nothing for Silence ends with
 // ErrSilent; the time that the caller takes between two calls does not count.
 func (s *Stream) Recv() (wire.Response, error) {
-	s.watch.Reset(Silence)
-	err := s.rpc.RecvMsg(&s.message)
-	s.watch.Stop()
+	if s.last != nil {
+		s.free <- s.last
+	}
+	r := <-s.full
+	s.last = r.message
 	switch {
-	case err == nil:
-		return wire.NewResponse(s.message.buffer.ReadOnlyData()), nil
+	case r.err == nil && r.message != nil:
+		return wire.NewResponse(r.message.data), nil
 	case errors.Is(context.Cause(s.ctx), ErrSilent):
 		return wire.Response{}, fmt.Errorf("%w for %s", ErrSilent, Silence)
-	case errors.Is(err, io.EOF):
+	case r.err == nil, errors.Is(r.err, io.EOF):
 		return wire.Response{}, errors.New("the server ended the stream")
 	}
-	return wire.Response{}, newError(err)
+	return wire.Response{}, newError(r.err)
 }
 
-// Close ends the stream.
+// Close ends the stream and returns when it has ended.
 func (s *Stream) Close() {
-	s.watch.Stop()
 	s.cancel(nil)
-	s.message.free()
+	for range s.full { //nolint:revive // until it is closed
+	}
 }
 
 func vgtid(r Request) *binlogdatapb.VGtid {
