@@ -23,6 +23,7 @@ var (
 type Plan struct {
 	table   string
 	columns []column // one per value of a row, in the row's order
+	keyEnd  int      // columns up to the last one of the key
 }
 
 // column is one value of a row.
@@ -42,7 +43,9 @@ func Compile(t *schema.Table, f *binlogdatapb.FieldEvent, columns []string, ph P
 	for i, field := range f.GetFields() {
 		c := &p.columns[i]
 		c.name = field.GetName()
-		c.key = slices.Contains(t.Key, c.name)
+		if c.key = slices.Contains(t.Key, c.name); c.key {
+			p.keyEnd = i + 1
+		}
 		if !slices.Contains(columns, c.name) {
 			continue
 		}
@@ -152,12 +155,12 @@ func (c *column) append(dst, value []byte, changes []Change) ([]byte, []Change, 
 }
 
 // KeyChanged reports whether the two images of an updated row differ in a column of the table's key, byte by byte: a
-// change of letter case counts. It is false for a table without a key, true for a row that does not fit the plan.
+// change of letter case counts. It is false for a table without a key, true for a row that ends before the key's last column.
 func (p *Plan) KeyChanged(before, after wire.Row) bool {
 	if before.Len() != len(p.columns) || after.Len() != len(p.columns) {
 		return true
 	}
-	for i := range p.columns {
+	for i := range p.keyEnd {
 		b, bNull, bOK := before.Next()
 		a, aNull, aOK := after.Next()
 		if !bOK || !aOK {

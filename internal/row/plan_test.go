@@ -236,7 +236,7 @@ func TestKeyChanged(t *testing.T) {
 		"region becomes NULL":  {null, true},
 		"region becomes empty": {with(5, ""), true},
 		"no after":             {nil, true},
-		"too long a last one":  {cutOff, true},
+		"too long a last one":  {cutOff, false}, // which Append refuses
 		"bytes missing":        {&querypb.Row{Lengths: before.Lengths, Values: before.Values[:9]}, true},
 	} {
 		if got := p.KeyChanged(encoded(before), encoded(test.after)); got != test.want {
@@ -381,6 +381,25 @@ func TestPlainLen(t *testing.T) {
 			if got := plainLen(s); got != want {
 				t.Fatalf("byte %#x at %d: %d, want %d", b, at, got, want)
 			}
+		}
+	}
+}
+
+func TestForms(t *testing.T) {
+	for _, text := range []string{"0000-00-00", "0000-00-00 00:00:00", "00:00:00"} {
+		f := newForm(text)
+		for at := range text {
+			for b := range 256 {
+				value := []byte(strings.ReplaceAll(text, "0", "7"))
+				value[at] = byte(b)
+				want := text[at] == byte(b) || text[at] == '0' && isDigit(byte(b))
+				if f.has(value) != want {
+					t.Fatalf("%q has the form %s: %v", value, text, !want)
+				}
+			}
+		}
+		if f.has([]byte(text[1:])) || f.has([]byte(text+"0")) {
+			t.Errorf("a value of another length has the form %s", text)
 		}
 	}
 }

@@ -1,17 +1,65 @@
 package row
 
-import "bytes"
-
-// The shapes of MySQL's temporal values; a 0 stands for any digit.
-const (
-	dateForm     = "0000-00-00"
-	datetimeForm = "0000-00-00 00:00:00"
-	clockForm    = "00:00:00"
+import (
+	"bytes"
+	"encoding/binary"
 )
+
+// The forms of MySQL's temporal values; a 0 stands for any digit.
+var (
+	dateForm     = newForm("0000-00-00")
+	datetimeForm = newForm("0000-00-00 00:00:00")
+	clockForm    = newForm("00:00:00")
+)
+
+// form is a text of digits and separators, which is compared eight bytes at a time.
+type form struct {
+	size  int
+	words []formWord
+}
+
+// formWord is eight bytes of a form. In x, a word of a value XORed with bits, a digit is its number and a right separator 0;
+// x + most has a top bit where that is more than 9, or 0.
+type formWord struct {
+	at         int
+	bits, most uint64
+}
+
+func newForm(text string) form {
+	f := form{size: len(text)}
+	for at := 0; at < len(text); at += 8 {
+		w := formWord{at: min(at, len(text)-8)} // the last word overlaps the one before
+		for i := range 8 {
+			most := uint64(0x7F)
+			if text[w.at+i] == '0' {
+				most -= 9
+			}
+			w.bits |= uint64(text[w.at+i]) << (8 * i)
+			w.most |= most << (8 * i)
+		}
+		f.words = append(f.words, w)
+	}
+	return f
+}
+
+// has tells whether a value has the form.
+func (f *form) has(value []byte) bool {
+	if len(value) != f.size {
+		return false
+	}
+	for i := range f.words {
+		w := &f.words[i]
+		x := binary.LittleEndian.Uint64(value[w.at:]) ^ w.bits
+		if (x|(x+w.most))&tops != 0 {
+			return false
+		}
+	}
+	return true
+}
 
 // appendDate appends a DATE.
 func appendDate(dst, value []byte) ([]byte, error) {
-	if !hasForm(value, dateForm) {
+	if !dateForm.has(value) {
 		return dst, errMalformed
 	}
 	if !isDate(value) {
@@ -29,11 +77,11 @@ func appendDatetime(dst, value []byte) ([]byte, error) { return appendMoment(dst
 func appendTimestamp(dst, value []byte) ([]byte, error) { return appendMoment(dst, value, `Z"`) }
 
 func appendMoment(dst, value []byte, end string) ([]byte, error) {
-	second := min(len(value), len(datetimeForm))
-	if !hasForm(value[:second], datetimeForm) || !isFraction(value[second:]) {
+	second := min(len(value), datetimeForm.size)
+	if !datetimeForm.has(value[:second]) || !isFraction(value[second:]) {
 		return dst, errMalformed
 	}
-	day, clock := value[:len(dateForm)], value[len(dateForm)+1:]
+	day, clock := value[:dateForm.size], value[dateForm.size+1:]
 	if !isDate(day) || !isClock(clock) {
 		return dst, errNoJSON
 	}
@@ -50,8 +98,8 @@ func appendTime(dst, value []byte) ([]byte, error) {
 	if len(clock) > 2 && isDigit(clock[0]) && isDigit(clock[2]) { // three digits of hours
 		clock, outside = clock[1:], true
 	}
-	second := min(len(clock), len(clockForm))
-	if !hasForm(clock[:second], clockForm) || !isFraction(clock[second:]) {
+	second := min(len(clock), clockForm.size)
+	if !clockForm.has(clock[:second]) || !isFraction(clock[second:]) {
 		return dst, errMalformed
 	}
 	if outside || !isClock(clock) {
@@ -60,19 +108,6 @@ func appendTime(dst, value []byte) ([]byte, error) {
 	dst = append(dst, '"')
 	dst = append(dst, clock...)
 	return append(dst, '"'), nil
-}
-
-// hasForm compares a value with one of the forms above.
-func hasForm(value []byte, form string) bool {
-	if len(value) != len(form) {
-		return false
-	}
-	for i, b := range value {
-		if form[i] == '0' && !isDigit(b) || form[i] != '0' && form[i] != b {
-			return false
-		}
-	}
-	return true
 }
 
 // isFraction accepts nothing, or a point and up to six digits.

@@ -14,9 +14,14 @@ var plain = func() (t [256]bool) {
 	return t
 }()
 
+// Words of eight bytes that are all 1, and of their top bits.
+const (
+	ones = 0x0101010101010101
+	tops = 0x8080808080808080
+)
+
 // plainLen counts the plain bytes that s begins with, eight at a time: most text has no others.
 func plainLen(s []byte) int {
-	const ones, tops = 0x0101010101010101, 0x8080808080808080
 	i := 0
 	for ; i+8 <= len(s); i += 8 {
 		w := binary.LittleEndian.Uint64(s[i:])

@@ -96,23 +96,7 @@ func (r *Row) parse(message []byte) bool {
 			r.values = c.bytes
 		}
 	}
-	return !c.bad && validVarints(r.lengths)
-}
-
-// validVarints tells whether b is a list of whole numbers.
-func validVarints(b []byte) bool {
-	for len(b) > 0 {
-		if b[0] < 0x80 {
-			b = b[1:]
-			continue
-		}
-		_, n := protowire.ConsumeVarint(b)
-		if n < 0 {
-			return false
-		}
-		b = b[n:]
-	}
-	return true
+	return !c.bad
 }
 
 // More tells whether there is another value.
@@ -133,12 +117,9 @@ func (r *Row) Next() (value []byte, null, ok bool) {
 		}
 		n, r.lengths = v, r.lengths[size:]
 	}
-	length := protowire.DecodeZigZag(n)
-	switch {
-	case length == -1:
-		return nil, true, true
-	case length < 0 || length > int64(len(r.values)):
-		return nil, false, false
+	length := int64(n>>1) ^ -int64(n&1) // zigzag
+	if uint64(length) > uint64(len(r.values)) {
+		return nil, length == -1, length == -1
 	}
 	value, r.values = r.values[:length], r.values[length:]
 	return value, false, true

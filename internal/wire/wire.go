@@ -32,9 +32,27 @@ type cursor struct {
 
 // next moves to the next field; false at the message's end, and where it is malformed (bad).
 func (c *cursor) next() bool {
-	if len(c.rest) == 0 {
+	rest := c.rest
+	if len(rest) == 0 {
 		return false
 	}
+	// Most tags and lengths take one byte.
+	if len(rest) > 1 && rest[0] < 0x80 && rest[0] >= 8 && rest[1] < 0x80 {
+		kind, value := protowire.Type(rest[0]&7), int(rest[1])
+		switch {
+		case kind == protowire.VarintType:
+			c.number, c.kind, c.scalar, c.rest = protowire.Number(rest[0]>>3), kind, uint64(value), rest[2:]
+			return true
+		case kind == protowire.BytesType && value <= len(rest)-2:
+			c.number, c.kind, c.bytes, c.rest = protowire.Number(rest[0]>>3), kind, rest[2:2+value:2+value], rest[2+value:]
+			return true
+		}
+	}
+	return c.nextLong()
+}
+
+// nextLong is next for all fields.
+func (c *cursor) nextLong() bool {
 	tag, ok := c.varint()
 	c.number, c.kind = protowire.Number(tag>>3), protowire.Type(tag&7)
 	if !ok || tag>>3 == 0 || tag>>3 > math.MaxInt32 {
@@ -80,13 +98,7 @@ func (c *cursor) err() error {
 	return nil
 }
 
-// varint reads a number; most take one byte.
 func (c *cursor) varint() (uint64, bool) {
-	if len(c.rest) > 0 && c.rest[0] < 0x80 {
-		v := c.rest[0]
-		c.rest = c.rest[1:]
-		return uint64(v), true
-	}
 	v, n := protowire.ConsumeVarint(c.rest)
 	if n < 0 {
 		return 0, false
