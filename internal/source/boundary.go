@@ -4,19 +4,47 @@ import (
 	"context"
 	"time"
 
-	binlogdatapb "vitess.io/vitess/go/vt/proto/binlogdata"
+	querypb "vitess.io/vitess/go/vt/proto/query"
 
 	"source-planetscale/internal/airbyte"
 	"source-planetscale/internal/vstream"
+	"source-planetscale/internal/wire"
 )
 
-func (r *reader) vgtid(v *binlogdatapb.VGtid) error {
-	if len(v.GetShardGtids()) != 1 || v.ShardGtids[0].Shard != r.shard {
+// candidate is a position that the next boundary makes the reader's.
+type candidate struct {
+	gtid    string // "" for none
+	key     *querypb.QueryResult
+	copying bool // the server copies, after the key if there is one
+}
+
+// vgtid notes a position. Those of a copy are decoded; of the others there is one per transaction.
+func (r *reader) vgtid(ev *wire.Event) error {
+	if shard, gtid, ok := ev.Position(); ok {
+		return r.reaches(string(shard) == r.shard, candidate{gtid: string(gtid)})
+	}
+	m, err := ev.Message()
+	if err != nil {
+		return err
+	}
+	shards := m.Vgtid.GetShardGtids()
+	if len(shards) != 1 {
+		return r.reaches(false, candidate{})
+	}
+	next := candidate{gtid: shards[0].Gtid}
+	if pks := shards[0].TablePKs; len(pks) > 0 {
+		next.copying, next.key = true, pks[0].Lastpk
+	}
+	return r.reaches(shards[0].Shard == r.shard, next)
+}
+
+func (r *reader) reaches(ours bool, next candidate) error {
+	if !ours {
 		return because(airbyte.TransientError, nil, "Shard %s of keyspace %s was split or merged while it was read; the next attempt reads the new shards.", r.shard, r.sync.cfg.Database)
 	}
-	r.next = v.ShardGtids[0]
+	r.next = next
 	switch {
-	case !r.copying || len(r.next.TablePKs) > 0:
+	case !r.copying || next.copying:
 		return nil
 	case r.at.IsZero():
 		return r.copyStarted()
@@ -29,7 +57,7 @@ func (r *reader) vgtid(v *binlogdatapb.VGtid) error {
 // copyStarted saves the position of a copy's snapshot before its first row. It is no position to replicate from until the
 // copy is complete.
 func (r *reader) copyStarted() error {
-	at, err := r.at.Follow(r.next.Gtid)
+	at, err := r.at.Follow(r.next.gtid)
 	if err != nil {
 		return err
 	}
@@ -47,18 +75,18 @@ func (r *reader) copyStarted() error {
 
 // boundary is where a position may be saved: between transactions.
 func (r *reader) boundary(ctx context.Context) (done bool, err error) {
-	if r.next != nil {
-		at, err := r.at.Follow(r.next.Gtid)
+	if r.next.gtid != "" {
+		at, err := r.at.Follow(r.next.gtid)
 		if err != nil {
 			return false, err
 		}
-		if pks := r.next.TablePKs; len(pks) > 0 && pks[0].Lastpk != nil {
-			r.key = pks[0].Lastpk
+		if r.next.key != nil {
+			r.key = r.next.key
 		}
 		if !at.Equal(r.at) {
 			r.moves()
 		}
-		r.at, r.next = at, nil
+		r.at, r.next = at, candidate{}
 	}
 	if r.arrived() {
 		return true, nil

@@ -92,10 +92,10 @@ func (r *reader) ddl(ctx context.Context, statement string) error {
 
 // nextPosition is what the next boundary makes the position, zero if nothing was said of it.
 func (r *reader) nextPosition() (vstream.Position, error) {
-	if r.next == nil {
+	if r.next.gtid == "" {
 		return vstream.Position{}, nil
 	}
-	return r.at.Follow(r.next.Gtid)
+	return r.at.Follow(r.next.gtid)
 }
 
 // altered notes that the table's columns may be today's from here on. Rows between two such changes are neither the old

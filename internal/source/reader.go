@@ -61,7 +61,7 @@ type reader struct {
 	// The position reached: at, at the last boundary; next, a candidate that the next boundary makes the position.
 	at          vstream.Position
 	key         *querypb.QueryResult // the copy's key at the last boundary
-	next        *binlogdatapb.ShardGtid
+	next        candidate
 	transaction bool   // between BEGIN and COMMIT
 	replaying   bool   // the transaction is of the binary log
 	eventGTID   string // the transaction's own GTID
@@ -234,7 +234,7 @@ func (r *reader) moves() { r.progressed, r.waited = true, 0 }
 
 // rewind forgets what a broken stream left unfinished. A copy that cannot go on after its key starts over.
 func (r *reader) rewind() {
-	r.next, r.transaction, r.eventGTID, r.progressed, r.waited = nil, false, "", false, 0
+	r.next, r.transaction, r.eventGTID, r.progressed, r.waited = candidate{}, false, "", false, 0
 	for _, name := range r.names {
 		t := r.tables[name]
 		t.plans, t.unreadable, t.copied = [2]*row.Plan{}, [2]error{}, false
@@ -264,12 +264,14 @@ func (r *reader) request() vstream.Request {
 	return req
 }
 
-// apply handles one event; done says that the stream has given all that was wanted. Rows, of which there are many, and the
-// marks around them are read in place; the other events are decoded first.
+// apply handles one event; done says that the stream has given all that was wanted. Rows and positions, of which there are
+// many, and the marks around them are read in place; the other events are decoded first.
 func (r *reader) apply(ctx context.Context, ev *wire.Event) (done bool, err error) {
 	switch ev.Type {
 	case binlogdatapb.VEventType_ROW:
 		return false, r.row(ev)
+	case binlogdatapb.VEventType_VGTID:
+		return false, r.vgtid(ev)
 	case binlogdatapb.VEventType_BEGIN:
 		r.transaction, r.replaying, r.eventGTID = true, phaseOf(ev.Timestamp) == row.Replicate, string(ev.GTID)
 	case binlogdatapb.VEventType_COMMIT, binlogdatapb.VEventType_ROLLBACK, binlogdatapb.VEventType_OTHER:
@@ -281,7 +283,7 @@ func (r *reader) apply(ctx context.Context, ev *wire.Event) (done bool, err erro
 		}
 	case binlogdatapb.VEventType_COPY_COMPLETED:
 		return r.copyCompleted(ctx)
-	case binlogdatapb.VEventType_FIELD, binlogdatapb.VEventType_VGTID, binlogdatapb.VEventType_DDL, binlogdatapb.VEventType_JOURNAL:
+	case binlogdatapb.VEventType_FIELD, binlogdatapb.VEventType_DDL, binlogdatapb.VEventType_JOURNAL:
 		m, err := ev.Message()
 		if err != nil {
 			return false, err
@@ -295,8 +297,6 @@ func (r *reader) applyMessage(ctx context.Context, ev *binlogdatapb.VEvent) (don
 	switch ev.Type {
 	case binlogdatapb.VEventType_FIELD:
 		return false, r.field(ev)
-	case binlogdatapb.VEventType_VGTID:
-		return false, r.vgtid(ev.Vgtid)
 	case binlogdatapb.VEventType_JOURNAL:
 		return false, r.journal(ctx, ev.Journal)
 	}

@@ -31,7 +31,9 @@ type Event struct {
 
 	message []byte
 	row     []byte // the binlogdata.RowEvent
+	vgtid   []byte // the binlogdata.VGtid
 	hasRow  bool
+	several bool // VGtids, which no encoder writes
 }
 
 func (ev *Event) read(message []byte) error {
@@ -49,6 +51,9 @@ func (ev *Event) read(message []byte) error {
 				continue
 			}
 			ev.row, ev.hasRow = c.bytes, true
+		case c.is(7, protowire.BytesType):
+			ev.several = ev.vgtid != nil
+			ev.vgtid = c.bytes
 		case c.is(28, protowire.BytesType):
 			ev.GTID = c.bytes
 		}
@@ -63,6 +68,27 @@ func (ev *Event) Message() (*binlogdatapb.VEvent, error) {
 		return nil, ErrMalformed
 	}
 	return m, nil
+}
+
+// Position returns the position of a VGTID event that has one shard and no key of a copy; ok is false for others, which
+// Message decodes.
+func (ev *Event) Position() (shard, gtid []byte, ok bool) {
+	shards := cursor{rest: ev.vgtid}
+	if ev.several || !shards.next() || !shards.is(1, protowire.BytesType) || len(shards.rest) > 0 {
+		return nil, nil, false
+	}
+	for c := (cursor{rest: shards.bytes}); ; {
+		switch {
+		case !c.next():
+			return shard, gtid, !c.bad
+		case c.is(2, protowire.BytesType):
+			shard = c.bytes
+		case c.is(3, protowire.BytesType):
+			gtid = c.bytes
+		case c.is(4, protowire.BytesType):
+			return nil, nil, false
+		}
+	}
 }
 
 // Rows returns the changes of a ROW event.

@@ -19,6 +19,7 @@ type plainEvent struct {
 	GTID      string
 	Table     string
 	Changes   []plainChange
+	Position  []string // shard and GTID set, where there is one position and no key of a copy
 }
 
 type plainChange struct {
@@ -44,6 +45,15 @@ func fast(data []byte) ([]plainEvent, error) {
 			return nil, err
 		}
 		e.Table = string(rows.Table)
+		if shard, gtid, ok := ev.Position(); ok {
+			e.Position = []string{string(shard), string(gtid)}
+		} else if ev.several { // as the reader does
+			m, err := ev.Message()
+			if err != nil {
+				return nil, err
+			}
+			e.Position = position(m)
+		}
 		for {
 			var ch Change
 			more, err := rows.Next(&ch)
@@ -88,12 +98,20 @@ func slow(data []byte) ([]plainEvent, error) {
 	var list []plainEvent
 	for _, ev := range response.Events {
 		e := plainEvent{Type: ev.Type, Timestamp: ev.Timestamp, GTID: ev.EventGtid, Table: ev.RowEvent.GetTableName()}
+		e.Position = position(ev)
 		for _, ch := range ev.RowEvent.GetRowChanges() {
 			e.Changes = append(e.Changes, plainChange{slowValues(ch.Before), slowValues(ch.After), ch.DataColumns != nil || ch.JsonPartialValues != nil})
 		}
 		list = append(list, e)
 	}
 	return list, nil
+}
+
+func position(ev *binlogdatapb.VEvent) []string {
+	if v := ev.Vgtid.GetShardGtids(); len(v) == 1 && v[0].TablePKs == nil {
+		return []string{v[0].Shard, v[0].Gtid}
+	}
+	return nil
 }
 
 func slowValues(r *querypb.Row) []string {
@@ -126,7 +144,10 @@ func sample() *vtgatepb.VStreamResponse {
 				{After: row, JsonPartialValues: &binlogdatapb.RowChange_Bitmap{}},
 			},
 		}},
-		{Type: binlogdatapb.VEventType_VGTID, Vgtid: &binlogdatapb.VGtid{ShardGtids: []*binlogdatapb.ShardGtid{{Shard: "-80", Gtid: "g"}}}},
+		{Type: binlogdatapb.VEventType_VGTID, Vgtid: &binlogdatapb.VGtid{ShardGtids: []*binlogdatapb.ShardGtid{{Keyspace: "ks", Shard: "-80", Gtid: "g"}}}},
+		{Type: binlogdatapb.VEventType_VGTID, Vgtid: &binlogdatapb.VGtid{ShardGtids: []*binlogdatapb.ShardGtid{{Shard: "-80", Gtid: "g", TablePKs: []*binlogdatapb.TableLastPK{{TableName: "t"}}}}}},
+		{Type: binlogdatapb.VEventType_VGTID, Vgtid: &binlogdatapb.VGtid{ShardGtids: []*binlogdatapb.ShardGtid{{Shard: "-80"}, {Shard: "80-"}}}},
+		{Type: binlogdatapb.VEventType_VGTID, Vgtid: &binlogdatapb.VGtid{ShardGtids: []*binlogdatapb.ShardGtid{{}}}},
 		{},
 	}}
 }
@@ -153,7 +174,7 @@ func TestFastAndSlowAgree(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
-	if len(got) != 4 || len(got[1].Changes) != 5 || got[1].Changes[1].After == nil {
+	if len(got) != 7 || len(got[1].Changes) != 5 || got[1].Changes[1].After == nil {
 		t.Errorf("the sample was not read whole: %+v", got)
 	}
 }
@@ -178,6 +199,7 @@ func unusual(t testing.TB) map[string][]byte {
 		"the table's name last":      field(1, field(5, append(field(2, field(2, row)), field(1, []byte("t"))...))),
 		"the table's name twice":     field(1, field(5, append(field(1, []byte("s")), field(1, []byte("t"))...))),
 		"a number in too many bytes": field(1, []byte{8, 0x82, 0x80, 0x00}),
+		"two VGtids":                 field(1, append(field(7, field(1, field(2, []byte("s")))), field(7, nil)...)),
 		"an unknown field":           field(1, append(protowire.AppendFixed32(protowire.AppendTag(nil, 99, protowire.Fixed32Type), 7), 8, 2)),
 		"a length in many bytes":     in(field(2, append(field(1, []byte{0x82, 0x80, 0x00, 4}), field(2, []byte("abb"))...))),
 	}
