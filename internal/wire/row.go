@@ -1,6 +1,8 @@
 package wire
 
 import (
+	"bytes"
+
 	"google.golang.org/protobuf/encoding/protowire"
 	binlogdatapb "vitess.io/vitess/go/vt/proto/binlogdata"
 )
@@ -14,8 +16,11 @@ type Rows struct {
 // Next moves to the next change. It returns false at the end, or with an error.
 func (r *Rows) Next(change *Change) (bool, error) {
 	for r.c.next() {
-		if r.c.is(2, protowire.BytesType) {
+		switch {
+		case r.c.is(2, protowire.BytesType):
 			return true, change.read(r.c.bytes)
+		case r.c.number == 1 && !bytes.Equal(r.c.bytes, r.Table):
+			return false, ErrMalformed // one event is of one table
 		}
 	}
 	return false, r.c.err()

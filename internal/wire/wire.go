@@ -30,29 +30,43 @@ type cursor struct {
 	bad    bool
 }
 
-// next moves to the next field; false at the message's end, and where it is malformed (bad).
+// next moves to the next field; false at the message's end, and where it is malformed (bad). Tags and lengths of one or two
+// bytes, which most are, are read here, all others by nextAny.
 func (c *cursor) next() bool {
 	rest := c.rest
-	if len(rest) == 0 {
-		return false
+	if len(rest) < 4 {
+		return c.nextAny()
 	}
-	// Most tags and lengths take one byte.
-	if len(rest) > 1 && rest[0] < 0x80 && rest[0] >= 8 && rest[1] < 0x80 {
-		kind, value := protowire.Type(rest[0]&7), int(rest[1])
-		switch {
-		case kind == protowire.VarintType:
-			c.number, c.kind, c.scalar, c.rest = protowire.Number(rest[0]>>3), kind, uint64(value), rest[2:]
-			return true
-		case kind == protowire.BytesType && value <= len(rest)-2:
-			c.number, c.kind, c.bytes, c.rest = protowire.Number(rest[0]>>3), kind, rest[2:2+value:2+value], rest[2+value:]
-			return true
-		}
+	tag, i := uint(rest[0]), 1
+	if tag >= 0x80 {
+		tag, i = tag&0x7F|uint(rest[1])<<7, 2
 	}
-	return c.nextLong()
+	value := uint(rest[i])
+	i++
+	if value >= 0x80 {
+		value = value&0x7F | uint(rest[i])<<7
+		i++
+	}
+	c.number, c.kind = protowire.Number(tag>>3), protowire.Type(tag&7)
+	switch {
+	case tag < 8 || tag >= 1<<14 || value >= 1<<14: // no number, or a third byte
+		return c.nextAny()
+	case c.kind == protowire.VarintType:
+		c.scalar, c.rest = uint64(value), rest[i:]
+		return true
+	case c.kind == protowire.BytesType && value <= uint(len(rest)-i):
+		end := i + int(value)
+		c.bytes, c.rest = rest[i:end:end], rest[end:]
+		return true
+	}
+	return c.nextAny()
 }
 
-// nextLong is next for all fields.
-func (c *cursor) nextLong() bool {
+// nextAny is next for all fields.
+func (c *cursor) nextAny() bool {
+	if len(c.rest) == 0 {
+		return false
+	}
 	tag, ok := c.varint()
 	c.number, c.kind = protowire.Number(tag>>3), protowire.Type(tag&7)
 	if !ok || tag>>3 == 0 || tag>>3 > math.MaxInt32 {
