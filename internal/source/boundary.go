@@ -190,20 +190,18 @@ func (r *reader) save(t *tableReader) bool {
 			return false
 		}
 		shard.Position = r.at
-		// The columns were looked up before and after the stop was, and were the same.
-		if r.done {
-			shard.Stale, shard.Had = false, 0
-		}
+		t.saveColumns(r, shard)
 	case r.toJournal:
 		return false // the copy waits for the shards that replaced this one
 	case !r.copying:
 		if !shard.Copy.Restarted {
-			shard.Stale, shard.Had = false, 0
+			t.saveColumns(r, shard)
 		}
 		shard.Position = shard.Copy.End(r.at)
 		shard.Copy = nil
 	case comparable(t.stream.table, r.key):
 		shard.Position, shard.Copy.LastPK = r.at, r.key
+		t.saveColumns(r, shard)
 	}
 	if t.stream.state.FullRefresh {
 		shard.Position = vstream.Position{} // a snapshot is not followed by changes

@@ -10,6 +10,7 @@ import (
 	"source-planetscale/internal/airbyte"
 	"source-planetscale/internal/row"
 	"source-planetscale/internal/schema"
+	"source-planetscale/internal/state"
 	"source-planetscale/internal/vstream"
 )
 
@@ -32,19 +33,22 @@ func (t *tableReader) failf(kind airbyte.FailureType, cause error, format string
 
 // checkColumns refuses a row of the binary log that was written under other columns than the table's.
 func (t *tableReader) checkColumns(r *reader) error {
-	if t.stream.state.Shards[r.shard].Stale {
+	if t.stale {
 		return t.failf(airbyte.ConfigError, nil, "The columns of %s were changed, and rows that were changed before that are still to be read from shard %s, which the server would give under wrong names; refresh the source's schema and clear the stream's data.", t.stream.descriptor, r.shard)
 	}
-	t.replayed, t.sinceAlter = true, true
+	t.replayed = true
+	if t.assumed == state.Assumed {
+		t.assumed = state.Relied
+	}
 	return nil
 }
 
 // columns are those to give of rows with these fields: without the ones that were added at the table's end after the rows
-// were written.
+// were written. Without such an addition, or at least the chance of one, a missing column is an error.
 func (t *tableReader) columns(r *reader, phase row.Phase, fields []*querypb.Field) []string {
 	s := t.stream
 	had := s.state.Shards[r.shard].Had
-	if phase == row.Copy || had == 0 || len(fields) < had || len(fields) > len(s.table.Columns) {
+	if phase == row.Copy || had == 0 && t.assumed == state.Known || len(fields) < had || len(fields) > len(s.table.Columns) {
 		return s.columns
 	}
 	var columns []string
@@ -79,9 +83,13 @@ func (r *reader) ddl(ctx context.Context, statement string) error {
 		case !at.IsZero() && t.from.Contains(at):
 			continue // it has what the statement did
 		case slices.Contains(ddl.Emptied, name) && t.stream.incremental:
-			err = t.failf(airbyte.ConfigError, nil, "Table %s was dropped, renamed or truncated in shard %s, which removes its rows without a delete for each; clear the stream's data and sync again.", t.stream.descriptor, r.shard)
+			err = t.failf(airbyte.ConfigError, nil, "Table %s was dropped, renamed or truncated in shard %s, or a partition or tablespace of it exchanged, which removes its rows without a delete for each; clear the stream's data and sync again.", t.stream.descriptor, r.shard)
+		case slices.Contains(ddl.Pruned, name) && t.stream.incremental:
+			r.sync.log.Warn(fmt.Sprintf("Partitions of table %s were dropped or truncated in shard %s, which removes their rows without a delete for each: they stay at the destination unless the stream is refreshed.", t.stream.descriptor, r.shard))
 		case slices.Contains(ddl.Altered, name):
 			err = t.altered(r)
+		case slices.Contains(ddl.Extended, name):
+			t.assumed = max(t.assumed, state.Assumed)
 		}
 		if err := r.dropIf(ctx, err); err != nil {
 			return err
@@ -99,17 +107,23 @@ func (r *reader) nextPosition() (vstream.Position, error) {
 }
 
 // altered notes that the table's columns may be today's from here on. Rows between two such changes are neither the old
-// columns' nor today's.
+// columns' nor today's. So are rows between the addition of a column and such a change, which may have removed it again.
 func (t *tableReader) altered(r *reader) error {
-	shard := t.stream.state.Shards[r.shard]
-	if t.alters++; t.alters > 1 && t.sinceAlter {
-		return t.failf(airbyte.ConfigError, nil, "The columns of %s were changed several times, and rows changed in between were read from shard %s, which may stand under wrong names; refresh the source's schema and clear the stream's data.", t.stream.descriptor, r.shard)
+	if t.assumed == state.Relied {
+		return t.failf(airbyte.ConfigError, nil, "The columns of %s were changed, and the rows read from shard %s before that may have been written under yet other columns, and stand under wrong names; refresh the source's schema and clear the stream's data.", t.stream.descriptor, r.shard)
 	}
-	t.sinceAlter = false
-	return r.sync.commit(airbyte.NewBatch(), func() ([]airbyte.StreamState, error) {
-		shard.Stale = false
-		return nil, nil
-	})
+	t.stale, t.assumed = false, state.Assumed
+	return nil
+}
+
+// saveColumns makes the state say of the columns what the reader knows where it stands. At the position that the sync was
+// to reach, they are those that were looked up before and after it was asked for.
+func (t *tableReader) saveColumns(r *reader, shard *state.Shard) {
+	if r.done && r.at.Contains(r.stop) {
+		shard.Stale, shard.Assumed, shard.Had = false, state.Known, 0
+		return
+	}
+	shard.Stale, shard.Assumed = t.stale, t.assumed
 }
 
 // checkDrift looks, before states are written, whether columns were changed while rows of the binary log were read.

@@ -1,7 +1,11 @@
 package source
 
 import (
+	"bytes"
+	"context"
 	"errors"
+	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"testing"
@@ -16,6 +20,7 @@ import (
 	"source-planetscale/internal/fakevtgate"
 	"source-planetscale/internal/schema"
 	"source-planetscale/internal/state"
+	"source-planetscale/internal/vstream"
 )
 
 func ddl(statement string) *event {
@@ -227,4 +232,142 @@ func TestRowsWithFewerColumnsThanEverBeforeAreRefused(t *testing.T) {
 	r.savedUnder(table("users").Columns, "users", 5)
 	r.add(table("others"), airbyte.Incremental, &state.Shard{Position: at(6)})
 	r.failsAlone("come without the column \"name\"")
+}
+
+// changed is transaction n, a statement that changes a table.
+func changed(n int, statement string) []*event {
+	return []*event{script.VGTID(n, nil), ddl(statement)}
+}
+
+// Indexes, and columns added at the end, leave the rows between them readable.
+func TestHarmlessChangesWithRowsBetween(t *testing.T) {
+	three := append(slices.Clone(idAndName), fakevtgate.Field("extra", "bigint", querypb.Type_INT64))
+	r := newRig(t, 10, func(_ *request, send func(...*event), done <-chan struct{}) error {
+		send(begin(7, 6), fakevtgate.Fields(7, "users", idAndName[:1]...), rowOf(7, "users", nil, []string{"6"}), script.VGTID(6, nil), commit(7))
+		send(changed(7, "alter table users add column name varchar(50) default 'd'")...)
+		send(insert(8, "users")...)
+		send(changed(9, "create index i on users (name)")...)
+		send(insert(9, "users")...)
+		send(changed(9, "alter table users add column extra bigint")...)
+		send(begin(7, 10), fakevtgate.Fields(7, "users", three...), rowOf(7, "users", nil, []string{"0", "x", "5"}), script.VGTID(10, nil), commit(7))
+		return hold(done)
+	})
+	users := table("users")
+	users.Columns = append(users.Columns, schema.Column{Name: "extra", Type: "bigint", Nullable: true})
+	s := r.add(users, airbyte.Incremental, &state.Shard{Position: at(5)})
+	s.state.Columns = users.Columns[:1]
+	s.adopt(users.Columns)
+	out := r.must()
+	if got := rows(out); !slices.Equal(got, []string{"6:<nil>", "8:x", "9:x", "0:x"}) {
+		t.Errorf("records %v", got)
+	}
+	if got := out.Records[3].Data["extra"]; fmt.Sprint(got) != "5" {
+		t.Errorf("the added column is %v", got)
+	}
+	if last := shardOf(t, out.States[len(out.States)-1]); last.Assumed != state.Known || last.Had != 0 {
+		t.Errorf("the last state is %+v", last)
+	}
+}
+
+// twoChanges are columns changed by that statement, a row, columns changed again, a row.
+func twoChanges(first string) fakevtgate.Stream {
+	return func(q *request, send func(...*event), done <-chan struct{}) error {
+		if q.Vgtid.ShardGtids[0].Gtid == fakevtgate.GTID(5) {
+			send(changed(6, first)...)
+			send(insert(7, "users")...)
+		}
+		send(changed(8, "alter table users drop column other")...)
+		send(insert(9, "users", "others")...)
+		return hold(done)
+	}
+}
+
+func TestRowsBetweenTwoChangesOfColumnsAreRefused(t *testing.T) {
+	for _, first := range []string{"alter table users drop column gone", "alter table users add column other int"} {
+		t.Run(first, func(t *testing.T) {
+			r := newRig(t, 9, twoChanges(first))
+			r.add(table("users"), airbyte.Incremental, &state.Shard{Position: at(5)})
+			r.add(table("others"), airbyte.Incremental, &state.Shard{Position: at(5)})
+			r.failsAlone("may have been written under yet other columns")
+		})
+	}
+}
+
+// A sync that was killed between the two goes on from a state after the first.
+func TestKilledBetweenTwoChangesOfColumns(t *testing.T) {
+	for name, was := range map[string][]schema.Column{"back and forth": table("users").Columns, "stale": dropped} {
+		t.Run(name, func(t *testing.T) {
+			killed := newRig(t, 9, nil)
+			ctx, kill := context.WithCancel(t.Context())
+			defer kill()
+			killed.stream = func(_ *request, send func(...*event), done <-chan struct{}) error {
+				send(changed(6, "alter table users drop column gone")...)
+				send(insert(7, "users")...)
+				send(begin(7, 8)) // received once the last boundary was dealt with
+				return hold(done)
+			}
+			killed.sync.cfg.CheckpointIntervalSeconds = 0
+			killed.sync.w = airbyte.NewWriter(&killer{&killed.out, fakevtgate.GTID(7), kill})
+			killed.savedUnder(was, "users", 5)
+			before, _ := killed.runWith(ctx)
+			saved := streamOf(t, before.States[len(before.States)-1])
+			if at7 := saved.Shards["-"]; !at7.Position.Equal(at(7)) || at7.Stale {
+				t.Fatalf("the killed sync left %+v", at7)
+			}
+
+			r := newRig(t, 9, twoChanges(""))
+			users := r.savedUnder(saved.Columns, "users", 7)
+			users.state.Shards["-"] = saved.Shards["-"]
+			r.add(table("others"), airbyte.Incremental, &state.Shard{Position: at(7)})
+			r.failsAlone("may have been written under yet other columns")
+		})
+	}
+}
+
+// killer ends a sync once a text was written.
+type killer struct {
+	w    io.Writer
+	text string
+	kill func()
+}
+
+func (k *killer) Write(p []byte) (int, error) {
+	if bytes.Contains(p, []byte(k.text)) {
+		k.kill()
+	}
+	return k.w.Write(p)
+}
+
+// Nothing tells which columns the table had at a position of the former connector, or of the option starting_gtids.
+func TestChangeOfColumnsSinceAPositionOfUnknownColumns(t *testing.T) {
+	stream := func(_ *request, send func(...*event), done <-chan struct{}) error {
+		send(insert(6, "users", "others")...)
+		send(changed(7, "alter table users drop column gone")...)
+		return hold(done)
+	}
+	r := newRig(t, 7, stream)
+	r.savedUnder(nil, "users", 5)
+	r.add(table("others"), airbyte.Incremental, &state.Shard{Position: at(5)})
+	r.failsAlone("may have been written under yet other columns")
+
+	r = newRig(t, 7, stream)
+	users := r.add(table("users"), airbyte.Incremental, nil)
+	users.state.Shards = map[string]*state.Shard{}
+	users.begin(r.sync.shards, map[string]vstream.Position{"-": at(5)})
+	r.add(table("others"), airbyte.Incremental, &state.Shard{Position: at(5)})
+	r.failsAlone("may have been written under yet other columns")
+}
+
+func TestDroppedPartitionsAreSaid(t *testing.T) {
+	r := newRig(t, 6, func(_ *request, send func(...*event), done <-chan struct{}) error {
+		send(changed(6, "alter table users drop partition p1")...)
+		return hold(done)
+	})
+	r.add(table("users"), airbyte.Incremental, &state.Shard{Position: at(5)})
+	out := r.must()
+	if !slices.ContainsFunc(out.Logs, func(l destination.Log) bool {
+		return l.Level == "WARN" && strings.Contains(l.Message, "Partitions of table shop.users were dropped or truncated in shard -")
+	}) {
+		t.Errorf("logs %+v", out.Logs)
+	}
 }

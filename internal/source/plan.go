@@ -38,7 +38,7 @@ func (s *syncer) plan() *plan {
 			case !st.incremental:
 				continue
 			case saved.Position.Contains(s.stopOf(shard)):
-				saved.Stale, saved.Had = false, 0 // the columns are those at the stop
+				saved.Stale, saved.Assumed, saved.Had = false, state.Known, 0 // the columns are those at the stop
 				continue
 			default:
 				p.replicate[shard] = append(p.replicate[shard], st)
@@ -67,7 +67,7 @@ func (s *stream) begin(shards []string, starting map[string]vstream.Position) {
 		}
 		s.state.Shards[shard] = &state.Shard{Copy: &state.Copy{}}
 		if at, ok := starting[shard]; ok && s.incremental {
-			s.state.Shards[shard] = &state.Shard{Position: at}
+			s.state.Shards[shard] = &state.Shard{Position: at, Assumed: state.Assumed}
 		}
 	}
 }
@@ -142,6 +142,9 @@ func (s *syncer) streamsOf(catalog *airbyte.ConfiguredCatalog, tables map[string
 		}
 		if missing := st.missing(); len(missing) > 0 {
 			s.log.Warn(fmt.Sprintf("Stream %s: the table no longer has the columns %s, which are left out; refresh the source's schema.", d, strings.Join(missing, ", ")))
+		}
+		if st.incremental && st.changed {
+			s.log.Warn(fmt.Sprintf("Stream %s: the table's columns were changed since the last sync, which changes its rows without an event for each: those at the destination keep what they had (nothing, in a column that was renamed, or added with a DEFAULT) until they are changed again or the stream is refreshed.", d))
 		}
 		if ahead := time.UnixMicro(st.cursor.Load()); ahead.After(time.Now()) {
 			s.log.Warn(fmt.Sprintf("Stream %s: the last _ab_cdc_cursor is %s ahead of this machine's clock; cursors go on from there. Check the clock.", d, time.Until(ahead).Round(time.Second)))

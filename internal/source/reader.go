@@ -13,6 +13,7 @@ import (
 
 	"source-planetscale/internal/airbyte"
 	"source-planetscale/internal/row"
+	"source-planetscale/internal/state"
 	"source-planetscale/internal/vstream"
 	"source-planetscale/internal/wire"
 )
@@ -84,9 +85,9 @@ type tableReader struct {
 	skipGTID string
 	copied   bool // a row of the copy came
 	replayed bool // a row of the binary log was given since the columns were last looked up
-	alters   int  // changes of columns that came
-	// sinceAlter is set when a row of the binary log was given since the last of them.
-	sinceAlter bool
+	// stale and assumed are the state's of that name, as they are where the reader stands.
+	stale   bool
+	assumed state.Assumption
 }
 
 // checkpoint is when states were last written.
@@ -104,7 +105,8 @@ func newReader(s *syncer, shard string, stop vstream.Position) *reader {
 }
 
 func (r *reader) add(s *stream, from vstream.Position) {
-	r.tables[s.table.Name] = &tableReader{stream: s, from: from}
+	saved := s.state.Shards[r.shard]
+	r.tables[s.table.Name] = &tableReader{stream: s, from: from, stale: saved.Stale, assumed: saved.Assumed}
 	r.names = append(r.names, s.table.Name)
 }
 

@@ -44,7 +44,9 @@ func (r *reader) journal(ctx context.Context, j *binlogdatapb.Journal) error {
 	err := r.commit(func() ([]airbyte.StreamState, error) {
 		var states []airbyte.StreamState
 		for _, st := range r.streams() {
-			st.state.Shards[r.shard].Moved = moved
+			shard := st.state.Shards[r.shard]
+			shard.Moved = moved
+			r.tables[st.table.Name].saveColumns(r, shard)
 			s, err := st.snapshot()
 			if err != nil {
 				return nil, err
@@ -164,21 +166,22 @@ func succeed(shards map[string]*state.Shard, existing []string, shard string, in
 	if !incremental {
 		return &state.Shard{Copy: &state.Copy{}} // a snapshot of the new shard
 	}
-	at, copied, stale, had := vstream.Position{}, true, false, 0
+	at, copied, next := vstream.Position{}, true, &state.Shard{} // with their columns
 	for _, b := range before {
-		stale, had = stale || b.Stale, max(had, b.Had)
+		next.Stale, next.Assumed, next.Had = next.Stale || b.Stale, max(next.Assumed, b.Assumed), max(next.Had, b.Had)
 		if p, ok := b.Moved[shard]; ok {
 			at = p
 		}
 		copied = copied && b.Copy == nil
 	}
-	if copied {
-		return &state.Shard{Position: at, Stale: stale, Had: had}
+	next.Position = at
+	if b := before[0]; !copied && len(before) == 1 && b.Copy.LastPK != nil {
+		next.Copy = &state.Copy{Oldest: at, LastPK: b.Copy.LastPK}
+	} else if !copied {
+		next.Position = vstream.Position{}
+		next.Copy = &state.Copy{Oldest: at, Restarted: !at.IsZero()}
 	}
-	if b := before[0]; len(before) == 1 && b.Copy.LastPK != nil {
-		return &state.Shard{Position: at, Copy: &state.Copy{Oldest: at, LastPK: b.Copy.LastPK}, Stale: stale, Had: had}
-	}
-	return &state.Shard{Copy: &state.Copy{Oldest: at, Restarted: !at.IsZero()}, Stale: stale, Had: had}
+	return next
 }
 
 // overlap tells whether two shards hold rows of the same key range.

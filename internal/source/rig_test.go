@@ -130,7 +130,7 @@ func (r *rig) add(t *schema.Table, mode airbyte.SyncMode, saved *state.Shard) *s
 	}
 	var in *state.Stream
 	if saved != nil {
-		in = &state.Stream{Shards: map[string]*state.Shard{"-": saved}}
+		in = &state.Stream{Columns: t.Columns, Shards: map[string]*state.Shard{"-": saved}}
 	}
 	s, err := newStream(&airbyte.ConfiguredStream{
 		Stream: airbyte.Stream{Name: t.Name, Namespace: "shop", JSONSchema: jsonSchema}, SyncMode: mode,

@@ -34,6 +34,7 @@ type stream struct {
 	state *state.Stream
 	open  int // shards still being read
 
+	changed  bool  // the table has other columns than when the state was saved
 	estimate int64 // rows that a copy is expected to give, 0 if unknown
 
 	cursor   atomic.Int64 // the last _ab_cdc_cursor given
@@ -104,10 +105,13 @@ func (s *stream) adopt(now []schema.Column) {
 		case shard.Position.IsZero() && (shard.Copy == nil || shard.Copy.Oldest.IsZero()):
 		case !schema.Extends(now, was):
 			shard.Stale, shard.Had = true, 0
-		case len(was) > 0 && len(was) < len(now) && shard.Had == 0:
+		case len(was) == 0: // the former connector's state
+			shard.Assumed = max(shard.Assumed, state.Assumed)
+		case len(was) < len(now) && shard.Had == 0:
 			shard.Had = len(was)
 		}
 	}
+	s.changed = len(was) > 0 && (len(now) != len(was) || !schema.Extends(now, was))
 	s.state.Columns = now
 }
 

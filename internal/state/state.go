@@ -46,10 +46,26 @@ type Shard struct {
 	Copy *Copy
 	// Stale is set while changes made under other columns than Stream.Columns are to be read.
 	Stale bool
+	// Assumed says whether the columns of the changes to be read are known.
+	Assumed Assumption
 	// Had is set while changes are to be read that were made before columns were added at the end: how many of
 	// Stream.Columns the table had when Position was saved.
 	Had int
 }
+
+// Assumption is how far the columns of a shard's changes are assumed to be Stream.Columns, instead of known to be.
+type Assumption int
+
+// The assumptions.
+const (
+	// Known: the columns were Stream.Columns at Position, and no change of them has come since.
+	Known Assumption = iota
+	// Assumed: a change of columns came, after which they are Stream.Columns unless another one comes; or they were never
+	// looked up, as for a position that the user gave.
+	Assumed
+	// Relied: changes were given on that assumption. Another change of columns shows that they may be wrong.
+	Relied
+)
 
 // ReplayFrom is the position since which changes are to be read whatever becomes of the copy; zero if no row was read.
 func (s *Shard) ReplayFrom() vstream.Position {
@@ -102,6 +118,7 @@ type shardJSON struct {
 	Position string            `json:"position"`
 	Copy     *copyJSON         `json:"copy,omitempty"`
 	Stale    bool              `json:"stale_columns,omitempty"`
+	Assumed  Assumption        `json:"assumed_columns,omitempty"`
 	Had      int               `json:"had_columns,omitempty"`
 	Moved    map[string]string `json:"moved_to,omitempty"`
 }
@@ -132,7 +149,7 @@ func (s *Stream) MarshalJSON() ([]byte, error) {
 		out.Columns = append(out.Columns, column)
 	}
 	for name, shard := range s.Shards {
-		j := &shardJSON{Position: shard.Position.String(), Stale: shard.Stale, Had: shard.Had}
+		j := &shardJSON{Position: shard.Position.String(), Stale: shard.Stale, Assumed: shard.Assumed, Had: shard.Had}
 		for successor, p := range shard.Moved {
 			if j.Moved == nil {
 				j.Moved = make(map[string]string, len(shard.Moved))
@@ -212,7 +229,7 @@ func (j *shardJSON) parse() (*Shard, error) {
 	if err != nil {
 		return nil, err
 	}
-	shard := &Shard{Position: position, Stale: j.Stale, Had: j.Had}
+	shard := &Shard{Position: position, Stale: j.Stale, Assumed: j.Assumed, Had: j.Had}
 	for successor, text := range j.Moved {
 		p, err := vstream.ParsePosition(text)
 		if err != nil {
