@@ -90,6 +90,9 @@ func (s *syncer) prepare(ctx context.Context, db *schema.DB, catalog *airbyte.Co
 		return nil, err
 	}
 	failures := s.streamsOf(catalog, tables, saved)
+	if err := s.checkMoved(ctx, db, failures); err != nil {
+		return nil, err
+	}
 	if err := s.checkPositions(ctx, db, failures); err != nil {
 		return nil, err
 	}

@@ -1,0 +1,94 @@
+package schema
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// movedTables is how many tables one statement asks about; vtgate plans it within 0.1 s.
+const movedTables = 500
+
+// Moved returns those of the tables that vtgate takes from another keyspace, with that keyspace's name: the traffic of a
+// MoveTables was switched away from here, or not to here yet. No event tells a stream of it. VEXPLAIN PLAN shows it, which
+// runs in vtgate alone. A table that vtgate cannot plan a query of is not among them.
+func (db *DB) Moved(ctx context.Context, tables []string) (map[string]string, error) {
+	conn, err := db.sql.Conn(ctx)
+	if err != nil {
+		return nil, failed("connecting", err)
+	}
+	defer conn.Close()
+	// Traffic of replicas may be switched before that of the primary, where changes are made.
+	if _, err := conn.ExecContext(ctx, "use "+quoted(db.keyspace+"@primary")); err != nil {
+		return nil, failed("selecting "+db.keyspace+"@primary", err)
+	}
+	// A server that does not know VEXPLAIN, or does not allow it, is not asked table by table.
+	if _, err := db.plannedElsewhere(ctx, conn, "select 1 from dual"); err != nil {
+		return nil, err
+	}
+	moved := map[string]string{}
+	for some := range slices.Chunk(tables, movedTables) {
+		if err := db.addMoved(ctx, conn, some, moved); err != nil {
+			return nil, err
+		}
+	}
+	return moved, nil
+}
+
+// addMoved asks about all the tables in one statement, and if that fails or names another keyspace, about each half.
+func (db *DB) addMoved(ctx context.Context, conn *sql.Conn, tables []string, moved map[string]string) error {
+	selects := make([]string, len(tables))
+	for i, table := range tables {
+		selects[i] = "select 1 from " + quoted(db.keyspace) + "." + quoted(table)
+	}
+	elsewhere, err := db.plannedElsewhere(ctx, conn, strings.Join(selects, " union all "))
+	switch {
+	case err != nil && !isRefused(err):
+		return err
+	case err == nil && elsewhere == "":
+		return nil
+	case len(tables) > 1:
+		half := len(tables) / 2
+		if err := db.addMoved(ctx, conn, tables[:half], moved); err != nil {
+			return err
+		}
+		return db.addMoved(ctx, conn, tables[half:], moved)
+	case err == nil:
+		moved[tables[0]] = elsewhere
+	}
+	return nil
+}
+
+// plannedElsewhere returns a keyspace other than the DB's that the query takes rows from, "" for none.
+func (db *DB) plannedElsewhere(ctx context.Context, conn *sql.Conn, query string) (string, error) {
+	var text string
+	if err := conn.QueryRowContext(ctx, "vexplain plan "+query).Scan(&text); err != nil {
+		return "", failed("asking which keyspace the tables of "+db.keyspace+" are in", err)
+	}
+	var plan queryPlan
+	if err := json.Unmarshal([]byte(text), &plan); err != nil {
+		return "", fmt.Errorf("asking which keyspace the tables of %s are in: the plan is not JSON: %w", db.keyspace, err)
+	}
+	return plan.elsewhere(db.keyspace), nil
+}
+
+// queryPlan is the part of vtgate's plan that says where rows come from.
+type queryPlan struct {
+	Keyspace struct{ Name string }
+	Inputs   []queryPlan
+}
+
+func (p queryPlan) elsewhere(keyspace string) string {
+	if p.Keyspace.Name != "" && p.Keyspace.Name != keyspace {
+		return p.Keyspace.Name
+	}
+	for _, input := range p.Inputs {
+		if name := input.elsewhere(keyspace); name != "" {
+			return name
+		}
+	}
+	return ""
+}
