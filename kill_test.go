@@ -59,6 +59,9 @@ func TestKilledAtRandomMoments(t *testing.T) {
 	stop()
 	p.readToEnd()
 	p.mustEqualTheSource()
+	if kills == 100 && midCopy == 0 {
+		t.Error("no kill left a copy to be resumed by its key")
+	}
 	t.Logf("%d kills, %d of them left a copy to be resumed by its key; %d records, %d states", kills, midCopy, p.records, p.statesSeen)
 }
 

@@ -23,11 +23,12 @@ type Writer struct {
 	since map[StreamDescriptor]int64  // records written since the stream's last STATE
 	last  map[StreamDescriptor]string // the last STATE written
 	bytes int64
+	spoke time.Time // when the last record or state was written
 }
 
 // NewWriter returns a writer that prints to w.
 func NewWriter(w io.Writer) *Writer {
-	return &Writer{w: w, since: map[StreamDescriptor]int64{}, last: map[StreamDescriptor]string{}}
+	return &Writer{w: w, since: map[StreamDescriptor]int64{}, last: map[StreamDescriptor]string{}, spoke: time.Now()}
 }
 
 // StreamState is one stream's state, as Commit prints it.
@@ -63,6 +64,9 @@ func (w *Writer) Commit(b *Batch, states func() ([]StreamState, error)) error {
 		}
 	}
 	defer b.reset()
+	if len(b.buf) > 0 {
+		w.spoke = time.Now()
+	}
 	return w.write(b.buf)
 }
 
@@ -111,6 +115,13 @@ func (w *Writer) Bytes() int64 {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.bytes
+}
+
+// Silent returns how long neither a record nor a state was written.
+func (w *Writer) Silent() time.Duration {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return time.Since(w.spoke)
 }
 
 // Spec prints a ConnectorSpecification on one line.

@@ -8,11 +8,16 @@ import (
 	"time"
 
 	"golang.org/x/term"
+
+	"source-planetscale/internal/airbyte"
 )
 
 const (
 	// progressInterval is how often a long read says in the log how far it is.
 	progressInterval = 30 * time.Second
+	// aliveInterval is how long a sync gives neither a record nor a state. The platform takes a source for dead that is
+	// silent for maxSecondsBetweenMessages, three hours, however much it logs.
+	aliveInterval = time.Hour
 	// screenInterval is how often it does on a terminal.
 	screenInterval = time.Second
 	// barWidth is the width of the bar there, in characters.
@@ -49,6 +54,7 @@ func (s *syncer) report(done <-chan struct{}, began time.Time) {
 		select {
 		case <-log.C:
 			s.log.Info(s.progress(time.Since(began)).String())
+			s.keepAlive()
 		case <-screen.C:
 			if s.screen != nil {
 				fmt.Fprint(s.screen, "\r\x1b[K"+s.progress(time.Since(began)).bar())
@@ -59,6 +65,28 @@ func (s *syncer) report(done <-chan struct{}, began time.Time) {
 			}
 			return
 		}
+	}
+}
+
+// keepAlive writes a state of a stream that is being read if nothing was written for long, as while copies wait for their
+// locks. It is the last one with a later cursor, since the same state is not to come twice.
+func (s *syncer) keepAlive() {
+	if s.w.Silent() < aliveInterval {
+		return
+	}
+	err := s.commit(airbyte.NewBatch(), func() ([]airbyte.StreamState, error) {
+		for _, st := range s.streams {
+			if st.open == 0 || st.hasFailed() {
+				continue
+			}
+			st.state.Cursor = st.nextCursor(time.Now())
+			state, err := st.snapshot()
+			return []airbyte.StreamState{state}, err
+		}
+		return nil, nil
+	})
+	if err != nil {
+		s.log.Warn(fmt.Sprintf("A state that only shows that the sync is alive could not be written: %v.", err))
 	}
 }
 

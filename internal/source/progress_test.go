@@ -1,8 +1,14 @@
 package source
 
 import (
+	"bytes"
 	"testing"
+	"testing/synctest"
 	"time"
+
+	"source-planetscale/internal/airbyte"
+	"source-planetscale/internal/destination"
+	"source-planetscale/internal/state"
 )
 
 func TestProgressIsASentenceForAPerson(t *testing.T) {
@@ -52,5 +58,43 @@ func TestStatesGetRarerWhereTheyAreMuchOfTheOutput(t *testing.T) {
 	r.saved.interval = 50 * time.Minute
 	if got := r.pace(0, 1); got != time.Hour {
 		t.Errorf("%s is longer than the platform waits for a sign of life", got)
+	}
+}
+
+// The platform ends a source that says nothing for three hours, as one whose copies wait for their locks.
+func TestSilentSyncGivesAStateEveryHour(t *testing.T) {
+	for _, mode := range []airbyte.SyncMode{airbyte.Incremental, airbyte.FullRefresh} {
+		t.Run(string(mode), func(t *testing.T) {
+			r := newRig(t, 6, nil)
+			done := r.add(table("done"), mode, nil)
+			users := r.add(table("users"), mode, nil)
+			users.state.Shards["-"] = &state.Shard{Position: at(5), Copy: &state.Copy{Oldest: at(5), LastPK: pk("users", "1").Lastpk}}
+			users.open = 1
+			synctest.Test(t, func(t *testing.T) {
+				r.sync.w = airbyte.NewWriter(&r.out)
+				end := make(chan struct{})
+				go r.sync.report(end, time.Now())
+				time.Sleep(30 * time.Minute)
+				if err := r.sync.commit(airbyte.NewBatch(), func() ([]airbyte.StreamState, error) {
+					s, err := done.snapshot()
+					return []airbyte.StreamState{s}, err
+				}); err != nil {
+					t.Error(err)
+				}
+				time.Sleep(2*time.Hour + time.Minute)
+				close(end)
+			})
+			out, err := destination.Parse(bytes.NewReader(r.out.buf.Bytes()))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(out.States) != 3 || out.States[1].Stream.Name != "users" || out.States[2].Stream.Name != "users" {
+				t.Fatalf("states %+v", out.States)
+			}
+			first, second := streamOf(t, out.States[1]), streamOf(t, out.States[2])
+			if first.Cursor >= second.Cursor || second.Shards["-"].Copy.LastPK == nil || !second.Shards["-"].Position.Equal(at(5)) {
+				t.Errorf("states %+v, %+v", first, second)
+			}
+		})
 	}
 }

@@ -19,6 +19,7 @@ import (
 	"source-planetscale/internal/row"
 	"source-planetscale/internal/schema"
 	"source-planetscale/internal/state"
+	"source-planetscale/internal/vstream"
 )
 
 // Short names for scripted events.
@@ -343,6 +344,76 @@ func TestStreamThatDoesNotMoveIsOpenedAgain(t *testing.T) {
 	if n := len(r.requests()); n != 2 {
 		t.Errorf("%d streams were opened", n)
 	}
+}
+
+// A vttablet that was killed, or a connection left half-open: not even heartbeats come.
+func TestSilentStreamIsOpenedAgain(t *testing.T) {
+	r := newRig(t, 6, nil)
+	r.stream = func(_ *request, send func(...*event), done <-chan struct{}) error {
+		if len(r.requests()) == 1 {
+			send(fakevtgate.Heartbeat())
+			return hold(done)
+		}
+		send(insert(6, "users")...)
+		return hold(done)
+	}
+	cfg := r.sync.cfg.vstream()
+	cfg.Silence = 100 * time.Millisecond
+	client, err := vstream.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { client.Close() })
+	r.sync.client = client
+	r.add(table("users"), airbyte.Incremental, &state.Shard{Position: at(5)})
+	out := r.must()
+	if got := rows(out); !slices.Equal(got, []string{"6:x"}) {
+		t.Errorf("records %v", got)
+	}
+	if !slices.ContainsFunc(out.Logs, func(l destination.Log) bool {
+		return l.Level == "WARN" && strings.Contains(l.Message, "the stream fell silent for 100ms")
+	}) {
+		t.Errorf("logs %+v", out.Logs)
+	}
+}
+
+// A stream that fails in one shard is over when its other shards are, too, and its end is told once.
+func TestStreamThatOneShardDroppedEndsWithItsOtherShards(t *testing.T) {
+	ended := make(chan struct{})
+	r := newRig(t, 20, nil)
+	r.stream = func(q *request, send func(...*event), done <-chan struct{}) error {
+		if q.Vgtid.ShardGtids[0].Shard == "-80" {
+			send(inShard("-80", script.VGTID(6, nil)), ddl("truncate table users"))
+			send(inShard("-80", script.VGTID(20, nil)), fakevtgate.Other())
+			defer close(ended) // when the reader has done all it had to do in this shard
+			return hold(done)
+		}
+		<-ended
+		send(begin(7, 20), fields(7, "users"), rowOf(7, "users", nil, []string{"1", "a"}), fields(7, "others"), rowOf(7, "others", nil, []string{"2", "b"}))
+		send(inShard("80-", script.VGTID(20, nil)), commit(7))
+		return hold(done)
+	}
+	r.newShards("-80", "80-")
+	for _, name := range []string{"users", "others"} {
+		r.addSaved(name, map[string]*state.Shard{"-80": {Position: at(5)}, "80-": {Position: at(5)}})
+	}
+	out := r.failsAlone("was dropped, renamed or truncated in shard -80")
+	if got := rows(out); !slices.Equal(got, []string{"1:a", "2:b"}) {
+		t.Errorf("records %v", got)
+	}
+	text := r.out.buf.String()
+	for name, status := range map[string]string{"users": "INCOMPLETE", "others": "COMPLETE"} {
+		end := `"stream_status":{"stream_descriptor":{"name":"` + name + `","namespace":"shop"},"status":"` + status + `"`
+		if strings.Count(text, end) != 1 || strings.Index(text, end) < strings.LastIndex(text, `"stream":"`+name+`"`) {
+			t.Errorf("the end of %s comes %d times, or before a record:\n%s", name, strings.Count(text, end), text)
+		}
+	}
+}
+
+// inShard makes a position one of that shard.
+func inShard(shard string, e *event) *event {
+	e.Vgtid.ShardGtids[0].Shard = shard
+	return e
 }
 
 func TestPermanentErrorsAreNotRetried(t *testing.T) {

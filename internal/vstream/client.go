@@ -3,6 +3,7 @@
 package vstream
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"fmt"
@@ -39,6 +40,8 @@ type Config struct {
 	TabletType topodatapb.TabletType
 	// Cells are the comma-separated cells to pick tablets from; empty for vtgate's own.
 	Cells string
+	// Silence is how long a stream may say nothing before it is given up; zero for the constant of that name.
+	Silence time.Duration
 }
 
 // MaxMessage is the largest message accepted, in bytes: what PlanetScale's own clients accept.
@@ -55,6 +58,7 @@ type Client struct {
 
 // New prepares a client; it connects when first used.
 func New(cfg Config) (*Client, error) {
+	cfg.Silence = cmp.Or(cfg.Silence, Silence)
 	transport, err := transportCredentials(cfg.Dial)
 	if err != nil {
 		return nil, err

@@ -64,6 +64,8 @@ type Stream struct {
 	full   chan received
 	free   chan *message // the messages that are not in full, nor with the owner
 	last   *message      // with the owner
+	// silence is the client's.
+	silence time.Duration
 }
 
 // received is a message, or why there is none; then nothing follows.
@@ -96,11 +98,11 @@ func (c *Client) open(ctx context.Context, r *vtgatepb.VStreamRequest) (*Stream,
 		return nil, newError(err)
 	}
 	const messages = 2
-	s := &Stream{rpc: rpc, ctx: ctx, cancel: cancel, full: make(chan received, messages), free: make(chan *message, messages)}
+	s := &Stream{rpc: rpc, ctx: ctx, cancel: cancel, silence: c.cfg.Silence, full: make(chan received, messages), free: make(chan *message, messages)}
 	for range messages {
 		s.free <- &message{}
 	}
-	s.watch = time.AfterFunc(Silence, func() { cancel(ErrSilent) })
+	s.watch = time.AfterFunc(s.silence, func() { cancel(ErrSilent) })
 	s.watch.Stop()
 	go s.receive()
 	return s, nil
@@ -129,7 +131,7 @@ func (s *Stream) receive() {
 			s.full <- received{err: s.ctx.Err()}
 			return
 		}
-		s.watch.Reset(Silence)
+		s.watch.Reset(s.silence)
 		err := s.rpc.RecvMsg(m)
 		s.watch.Stop()
 		s.full <- received{m, err}
@@ -166,7 +168,7 @@ func (s *Stream) Recv() (wire.Response, error) {
 	case r.err == nil && r.message != nil:
 		return wire.NewResponse(r.message.data), nil
 	case errors.Is(context.Cause(s.ctx), ErrSilent):
-		return wire.Response{}, fmt.Errorf("%w for %s", ErrSilent, Silence)
+		return wire.Response{}, fmt.Errorf("%w for %s", ErrSilent, s.silence)
 	case r.err == nil, errors.Is(r.err, io.EOF):
 		return wire.Response{}, errors.New("the server ended the stream")
 	}
