@@ -82,7 +82,7 @@ func classifyStream(err error, tables, shard string) *failure {
 	}
 	if errors.Is(err, errStalled) {
 		// Seen on Vitess 24: vtgate asks again for ever for what its vttablet cannot send it, and sends heartbeats meanwhile.
-		return &failure{airbyte.TransientError, fmt.Sprintf("The stream of %s in shard %s is alive, but gives nothing: the server is throttled, or a row or transaction is larger than its own messages may be (its --grpc-max-message-size), which it does not say.", tables, shard), err}
+		return &failure{airbyte.TransientError, fmt.Sprintf("The stream of %s in shard %s is alive, but gives nothing, and the server does not say why: it is throttled, or a row or transaction is larger than the messages between its vttablet and vtgate may be. If it stays so, raise --grpc-max-message-size of both (16 MiB unless set), make the row smaller, or leave the table out.", tables, shard), err}
 	}
 	return &failure{airbyte.TransientError, fmt.Sprintf("The stream of %s in shard %s broke, and opening it again did not help; the next attempt goes on from the last checkpoint.", tables, shard), err}
 }

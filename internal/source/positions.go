@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
+
+	topodatapb "vitess.io/vitess/go/vt/proto/topodata"
 
 	"source-planetscale/internal/airbyte"
 	"source-planetscale/internal/schema"
@@ -78,8 +81,11 @@ func positionsOf(saved *state.Shard) []vstream.Position {
 }
 
 func (s *syncer) whyLost(ctx context.Context, db *schema.DB, shard string, p vstream.Position) (string, error) {
+	if p.Equal(s.stopOf(shard)) {
+		return "", nil
+	}
 	if p.Contains(s.stopOf(shard)) {
-		return "", nil // nothing to stream; a replica may lag behind the one that was read last
+		return s.whyAhead(ctx, shard, p)
 	}
 	if !s.stopOf(shard).Contains(p) {
 		return "never had some of its transactions (another server, or changes lost in a failover)", nil
@@ -95,6 +101,43 @@ func (s *syncer) whyLost(ctx context.Context, db *schema.DB, shard string, p vst
 		return "has purged the binary logs since then", nil
 	}
 	return "", nil
+}
+
+const (
+	// aheadPatience is how long primaries may lack what was streamed from it: a transaction is in the binary log before it
+	// is committed, which waits for a replica where replication is semi-synchronous.
+	aheadPatience = 10 * time.Second
+	aheadPoll     = time.Second
+)
+
+// whyAhead judges a position that holds all that the shard has, and more. A replica may lag behind the tablet that was read
+// last: there is nothing to stream yet. A primary was set back, as to a backup, and will give transactions the same names
+// again: they would be taken for those that were read already.
+func (s *syncer) whyAhead(ctx context.Context, shard string, p vstream.Position) (string, error) {
+	if s.cfg.tabletType() != topodatapb.TabletType_PRIMARY {
+		s.log.Warn(fmt.Sprintf("Shard %s is behind a saved position, as a replica that lags behind the one that was read last: there is nothing to read until it has caught up.", shard))
+		return "", nil
+	}
+	if s.aheadUntil.IsZero() {
+		s.aheadUntil = time.Now().Add(aheadPatience)
+	}
+	for {
+		now, err := s.client.Peek(ctx, s.cfg.Database, []string{shard})
+		if err != nil {
+			return "", classifyStream(err, "keyspace "+s.cfg.Database, shard)
+		}
+		switch {
+		case now[shard].Contains(p):
+			return "", nil
+		case time.Now().After(s.aheadUntil):
+			return "no longer has some of its transactions (its data was set back, as to a backup)", nil
+		}
+		select {
+		case <-time.After(aheadPoll):
+		case <-ctx.Done():
+			return "", context.Cause(ctx)
+		}
+	}
 }
 
 // estimate says how many rows the copies will give, where the server says how large its tables are.

@@ -2,6 +2,7 @@ package source
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -414,6 +415,16 @@ func TestStreamThatOneShardDroppedEndsWithItsOtherShards(t *testing.T) {
 func inShard(shard string, e *event) *event {
 	e.Vgtid.ShardGtids[0].Shard = shard
 	return e
+}
+
+// What the server does not tell apart, the user is told to look at.
+func TestAStallNamesItsCauses(t *testing.T) {
+	f := classifyStream(fmt.Errorf("%w for 5m0s", errStalled), "shop.users", "-80")
+	for _, part := range []string{"shop.users in shard -80", "throttled", "--grpc-max-message-size"} {
+		if f.kind != airbyte.TransientError || !strings.Contains(f.message, part) {
+			t.Errorf("a stall is a %s that does not say %q: %s", f.kind, part, f.message)
+		}
+	}
 }
 
 func TestPermanentErrorsAreNotRetried(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -32,8 +33,10 @@ type syncer struct {
 	streams []*stream
 	slots   *slots
 	// columns asks a shard for the columns of all its tables as they are now.
-	columns  func(ctx context.Context, shard string) (map[string][]schema.Column, error)
-	sequence atomic.Int64 // of records, for _planetscale_metadata
+	columns func(ctx context.Context, shard string) (map[string][]schema.Column, error)
+	// aheadUntil is how long primaries that lack transactions of saved positions are waited for; zero until one does.
+	aheadUntil time.Time
+	sequence   atomic.Int64 // of records, for _planetscale_metadata
 	// lastChange is when the change read last was made, in seconds since 1970; 0 while there is none.
 	lastChange atomic.Int64
 	screen     io.Writer // a terminal that shows the progress; nil for none
