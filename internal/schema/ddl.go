@@ -2,7 +2,6 @@ package schema
 
 import (
 	"slices"
-	"strings"
 	"sync"
 
 	"vitess.io/vitess/go/vt/sqlparser"
@@ -123,26 +122,4 @@ func tableNames(tables sqlparser.TableNames) []string {
 		}
 	}
 	return names
-}
-
-// Extends tells whether rows written under the columns was can be read under the columns now, as VStream reads them: by
-// their place. That is so if columns were only added at the end, and members at the end of an ENUM or SET.
-func Extends(now, was []Column) bool {
-	if len(now) < len(was) {
-		return false
-	}
-	for i, before := range was {
-		if after := now[i]; after.Name != before.Name || after.Charset != before.Charset || !extendsType(after.Type, before.Type) {
-			return false
-		}
-	}
-	return true
-}
-
-func extendsType(now, was string) bool {
-	if now == was {
-		return true
-	}
-	members, closed := strings.CutSuffix(was, ")")
-	return closed && (strings.HasPrefix(was, "enum(") || strings.HasPrefix(was, "set(")) && strings.HasPrefix(now, members+",")
 }

@@ -49,28 +49,3 @@ func TestParseDDL(t *testing.T) {
 		}
 	}
 }
-
-func TestExtends(t *testing.T) {
-	id, name := Column{Name: "id", Type: "bigint"}, Column{Name: "name", Type: "varchar(50)"}
-	kind := func(members string) Column { return Column{Name: "kind", Type: "enum(" + members + ")"} }
-	for _, c := range []struct {
-		was, now []Column
-		want     bool
-	}{
-		{[]Column{id, name}, []Column{id, name}, true},
-		{[]Column{id}, []Column{id, name}, true},
-		{[]Column{id}, []Column{name, id}, false},
-		{[]Column{id, name}, []Column{id}, false},
-		{[]Column{id, name}, []Column{id, {Name: "name", Type: "text"}}, false},
-		{[]Column{id, name}, []Column{id, {Name: "label", Type: "varchar(50)"}}, false},
-		{[]Column{kind("'a','b'")}, []Column{kind("'a','b','c'")}, true},
-		{[]Column{kind("'a','b'")}, []Column{kind("'a','bc'")}, false},
-		{[]Column{kind("'a','b'")}, []Column{kind("'b','a'")}, false},
-		{nil, []Column{id}, true},
-		{[]Column{{Name: "s", Type: "text", Charset: "latin1"}}, []Column{{Name: "s", Type: "text", Charset: "utf8mb4"}}, false},
-	} {
-		if got := Extends(c.now, c.was); got != c.want {
-			t.Errorf("%v extends %v: %v", c.now, c.was, got)
-		}
-	}
-}

@@ -110,7 +110,7 @@ type streamJSON struct {
 	SyncID   int64                 `json:"sync_id,omitempty"`
 	Shards   map[string]*shardJSON `json:"shards"`
 	Cursor   int64                 `json:"last_cursor,omitempty"`
-	// Columns are name, type and, where there is one, character set.
+	// Columns are name, type or its digest, and, where there is one, character set.
 	Columns [][]string `json:"columns,omitempty"`
 }
 
@@ -142,7 +142,7 @@ func (s *Stream) MarshalJSON() ([]byte, error) {
 		out.SyncMode = fullRefresh
 	}
 	for _, c := range s.Columns {
-		column := []string{c.Name, c.Type}
+		column := []string{c.Name, schema.DigestType(c.Type)}
 		if c.Charset != "" {
 			column = append(column, c.Charset)
 		}

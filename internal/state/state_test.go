@@ -41,7 +41,7 @@ func TestRoundTrip(t *testing.T) {
 		Cursor:  1763860000000000,
 		Columns: []schema.Column{{Name: "id", Type: "bigint"}, {Name: "näme", Type: "enum('a','b')", Charset: "latin1"}},
 		Shards: map[string]*Shard{
-			"-80": {Position: position(t, later), Stale: true, Had: 3},
+			"-80": {Position: position(t, later), Stale: true, Assumed: Relied, Had: 3},
 			"80-": {Position: position(t, later), Copy: &Copy{Oldest: position(t, early), Restarted: true, LastPK: key()}},
 			"c0-": {Copy: &Copy{}},
 			"-40": {Position: position(t, early), Moved: map[string]vstream.Position{"-20": position(t, later), "20-40": position(t, early)}},

@@ -1,0 +1,54 @@
+package schema
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"strings"
+)
+
+// Extends tells whether rows written under the columns was can be read under the columns now, as VStream reads them: by
+// their place. That is so if columns were only added at the end, and members at the end of an ENUM or SET.
+func Extends(now, was []Column) bool {
+	if len(now) < len(was) {
+		return false
+	}
+	for i, before := range was {
+		if after := now[i]; after.Name != before.Name || after.Charset != before.Charset || !extendsType(after.Type, before.Type) {
+			return false
+		}
+	}
+	return true
+}
+
+func extendsType(now, was string) bool {
+	if now == was {
+		return true
+	}
+	if n, ok := digested(was); ok {
+		return len(now) > n && (now[n] == ',' || now[n:] == ")") && DigestType(now[:n]+")") == was
+	}
+	members, closed := strings.CutSuffix(was, ")")
+	return closed && (strings.HasPrefix(was, "enum(") || strings.HasPrefix(was, "set(")) && strings.HasPrefix(now, members+",")
+}
+
+// longType is the length, in bytes, from which a type is kept as its digest: an ENUM may have 65,535 members.
+const longType = 1000
+
+const digestFormat = "sha256 of %d bytes: %x"
+
+// DigestType returns a column's type as it is to be kept, and as Extends takes it for the former one: as it is, or of a long
+// ENUM or SET a digest of all before its closing parenthesis, so that members at the end can still be told.
+func DigestType(columnType string) string {
+	members, closed := strings.CutSuffix(columnType, ")")
+	if len(columnType) < longType || !closed {
+		return columnType
+	}
+	return fmt.Sprintf(digestFormat, len(members), sha256.Sum256([]byte(members)))
+}
+
+// digested returns how many bytes of a type a digest is of.
+func digested(columnType string) (n int, ok bool) {
+	var sum []byte
+	_, err := fmt.Sscanf(columnType, digestFormat, &n, &sum)
+	return n, err == nil
+}
