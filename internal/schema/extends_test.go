@@ -53,7 +53,7 @@ func TestExtendsDigests(t *testing.T) {
 		"one more":          {enum(append(members, "'new'")...), true},
 		"one less":          {enum(members[1:]...), false},
 		"the last one less": {enum(members[:len(members)-1]...), false},
-		"a longer last one": {enum(append(members[:len(members)-1:len(members)-1], "'label 65534 '")...), false},
+		"a longer last one": {enum(append(members[:len(members)-1:len(members)-1], "'label 65534''s'")...), false},
 		"short":             {enum("'a'"), false},
 		"another type":      {[]Column{{Name: "kind", Type: "int"}}, false},
 	} {
