@@ -46,18 +46,22 @@ func (c *changeCounts) add(changes []row.Change) []airbyte.Change {
 	return list
 }
 
-func (c *changeCounts) warn(log *slog.Logger, d airbyte.StreamDescriptor) {
+// warn says which values were changed. In a column of the key that is more than a value lost.
+func (c *changeCounts) warn(log *slog.Logger, d airbyte.StreamDescriptor, primaryKey []string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	keys := slices.SortedFunc(maps.Keys(c.counts), func(a, b airbyte.Change) int {
 		return slices.Compare([]string{a.Field, a.Reason}, []string{b.Field, b.Reason})
 	})
 	for _, k := range keys {
-		n := c.counts[k]
+		n, note := c.counts[k], ""
+		if slices.Contains(primaryKey, k.Field) {
+			note = " The column is part of the key: the destination may take such rows for one, or refuse them."
+		}
 		if k.Reason == row.FieldSizeLimitation {
-			log.Warn(fmt.Sprintf("Column %s of stream %s: %d values are longer than Airbyte takes (%d characters) and were given as null; the longest has %d.", k.Field, d, n.values, row.MaxLength, n.longest))
+			log.Warn(fmt.Sprintf("Column %s of stream %s: %d values are longer than Airbyte takes (%d characters) and were given as null; the longest has %d.%s", k.Field, d, n.values, row.MaxLength, n.longest, note))
 			continue
 		}
-		log.Warn(fmt.Sprintf("Column %s of stream %s: %d values cannot be represented in JSON (such as zero or impossible dates) and were given as null.", k.Field, d, n.values))
+		log.Warn(fmt.Sprintf("Column %s of stream %s: %d values cannot be represented in JSON (such as zero or impossible dates) and were given as null.%s", k.Field, d, n.values, note))
 	}
 }

@@ -85,6 +85,11 @@ func (a *app) describe(cfg *Config, t *schema.Table) (*airbyte.Stream, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the schema of table %s: %w", t.Name, err)
 	}
+	for _, name := range t.Key {
+		if base, _, _ := strings.Cut(t.Column(name).Type, " "); strings.HasPrefix(base, "float") {
+			a.log.Warn(fmt.Sprintf("Table %s has the FLOAT column %s in its key: a copy gives six digits of it, so that several rows may share a key at the destination, and changes of them miss their row. Give the table another key.", t.Name, name))
+		}
+	}
 	s := &airbyte.Stream{
 		Name: t.Name, Namespace: cfg.Database, JSONSchema: jsonSchema,
 		SupportedSyncModes:  []airbyte.SyncMode{airbyte.FullRefresh, airbyte.Incremental},

@@ -267,7 +267,7 @@ func (s *syncer) conclude(st *stream) error {
 			return err
 		}
 	}
-	st.nulled.warn(s.log, st.descriptor)
+	st.nulled.warn(s.log, st.descriptor, st.table.Key)
 	if n := st.withheld.Load(); n > 0 {
 		s.log.Warn(fmt.Sprintf("Stream %s: %d deleted rows were not given, because the catalog has no column %s; refresh the source's schema in Airbyte to get deletes.", st.descriptor, n, columnDeletedAt))
 	}
