@@ -13,6 +13,33 @@ var errUndeclared = errors.New("its number stands for no label of the declaratio
 
 // compileEnum builds the encoder of an ENUM.
 func compileEnum(s source) (encoder, error) {
+	return compileNumber(s, func(dst []byte, labels [][]byte, n uint64) ([]byte, error) {
+		if n >= uint64(len(labels)) {
+			return dst, errUndeclared
+		}
+		return append(dst, labels[n]...), nil
+	})
+}
+
+// compileSet builds the encoder of a SET.
+func compileSet(s source) (encoder, error) {
+	return compileNumber(s, func(dst []byte, labels [][]byte, bits uint64) ([]byte, error) {
+		if bits>>(len(labels)-1) != 0 {
+			return dst, errUndeclared
+		}
+		separator := ""
+		for i, label := range labels[1:] {
+			if bits&(1<<i) != 0 {
+				dst = append(append(dst, separator...), label...)
+				separator = ","
+			}
+		}
+		return dst, nil
+	})
+}
+
+// compileNumber is for a server that sends a number, which stands for labels of the declaration, or the labels themselves.
+func compileNumber(s source, appendLabels func(dst []byte, labels [][]byte, n uint64) ([]byte, error)) (encoder, error) {
 	labels, err := declaredLabels(s)
 	if err != nil {
 		return nil, err
@@ -22,44 +49,11 @@ func compileEnum(s source) (encoder, error) {
 	}
 	return func(dst, value []byte) ([]byte, error) {
 		n, ok := parseIndex(value)
-		switch {
-		case !ok:
+		if !ok {
 			return encodeUTF8(dst, value)
-		case n >= uint64(len(labels)):
-			return dst, errUndeclared
 		}
-		dst = append(dst, '"')
-		dst = append(dst, labels[n]...)
-		return append(dst, '"'), nil
-	}, nil
-}
-
-// compileSet builds the encoder of a SET.
-func compileSet(s source) (encoder, error) {
-	labels, err := declaredLabels(s)
-	if err != nil {
-		return nil, err
-	}
-	if labels == nil {
-		return compileLabels(s)
-	}
-	return func(dst, value []byte) ([]byte, error) {
-		bits, ok := parseIndex(value)
-		switch {
-		case !ok:
-			return encodeUTF8(dst, value)
-		case bits>>(len(labels)-1) != 0:
-			return dst, errUndeclared
-		}
-		dst = append(dst, '"')
-		separator := ""
-		for i, label := range labels[1:] {
-			if bits&(1<<i) != 0 {
-				dst = append(append(dst, separator...), label...)
-				separator = ","
-			}
-		}
-		return append(dst, '"'), nil
+		dst, err := appendLabels(append(dst, '"'), labels, n)
+		return append(dst, '"'), err
 	}, nil
 }
 
