@@ -1,5 +1,5 @@
-// Package dial knows how to reach a host: addresses, name resolution, TCP options and TLS. It is the one place for
-// them, shared by the gRPC client (vstream) and the MySQL client (schema), and imports nothing of ours.
+// Package dial knows how to reach a host: addresses, name resolution, TCP options, SSH tunnels and TLS. It is the one place
+// for them, shared by the gRPC client (vstream) and the MySQL client (schema), and imports nothing of ours.
 package dial
 
 import (
@@ -33,6 +33,8 @@ type Config struct {
 	MySQLPort int
 	GRPCPort  int
 	TLS       TLS
+	// Tunnel is what all connections go through; nil for none. Host is then a name as the jump server knows it.
+	Tunnel *Tunnel
 }
 
 // MySQLAddr is host:port of the MySQL protocol.
@@ -42,8 +44,12 @@ func (c Config) MySQLAddr() string { return net.JoinHostPort(c.Host, strconv.Ito
 func (c Config) GRPCAddr() string { return net.JoinHostPort(c.Host, strconv.Itoa(c.GRPCPort)) }
 
 // Resolve asks the name service for the host and reports whether it has an address. The error names the host; it
-// wraps ErrUnknownHost if the service answered that there is none, and not if the service itself failed.
+// wraps ErrUnknownHost if the service answered that there is none, and not if the service itself failed. Behind a tunnel
+// the host is the jump server's to find; then Resolve asks for that, and the error is a *TunnelError.
 func (c Config) Resolve(ctx context.Context) error {
+	if c.Tunnel != nil {
+		return c.Tunnel.resolve(ctx)
+	}
 	_, err := net.DefaultResolver.LookupHost(ctx, c.Host)
 	var dns *net.DNSError
 	switch {
@@ -63,10 +69,18 @@ func resolveError(dns *net.DNSError) error {
 	return fmt.Errorf("the name service gave no answer for host %q: %w", dns.Name, dns)
 }
 
-// DialContext opens a TCP connection, without TLS, and is the hook that both clients dial through: keepalive and the
-// limit on unanswered data are set here and nowhere else. The caller owns the connection. The error names the address
-// and wraps ErrUnknownHost where Resolve would.
+// DialContext opens a TCP connection, without TLS, and is the hook that both clients dial through, into the tunnel if there
+// is one. The caller owns the connection. The error names the address and wraps ErrUnknownHost where Resolve would; a
+// tunnel's is a *TunnelError.
 func (c Config) DialContext(ctx context.Context, network, addr string) (net.Conn, error) {
+	if c.Tunnel != nil {
+		return c.Tunnel.dial(ctx, addr)
+	}
+	return dialTCP(ctx, network, addr)
+}
+
+// dialTCP is where keepalive and the limit on unanswered data are set, and nowhere else.
+func dialTCP(ctx context.Context, network, addr string) (net.Conn, error) {
 	dialer := net.Dialer{
 		Timeout: connectTimeout,
 		KeepAliveConfig: net.KeepAliveConfig{

@@ -12,6 +12,7 @@ import (
 	topodatapb "vitess.io/vitess/go/vt/proto/topodata"
 
 	"source-planetscale/internal/airbyte"
+	"source-planetscale/internal/dial"
 	"source-planetscale/internal/schema"
 	"source-planetscale/internal/vstream"
 )
@@ -118,7 +119,7 @@ func checkStream(ctx context.Context, cfg *Config, shards []string) error {
 	}
 	defer client.Close()
 	if _, err := client.Peek(ctx, cfg.Database, shards); err != nil {
-		if vstream.KindOf(err) == vstream.Transient {
+		if vstream.KindOf(err) == vstream.Transient && tunnelFailure(err) == nil && !dial.IsTLSError(err) {
 			return because(airbyte.TransientError, err, "VStream over gRPC does not work with %s: %s. Check host and grpc_port, and whether a firewall lets this machine through.", cfg.dial().GRPCAddr(), err)
 		}
 		return classifyStream(err, "keyspace "+cfg.Database, strings.Join(shards, ", "))

@@ -24,11 +24,12 @@ type Config struct {
 	Username string `json:"username"`
 	Password string `json:"password"`
 
-	MySQLPort int          `json:"mysql_port"`
-	GRPCPort  int          `json:"grpc_port"`
-	TLS       dial.TLS     `json:"tls"`
-	GRPCAuth  vstream.Auth `json:"grpc_auth"`
-	Cells     string       `json:"cells"`
+	MySQLPort int                `json:"mysql_port"`
+	GRPCPort  int                `json:"grpc_port"`
+	TLS       dial.TLS           `json:"tls"`
+	Tunnel    dial.TunnelOptions `json:"tunnel_method"`
+	GRPCAuth  vstream.Auth       `json:"grpc_auth"`
+	Cells     string             `json:"cells"`
 
 	Shards          string `json:"shards"`
 	UseReplica      bool   `json:"use_replica"`
@@ -48,6 +49,7 @@ type Config struct {
 	} `json:"options"`
 
 	startingPositions map[string]vstream.Position // by shard of this keyspace
+	tunnel            *dial.Tunnel                // nil for none
 }
 
 // minTimeoutSeconds is the shortest timeout_seconds; the former connector had the same.
@@ -70,7 +72,7 @@ func parseConfig(data []byte, log *slog.Logger) (*Config, error) {
 		return nil, err
 	}
 	c := &Config{
-		MySQLPort: 3306, GRPCPort: 443, TLS: dial.TLS{Mode: dial.VerifyIdentity}, GRPCAuth: vstream.Basic,
+		MySQLPort: 3306, GRPCPort: 443, TLS: dial.TLS{Mode: dial.VerifyIdentity}, Tunnel: dial.TunnelOptions{Method: dial.NoTunnel}, GRPCAuth: vstream.Basic,
 		Concurrency: 4, CheckpointIntervalSeconds: 60, InvalidPositionBehavior: "Fail sync", MaxRetries: 3, TimeoutSeconds: minTimeoutSeconds,
 	}
 	if err := json.Unmarshal(data, c); err != nil {
@@ -78,6 +80,9 @@ func parseConfig(data []byte, log *slog.Logger) (*Config, error) {
 	}
 	c.Host = strings.Trim(c.Host, "[]")
 	c.warn(data, log)
+	if c.tunnel, err = dial.NewTunnel(c.Tunnel, func(sentence string) { log.Warn(sentence) }); err != nil {
+		return nil, err
+	}
 	c.startingPositions, err = parseStartingGTIDs(c.StartingGTIDs, c.Database)
 	return c, err
 }
@@ -143,7 +148,7 @@ func parseStartingGTIDs(text, keyspace string) (map[string]vstream.Position, err
 }
 
 func (c *Config) dial() dial.Config {
-	return dial.Config{Host: c.Host, MySQLPort: c.MySQLPort, GRPCPort: c.GRPCPort, TLS: c.TLS}
+	return dial.Config{Host: c.Host, MySQLPort: c.MySQLPort, GRPCPort: c.GRPCPort, TLS: c.TLS, Tunnel: c.tunnel}
 }
 
 func (c *Config) vstream() vstream.Config {

@@ -3,6 +3,7 @@ package source
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"maps"
 	"reflect"
@@ -33,7 +34,7 @@ func TestParseConfigFillsInDefaults(t *testing.T) {
 	}
 	want := Config{
 		Host: "aws.connect.psdb.cloud", Database: "shop", Username: "u", Password: "pscale_pw_secret",
-		MySQLPort: 3306, GRPCPort: 443, TLS: dial.TLS{Mode: dial.VerifyIdentity}, GRPCAuth: vstream.Basic,
+		MySQLPort: 3306, GRPCPort: 443, TLS: dial.TLS{Mode: dial.VerifyIdentity}, Tunnel: dial.TunnelOptions{Method: dial.NoTunnel}, GRPCAuth: vstream.Basic,
 		Concurrency: 4, CheckpointIntervalSeconds: 60, InvalidPositionBehavior: "Fail sync", MaxRetries: 3, TimeoutSeconds: 300,
 		startingPositions: map[string]vstream.Position{},
 	}
@@ -78,25 +79,36 @@ func TestParseConfigRefusesWithASentence(t *testing.T) {
 		`[]`:   "not a JSON object",
 		`{}`:   "missing properties 'host', 'database', 'username', 'password'",
 		`null`: "not a JSON object",
-		`{"host":"h","database":"d","username":"u","password":7}`:         "password: got number, want string",
-		`{` + minimal + `,"concurrency":65}`:                              "concurrency: maximum",
-		`{` + minimal + `,"checkpoint_interval_seconds":0}`:               "checkpoint_interval_seconds: minimum",
-		`{` + minimal + `,"grpc_auth":"odd"}`:                             "grpc_auth: value must be one of",
-		`{` + minimal + `,"tls":{"mode":"odd"}}`:                          "tls.mode",
-		`{` + minimal + `,"starting_gtids":"{"}`:                          "starting_gtids is not of the form",
-		`{` + minimal + `,"starting_gtids":"{\"x\":{}}"}`:                 "does not name the keyspace \"shop\"",
-		`{` + minimal + `,"starting_gtids":"{\"shop\":{\"-\":\"\"}}"}`:    "no position for shard -",
-		`{` + minimal + `,"starting_gtids":"{\"shop\":{\"-\":\"odd\"}}"}`: "not a position",
+		`{"host":"h","database":"d","username":"u","password":7}`:                                               "password: got number, want string",
+		`{` + minimal + `,"concurrency":65}`:                                                                    "concurrency: maximum",
+		`{` + minimal + `,"checkpoint_interval_seconds":0}`:                                                     "checkpoint_interval_seconds: minimum",
+		`{` + minimal + `,"grpc_auth":"odd"}`:                                                                   "grpc_auth: value must be one of",
+		`{` + minimal + `,"tls":{"mode":"odd"}}`:                                                                "tls.mode",
+		`{"host":"https://h","database":"d","username":"u","password":"secret"}`:                                `host: "https://h" is not of the form host.example.com`,
+		`{` + minimal + `,"tunnel_method":{"tunnel_method":"SSH_KEY_AUTH","tunnel_host":"h","tunnel_port":22}}`: "is not valid: tunnel_method: missing properties 'tunnel_user', 'ssh_key'.",
+		`{` + minimal + `,"tunnel_method":{"tunnel_method":"TELNET"}}`:                                          "tunnel_method.tunnel_method: value must be 'NO_TUNNEL'; ",
+		`{` + minimal + `,"tunnel_method":` + tunnel(`"tunnel_host_key":"MD5:00"`) + `}`:                        `tunnel_method.tunnel_host_key: "MD5:00" is not of the form SHA256:<43 characters>`,
+		`{` + minimal + `,"tunnel_method":` + tunnel(`"ssh_key":"secret"`) + `}`:                                "tunnel_method.ssh_key is not a private key",
+		`{` + minimal + `,"starting_gtids":"{"}`:                                                                `starting_gtids: "{" is not of the form {"keyspace": {"shard":`,
+		`{` + minimal + `,"starting_gtids":"{1}"}`:                                                              "starting_gtids is not of the form",
+		`{` + minimal + `,"starting_gtids":"{\"x\":{}}"}`:                                                       "does not name the keyspace \"shop\"",
+		`{` + minimal + `,"starting_gtids":"{\"shop\":{\"-\":\"\"}}"}`:                                          "no position for shard -",
+		`{` + minimal + `,"starting_gtids":"{\"shop\":{\"-\":\"odd\"}}"}`:                                       "not a position",
 	} {
 		log, _ := logged()
 		_, err := parseConfig([]byte(in), log)
-		if err == nil || !strings.Contains(err.Error(), problem) {
+		if err == nil || !strings.Contains(err.Error()+".", problem) {
 			t.Errorf("%s: error %v, expected one about %q", in, err, problem)
 		}
 		if err != nil && strings.Contains(err.Error(), "secret") {
 			t.Errorf("%s: the error holds the password: %v", in, err)
 		}
 	}
+}
+
+// tunnel is a tunnel_method by key with the given option.
+func tunnel(option string) string {
+	return `{"tunnel_method":"SSH_KEY_AUTH","tunnel_host":"h","tunnel_port":22,"tunnel_user":"u","ssh_key":"k",` + option + `}`
 }
 
 func TestUnknownShardIsNamed(t *testing.T) {
@@ -125,6 +137,8 @@ type specProperty struct {
 	Properties                      map[string]specProperty
 	OneOf                           []specProperty
 	Const                           any
+	Pattern                         string
+	PatternDescriptor               string `json:"pattern_descriptor"`
 }
 
 func specProperties(t *testing.T) map[string]specProperty {
@@ -164,6 +178,13 @@ func TestSpecAgreesWithConfig(t *testing.T) {
 			t.Errorf("dial.TLS has the keys %v, spec.json %v", want, got)
 		}
 	}
+	methods := map[string]specProperty{}
+	for _, method := range properties["tunnel_method"].OneOf {
+		maps.Copy(methods, method.Properties)
+	}
+	if want, got := keys(reflect.TypeFor[dial.TunnelOptions]()), slices.Sorted(maps.Keys(methods)); !slices.Equal(want, got) {
+		t.Errorf("dial.TunnelOptions has the keys %v, spec.json %v", want, got)
+	}
 }
 
 // What the page shows as default is what a missing key means.
@@ -195,20 +216,63 @@ func TestSpecDefaultsAreConfigs(t *testing.T) {
 	}
 }
 
+// secrets are the options that Airbyte must store as secrets, and show to nobody.
+var secrets = []string{"password", "ca_certificate", "client_certificate", "client_key", "ssh_key", "ssh_key_passphrase", "tunnel_user_password"}
+
 func TestSpecPageIsComplete(t *testing.T) {
-	orders := map[string][]string{}
+	var groups struct {
+		ConnectionSpecification struct{ Groups []struct{ ID, Title string } }
+	}
+	if err := json.Unmarshal(specFile, &groups); err != nil {
+		t.Fatal(err)
+	}
+	empty := map[string]bool{}
+	for _, g := range groups.ConnectionSpecification.Groups {
+		empty[g.ID] = true
+	}
 	for name, p := range specProperties(t) {
-		if p.Title == "" || p.Description == "" || p.Group == "" || p.Order == nil {
-			t.Errorf("%s lacks title, description, group or order", name)
+		if _, ok := empty[p.Group]; !ok {
+			t.Errorf("%s is in group %q, which there is not", name, p.Group)
+		}
+		empty[p.Group] = false
+	}
+	for id, isEmpty := range empty {
+		if isEmpty {
+			t.Errorf("nothing is in the group %s", id)
+		}
+	}
+	checkPage(t, "", specProperties(t))
+}
+
+// checkPage looks at the properties of one object of the page.
+func checkPage(t *testing.T, object string, properties map[string]specProperty) {
+	t.Helper()
+	places := map[string]string{}
+	for name, p := range properties {
+		if p.Title == "" || p.Description == "" && p.Const == nil || p.Order == nil {
+			t.Errorf("%s%s lacks title, description or order", object, name)
 			continue
 		}
-		place := p.Group + " " + string(rune('a'+*p.Order))
-		orders[place] = append(orders[place], name)
-		if len(orders[place]) > 1 {
-			t.Errorf("%v have the same place", orders[place])
+		place := fmt.Sprint(p.Group, *p.Order)
+		if places[place] != "" {
+			t.Errorf("%s%s and %s have the same place", object, name, places[place])
 		}
-		if secret := name == "password"; p.Secret != secret {
-			t.Errorf("%s: airbyte_secret is %v", name, p.Secret)
+		places[place] = name
+		if secret := slices.Contains(secrets, name); p.Secret != secret {
+			t.Errorf("%s%s: airbyte_secret is %v", object, name, p.Secret)
+		}
+		if p.Secret && p.Pattern != "" {
+			t.Errorf("%s%s: a pattern's error shows the value, which is secret", object, name)
+		}
+		if (p.Pattern == "") != (p.PatternDescriptor == "") {
+			t.Errorf("%s%s: a pattern needs a pattern_descriptor, and the other way round", object, name)
+		}
+		checkPage(t, object+name+".", p.Properties)
+		for i, branch := range p.OneOf {
+			checkPage(t, fmt.Sprintf("%s%s[%d].", object, name, i), branch.Properties)
+			if !slices.ContainsFunc(slices.Collect(maps.Values(branch.Properties)), func(q specProperty) bool { return q.Const != nil && q.Const == q.Default }) {
+				t.Errorf("%s%s[%d] has no constant to tell it from the others", object, name, i)
+			}
 		}
 	}
 }

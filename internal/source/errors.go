@@ -46,12 +46,14 @@ func classify(err error) *failure {
 	switch {
 	case errors.As(err, &f):
 		return f
+	case tunnelFailure(err) != nil:
+		return tunnelFailure(err)
 	case errors.Is(err, schema.ErrAuth):
 		return &failure{airbyte.ConfigError, "The server refused the username or password; check both, and that the password was made for this branch and has not been deleted.", err}
 	case errors.Is(err, schema.ErrUnknownKeyspace):
 		return &failure{airbyte.ConfigError, "The configured database does not exist: " + err.Error() + ". Check the option database.", err}
 	case dial.IsTLSError(err):
-		return &failure{airbyte.ConfigError, "The TLS options do not fit the server: " + err.Error() + ".", err}
+		return tlsFailure(err)
 	case errors.Is(err, dial.ErrUnknownHost):
 		return &failure{airbyte.ConfigError, "The host cannot be found: " + err.Error() + ".", err}
 	case errors.Is(err, schema.ErrRefused):
@@ -64,11 +66,32 @@ func classify(err error) *failure {
 	return &failure{airbyte.SystemError, "The connector failed in a way it does not know: " + err.Error() + ".", err}
 }
 
+func tlsFailure(err error) *failure {
+	return &failure{airbyte.ConfigError, "The TLS options do not fit the server: " + err.Error() + ".", err}
+}
+
+// tunnelFailure is nil for errors that are not of the tunnel.
+func tunnelFailure(err error) *failure {
+	var t *dial.TunnelError
+	switch {
+	case !errors.As(err, &t):
+		return nil
+	case t.Permanent:
+		return &failure{airbyte.ConfigError, "The SSH tunnel cannot be used: " + t.Error() + ".", err}
+	}
+	return &failure{airbyte.TransientError, "The SSH tunnel cannot be made: " + t.Error() + ".", err}
+}
+
 // classifyStream says what the end of a stream over the given tables and shard means.
 func classifyStream(err error, tables, shard string) *failure {
 	var f *failure
-	if errors.As(err, &f) {
+	switch {
+	case errors.As(err, &f):
 		return f
+	case tunnelFailure(err) != nil:
+		return tunnelFailure(err)
+	case dial.IsTLSError(err):
+		return tlsFailure(err)
 	}
 	switch vstream.KindOf(err) {
 	case vstream.Unauthorized:

@@ -54,6 +54,8 @@ func retriable(err error) bool {
 	switch {
 	case errors.As(err, &f):
 		return f.kind == airbyte.TransientError
+	case tunnelFailure(err) != nil:
+		return tunnelFailure(err).kind == airbyte.TransientError
 	case errors.Is(err, errNoEventGTID), errors.Is(err, airbyte.ErrWrite), errors.Is(err, errJournal):
 		return false
 	}

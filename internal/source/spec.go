@@ -7,9 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
+	"github.com/santhosh-tekuri/jsonschema/v6/kind"
 	"golang.org/x/text/language"
 	"golang.org/x/text/message"
 )
@@ -59,17 +61,21 @@ func validateConfig(data []byte) error {
 	return nil
 }
 
-// problems lists the innermost causes: the key, and what is wrong with it.
+// problems lists the innermost causes: the key, and what is wrong with it. Of alternatives it lists the chosen one's.
 func problems(e *jsonschema.ValidationError) []string {
 	if len(e.Causes) == 0 {
-		text := e.ErrorKind.LocalizedString(message.NewPrinter(language.English))
+		text := problem(e)
 		if len(e.InstanceLocation) > 0 {
 			text = strings.Join(e.InstanceLocation, ".") + ": " + text
 		}
 		return []string{text}
 	}
+	causes := e.Causes
+	if _, ok := e.ErrorKind.(*kind.OneOf); ok && slices.ContainsFunc(causes, isChosen) {
+		causes = slices.DeleteFunc(slices.Clone(causes), func(c *jsonschema.ValidationError) bool { return !isChosen(c) })
+	}
 	var list []string
-	for _, cause := range e.Causes {
+	for _, cause := range causes {
 		for _, p := range problems(cause) {
 			if !slices.Contains(list, p) {
 				list = append(list, p)
@@ -77,6 +83,43 @@ func problems(e *jsonschema.ValidationError) []string {
 		}
 	}
 	return list
+}
+
+// isChosen tells whether an alternative is the one that the configuration names by its constant.
+func isChosen(e *jsonschema.ValidationError) bool {
+	_, other := e.ErrorKind.(*kind.Const)
+	return !other && !slices.ContainsFunc(e.Causes, func(c *jsonschema.ValidationError) bool { return !isChosen(c) })
+}
+
+func problem(e *jsonschema.ValidationError) string {
+	if k, ok := e.ErrorKind.(*kind.Pattern); ok {
+		return fmt.Sprintf("%q is not of the form %s", k.Got, patternDescriptor(e.SchemaURL))
+	}
+	return e.ErrorKind.LocalizedString(message.NewPrinter(language.English))
+}
+
+// patternDescriptor is what the settings page shows of a pattern: url ends with #/connectionSpecification's path to it.
+func patternDescriptor(url string) string {
+	var s struct {
+		Node any `json:"connectionSpecification"`
+	}
+	if json.Unmarshal(specFile, &s) != nil {
+		return ""
+	}
+	_, path, _ := strings.Cut(url, "#/")
+	for key := range strings.SplitSeq(path, "/") {
+		switch node := s.Node.(type) {
+		case map[string]any:
+			s.Node = node[key]
+		case []any:
+			if i, err := strconv.Atoi(key); err == nil && i < len(node) {
+				s.Node = node[i]
+			}
+		}
+	}
+	property, _ := s.Node.(map[string]any)
+	text, _ := property["pattern_descriptor"].(string)
+	return text
 }
 
 // unknownKeys returns the top-level keys of a configuration that the specification does not have, sorted.

@@ -7,7 +7,6 @@ import (
 	"context"
 	"encoding/base64"
 	"fmt"
-	"net"
 	"time"
 
 	"github.com/mostynb/go-grpc-compression/snappy"
@@ -63,11 +62,11 @@ func New(cfg Config) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
+	dialer := &dialer{dial: cfg.Dial.DialContext}
 	options := []grpc.DialOption{
 		grpc.WithTransportCredentials(transport),
-		grpc.WithContextDialer(func(ctx context.Context, addr string) (net.Conn, error) {
-			return cfg.Dial.DialContext(ctx, "tcp", addr)
-		}),
+		grpc.WithContextDialer(dialer.dialContext),
+		grpc.WithStreamInterceptor(dialer.explain),
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: keepaliveTime, Timeout: keepaliveTime}),
 		grpc.WithDefaultCallOptions(
 			grpc.MaxCallRecvMsgSize(MaxMessage), grpc.MaxCallSendMsgSize(MaxMessage),

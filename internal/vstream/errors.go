@@ -4,6 +4,7 @@ import (
 	"errors"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"google.golang.org/grpc/codes"
@@ -31,12 +32,15 @@ const (
 
 // Error is what went wrong with a stream, without the key values that vtgate puts into its messages.
 type Error struct {
-	Kind Kind
-	Code codes.Code
-	text string
+	Kind  Kind
+	Code  codes.Code
+	text  string
+	cause error // the dialer's error when there was no connection, else nil
 }
 
 func (e *Error) Error() string { return e.text }
+
+func (e *Error) Unwrap() error { return e.cause }
 
 // KindOf returns the kind of an error of this package.
 func KindOf(err error) Kind {
@@ -48,9 +52,17 @@ func KindOf(err error) Kind {
 }
 
 func newError(err error) *Error {
+	var u *undialled
+	if errors.As(err, &u) {
+		return &Error{Kind: Transient, Code: codes.Unavailable, text: u.Error(), cause: u.cause}
+	}
 	s := status.Convert(err)
 	return &Error{Kind: classify(s.Code(), s.Message()), Code: s.Code(), text: s.Code().String() + ": " + redact(s.Message())}
 }
+
+// connectionError is how gRPC itself, not the server, begins the message of a connection that failed; a quoted Go string
+// follows, a failed TLS handshake's error say.
+const connectionError = "connection error: desc = "
 
 // classify rests on the gRPC code and, where Vitess uses one code for many things (Unknown above all), on the words of
 // Vitess 24's messages.
@@ -87,6 +99,11 @@ var named = []string{"Table ", "table ", "column ", "keyspace:", "shard:", "gtid
 // redact takes the values of rows out of a message: the key that vtgate quotes when a stream cannot be started, the
 // statement that MySQL failed on, its variables, and literals.
 func redact(text string) string {
+	if desc, ok := strings.CutPrefix(text, connectionError); ok {
+		if desc, err := strconv.Unquote(desc); err == nil {
+			return "no connection: " + desc
+		}
+	}
 	for _, statement := range []string{" during query:", " Sql:", " BindVars:"} {
 		text, _, _ = strings.Cut(text, statement)
 	}

@@ -1,0 +1,232 @@
+package dial
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+)
+
+// TunnelMethod says how the jump server is told who we are. Its values are those of the option
+// tunnel_method.tunnel_method, which are Airbyte's own.
+type TunnelMethod string
+
+// The methods. The zero TunnelMethod means NoTunnel.
+const (
+	NoTunnel    TunnelMethod = "NO_TUNNEL"
+	SSHKey      TunnelMethod = "SSH_KEY_AUTH"
+	SSHPassword TunnelMethod = "SSH_PASSWORD_AUTH"
+)
+
+// tunnelTimeout bounds all that comes before a connection through the tunnel: TCP, the login at the jump server, and its
+// own connect. It is shorter than the time that a login at the database may take.
+const tunnelTimeout = 15 * time.Second
+
+// defaultSSHPort is the jump server's when none is given.
+const defaultSSHPort = 22
+
+// TunnelOptions holds the options under "tunnel_method", as Airbyte's database sources have them. The host key and the
+// passphrase are ours.
+type TunnelOptions struct {
+	Method   TunnelMethod `json:"tunnel_method"`
+	Host     string       `json:"tunnel_host"`
+	Port     int          `json:"tunnel_port"`
+	User     string       `json:"tunnel_user"`
+	Password string       `json:"tunnel_user_password"`
+	// Key is a private key as PEM or in OpenSSH's form.
+	Key           string `json:"ssh_key"`
+	KeyPassphrase string `json:"ssh_key_passphrase"`
+	// HostKey is one or more fingerprints (SHA256:…, separated by commas or spaces) of keys by which the jump server may
+	// prove who it is. When empty, the first key seen is trusted until the process ends.
+	HostKey string `json:"tunnel_host_key"`
+}
+
+// Tunnel reaches addresses through a jump server. Each connection has an SSH connection of its own, so that nothing is
+// shared that could break for all, and a new connection is a new tunnel.
+type Tunnel struct {
+	addr   string
+	host   string
+	config ssh.ClientConfig
+	pinned []string     // fingerprints
+	warn   func(string) // tells a person a sentence
+
+	mu    sync.Mutex
+	first string // the fingerprint that was trusted on first use
+}
+
+// NewTunnel makes ready the tunnel that the options ask for, nil when none. It connects to nothing yet. The errors name
+// the option and never hold a key or password. warn is told, once, of a host key that nothing vouches for.
+func NewTunnel(o TunnelOptions, warn func(string)) (*Tunnel, error) {
+	if o.Method == NoTunnel || o.Method == "" {
+		return nil, nil
+	}
+	login, err := o.login()
+	if err != nil {
+		return nil, err
+	}
+	pinned := strings.FieldsFunc(o.HostKey, func(r rune) bool { return strings.ContainsRune(", \t\r\n", r) })
+	for i, fingerprint := range pinned {
+		if pinned[i] = strings.TrimRight(fingerprint, "="); !strings.HasPrefix(fingerprint, "SHA256:") {
+			return nil, fmt.Errorf("tunnel_method.tunnel_host_key must hold fingerprints of the form SHA256:…, as `ssh-keygen -lf` prints them; one is %q", fingerprint)
+		}
+	}
+	if o.Port == 0 {
+		o.Port = defaultSSHPort
+	}
+	host := strings.Trim(o.Host, "[]")
+	return &Tunnel{
+		addr: net.JoinHostPort(host, strconv.Itoa(o.Port)), host: host,
+		config: ssh.ClientConfig{User: o.User, Auth: login, ClientVersion: "SSH-2.0-airbyte-source-planetscale"},
+		pinned: pinned, warn: warn,
+	}, nil
+}
+
+func (o TunnelOptions) login() ([]ssh.AuthMethod, error) {
+	switch o.Method {
+	case SSHPassword:
+		// Servers that log in through PAM often ask instead of taking a password.
+		answer := func(_, _ string, questions []string, _ []bool) ([]string, error) {
+			return slices.Repeat([]string{o.Password}, len(questions)), nil
+		}
+		return []ssh.AuthMethod{ssh.Password(o.Password), ssh.KeyboardInteractive(answer)}, nil
+	case SSHKey:
+		signer, err := o.signer()
+		if err != nil {
+			return nil, err
+		}
+		return []ssh.AuthMethod{ssh.PublicKeys(signer)}, nil
+	}
+	return nil, fmt.Errorf("tunnel_method.tunnel_method is %q; it must be %q, %q or %q", o.Method, NoTunnel, SSHKey, SSHPassword)
+}
+
+func (o TunnelOptions) signer() (ssh.Signer, error) {
+	// Some ways into Airbyte's configuration write line breaks as the two characters \n; no key holds a backslash.
+	key := []byte(strings.TrimSpace(strings.ReplaceAll(o.Key, `\n`, "\n")) + "\n")
+	signer, err := ssh.ParsePrivateKey(key)
+	if errors.As(err, new(*ssh.PassphraseMissingError)) {
+		if o.KeyPassphrase == "" {
+			return nil, errors.New("tunnel_method.ssh_key is protected by a passphrase; give it as ssh_key_passphrase, or a key without one")
+		}
+		if signer, err = ssh.ParsePrivateKeyWithPassphrase(key, []byte(o.KeyPassphrase)); err != nil {
+			return nil, errors.New("tunnel_method.ssh_key_passphrase does not open the key in ssh_key")
+		}
+	}
+	if err != nil {
+		return nil, errors.New("tunnel_method.ssh_key is not a private key in PEM or OpenSSH form; paste the whole file, from its line -----BEGIN … PRIVATE KEY----- to its line -----END … PRIVATE KEY----- (not the .pub file)")
+	}
+	return signer, nil
+}
+
+// resolve asks the name service for the jump server.
+func (t *Tunnel) resolve(ctx context.Context) error {
+	if _, err := net.DefaultResolver.LookupHost(ctx, t.host); err != nil {
+		return t.unreachable(err)
+	}
+	return nil
+}
+
+// dial opens a connection to addr through a new SSH connection. The errors are *TunnelError.
+func (t *Tunnel) dial(ctx context.Context, addr string) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, tunnelTimeout)
+	defer cancel()
+	raw, err := dialTCP(ctx, "tcp", t.addr)
+	if err != nil {
+		return nil, t.unreachable(err)
+	}
+	hangUp := context.AfterFunc(ctx, func() { _ = raw.Close() })
+	defer hangUp()
+	client, err := t.handshake(raw)
+	if err != nil {
+		_ = raw.Close()
+		if ctx.Err() != nil {
+			return nil, t.fault(false, ctx.Err(), "the jump server %s does not answer", t.addr)
+		}
+		return nil, err
+	}
+	far, err := client.DialContext(ctx, "tcp", addr)
+	if err != nil {
+		_ = client.Close()
+		return nil, t.notForwarded(addr, err)
+	}
+	return &tunnelled{Conn: far, client: client}, nil
+}
+
+// handshake logs in.
+func (t *Tunnel) handshake(raw net.Conn) (*ssh.Client, error) {
+	var stranger error
+	config := t.config
+	config.HostKeyCallback = func(_ string, _ net.Addr, key ssh.PublicKey) error {
+		stranger = t.know(key)
+		return stranger
+	}
+	conn, channels, requests, err := ssh.NewClientConn(raw, t.addr, &config)
+	switch {
+	case err == nil:
+		return ssh.NewClient(conn, channels, requests), nil
+	case stranger != nil:
+		return nil, stranger
+	case strings.Contains(err.Error(), "unable to authenticate"): // the library has no type for it
+		return nil, t.fault(true, err, "the jump server %s refused the login of %s; check tunnel_user and the key or password, and that the server's sshd_config and the user's authorized_keys allow it", t.addr, t.config.User)
+	}
+	return nil, t.fault(false, err, "the SSH handshake with the jump server %s failed; check that tunnel_port is the port of an SSH server", t.addr)
+}
+
+// know holds a host key against those pinned, or against the first one seen.
+func (t *Tunnel) know(key ssh.PublicKey) error {
+	fingerprint := ssh.FingerprintSHA256(key)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	switch {
+	case slices.Contains(t.pinned, fingerprint), fingerprint == t.first:
+		return nil
+	case len(t.pinned) > 0:
+		return t.fault(true, nil, "the jump server %s shows the host key %s (%s), which is not in tunnel_host_key; either its key was changed, or someone stands between: ask its administrator before you pin this one", t.addr, fingerprint, key.Type())
+	case t.first != "":
+		return t.fault(true, nil, "the host key of the jump server %s changed during the run, from %s to %s; either someone stands between, or there are several servers behind one name: then pin the keys of all in tunnel_host_key", t.addr, t.first, fingerprint)
+	}
+	t.first = fingerprint
+	t.warn(fmt.Sprintf("The host key of the jump server %s is %s (%s); nothing vouches for it, so it is trusted for this run. To be safe from someone in between, check it and put it into the option tunnel_host_key.", t.addr, fingerprint, key.Type()))
+	return nil
+}
+
+// tunnelled is a connection through a tunnel of its own.
+type tunnelled struct {
+	net.Conn // a channel
+	client   *ssh.Client
+
+	mu    sync.Mutex
+	timer *time.Timer
+}
+
+// Close ends the tunnel, too.
+func (c *tunnelled) Close() error {
+	_ = c.SetDeadline(time.Time{})
+	return c.client.Close()
+}
+
+// SetDeadline closes the connection at that time; channels of SSH know no deadlines. gRPC and TLS set them only on
+// connections that they are about to close.
+func (c *tunnelled) SetDeadline(at time.Time) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.timer != nil {
+		c.timer.Stop()
+	}
+	if c.timer = nil; !at.IsZero() {
+		c.timer = time.AfterFunc(time.Until(at), func() { _ = c.client.Close() })
+	}
+	return nil
+}
+
+// SetReadDeadline is SetDeadline.
+func (c *tunnelled) SetReadDeadline(at time.Time) error { return c.SetDeadline(at) }
+
+// SetWriteDeadline is SetDeadline.
+func (c *tunnelled) SetWriteDeadline(at time.Time) error { return c.SetDeadline(at) }

@@ -1,0 +1,50 @@
+package dial
+
+import (
+	"errors"
+	"fmt"
+	"net"
+
+	"golang.org/x/crypto/ssh"
+)
+
+// TunnelError says why there is no connection through the tunnel.
+type TunnelError struct {
+	// Permanent says that an option, or the jump server's configuration, must be changed first.
+	Permanent bool
+	text      string
+	cause     error // may be nil
+}
+
+func (e *TunnelError) Error() string {
+	if e.cause == nil {
+		return e.text
+	}
+	return e.text + " (" + e.cause.Error() + ")"
+}
+
+func (e *TunnelError) Unwrap() error { return e.cause }
+
+func (t *Tunnel) fault(permanent bool, cause error, format string, args ...any) error {
+	return &TunnelError{permanent, fmt.Sprintf(format, args...), cause}
+}
+
+func (t *Tunnel) unreachable(err error) error {
+	var dns *net.DNSError
+	if errors.As(err, &dns) && dns.IsNotFound || errors.Is(err, ErrUnknownHost) {
+		return t.fault(true, nil, "the jump server %q has no address; check tunnel_host", t.host)
+	}
+	return t.fault(false, err, "the jump server cannot be reached; check tunnel_host and tunnel_port, and whether a firewall lets this machine through")
+}
+
+// notForwarded is the error for an address to which the jump server, once logged in to, gave no connection.
+func (t *Tunnel) notForwarded(addr string, err error) error {
+	var refused *ssh.OpenChannelError
+	switch {
+	case !errors.As(err, &refused):
+		return t.fault(false, err, "the tunnel through the jump server %s broke while it was made", t.addr)
+	case refused.Reason == ssh.ConnectionFailed:
+		return t.fault(false, err, "the jump server %s cannot reach %s; check host and port as they are seen from there", t.addr, addr)
+	}
+	return t.fault(true, err, "the jump server %s forbids %s to forward to %s; allow it in its sshd_config (AllowTcpForwarding, PermitOpen) and in the user's authorized_keys", t.addr, t.config.User, addr)
+}
