@@ -172,10 +172,16 @@ func (t *Tunnel) handshake(raw net.Conn) (*ssh.Client, error) {
 		return ssh.NewClient(conn, channels, requests), nil
 	case stranger != nil:
 		return nil, stranger
-	case strings.Contains(err.Error(), "unable to authenticate"): // the library has no type for it
+	case isLoginRefused(err):
 		return nil, t.fault(true, err, "the jump server %s refused the login of %s; check tunnel_user and the key or password, and that the server's sshd_config and the user's authorized_keys allow it", t.addr, t.config.User)
 	}
 	return nil, t.fault(false, err, "the SSH handshake with the jump server %s failed; check that tunnel_port is the port of an SSH server", t.addr)
+}
+
+// isLoginRefused goes by the library's words, since it has no type for it. 51 is SSH_MSG_USERAUTH_FAILURE, which OpenSSH
+// without PAM sends at once when it is asked for keyboard-interactive; the library does not expect that.
+func isLoginRefused(err error) bool {
+	return strings.Contains(err.Error(), "unable to authenticate") || strings.Contains(err.Error(), "unexpected message type 51")
 }
 
 // know holds a host key against those pinned, or against the first one seen.
