@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/go-sql-driver/mysql"
@@ -39,6 +40,7 @@ const (
 	erAccessDeniedNoPasswd = 1698
 	erMustChangePassword   = 1862
 	erAccountLocked        = 3118
+	erSecureTransport      = 3159
 )
 
 // failed says what was being done when err came, and makes it one of the errors above where it is one.
@@ -63,6 +65,16 @@ func isLost(err error) bool {
 // loginFailed is failed for a login, where some of the server's answers mean more.
 func loginFailed(addr string, err error) error {
 	doing := "logging in to " + addr
+	var answer *mysql.MySQLError
+	if errors.As(err, &answer) {
+		switch {
+		// vtgate has no number for these.
+		case answer.Number == erSecureTransport, strings.Contains(answer.Message, "must use SSL/TLS"):
+			return fmt.Errorf("%s: tls: the server demands TLS, but tls.mode is disabled: %w", doing, err)
+		case strings.Contains(answer.Message, "does not match client cert"):
+			return fmt.Errorf("%s: %w: %w", doing, ErrAuth, err)
+		}
+	}
 	switch {
 	case errors.Is(err, mysql.ErrNoTLS):
 		return fmt.Errorf("%s: tls: the server offers none, but tls.mode asks for it: %w", doing, err)

@@ -61,6 +61,11 @@ func TestCauseOfLostConnection(t *testing.T) {
 	if err := loginFailed("host:3306", c.explain(driver.ErrBadConn)); !dial.IsTLSError(err) || errors.Is(err, ErrUnreachable) {
 		t.Errorf("got %v, want a TLS error", err)
 	}
+	for _, answer := range []*mysql.MySQLError{{Number: 3159}, {Number: 1105, Message: "client must use SSL/TLS"}} {
+		if err := loginFailed("host:3306", answer); !dial.IsTLSError(err) || errors.Is(err, ErrRefused) {
+			t.Errorf("got %v, want a TLS error", err)
+		}
+	}
 	answer := &mysql.MySQLError{Number: 1045}
 	if err := c.explain(answer); errors.Is(err, reason) {
 		t.Errorf("got %v, want the answer alone", err)

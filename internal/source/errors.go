@@ -95,7 +95,7 @@ func classifyStream(err error, tables, shard string) *failure {
 	}
 	switch vstream.KindOf(err) {
 	case vstream.Unauthorized:
-		return &failure{airbyte.ConfigError, "The server refused to stream with this username and password; check both, and that the password may read.", err}
+		return &failure{airbyte.ConfigError, "The server refused to stream with this username and password; check both, the option grpc_auth, and that the password may read.", err}
 	case vstream.TooLarge:
 		return &failure{airbyte.ConfigError, fmt.Sprintf("A row or transaction of %s in shard %s is larger than a message may be (%d MiB here, and the server may allow less); make it smaller, or leave the large column's table out.", tables, shard, vstream.MaxMessage>>20), err}
 	case vstream.Purged:
