@@ -29,6 +29,9 @@ type Config struct {
 	PlainGRPC  string `json:"plain_grpc"`
 	// MaxMessage is the largest gRPC message in bytes.
 	MaxMessage int `json:"max_message"`
+	// Name is the only host name that is served, when given: TLS's server name
+	// and gRPC's authority must be it, as where many hosts share one front.
+	Name string `json:"name,omitempty"`
 }
 
 // Load reads a configuration file.
@@ -60,6 +63,12 @@ func Run(ctx context.Context, c Config) error {
 		return fmt.Errorf("listening for gRPC: %w", err)
 	}
 	config := &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12}
+	config.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+		if c.Name != "" && hello.ServerName != c.Name {
+			return nil, fmt.Errorf("no host %q here", hello.ServerName)
+		}
+		return nil, nil
+	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return serveMySQL(ctx, mysqlListener, config, c) })
 	group.Go(func() error { return serveGRPC(ctx, grpcListener, config, c) })

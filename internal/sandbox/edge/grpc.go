@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"time"
 
@@ -57,6 +58,9 @@ func handler(c Config, behind *grpc.ClientConn) grpc.StreamHandler {
 	return func(_ any, front grpc.ServerStream) error {
 		if err := authorize(front.Context(), c.Username, c.Password); err != nil {
 			return err
+		}
+		if authority := metadata.ValueFromIncomingContext(front.Context(), ":authority"); c.Name != "" && !slices.Equal(authority, []string{c.Name}) {
+			return status.Errorf(codes.NotFound, "no authority %q here", authority)
 		}
 		return forward(front, behind)
 	}
