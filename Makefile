@@ -43,6 +43,10 @@ format: ## Format the code
 build: ## Build the connector into bin/
 	@CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o bin/source-planetscale .
 
+.PHONY: form
+form: ## Draw the settings page from its specification, for docs/images (needs npm and chromium)
+	@docs/form/draw
+
 .PHONY: clean
 clean: ## Stop the sandbox and remove it
 	@go run ./cmd/sandbox down --purge --dir $(SANDBOX)

@@ -74,7 +74,7 @@ func NewTunnel(o TunnelOptions, warn func(string)) (*Tunnel, error) {
 	pinned := strings.FieldsFunc(o.HostKey, func(r rune) bool { return strings.ContainsRune(", \t\r\n", r) })
 	for i, fingerprint := range pinned {
 		if pinned[i] = strings.TrimRight(fingerprint, "="); !strings.HasPrefix(fingerprint, "SHA256:") {
-			return nil, fmt.Errorf("tunnel_method.tunnel_host_key must hold fingerprints of the form SHA256:…, as `ssh-keygen -lf` prints them; one is %q", fingerprint)
+			return nil, fmt.Errorf("tunnel_method.tunnel_host_key must hold fingerprints of the form SHA256:…, as ssh-keygen -lf prints them; one is %q", fingerprint)
 		}
 	}
 	if o.Port == 0 {
