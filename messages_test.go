@@ -1,0 +1,174 @@
+package main
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"go/types"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const manual = "docs/planetscale.md"
+
+// TestEveryMessageIsInTheManual finds the errors and warnings in the code of the program, and holds them against the
+// manual's tables of messages, whose first column has them in code spans. A message that the tables lack, or that the code
+// no longer has, fails it.
+func TestEveryMessageIsInTheManual(t *testing.T) {
+	inCode, inManual := messagesInCode(t), messagesInManual(t)
+	if len(inCode) < 100 {
+		t.Fatalf("only %d messages were found in the code", len(inCode))
+	}
+	for message, place := range inCode {
+		if !inManual[message] {
+			t.Errorf("%s gives a message that %s lacks: %s", place, manual, message)
+		}
+	}
+	for message := range inManual {
+		if inCode[message] == "" {
+			t.Errorf("%s has a message that the program no longer gives: %s", manual, message)
+		}
+	}
+}
+
+// messagesInManual are the code spans in the first column of each table whose head is "Message".
+func messagesInManual(t *testing.T) map[string]bool {
+	t.Helper()
+	found, within := map[string]bool{}, false
+	for line := range strings.Lines(read(t, manual)) {
+		cells := strings.Split(line, " | ")
+		switch {
+		case !strings.HasPrefix(line, "|"):
+			within = false
+		case strings.HasPrefix(line, "| Message"):
+			within = true
+		case within:
+			for _, span := range regexp.MustCompile("`([^`]+)`").FindAllStringSubmatch(cells[0], -1) {
+				found[span[1]] = true
+			}
+		}
+	}
+	return found
+}
+
+// messagesInCode maps each message to its place. What the program fills in is "…".
+func messagesInCode(t *testing.T) map[string]string {
+	t.Helper()
+	found := map[string]string{}
+	for _, p := range packages(t, ".") {
+		for _, dep := range p.Deps {
+			if !strings.HasPrefix(dep, module+"/") {
+				continue
+			}
+			files, err := filepath.Glob(filepath.Join(local(dep), "*.go"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, file := range files {
+				if !strings.HasSuffix(file, "_test.go") {
+					messagesOf(t, file, found)
+				}
+			}
+		}
+	}
+	return found
+}
+
+// speakers are the functions whose first text is a message: of errors, and of warnings in the log.
+var speakers = []string{"New", "Errorf", "configErrorf", "because", "failf", "fault", "misfit", "Warn", "warn"}
+
+func messagesOf(t *testing.T, file string, found map[string]string) {
+	t.Helper()
+	set := token.NewFileSet()
+	tree, err := parser.ParseFile(set, file, nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ast.Inspect(tree, func(n ast.Node) bool {
+		var candidates []ast.Expr
+		switch n := n.(type) {
+		case *ast.CallExpr:
+			// Warnings are also collected first, or returned.
+			collected := calledName(n) == "append" && strings.HasSuffix(types.ExprString(n.Args[0]), ".Warnings")
+			returned := calledName(n) == "Sprintf" && filepath.Base(file) == "warning.go"
+			if slices.Contains(speakers, calledName(n)) || collected || returned {
+				candidates = n.Args
+			}
+		case *ast.CompositeLit:
+			if name, ok := n.Type.(*ast.Ident); ok && name.Name == "failure" {
+				candidates = n.Elts
+			}
+		}
+		for _, c := range candidates {
+			if message := normal(text(c)); isSentence(message) {
+				found[message] = set.Position(n.Pos()).String()
+				break
+			}
+		}
+		return true
+	})
+}
+
+func calledName(call *ast.CallExpr) string {
+	switch f := call.Fun.(type) {
+	case *ast.Ident:
+		return f.Name
+	case *ast.SelectorExpr:
+		return f.Sel.Name
+	}
+	return ""
+}
+
+// text is the constant text of an expression; what is not constant is "%s".
+func text(e ast.Expr) string {
+	switch e := e.(type) {
+	case *ast.BasicLit:
+		if s, err := strconv.Unquote(e.Value); err == nil && e.Kind == token.STRING {
+			return s
+		}
+	case *ast.BinaryExpr:
+		return text(e.X) + text(e.Y)
+	case *ast.CallExpr:
+		if calledName(e) == "Sprintf" {
+			return text(e.Args[0])
+		}
+	case *ast.KeyValueExpr:
+		return text(e.Value)
+	}
+	return "%s"
+}
+
+var verb = regexp.MustCompile(`%[+#]?[a-zA-Z]`)
+
+func normal(format string) string {
+	return strings.ReplaceAll(verb.ReplaceAllString(format, "…"), "%%", "%")
+}
+
+// isSentence leaves out what only puts other errors together.
+func isSentence(message string) bool {
+	return len(regexp.MustCompile(`\pL{2,}`).FindAllString(message, -1)) >= 3
+}
+
+func TestMessagesAreFoundInCode(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "x.go")
+	source := "package x\nfunc f() { fmt.Errorf(\"shard %s: %w\"); because(kind, err, \"one \"+x+\" two %d three.\", 1); _ = &failure{kind, fmt.Sprintf(\"some text of %q\", y), err}; log.Warn(fmt.Sprintf(`said in %v words`, z)) }"
+	if err := os.WriteFile(file, []byte(source), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	found := map[string]string{}
+	messagesOf(t, file, found)
+	for _, want := range []string{"one … two … three.", "some text of …", "said in … words"} {
+		if found[want] == "" {
+			t.Errorf("%q is not found", want)
+		}
+		delete(found, want)
+	}
+	if len(found) > 0 {
+		t.Errorf("found too much: %v", found)
+	}
+}
