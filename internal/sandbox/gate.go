@@ -3,9 +3,11 @@ package sandbox
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"syscall"
 	"time"
@@ -22,10 +24,7 @@ type Gate struct {
 // StartGate starts one with further flags, which win over those of the
 // sandbox's own vtgate, and returns when it listens. The caller stops it.
 func (s *Sandbox) StartGate(ctx context.Context, dir string, flags ...string) (*Gate, error) {
-	ports := ports{}
-	for name, port := range s.ports {
-		ports[name] = port
-	}
+	ports := maps.Clone(s.ports)
 	for _, name := range []string{"vtgate-mysql", "vtgate-grpc", "vtgate-web"} {
 		port, err := ports.another(ctx)
 		if err != nil {
@@ -36,8 +35,7 @@ func (s *Sandbox) StartGate(ctx context.Context, dir string, flags ...string) (*
 	}
 	other := *s
 	other.ports = ports
-	args := append(other.vtgate().args, flags...)
-	cmd, err := unprivileged(context.WithoutCancel(ctx), s.data(""), args...)
+	cmd, err := unprivileged(context.WithoutCancel(ctx), s.data(""), slices.Concat(other.vtgate().args, flags)...)
 	if err != nil {
 		return nil, err
 	}
