@@ -9,6 +9,7 @@ GOLANGCI     := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 GOTESTSUM    := gotest.tools/gotestsum@v1.13.0
 
 SANDBOX      := .sandbox
+IMAGE        := localhost/source-planetscale:$(shell sed -n 's/^const Version = "\(.*\)"/\1/p' internal/source/version.go)
 # The sandbox's addresses, for the tests.
 WITH_SANDBOX := set -euo pipefail; go run ./cmd/sandbox up --dir $(SANDBOX); env=$$(go run ./cmd/sandbox env --dir $(SANDBOX)); set -a; eval "$$env"; set +a;
 
@@ -20,6 +21,12 @@ help: ## List what can be made
 demo: ## Show the connector at work on a real local Vitess (installs what it needs)
 	@go run ./cmd/demo --dir $(SANDBOX)
 
+# In CI the image is tested, too; elsewhere that is for those who have podman, or want it: make test-image.
+ifdef CI
+export SOURCE_PLANETSCALE_IMAGE := $(IMAGE)
+test test-all: image
+endif
+
 .PHONY: test
 test: ## Run all tests but the long ones, on a real local Vitess (installs what it needs)
 	@$(WITH_SANDBOX) go run $(GOTESTSUM) --format pkgname-and-test-fails -- -race -timeout 15m ./...
@@ -27,6 +34,10 @@ test: ## Run all tests but the long ones, on a real local Vitess (installs what 
 .PHONY: test-all
 test-all: ## Run all tests, the long ones included
 	@$(WITH_SANDBOX) TEST_ALL=1 go run $(GOTESTSUM) --format pkgname-and-test-fails -- -race -timeout 60m ./...
+
+.PHONY: test-image
+test-image: image ## Build the image and test it under the limits of Airbyte's platform
+	@$(WITH_SANDBOX) SOURCE_PLANETSCALE_IMAGE=$(IMAGE) go run $(GOTESTSUM) --format testname -- -run '^TestImage' .
 
 .PHONY: lint
 lint: ## Check format and style
@@ -47,6 +58,10 @@ build: ## Build the connector into bin/
 .PHONY: form
 form: ## Draw the settings page from its specification, for docs/images (needs npm and chromium)
 	@docs/form/draw
+
+.PHONY: image
+image: ## Build the container image with podman (installs it, and says so)
+	@image/build.sh $(IMAGE)
 
 .PHONY: clean
 clean: ## Stop the sandbox and remove it

@@ -23,14 +23,23 @@ import (
 
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
-		"source-planetscale": func() { os.Exit(run()) },
+		"source-planetscale": func() {
+			if image := os.Getenv(runInImageVariable); image != "" {
+				os.Exit(runInImage(image, os.Args[1:]))
+			}
+			os.Exit(run())
+		},
 	})
 }
 
 // TestScripts runs testdata/script: one behaviour of the program each, on a real Vitess.
 func TestScripts(t *testing.T) {
 	requireSandbox(t)
-	testscript.Run(t, testscript.Params{
+	testscript.Run(t, scriptParams())
+}
+
+func scriptParams() testscript.Params {
+	return testscript.Params{
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,
 		Setup: func(e *testscript.Env) error {
@@ -55,7 +64,7 @@ func TestScripts(t *testing.T) {
 			"valid":       cmdValid,
 			"jq":          cmdJQ,
 		},
-	})
+	}
 }
 
 // requireSandbox skips where no Vitess runs; in CI that is a failure.
@@ -137,7 +146,7 @@ func cmdInsert(ts *testscript.TestScript, neg bool, args []string) {
 func cmdConnector(ts *testscript.TestScript, neg bool, args []string) {
 	cmd := exec.Command("source-planetscale", args...)
 	cmd.Dir = ts.MkAbs(".")
-	cmd.Env = os.Environ()
+	cmd.Env = append(os.Environ(), runInImageVariable+"="+ts.Getenv(runInImageVariable))
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	err := cmd.Run()
