@@ -16,14 +16,13 @@ ARG TARGETARCH
 RUN --mount=type=cache,target=/root/.cache/go-build \
     CGO_ENABLED=0 GOOS=$TARGETOS GOARCH=$TARGETARCH \
     go build -trimpath -buildvcs=false -tags=grpcnotrace -ldflags='-s -w' -o /out/source-planetscale .
-RUN mkdir -p /out/airbyte
+# The user is written rather than made by useradd, which notes the day in /etc/shadow.
+RUN mkdir -p /out/etc /out/airbyte && cp /etc/passwd /etc/group /out/etc/ && \
+    echo 'airbyte:x:1000:1000::/airbyte:/usr/sbin/nologin' >>/out/etc/passwd && echo 'airbyte:x:1000:' >>/out/etc/group
 
-FROM --platform=$BUILDPLATFORM ${BASE_IMAGE} AS users
-# Written rather than made by useradd, which notes the day in /etc/shadow.
-RUN echo 'airbyte:x:1000:1000::/airbyte:/usr/sbin/nologin' >>/etc/passwd && echo 'airbyte:x:1000:' >>/etc/group
-
-FROM ${BASE_IMAGE}
-COPY --from=users /etc/passwd /etc/group /etc/
+# Said aloud, because Podman 4 would take the platform of the stage before.
+FROM --platform=$TARGETPLATFORM ${BASE_IMAGE}
+COPY --from=build /out/etc /etc/
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/
 COPY --from=build --chown=1000:1000 /out/airbyte /airbyte
 COPY --from=build /out/source-planetscale /usr/local/bin/

@@ -10,6 +10,7 @@ GOTESTSUM    := gotest.tools/gotestsum@v1.13.0
 
 SANDBOX      := .sandbox
 IMAGE        := localhost/source-planetscale:$(shell sed -n 's/^const Version = "\(.*\)"/\1/p' internal/source/version.go)
+ARCH         := $(shell go env GOARCH)
 # The sandbox's addresses, for the tests.
 WITH_SANDBOX := set -euo pipefail; go run ./cmd/sandbox up --dir $(SANDBOX); env=$$(go run ./cmd/sandbox env --dir $(SANDBOX)); set -a; eval "$$env"; set +a;
 
@@ -60,8 +61,8 @@ form: ## Draw the settings page from its specification, for docs/images (needs n
 	@docs/form/draw
 
 .PHONY: image
-image: ## Build the container image with podman (installs it, and says so)
-	@image/build.sh $(IMAGE)
+image: ## Build the container image with podman (installs it, and says so); ARCH=arm64 for the other one
+	@image/build.sh $(IMAGE) $(ARCH)
 
 .PHONY: clean
 clean: ## Stop the sandbox and remove it

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -200,7 +201,7 @@ func TestImageIsReproducible(t *testing.T) {
 	image := requireImage(t)
 	const again = "localhost/source-planetscale-again"
 	a := inspect(t, image)
-	cmd := exec.Command("image/build.sh", again, "--no-cache")
+	cmd := exec.Command("image/build.sh", again, runtime.GOARCH, "--no-cache")
 	cmd.Env = append(os.Environ(), fmt.Sprintf("SOURCE_DATE_EPOCH=%d", a.Created.Unix()))
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)

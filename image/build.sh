@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# Builds the Dockerfile's image with podman, twice the same from one commit: image/build.sh NAME [OPTION OF PODMAN BUILD]...
-# Where Docker Hub cannot be reached, the base images are made from what this machine has (image/bases.sh).
+# Builds the Dockerfile's image with podman, the same at any time from one commit: image/build.sh NAME ARCH [OPTION]...
+# ARCH is Go's name of it; the options are podman build's. Where Docker Hub cannot be reached, the base images are made from
+# what this machine has (image/bases.sh).
 set -euo pipefail
 cd "$(dirname "$0")/.."
-name=$1
-shift
+name=$1 arch=$2
+shift 2
 
 say() { echo "image: $*" >&2; }
 
@@ -14,18 +15,21 @@ if ! command -v podman >/dev/null; then
 fi
 export CONTAINERS_CONF=$PWD/image/containers.conf
 
-options=(--tag "$name" --timestamp "${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}")
+# Podman 4 knows the platforms in FROM only as arguments, and takes layers of another TARGETARCH from its cache.
+options=(
+  --tag "$name" --timestamp "${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}"
+  --platform "linux/$arch" --build-arg "BUILDPLATFORM=linux/$(go env GOHOSTARCH)" --build-arg "TARGETPLATFORM=linux/$arch"
+  --build-arg TARGETOS=linux --build-arg "TARGETARCH=$arch"
+)
 for base in $(sed -n 's/^ARG [A-Z]*_IMAGE=//p' Dockerfile); do
-  podman image exists "$base" || podman pull --quiet "$base" >/dev/null 2>&1 || offline=true
+  podman pull --quiet "$base" >/dev/null 2>&1 || podman image exists "$base" || stand_ins=localhost/stand-in
 done
-if [ "${offline:-}" ]; then
-  prefix=localhost/stand-in
+if [ "${stand_ins:-}" ]; then
   say "Docker Hub cannot be reached; the image gets stand-ins for its base images"
-  image/bases.sh "$prefix"
+  image/bases.sh "$stand_ins" "$arch"
   go mod download
   options+=(
-    --build-arg "GO_IMAGE=$prefix/golang:$(go env GOVERSION)-trixie"
-    --build-arg "BASE_IMAGE=$prefix/debian:trixie-slim-$(dpkg --print-architecture)"
+    --build-arg "GO_IMAGE=$stand_ins/golang:$(go env GOVERSION)-trixie" --build-arg "BASE_IMAGE=$stand_ins/debian:trixie-slim-$arch"
     --build-arg GOPROXY=off --volume "$(go env GOMODCACHE):/go/pkg/mod:ro"
   )
 fi
