@@ -129,7 +129,7 @@ func requireImage(t *testing.T) string {
 type inspected struct {
 	ID      string `json:"Id"`
 	Created time.Time
-	Config struct {
+	Config  struct {
 		User       string
 		Env        []string
 		Entrypoint []string

@@ -48,8 +48,10 @@ func scriptParams() testscript.Params {
 					e.Vars = append(e.Vars, v)
 				}
 			}
+			root, err := os.Getwd()
+			e.Setenv("ROOT", root)
 			e.Values[tables{}] = &warehouse{}
-			return nil
+			return err
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"sql":         cmdSQL,
