@@ -7,6 +7,8 @@ GOFUMPT      := mvdan.cc/gofumpt@v0.12.0
 STATICCHECK  := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOLANGCI     := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 GOTESTSUM    := gotest.tools/gotestsum@v1.13.0
+ACTIONLINT   := github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
+GOVULNCHECK  := golang.org/x/vuln/cmd/govulncheck@v1.1.4
 
 SANDBOX      := .sandbox
 IMAGE        := localhost/source-planetscale:$(shell sed -n 's/^const Version = "\(.*\)"/\1/p' internal/source/version.go)
@@ -46,6 +48,11 @@ lint: ## Check format and style
 	@go vet ./...
 	@go run $(STATICCHECK) ./...
 	@go run $(GOLANGCI) run ./...
+	@go run $(ACTIONLINT) .github/workflows/*.yml
+
+.PHONY: vulnerabilities
+vulnerabilities: ## Hold the code against Go's vulnerability database (needs vuln.go.dev)
+	@go run $(GOVULNCHECK) ./...
 
 .PHONY: format
 format: ## Format the code
