@@ -206,7 +206,7 @@ func TestImageIsReproducible(t *testing.T) {
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	defer func() { _ = podman("untag", again).Run() }()
+	defer func() { _ = podman("rmi", again).Run() }()
 	if b := inspect(t, again); a.ID != b.ID {
 		t.Errorf("two builds differ: %s with layers %q, %s with %q", a.ID, a.RootFS.Layers, b.ID, b.RootFS.Layers)
 	}

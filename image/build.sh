@@ -17,7 +17,7 @@ export CONTAINERS_CONF=$PWD/image/containers.conf
 
 # Podman 4 knows the platforms in FROM only as arguments, and takes layers of another TARGETARCH from its cache.
 options=(
-  --tag "$name" --timestamp "${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}"
+  --tag "$name" --identity-label=false --timestamp "${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}"
   --platform "linux/$arch" --build-arg "BUILDPLATFORM=linux/$(go env GOHOSTARCH)" --build-arg "TARGETPLATFORM=linux/$arch"
   --build-arg TARGETOS=linux --build-arg "TARGETARCH=$arch"
 )
