@@ -1,11 +1,9 @@
 #!/usr/bin/env bash
-# Builds the Dockerfile's image with podman, the same at any time from one commit: image/build.sh NAME ARCH [OPTION]...
-# ARCH is Go's name of it; the options are podman build's. Where Docker Hub cannot be reached, the base images are made from
-# what this machine has (image/bases.sh).
+# Builds the Dockerfile's image with podman, the same at any time from one commit: image/build.sh NAME ARCH
+# (as Go names it). Where Docker Hub cannot be reached, the base images are made from what this machine has (image/bases.sh).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 name=$1 arch=$2
-shift 2
 
 say() { echo "image: $*" >&2; }
 
@@ -15,11 +13,14 @@ if ! command -v podman >/dev/null; then
 fi
 export CONTAINERS_CONF=$PWD/image/containers.conf
 
-# Podman 4 knows the platforms in FROM only as arguments, and takes layers of another TARGETARCH from its cache.
+# Podman 4 knows the platforms in FROM only as arguments, and its cache of layers neither asks for TARGETARCH nor for the time:
+# the caches of Go, mounted, make up for it.
+go mod download
 options=(
-  --tag "$name" --identity-label=false --timestamp "${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}"
+  --layers=false --tag "$name" --identity-label=false --timestamp "${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}"
   --platform "linux/$arch" --build-arg "BUILDPLATFORM=linux/$(go env GOHOSTARCH)" --build-arg "TARGETPLATFORM=linux/$arch"
   --build-arg TARGETOS=linux --build-arg "TARGETARCH=$arch"
+  --build-arg GOPROXY=off --volume "$(go env GOMODCACHE):/go/pkg/mod:ro"
 )
 for base in $(sed -n 's/^ARG [A-Z]*_IMAGE=//p' Dockerfile); do
   podman pull --quiet "$base" >/dev/null 2>&1 || podman image exists "$base" || stand_ins=localhost/stand-in
@@ -27,10 +28,6 @@ done
 if [ "${stand_ins:-}" ]; then
   say "Docker Hub cannot be reached; the image gets stand-ins for its base images"
   image/bases.sh "$stand_ins" "$arch"
-  go mod download
-  options+=(
-    --build-arg "GO_IMAGE=$stand_ins/golang:$(go env GOVERSION)-trixie" --build-arg "BASE_IMAGE=$stand_ins/debian:trixie-slim-$arch"
-    --build-arg GOPROXY=off --volume "$(go env GOMODCACHE):/go/pkg/mod:ro"
-  )
+  options+=(--build-arg "GO_IMAGE=$stand_ins/golang:$(go env GOVERSION)-trixie" --build-arg "BASE_IMAGE=$stand_ins/debian:trixie-slim-$arch")
 fi
-podman build "${options[@]}" "$@" .
+podman build "${options[@]}" .
