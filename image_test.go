@@ -151,6 +151,24 @@ func inspect(t *testing.T, image string) inspected {
 	return images[0]
 }
 
+// The limits of the scripts' runs are really there.
+func TestImageRunsUnderLimits(t *testing.T) {
+	image := requireImage(t)
+	const script = `id -u; id -g
+grep -E "^(CapEff|CapBnd|NoNewPrivs)" /proc/self/status
+touch /file /tmp/file 2>/dev/null || echo nothing can be written
+cat /sys/fs/cgroup/memory/memory.limit_in_bytes 2>/dev/null || cat /sys/fs/cgroup/memory.max`
+	args := slices.Concat([]string{"run", "--rm", "--entrypoint=sh"}, asThePlatform, []string{image, "-c", script})
+	out, err := podman(args...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	want := "1000 1000 CapEff: 0000000000000000 CapBnd: 0000000000000000 NoNewPrivs: 1 nothing can be written 2147483648"
+	if got := strings.Join(strings.Fields(string(out)), " "); got != want {
+		t.Errorf("the connector runs as\n%s\nand not as\n%s", got, want)
+	}
+}
+
 // The image's face is what the platform and the registry go by.
 func TestImageIsAConnectors(t *testing.T) {
 	image := requireImage(t)
@@ -175,7 +193,7 @@ func TestImageIsAConnectors(t *testing.T) {
 // inside runs a shell's command as the image's own user.
 func inside(t *testing.T, image, script string) {
 	t.Helper()
-	out, err := podman("run", "--rm", "--cap-drop=all", "--security-opt=no-new-privileges", "--entrypoint=sh", image, "-ec", script).CombinedOutput()
+	out, err := podman("run", "--rm", "--security-opt=no-new-privileges", "--entrypoint=sh", image, "-ec", script).CombinedOutput()
 	if err != nil {
 		t.Errorf("%s: %v %s", script, err, out)
 	}

@@ -13,8 +13,8 @@ if ! command -v podman >/dev/null; then
 fi
 export CONTAINERS_CONF=$PWD/image/containers.conf
 
-# Podman 4 knows the platforms in FROM only as arguments, and its cache of layers neither asks for TARGETARCH nor for the time:
-# the caches of Go, mounted, make up for it.
+# Podman 4 knows the platforms in FROM only as arguments, and its cache of layers asks neither for TARGETARCH nor for the time;
+# Go's own caches, mounted, make up for it.
 go mod download
 options=(
   --layers=false --tag "$name" --identity-label=false --timestamp "${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}"
