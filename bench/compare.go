@@ -17,8 +17,8 @@ import (
 // contender is a program that reads a workload, in a way that can be measured again and again.
 type contender struct {
 	name string
-	// bytes that it gave (the connector) or received (the others), known after try.
-	bytes int64
+	// bytes and wire are as in figure, known after try.
+	bytes, wire int64
 	// try runs it once, not measured, and checks that it reads what it should.
 	try func(ctx context.Context, c *contender) error
 	run func(ctx context.Context) (sample, error)
@@ -72,7 +72,7 @@ func (b *bench) drainContender(rows int, job drainJob) (*contender, error) {
 		if err := json.Unmarshal(out.Bytes(), &d); err != nil {
 			return err
 		}
-		c.bytes = d.Messages
+		c.bytes, c.wire = d.Messages, d.Wire
 		if job.Options.Raw {
 			return nil
 		}
@@ -131,7 +131,7 @@ func (b *bench) measure(ctx context.Context, what string, rows int, contenders [
 	}
 	figures := make([]figure, len(contenders))
 	for i, c := range contenders {
-		figures[i] = figure{Name: c.name, Rows: rows, Bytes: c.bytes, sample: median(samples[i])}
+		figures[i] = figure{Name: c.name, Rows: rows, Bytes: c.bytes, Wire: c.wire, sample: median(samples[i])}
 		b.say("  %s: %s", what, figures[i])
 	}
 	return figures, nil
@@ -175,12 +175,12 @@ func (b *bench) compare(ctx context.Context, w *workload) ([]comparison, error) 
 			return nil, err
 		}
 	}
-	onSandbox, err := b.onSandbox(ctx, w, from, more)
+	real, err := b.onSandbox(ctx, w, from, more)
 	if err != nil || w.loops == 0 {
-		return []comparison{onSandbox}, err
+		return []comparison{real}, err
 	}
-	onReplay, err := b.onReplay(ctx, w, from, more)
-	return []comparison{onSandbox, onReplay}, err
+	replayed, err := b.onReplay(ctx, w, from, more)
+	return []comparison{real, replayed}, err
 }
 
 func (b *bench) contenders(ctx context.Context, name string, w *workload, at endpoint, rows int, streams []drainStream, more map[string]any) ([]*contender, error) {
@@ -213,7 +213,7 @@ func (b *bench) onSandbox(ctx context.Context, w *workload, from string, more ma
 		list = append(list, b.mysqlContender(w))
 	}
 	figures, err := b.measure(ctx, w.title, rows, list)
-	return comparison{Name: w.name, Title: w.title, Source: "sandbox", Figures: figures}, err
+	return comparison{Name: w.name, Title: w.title, Source: onSandbox, Figures: figures}, err
 }
 
 // onReplay records the workload's stream and measures who reads the recording.
@@ -242,7 +242,7 @@ func (b *bench) onReplay(ctx context.Context, w *workload, from string, more map
 		return comparison{}, err
 	}
 	figures, err := b.measure(ctx, "replay: "+w.title, rows, list)
-	return comparison{Name: w.name, Title: w.title, Source: "replay", Figures: figures}, err
+	return comparison{Name: w.name, Title: w.title, Source: onReplay, Figures: figures}, err
 }
 
 // replayServer is a replay as a process of its own.

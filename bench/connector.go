@@ -16,12 +16,15 @@ import (
 // connector is the program as it is shipped, in a folder of files that it is run with.
 type connector struct {
 	program, dir string
-	catalogs     map[string]map[string]json.RawMessage // streams by keyspace and table
+	catalogs     map[string]streamsByTable // what was discovered, by keyspace
 }
+
+// streamsByTable are the streams of a catalog, as JSON.
+type streamsByTable map[string]json.RawMessage
 
 // buildConnector builds the connector as the container image has it.
 func buildConnector(ctx context.Context, dir string) (*connector, error) {
-	c := &connector{program: filepath.Join(dir, "source-planetscale"), dir: dir, catalogs: map[string]map[string]json.RawMessage{}}
+	c := &connector{program: filepath.Join(dir, "source-planetscale"), dir: dir, catalogs: map[string]streamsByTable{}}
 	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags=-s -w", "-o", c.program, "source-planetscale")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
@@ -89,13 +92,13 @@ func (c *connector) catalog(ctx context.Context, name, config, keyspace string, 
 	return c.file(name+".catalog.json", map[string]any{"streams": streams})
 }
 
-// discover returns the streams by table.
-func (c *connector) discover(ctx context.Context, config string) (map[string]json.RawMessage, error) {
+// discover returns the keyspace's streams.
+func (c *connector) discover(ctx context.Context, config string) (streamsByTable, error) {
 	var out bytes.Buffer
 	if _, err := run(ctx, &out, c.program, "discover", "--config", config); err != nil {
 		return nil, fmt.Errorf("%w: %s", err, lastLine(out.Bytes()))
 	}
-	streams := map[string]json.RawMessage{}
+	streams := streamsByTable{}
 	for line := range bytes.Lines(out.Bytes()) {
 		var message struct {
 			Catalog struct {
@@ -121,9 +124,8 @@ func (c *connector) discover(ctx context.Context, config string) (map[string]jso
 // lines counts what a connector prints.
 type lines struct {
 	bytes, records int64
-	rest           []byte // the begin of a line, as long as it is short
-	whole          bool   // rest begins a line
-	last           []byte
+	rest           []byte // a line that has not ended
+	last           []byte // the last line that is no record
 }
 
 var recordStart = []byte(`{"type":"RECORD"`)

@@ -1,8 +1,9 @@
-// Command bench measures how fast the connector is.
+// Command bench measures how fast the connector is, against clients that do less: README.md says how.
 package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -22,6 +23,13 @@ type bench struct {
 	rounds    int
 }
 
+// arguments are the command line's.
+type arguments struct {
+	sandbox, out     string
+	parts, workloads string
+	scale, rounds    int
+}
+
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
@@ -39,35 +47,93 @@ func command(ctx context.Context, args []string) error {
 	case len(args) == 3 && args[0] == "replay":
 		return replayMain(ctx, args[1], args[2])
 	}
-	return measureMain(ctx, args)
-}
-
-func measureMain(ctx context.Context, args []string) error {
+	var a arguments
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
-	dir := flags.String("dir", ".sandbox", "the `folder` of the sandbox, which must be up")
-	only := flags.String("workloads", "", "`names` of workloads, separated by commas; all by default")
-	scale := flags.Int("scale", 1, "divide the sizes of the workloads by this `number`, for a quick try")
-	rounds := flags.Int("rounds", 3, "how often each figure is measured")
+	flags.StringVar(&a.sandbox, "dir", ".sandbox", "the `folder` of the sandbox, which must be up")
+	flags.StringVar(&a.out, "out", "bench", "the `folder` of the results; empty to only print them")
+	flags.StringVar(&a.parts, "parts", "rows,concurrency,small,tables", "what to measure, of `rows, concurrency, small, tables, discover, flags`")
+	flags.StringVar(&a.workloads, "workloads", "", "of the part rows, only the workloads with these `names`")
+	flags.IntVar(&a.scale, "scale", 1, "divide the sizes of the workloads by this `number`, for a quick try")
+	flags.IntVar(&a.rounds, "rounds", 3, "how often each figure is measured")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	b, done, err := newBench(ctx, *dir, *rounds)
+	return a.run(ctx)
+}
+
+// run measures the parts, and saves the results after each.
+func (a *arguments) run(ctx context.Context) (err error) {
+	b, done, err := newBench(ctx, a.sandbox, a.rounds)
 	if err != nil {
 		return err
 	}
-	defer done()
-	for _, w := range workloads(*scale) {
-		if *only != "" && !slices.Contains(strings.Split(*only, ","), w.name) {
+	defer func() { err = errors.Join(err, done()) }()
+	r := &results{About: map[string]about{}}
+	if a.out != "" {
+		if r, err = loadResults(a.out); err != nil {
+			return err
+		}
+	}
+	for part := range strings.SplitSeq(a.parts, ",") {
+		at, err := b.about(ctx)
+		if err != nil {
+			return err
+		}
+		b.say("%s:", part)
+		if err := b.part(ctx, part, a, r); err != nil {
+			return err
+		}
+		r.About[part] = at
+		if a.out == "" {
 			continue
 		}
-		if _, err := b.compare(ctx, w); err != nil {
+		if err := r.save(a.out); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func newBench(ctx context.Context, dir string, rounds int) (*bench, func(), error) {
+// part measures one of the parts.
+func (b *bench) part(ctx context.Context, part string, a *arguments, r *results) (err error) {
+	list := workloads(a.scale)
+	switch part {
+	case "rows":
+		return b.measureRows(ctx, list, a.workloads, r)
+	case "concurrency":
+		r.Concurrency, err = b.measureConcurrency(ctx)
+	case "small":
+		r.Small, err = b.measureSmall(ctx, list[0])
+	case "tables":
+		r.Tables, err = b.measureUnchanged(ctx)
+	case "discover":
+		r.Discover, err = b.measureDiscover(ctx)
+	case "flags":
+		r.Flags, err = b.measureFlags(ctx, list[0])
+	default:
+		err = fmt.Errorf("there is no part %q to measure; try --help", part)
+	}
+	return err
+}
+
+func (b *bench) measureRows(ctx context.Context, list []*workload, only string, r *results) error {
+	for _, w := range list {
+		if only != "" && !slices.Contains(strings.Split(only, ","), w.name) {
+			continue
+		}
+		comparisons, err := b.compare(ctx, w)
+		if err != nil {
+			return err
+		}
+		for _, c := range comparisons {
+			r.put(c)
+		}
+	}
+	return nil
+}
+
+// newBench prepares the measurements; done cleans up.
+func newBench(ctx context.Context, dir string, rounds int) (b *bench, done func() error, err error) {
 	s, err := sandbox.Open(dir)
 	if err != nil {
 		return nil, nil, err
@@ -80,12 +146,15 @@ func newBench(ctx context.Context, dir string, rounds int) (*bench, func(), erro
 	if err != nil {
 		return nil, nil, err
 	}
-	done := func() { _ = os.RemoveAll(files) }
 	say := func(format string, args ...any) { fmt.Printf(format+"\n", args...) }
-	b := &bench{loader: &loader{sandbox: s, say: say}, self: self, rounds: rounds}
-	if b.connector, err = buildConnector(ctx, files); err != nil {
-		done()
-		return nil, nil, err
+	b = &bench{loader: &loader{sandbox: s, say: say}, self: self, rounds: rounds}
+	shrink := func() error { return nil }
+	done = func() error { return errors.Join(shrink(), os.RemoveAll(files)) }
+	if b.connector, err = buildConnector(ctx, files); err == nil {
+		shrink, err = b.growPools(ctx)
+	}
+	if err != nil {
+		return nil, nil, errors.Join(err, done())
 	}
 	return b, done, nil
 }

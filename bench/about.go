@@ -1,0 +1,78 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"runtime"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"source-planetscale/internal/sandbox"
+)
+
+// about says when and where something was measured, and of what.
+type about struct {
+	Date   string `json:"date"`
+	Commit string `json:"commit"`
+	CPU    string `json:"cpu"`
+	Cores  int    `json:"cores"`
+	Memory int64  `json:"memory"` // bytes
+	Kernel string `json:"kernel"`
+	Go     string `json:"go"`
+	Vitess string `json:"vitess"`
+	MySQL  string `json:"mysql"`
+	Rounds int    `json:"rounds"`
+	// Load is the machine's load average over a minute before: more than about 1 means that others worked on it.
+	Load string `json:"load"`
+}
+
+func (b *bench) about(ctx context.Context) (about, error) {
+	a := about{
+		Date: time.Now().UTC().Format(time.DateOnly), Commit: commit(ctx), CPU: cpuModel(), Cores: runtime.NumCPU(),
+		Go: strings.TrimPrefix(runtime.Version(), "go"), Vitess: sandbox.VitessVersion, Rounds: b.rounds,
+	}
+	var name unix.Utsname
+	if err := unix.Uname(&name); err != nil {
+		return a, err
+	}
+	a.Kernel = unix.ByteSliceToString(name.Release[:])
+	var info unix.Sysinfo_t
+	if err := unix.Sysinfo(&info); err != nil {
+		return a, err
+	}
+	a.Memory = int64(info.Totalram) * int64(info.Unit)
+	a.Load = fmt.Sprintf("%.1f", float64(info.Loads[0])/(1<<16))
+	db, err := b.mysqld("commerce", "-")
+	if err != nil {
+		return a, err
+	}
+	defer db.Close()
+	return a, db.QueryRowContext(ctx, "select @@version").Scan(&a.MySQL)
+}
+
+// commit names the commit, with a mark when files differ from it.
+func commit(ctx context.Context) string {
+	out, err := exec.CommandContext(ctx, "git", "describe", "--always", "--dirty", "--exclude=*").Output()
+	if err != nil {
+		return "unknown"
+	}
+	return string(bytes.TrimSpace(out))
+}
+
+func cpuModel() string {
+	info, err := os.ReadFile("/proc/cpuinfo")
+	if err != nil {
+		return "unknown"
+	}
+	for line := range strings.Lines(string(info)) {
+		if name, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(name) == "model name" {
+			return strings.TrimSpace(value)
+		}
+	}
+	return "unknown"
+}

@@ -1,0 +1,70 @@
+package main
+
+import (
+	"context"
+	"fmt"
+)
+
+// flagged is one setting of the connection, in one place.
+type flagged struct {
+	Setting string `json:"setting"`
+	Near    figure `json:"near"`
+	Far     figure `json:"far"` // 20 ms away, each way
+}
+
+// settings differ from the first in one thing each.
+var settings = []struct {
+	name    string
+	options options
+}{
+	{"default: snappy, gRPC's own windows and buffer, no keyspace in names", options{}},
+	{"keyspace in names (exclude_keyspace_from_table_name off)", options{KeyspaceInName: true}},
+	{"no compression", options{Compressor: "none"}},
+	{"windows of 1 MB", options{Window: 1 << 20}},
+	{"windows of 4 MB", options{Window: 4 << 20}},
+	{"windows of 16 MB", options{Window: 16 << 20}},
+	{"read buffer of 128 kB", options{ReadBuffer: 128 << 10}},
+	{"read buffer of 512 kB", options{ReadBuffer: 512 << 10}},
+	{"no compression, windows of 4 MB", options{Compressor: "none", Window: 4 << 20}},
+}
+
+// measureFlags copies the narrow table with a client that throws messages away as they come, so that the connection alone
+// is measured.
+func (b *bench) measureFlags(ctx context.Context, w *workload) ([]flagged, error) {
+	t := w.tables[0]
+	if err := b.load(ctx, t); err != nil {
+		return nil, err
+	}
+	far, done, err := distant(ctx, b.plain())
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	results := make([]flagged, len(settings))
+	for place, at := range map[string]endpoint{"near": b.plain(), "far": far} {
+		var contenders []*contender
+		for _, s := range settings {
+			o := s.options
+			o.Raw = true
+			c, err := b.drainContender(w.copied(), drainJob{Addr: at.grpc, Keyspace: w.keyspace(), Streams: w.streams(""), Concurrency: 1, Options: o})
+			if err != nil {
+				return nil, err
+			}
+			c.name = s.name
+			contenders = append(contenders, c)
+		}
+		figures, err := b.measure(ctx, fmt.Sprintf("%s vtgate", place), w.copied(), contenders)
+		if err != nil {
+			return nil, err
+		}
+		for i, f := range figures {
+			results[i].Setting = f.Name
+			if place == "near" {
+				results[i].Near = f
+			} else {
+				results[i].Far = f
+			}
+		}
+	}
+	return results, nil
+}

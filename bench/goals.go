@@ -1,0 +1,78 @@
+package main
+
+import "fmt"
+
+// goal is something that the connector is to reach.
+type goal struct {
+	what   string
+	wanted string
+	figure string // "" if it was not measured
+	met    bool
+}
+
+// The limits of the goals.
+const (
+	wantedOnSandbox = 1.0 // times as fast as drain
+	wantedOnReplay  = 2.0
+	wantedCPU       = 0.8 // seconds per million narrow rows
+	wantedEncode    = 200 // nanoseconds per row of 8 columns
+	wantedPeak      = 96 << 20
+	wantedSpec      = 0.030 // seconds
+	wantedBinary    = 25_000_000
+	wantedUnchanged = 2.0  // seconds
+	wantedDiscover  = 10.0 // seconds
+)
+
+// judged are the workloads that goals are about.
+var judged = []string{"copy-narrow", "copy-wide", "changes-narrow", "changes-wide"}
+
+// goals judges the results.
+func (r *results) goals() []goal {
+	var list []goal
+	for _, source := range []string{onSandbox, onReplay} {
+		wanted := map[string]float64{onSandbox: wantedOnSandbox, onReplay: wantedOnReplay}[source]
+		for _, name := range judged {
+			if c := r.find(name, source); c != nil {
+				ratio := c.ratio(byConnector)
+				list = append(list, goal{c.Title + ", " + source + ": rows/s, times drain's", fmt.Sprintf("≥ %.1f", wanted), fmt.Sprintf("%.2f", ratio), ratio >= wanted})
+			}
+		}
+	}
+	for _, name := range []string{"copy-narrow", "changes-narrow"} {
+		for _, source := range []string{onSandbox, onReplay} {
+			if c := r.find(name, source); c != nil {
+				cpu := c.of(byConnector).cpu()
+				list = append(list, goal{c.Title + ", " + source + ": CPU seconds per million rows", fmt.Sprintf("≤ %.1f", wantedCPU), fmt.Sprintf("%.2f", cpu), cpu <= wantedCPU})
+			}
+		}
+	}
+	var peak int64
+	for _, c := range r.Comparisons {
+		for _, name := range []string{byConnector, byPipe} {
+			if f := c.of(name); f != nil {
+				peak = max(peak, f.Peak)
+			}
+		}
+	}
+	if peak > 0 {
+		list = append(list, goal{"peak memory of the connector in any of the workloads", "< 96 MiB", fmt.Sprintf("%d MiB", peak>>20), peak < wantedPeak})
+	}
+	return append(list, r.smallGoals()...)
+}
+
+func (r *results) smallGoals() []goal {
+	var list []goal
+	if s := r.Small; s != nil {
+		list = append(list,
+			goal{"a narrow row in the encoder alone (BenchmarkAppend8; TestAppendAllocatesNothing)", "≤ 0.2 µs, 0 allocations", fmt.Sprintf("%.3f µs, %d", s.Encode/1e3, s.Allocs), s.Encode <= wantedEncode && s.Allocs == 0},
+			goal{"spec", "< 30 ms", fmt.Sprintf("%.1f ms", s.Spec*1e3), s.Spec < wantedSpec},
+			goal{"binary", "< 25 MB", fmt.Sprintf("%.1f MB", float64(s.Binary)/1e6), s.Binary < wantedBinary})
+	}
+	if t := r.Tables; t != nil {
+		list = append(list, goal{fmt.Sprintf("unchanged sync of %d tables in 2 shards", t.Count), "< 2 s", fmt.Sprintf("%.2f s", t.Seconds), t.Seconds < wantedUnchanged})
+	}
+	if t := r.Discover; t != nil {
+		list = append(list, goal{fmt.Sprintf("discover of %d tables", t.Count), "< 10 s", fmt.Sprintf("%.2f s", t.Seconds), t.Seconds < wantedDiscover})
+	}
+	return list
+}
