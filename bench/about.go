@@ -55,13 +55,17 @@ func (b *bench) about(ctx context.Context) (about, error) {
 	return a, db.QueryRowContext(ctx, "select @@version").Scan(&a.MySQL)
 }
 
-// commit names the commit, with a mark when files differ from it.
+// commit names the commit, with a mark when files other than the results differ from it.
 func commit(ctx context.Context) string {
-	out, err := exec.CommandContext(ctx, "git", "describe", "--always", "--dirty", "--exclude=*").Output()
+	name, err := exec.CommandContext(ctx, "git", "rev-parse", "--short", "HEAD").Output()
 	if err != nil {
 		return "unknown"
 	}
-	return string(bytes.TrimSpace(out))
+	changed, err := exec.CommandContext(ctx, "git", "status", "--porcelain", "--", ":/", ":(top,exclude)bench/results.*", ":(top,exclude)bench/RESULTS.md").Output()
+	if err != nil || len(changed) > 0 {
+		return string(bytes.TrimSpace(name)) + " and changes"
+	}
+	return string(bytes.TrimSpace(name))
 }
 
 func cpuModel() string {

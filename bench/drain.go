@@ -40,6 +40,8 @@ type drainStream struct {
 	// From is empty for a copy, which ends by itself; changes end with so many rows.
 	From string `json:"from,omitempty"`
 	Rows int    `json:"rows,omitempty"`
+	// Bytes of messages are the end of a raw drain that knows them.
+	Bytes int64 `json:"bytes,omitempty"`
 }
 
 // options of the client; the zero value is what the connector does.
@@ -79,7 +81,7 @@ func drainMain(ctx context.Context, job string) error {
 	if err != nil {
 		return err
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	d.vtgate = vtgateservice.NewVitessClient(conn)
 	if err := d.run(ctx); err != nil {
 		return err
@@ -165,6 +167,9 @@ func (d *drain) receive(ctx context.Context, s drainStream) error {
 		}
 		if err != nil {
 			return err
+		}
+		if s.Bytes > 0 && d.job.Options.Raw && d.codec.bytes.Load() >= s.Bytes {
+			return nil
 		}
 		for _, ev := range response.Events {
 			switch ev.Type {

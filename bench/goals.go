@@ -46,6 +46,14 @@ func (r *results) goals() []goal {
 			}
 		}
 	}
+	if peak := r.peak(); peak > 0 {
+		list = append(list, goal{"peak memory of the connector in any workload, at any concurrency", "< 96 MiB", fmt.Sprintf("%d MiB", peak>>20), peak < wantedPeak})
+	}
+	return append(list, r.smallGoals()...)
+}
+
+// peak is the connector's highest.
+func (r *results) peak() int64 {
 	var peak int64
 	for _, c := range r.Comparisons {
 		for _, name := range []string{byConnector, byPipe} {
@@ -54,17 +62,19 @@ func (r *results) goals() []goal {
 			}
 		}
 	}
-	if peak > 0 {
-		list = append(list, goal{"peak memory of the connector in any of the workloads", "< 96 MiB", fmt.Sprintf("%d MiB", peak>>20), peak < wantedPeak})
+	for _, c := range r.Concurrency {
+		for _, f := range c.Figures {
+			peak = max(peak, f.Peak)
+		}
 	}
-	return append(list, r.smallGoals()...)
+	return peak
 }
 
 func (r *results) smallGoals() []goal {
 	var list []goal
 	if s := r.Small; s != nil {
 		list = append(list,
-			goal{"a narrow row in the encoder alone (BenchmarkAppend8; TestAppendAllocatesNothing)", "≤ 0.2 µs, 0 allocations", fmt.Sprintf("%.3f µs, %d", s.Encode/1e3, s.Allocs), s.Encode <= wantedEncode && s.Allocs == 0},
+			goal{"a narrow row in the encoder alone (BenchmarkAppend8; TestCommonTypesAllocateNothing)", "≤ 0.2 µs, 0 allocations", fmt.Sprintf("%.3f µs, %d", s.Encode/1e3, s.Allocs), s.Encode <= wantedEncode && s.Allocs == 0},
 			goal{"spec", "< 30 ms", fmt.Sprintf("%.1f ms", s.Spec*1e3), s.Spec < wantedSpec},
 			goal{"binary", "< 25 MB", fmt.Sprintf("%.1f MB", float64(s.Binary)/1e6), s.Binary < wantedBinary})
 	}

@@ -32,8 +32,9 @@ type arguments struct {
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
-	defer stop()
-	if err := command(ctx, os.Args[1:]); err != nil {
+	err := command(ctx, os.Args[1:])
+	stop()
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
@@ -63,11 +64,20 @@ func command(ctx context.Context, args []string) error {
 
 // run measures the parts, and saves the results after each.
 func (a *arguments) run(ctx context.Context) (err error) {
-	b, done, err := newBench(ctx, a.sandbox, a.rounds)
+	files, err := os.MkdirTemp("", "bench-")
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, done()) }()
+	defer func() { err = errors.Join(err, os.RemoveAll(files)) }()
+	b, err := newBench(ctx, a.sandbox, files, a.rounds)
+	if err != nil {
+		return err
+	}
+	shrink, err := b.growPools(ctx)
+	defer func() { err = errors.Join(err, shrink()) }()
+	if err != nil {
+		return err
+	}
 	r := &results{About: map[string]about{}}
 	if a.out != "" {
 		if r, err = loadResults(a.out); err != nil {
@@ -132,31 +142,22 @@ func (b *bench) measureRows(ctx context.Context, list []*workload, only string, 
 	return nil
 }
 
-// newBench prepares the measurements; done cleans up.
-func newBench(ctx context.Context, dir string, rounds int) (b *bench, done func() error, err error) {
+// newBench prepares the measurements on the sandbox in the folder; files is for what they need.
+func newBench(ctx context.Context, dir, files string, rounds int) (*bench, error) {
 	s, err := sandbox.Open(dir)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	self, err := os.Executable()
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	files, err := os.MkdirTemp("", "bench-")
+	connector, err := buildConnector(ctx, files)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	say := func(format string, args ...any) { fmt.Printf(format+"\n", args...) }
-	b = &bench{loader: &loader{sandbox: s, say: say}, self: self, rounds: rounds}
-	shrink := func() error { return nil }
-	done = func() error { return errors.Join(shrink(), os.RemoveAll(files)) }
-	if b.connector, err = buildConnector(ctx, files); err == nil {
-		shrink, err = b.growPools(ctx)
-	}
-	if err != nil {
-		return nil, nil, errors.Join(err, done())
-	}
-	return b, done, nil
+	return &bench{loader: &loader{sandbox: s, say: say}, connector: connector, self: self, rounds: rounds}, nil
 }
 
 // plain is the sandbox's vtgate without TLS.

@@ -98,6 +98,15 @@ func piped(ctx context.Context, args ...string) (sample, error) {
 	return s, err
 }
 
+// together adds up programs that ran at the same time.
+func together(samples []sample) sample {
+	var sum sample
+	for _, s := range samples {
+		sum = sample{max(sum.Seconds, s.Seconds), sum.CPU + s.CPU, sum.Peak + s.Peak}
+	}
+	return sum
+}
+
 // median takes each figure's median by itself.
 func median(samples []sample) sample {
 	of := func(figure func(sample) float64) float64 {

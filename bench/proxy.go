@@ -35,7 +35,7 @@ func (p *proxy) addr() string { return p.listener.Addr().String() }
 
 // close ends all connections.
 func (p *proxy) close() {
-	p.listener.Close()
+	_ = p.listener.Close()
 	p.mu.Lock()
 	for _, c := range p.conns {
 		c.Close()
@@ -58,12 +58,18 @@ func (p *proxy) accept(ctx context.Context) {
 		p.mu.Lock()
 		p.conns = append(p.conns, client, server)
 		p.mu.Unlock()
-		p.wait.Go(func() { p.pass(client, server) })
-		p.wait.Go(func() { p.pass(server, client) })
+		p.wait.Go(func() {
+			var both sync.WaitGroup
+			both.Go(func() { p.pass(client, server) })
+			both.Go(func() { p.pass(server, client) })
+			both.Wait()
+			client.Close()
+			server.Close()
+		})
 	}
 }
 
-// chunk is what was read at once, and when it arrives; nil for the end.
+// chunk is what was read at once, and when it arrives.
 type chunk struct {
 	data []byte
 	due  time.Time
@@ -75,18 +81,20 @@ const (
 	inFlight = 4096
 )
 
-// pass copies until one side ends, which ends the other after the delay.
+// pass copies until one side ends, which it tells the other after the delay.
 func (p *proxy) pass(to, from net.Conn) {
 	line := make(chan chunk, inFlight)
-	p.wait.Go(func() {
+	var writer sync.WaitGroup
+	writer.Go(func() {
 		for c := range line {
 			time.Sleep(time.Until(c.due))
 			if _, err := to.Write(c.data); err != nil {
-				from.Close()
+				from.Close() // nobody wants the rest
 			}
 		}
-		to.Close()
+		_ = to.(*net.TCPConn).CloseWrite() // fails when it is closed already
 	})
+	defer writer.Wait()
 	defer close(line)
 	for {
 		buf := make([]byte, chunkBytes)

@@ -50,7 +50,7 @@ func record(ctx context.Context, addr, keyspace string, s drainStream) (*recordi
 	if err != nil {
 		return nil, err
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	rpc, err := conn.NewStream(ctx, &grpc.StreamDesc{ServerStreams: true}, vstreamMethod)
@@ -124,6 +124,22 @@ func (r *recorder) findLoop() error {
 	r.rec.Loop = [2]int{r.boundaries[first], r.boundaries[last]}
 	r.rec.Rows = [3]int{r.rowsAt[first], r.rowsAt[last] - r.rowsAt[first], r.rows - r.rowsAt[last]}
 	return nil
+}
+
+// recordTo records the workload's stream into a file, and returns the rows and the bytes that its replay gives.
+func recordTo(ctx context.Context, path, addr string, w *workload, s drainStream) (rows int, size int64, err error) {
+	r, err := record(ctx, addr, w.keyspace(), s)
+	if err != nil {
+		return 0, 0, err
+	}
+	for i, frame := range r.Frames {
+		times := 1
+		if i >= r.Loop[0] && i < r.Loop[1] {
+			times = w.loops
+		}
+		size += int64(times * len(frame))
+	}
+	return r.total(w.loops), size, r.save(path)
 }
 
 func (r *recording) save(path string) error {

@@ -46,9 +46,11 @@ func (f figure) String() string {
 
 // comparison is one workload read by several contenders.
 type comparison struct {
-	Name    string   `json:"name"`
-	Title   string   `json:"title"`
-	Source  string   `json:"source"` // onSandbox or onReplay
+	Name   string `json:"name"`
+	Title  string `json:"title"`
+	Source string `json:"source"` // onSandbox or onReplay
+	// Start is the time of a sync without changes, in seconds: of starting, connecting, looking up tables and peeking.
+	Start   float64  `json:"start"`
 	Figures []figure `json:"figures"`
 }
 

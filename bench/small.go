@@ -144,6 +144,10 @@ func encoder(ctx context.Context) (nanoseconds float64, allocs int, err error) {
 	if err != nil {
 		return 0, 0, fmt.Errorf("running the encoder's benchmark: %w: %s", err, out)
 	}
+	return parseBenchmark(out)
+}
+
+func parseBenchmark(out []byte) (nanoseconds float64, allocs int, err error) {
 	found := benchmarkLine.FindSubmatch(out)
 	if found == nil {
 		return 0, 0, fmt.Errorf("the encoder's benchmark BenchmarkAppend8 gave no figure: %s", out)

@@ -157,18 +157,18 @@ func workloads(scale int) []*workload {
 	return []*workload{
 		{name: "copy-narrow", title: "copy, narrow rows, 1 shard", tables: []*table{one}, loops: 4},
 		{name: "copy-narrow-2", title: "copy, narrow rows, 2 shards", tables: []*table{two}},
-		{name: "copy-wide", title: "copy, wide rows, 1 shard", tables: []*table{fat}, loops: 3},
-		{name: "copy-columns", title: "copy, 200 columns, 1 shard", tables: []*table{columns}, loops: 2},
+		{name: "copy-wide", title: "copy, wide rows, 1 shard", tables: []*table{fat}, loops: 5},
+		{name: "copy-columns", title: "copy, 200 columns, 1 shard", tables: []*table{columns}, loops: 8},
 		{
-			name: "changes-narrow", title: "replication, narrow rows, 300 a transaction", tables: empty("changes_narrow", narrow), loops: 5,
+			name: "changes-narrow", title: "replication, narrow rows, 300 a transaction", tables: empty("changes_narrow", narrow), loops: 8,
 			changes: &changes{from: one, transactions: 2000 / scale, inserts: 200, updates: 100},
 		},
 		{
-			name: "changes-wide", title: "replication, wide rows, 300 a transaction", tables: empty("changes_wide", wide), loops: 4,
+			name: "changes-wide", title: "replication, wide rows, 300 a transaction", tables: empty("changes_wide", wide), loops: 7,
 			changes: &changes{from: fat, transactions: 300 / scale, inserts: 200, updates: 100},
 		},
 		{
-			name: "changes-single", title: "replication, narrow rows, 1 a transaction", tables: empty("changes_single", narrow), loops: 3,
+			name: "changes-single", title: "replication, narrow rows, 1 a transaction", tables: empty("changes_single", narrow), loops: 5,
 			changes: &changes{from: one, transactions: 50_000 / scale, inserts: 1, updates: 1, single: true},
 		},
 	}
