@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
 )
 
@@ -119,6 +120,9 @@ func (b *bench) onReplay(ctx context.Context, w *workload, from string, more map
 		return comparison{}, err
 	}
 	defer server.stop()
+	if err := os.Remove(path); err != nil { // the server has it in memory
+		return comparison{}, err
+	}
 	r.at = endpoint{mysql: b.sandbox.PlainMySQL, grpc: server.addr}
 	job := r.job()
 	job.Options.Raw = true

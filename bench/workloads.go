@@ -131,8 +131,8 @@ type changes struct {
 	from         *table // whose rows are inserted
 	transactions int
 	inserts      int // in each transaction
-	updates      int // in each transaction, of rows inserted in it or, if it has none, in others
-	// single makes each row a transaction of its own.
+	updates      int // in each transaction, of rows inserted in it
+	// single makes each of the two statements a transaction of its own.
 	single bool
 }
 
