@@ -40,7 +40,7 @@ func TestEveryMessageIsInTheManual(t *testing.T) {
 func messagesInManual(t *testing.T) map[string]bool {
 	t.Helper()
 	found, within := map[string]bool{}, false
-	for line := range strings.Lines(read(t, manual)) {
+	for line := range strings.Lines(string(read(t, manual))) {
 		cells := strings.Split(line, " | ")
 		switch {
 		case !strings.HasPrefix(line, "|"):

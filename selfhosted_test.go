@@ -186,14 +186,5 @@ func (id *identity) make(t *testing.T, template *x509.Certificate) *identity {
 	return made
 }
 
-func (id *identity) text(t *testing.T) string    { return read(t, id.certificate) }
-func (id *identity) keyText(t *testing.T) string { return read(t, id.key) }
-
-func read(t *testing.T, file string) string {
-	t.Helper()
-	data, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(data)
-}
+func (id *identity) text(t *testing.T) string    { return string(read(t, id.certificate)) }
+func (id *identity) keyText(t *testing.T) string { return string(read(t, id.key)) }
