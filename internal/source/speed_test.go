@@ -26,9 +26,14 @@ func narrow(t testing.TB, made fakevtgate.At) (*reader, []byte) {
 	t.Helper()
 	users := &schema.Table{Name: "users", Key: []string{"id"}, MySQLKey: []string{"id"}}
 	columns := [][3]string{
-		{"id", "bigint", "1234567"}, {"email", "varchar(255)", "someone@example.com"}, {"name", "varchar(100)", "Some One of Somewhere"},
-		{"active", "tinyint(1)", "1"}, {"balance", "decimal(10,2)", "-12.50"}, {"created", "datetime(6)", "2026-11-22 10:30:00.123456"},
-		{"region", "int", "42"}, {"seen", "timestamp", "2026-11-22 10:30:00"},
+		{"id", "bigint", "1234567"},
+		{"email", "varchar(255)", "someone@example.com"},
+		{"name", "varchar(100)", "Some One of Somewhere"},
+		{"active", "tinyint(1)", "1"},
+		{"balance", "decimal(10,2)", "-12.50"},
+		{"created", "datetime(6)", "2026-11-22 10:30:00.123456"},
+		{"region", "int", "42"},
+		{"seen", "timestamp", "2026-11-22 10:30:00"},
 	}
 	var fields []*querypb.Field
 	var values []string

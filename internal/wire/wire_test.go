@@ -139,7 +139,9 @@ func sample() *vtgatepb.VStreamResponse {
 		{Type: binlogdatapb.VEventType_BEGIN, Timestamp: 1700000000, EventGtid: "u:7", Keyspace: "ks", Shard: "-80"},
 		{Type: binlogdatapb.VEventType_ROW, Timestamp: 1700000000, Keyspace: "ks", RowEvent: &binlogdatapb.RowEvent{
 			TableName: "users", Keyspace: "ks", Shard: "-80", Flags: 1, RowChanges: []*binlogdatapb.RowChange{
-				{After: row}, {Before: row, After: &querypb.Row{}}, {Before: row},
+				{After: row},
+				{Before: row, After: &querypb.Row{}},
+				{Before: row},
 				{After: row, DataColumns: &binlogdatapb.RowChange_Bitmap{Count: 3, Cols: []byte{1}}},
 				{After: row, JsonPartialValues: &binlogdatapb.RowChange_Bitmap{}},
 			},
