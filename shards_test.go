@@ -107,8 +107,8 @@ func readSideBySide(t *testing.T, parts []*pipeline) {
 		out := read(t, outputs[i].Name())
 		outputs[i].Close()
 		if err != nil {
-			t.Fatalf("the connector ended with %v: %s", err, notRecords([]byte(out)))
+			t.Fatalf("the connector ended with %v: %s", err, notRecords(out))
 		}
-		p.deliver([]byte(out))
+		p.deliver(out)
 	}
 }
