@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"os"
 	"sync/atomic"
@@ -72,11 +73,16 @@ type drain struct {
 
 // drainMain is the subcommand: `bench drain JOB`.
 func drainMain(ctx context.Context, job string) error {
-	d := &drain{codec: &drainCodec{}}
+	d := &drain{codec: &drainCodec{undecoded: math.MaxInt}}
 	if err := json.Unmarshal([]byte(job), &d.job); err != nil {
 		return err
 	}
-	d.codec.raw = d.job.Options.Raw
+	if d.job.Options.Raw {
+		d.codec.undecoded = smallMessage
+		if d.job.Streams[0].Bytes > 0 {
+			d.codec.undecoded = 0
+		}
+	}
 	conn, err := d.connect()
 	if err != nil {
 		return err
@@ -200,11 +206,11 @@ func request(keyspace string, s drainStream, excludeKeyspace bool) *vtgatepb.VSt
 
 // drainCodec uses the marshallers generated for Vitess's messages, which need no reflection.
 type drainCodec struct {
-	raw   bool
-	bytes atomic.Int64
+	undecoded int // bytes above which messages are not decoded
+	bytes     atomic.Int64
 }
 
-// smallMessage is decoded even in a raw drain: the end of a copy is one.
+// smallMessage is decoded even in a raw drain, unless it knows its end: the end of a copy is one.
 const smallMessage = 2 << 10
 
 // Name implements encoding.CodecV2.
@@ -220,7 +226,7 @@ func (*drainCodec) Marshal(v any) (mem.BufferSlice, error) {
 func (c *drainCodec) Unmarshal(data mem.BufferSlice, v any) error {
 	size := data.Len()
 	c.bytes.Add(int64(size))
-	if c.raw && size > smallMessage {
+	if size > c.undecoded {
 		return nil
 	}
 	buf := data.MaterializeToBuffer(mem.DefaultBufferPool())
