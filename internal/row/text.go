@@ -48,13 +48,17 @@ func appendString(dst, value []byte) []byte {
 func appendText(dst, s []byte) []byte {
 	done := 0
 	for i := plainLen(s); i < len(s); i += plainLen(s[i:]) {
-		r, size := utf8.DecodeRune(s[i:])
-		if r < utf8.RuneSelf || r == utf8.RuneError && size == 1 {
-			dst = append(dst, s[done:i]...)
-			dst = appendRune(dst, r)
-			done = i + size
+		r, size := rune(s[i]), 1
+		if r >= utf8.RuneSelf {
+			if r, size = utf8.DecodeRune(s[i:]); r != utf8.RuneError || size > 1 {
+				i += size
+				continue
+			}
 		}
+		dst = append(dst, s[done:i]...)
+		dst = appendRune(dst, r)
 		i += size
+		done = i
 	}
 	return append(dst, s[done:]...)
 }
