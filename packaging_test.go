@@ -77,6 +77,13 @@ func TestVersionIsOne(t *testing.T) {
 			t.Errorf("%s says version %s, internal/source/version.go %s", place, version, source.Version)
 		}
 	}
+	for _, page := range []string{"README.md", "docs/airbyte.md"} {
+		for _, tag := range regexp.MustCompile(`source-planetscale:(\d+\.\d+\.\d+)`).FindAllSubmatch(read(t, page), -1) {
+			if string(tag[1]) != source.Version {
+				t.Errorf("%s shows an image of version %s, internal/source/version.go says %s", page, tag[1], source.Version)
+			}
+		}
+	}
 	if date := string(entry[2]); date != "unreleased" && m.Data.ReleaseDate == "" {
 		t.Errorf("CHANGELOG.md says that the version was released on %s, and metadata.yaml has no releaseDate", date)
 	}
