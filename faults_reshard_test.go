@@ -94,7 +94,7 @@ func (f *rig) inTheMiddle(from, to []string) {
 	f.writer = newWriter(f.t, f.db, f.name)
 	f.proxy.shut(faultGate)
 	sync := f.start()
-	sync.until(500)
+	sync.until(faultRecords)
 	r := f.reshard(from, to)
 	f.proxy.open()
 	if err := sync.finish(); err != nil {

@@ -28,9 +28,11 @@ import (
 
 const (
 	// faultNote is the size of a row in bytes; faultGate is how many bytes the connector gets before the fault, so that the
-	// most is still at the source then.
-	faultNote = 3_000
-	faultGate = 4 << 20
+	// most is still at the source then. Of so many it gives faultRecords at least: a change has two images, and each shard's
+	// reader holds up to 1 MiB of records back.
+	faultNote    = 3_000
+	faultGate    = 5 << 20
+	faultRecords = 300
 	// faultLimit is how long a sync with a fault may take; the longest wait in it is vstream.Silence.
 	faultLimit = 4 * time.Minute
 )

@@ -69,7 +69,7 @@ func (f *rig) strike(phase string, one fault) {
 	began := time.Now()
 	f.proxy.shut(faultGate)
 	sync := f.start()
-	sync.until(500)
+	sync.until(faultRecords)
 	err := one.inject(f)
 	f.proxy.open()
 	if err != nil {
