@@ -92,7 +92,7 @@ func (f *rig) betweenAttempts(from, to []string) {
 
 func (f *rig) inTheMiddle(from, to []string) {
 	f.writer = newWriter(f.t, f.db, f.name)
-	f.proxy.shut(faultGate)
+	f.proxy.shut(2 * faultGate) // there may be three shards
 	sync := f.start()
 	sync.until(faultRecords)
 	r := f.reshard(from, to)
