@@ -149,6 +149,9 @@ func (l *loader) position(ctx context.Context, keyspace, shard string) (string, 
 
 // change makes a workload's changes on its empty table, in the one shard, and returns the position before them.
 func (l *loader) change(ctx context.Context, w *workload) (from string, err error) {
+	if err := l.load(ctx, w.changes.from); err != nil {
+		return "", err
+	}
 	t, began := w.tables[0], time.Now()
 	if err := l.define(ctx, t); err != nil {
 		return "", err
