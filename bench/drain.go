@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -49,11 +50,14 @@ type drainStream struct {
 type options struct {
 	KeyspaceInName bool   `json:"keyspace_in_name,omitempty"` // leave exclude_keyspace_from_table_name off
 	Compressor     string `json:"compressor,omitempty"`       // snappy, unless it is "none"
-	Window         int32  `json:"window,omitempty"`           // of HTTP/2's flow control, in bytes; 0 for gRPC's own choice
+	Window         int32  `json:"window,omitempty"`           // of HTTP/2's flow control, in bytes; 0 for the connector's, -1 for gRPC's own choice
 	ReadBuffer     int    `json:"read_buffer,omitempty"`      // in bytes; 0 for gRPC's own choice
 	// Raw does not decode messages, which shows what the connection alone gives.
 	Raw bool `json:"raw,omitempty"`
 }
+
+// connectorWindow is the connector's (vstream.window).
+const connectorWindow = 4 << 20
 
 // drained is what a drain prints.
 type drained struct {
@@ -111,8 +115,8 @@ func (d *drain) connect() (*grpc.ClientConn, error) {
 			return &counted{conn.(*net.TCPConn), &d.wire}, nil
 		}),
 	}
-	if o.Window > 0 {
-		dial = append(dial, grpc.WithInitialWindowSize(o.Window), grpc.WithInitialConnWindowSize(o.Window))
+	if window := cmp.Or(o.Window, connectorWindow); window > 0 {
+		dial = append(dial, grpc.WithInitialWindowSize(window), grpc.WithInitialConnWindowSize(window))
 	}
 	if o.ReadBuffer > 0 {
 		dial = append(dial, grpc.WithReadBufferSize(o.ReadBuffer))
