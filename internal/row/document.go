@@ -8,15 +8,23 @@ import (
 // maxDepth is the deepest nesting of a document. MySQL's own limit is 100 (ER_JSON_DOCUMENT_TOO_DEEP).
 const maxDepth = 128
 
-// appendDocument appends the text of a JSON column. It checks every byte, so that what it appends is always one JSON
-// value on one line, and mends what Vitess has spelled wrongly in the binlog where there is no doubt of its meaning:
+// appendDocument appends the text of a JSON column. Every byte of it is checked, so that what is appended is always one JSON
+// value on one line.
+func appendDocument(dst, value []byte) ([]byte, error) {
+	if isDocument(value) {
+		return append(dst, value...), nil
+	}
+	return mendDocument(dst, value)
+}
+
+// mendDocument mends what Vitess has spelled wrongly in the binlog where there is no doubt of its meaning:
 //
 //   - numbers without a digit before the point, or with needless zeros: `.50`, `-.5`, `007` (binlog.CellValue's DECIMAL)
 //   - Go's escapes, which JSON lacks: `\x1f`, `\a`, `\v`, `\U0001f600` (strconv.AppendQuote in older releases)
 //
 // Anything else that is not JSON is errNoJSON: such as a document whose front Vitess cut off (json.Value.MarshalTo before
 // 24.0.3, at a BLOB), which always leaves a bracket without its mate.
-func appendDocument(dst, value []byte) ([]byte, error) {
+func mendDocument(dst, value []byte) ([]byte, error) {
 	d := document{dst: dst, src: value}
 	if !d.scan() {
 		return d.dst, errNoJSON

@@ -10,6 +10,9 @@ import (
 
 // appendInteger appends an integer without leading zeros (ZEROFILL and YEAR have them).
 func appendInteger(dst, value []byte) ([]byte, error) {
+	if len(value) > 0 && '1' <= value[0] && value[0] <= '9' && allDigits(value) {
+		return append(dst, value...), nil // as most are
+	}
 	digits, negative := bytes.CutPrefix(value, []byte("-"))
 	if len(digits) == 0 || !allDigits(digits) {
 		return dst, errMalformed
@@ -23,6 +26,9 @@ func appendInteger(dst, value []byte) ([]byte, error) {
 
 // appendTruth appends an integer as a boolean.
 func appendTruth(dst, value []byte) ([]byte, error) {
+	if len(value) == 1 && isDigit(value[0]) {
+		return strconv.AppendBool(dst, value[0] != '0'), nil // as nearly all are
+	}
 	digits := bytes.TrimPrefix(value, []byte("-"))
 	if len(digits) == 0 || !allDigits(digits) {
 		return dst, errMalformed
@@ -33,6 +39,10 @@ func appendTruth(dst, value []byte) ([]byte, error) {
 // appendDecimal appends a DECIMAL with one zero before the point if there is no other digit, and no other leading zero.
 // Vitess has printed them as "000000012", ".5" and, for the 0 of a DECIMAL(p,0), as nothing (binlog.CellValue).
 func appendDecimal(dst, value []byte) ([]byte, error) {
+	point := bytes.IndexByte(value, '.')
+	if point > 0 && (value[0] != '0' || point == 1) && point+1 < len(value) && allDigits(value[:point]) && allDigits(value[point+1:]) {
+		return append(dst, value...), nil // as most are
+	}
 	digits, negative := bytes.CutPrefix(value, []byte("-"))
 	whole, fraction, _ := bytes.Cut(digits, []byte("."))
 	if !allDigits(whole) || !allDigits(fraction) || len(whole)+len(fraction) == 0 && len(value) > 0 {
@@ -121,10 +131,14 @@ func appendBase64(dst, value []byte) ([]byte, error) {
 func isDigit(b byte) bool { return '0' <= b && b <= '9' }
 
 func allDigits(s []byte) bool {
-	for _, b := range s {
-		if !isDigit(b) {
+	for len(s) > 0 {
+		w, size := word(s)
+		// A digit XORed with '0' is its number. What is not ours is shifted out, and zeros, which are numbers, in.
+		x := (w ^ ones*'0') << (8 * (8 - size))
+		if (x|(x+ones*(0x7F-9)))&tops != 0 {
 			return false
 		}
+		s = s[size:]
 	}
 	return true
 }

@@ -81,14 +81,13 @@ func appendMoment(dst, value []byte, end string) ([]byte, error) {
 	if !datetimeForm.has(value[:second]) || !isFraction(value[second:]) {
 		return dst, errMalformed
 	}
-	day, clock := value[:dateForm.size], value[dateForm.size+1:]
-	if !isDate(day) || !isClock(clock) {
+	between := dateForm.size
+	if !isDate(value[:between]) || !isClock(value[between+1:]) {
 		return dst, errNoJSON
 	}
 	dst = append(dst, '"')
-	dst = append(dst, day...)
-	dst = append(dst, 'T')
-	dst = append(dst, clock...)
+	dst = append(dst, value...)
+	dst[len(dst)-len(value)+between] = 'T'
 	return append(dst, end...), nil
 }
 
@@ -118,7 +117,7 @@ func isFraction(s []byte) bool {
 // isDate tells a day of the calendar from MySQL's zero and impossible dates. The year 0 is none.
 func isDate(s []byte) bool {
 	year, month, day := pair(s[0:])*100+pair(s[2:]), pair(s[5:]), pair(s[8:])
-	return year > 0 && 1 <= month && month <= 12 && 1 <= day && day <= daysOf(month, year)
+	return year > 0 && 1 <= month && month <= 12 && 1 <= day && (day <= 28 || day <= daysOf(month, year))
 }
 
 func daysOf(month, year int) int {

@@ -3,16 +3,9 @@ package row
 import (
 	"encoding/binary"
 	"math/bits"
+	"slices"
 	"unicode/utf8"
 )
-
-// plain marks the bytes that stand for themselves in a JSON string.
-var plain = func() (t [256]bool) {
-	for b := ' '; b < utf8.RuneSelf; b++ {
-		t[b] = b != '"' && b != '\\'
-	}
-	return t
-}()
 
 // Words of eight bytes that are all 1, and of their top bits.
 const (
@@ -20,21 +13,39 @@ const (
 	tops = 0x8080808080808080
 )
 
-// plainLen counts the plain bytes that s begins with, eight at a time: most text has no others.
+// odd marks, by their top bits, the bytes of a word that do not stand for themselves in a JSON string: control characters,
+// '"', '\\' and what is not ASCII. Of the bytes after the first one marked it says nothing: they may have lent it a bit.
+func odd(w uint64) uint64 {
+	// XORed with 2, '"' and ' ' change places: '"' joins the control characters below, ' ' leaves them.
+	return (w | ((w ^ ones*2) - ones*('"'-1)) | ((w ^ ones*'\\') - ones)) & tops
+}
+
+// word reads up to eight bytes of s, which is not empty, and how many they are; those that are not of s are spaces. It reads
+// what lies behind s where s is a part of something, because one load is faster than a loop.
+func word(s []byte) (w uint64, size int) {
+	if len(s) >= 8 {
+		return binary.LittleEndian.Uint64(s), 8
+	}
+	if cap(s) >= 8 {
+		ours := uint64(1)<<(8*len(s)) - 1
+		return binary.LittleEndian.Uint64(s[:8])&ours | ones*' '&^ours, len(s)
+	}
+	var own [8]byte
+	copy(own[:], "        ")
+	copy(own[:], s)
+	return binary.LittleEndian.Uint64(own[:]), len(s)
+}
+
+// plainLen counts the bytes that s begins with which stand for themselves, eight at a time: most text has no others.
 func plainLen(s []byte) int {
-	i := 0
-	for ; i+8 <= len(s); i += 8 {
-		w := binary.LittleEndian.Uint64(s[i:])
-		quote, backslash := w^ones*'"', w^ones*'\\'
-		// A byte's top bit is set where it is below ' ', '"', '\\' or not ASCII; borrows mark later bytes only.
-		if odd := ((w - ones*' ') | (quote - ones) | (backslash - ones) | w) & tops; odd != 0 {
-			return i + bits.TrailingZeros64(odd)/8
+	for i := 0; i < len(s); {
+		w, size := word(s[i:])
+		if marks := odd(w); marks != 0 {
+			return i + bits.TrailingZeros64(marks)/8
 		}
+		i += size
 	}
-	for i < len(s) && plain[s[i]] {
-		i++
-	}
-	return i
+	return len(s)
 }
 
 // appendString appends UTF-8 text as a JSON string.
@@ -44,43 +55,76 @@ func appendString(dst, value []byte) []byte {
 	return append(dst, '"')
 }
 
-// appendText appends UTF-8 as the inside of a JSON string.
+// slack is more than what appendText writes ahead, or for one byte.
+const slack = 16
+
+// appendText appends UTF-8 as the inside of a JSON string. Each word is written before it is looked at; what is odd in it, and
+// what comes after that, is written over.
 func appendText(dst, s []byte) []byte {
-	done := 0
-	for i := plainLen(s); i < len(s); i += plainLen(s[i:]) {
-		r, size := rune(s[i]), 1
-		if r >= utf8.RuneSelf {
-			if r, size = utf8.DecodeRune(s[i:]); r != utf8.RuneError || size > 1 {
-				i += size
-				continue
-			}
+	dst = slices.Grow(dst, len(s)+slack)
+	out, n := dst[:cap(dst)], len(dst)
+	for i := 0; i < len(s); {
+		w, size := word(s[i:])
+		binary.LittleEndian.PutUint64(out[n:], w)
+		marks := odd(w)
+		if marks == 0 {
+			i, n = i+size, n+size
+			continue
 		}
-		dst = append(dst, s[done:i]...)
-		dst = appendRune(dst, r)
-		i += size
-		done = i
+		plain := bits.TrailingZeros64(marks) / 8
+		i, n = i+plain, n+plain
+		if b := s[i]; b < utf8.RuneSelf {
+			n += putEscape(out[n:], b)
+			i++
+		} else {
+			size, valid := runeLen(s[i:])
+			if valid {
+				n += copy(out[n:], s[i:i+size])
+			} else {
+				n += copy(out[n:], "\uFFFD")
+			}
+			i += size
+		}
+		if len(out)-n < len(s)-i+slack {
+			out = slices.Grow(out[:n], len(s)-i+slack)
+			out = out[:cap(out)]
+		}
 	}
-	return append(dst, s[done:]...)
+	return out[:n]
+}
+
+// runeLen returns how many bytes the character takes that s begins with, which is not ASCII; one that is not valid takes one.
+func runeLen(s []byte) (size int, valid bool) {
+	if len(s) > 1 && 0xC2 <= s[0] && s[0] <= 0xDF && s[1]&0xC0 == 0x80 {
+		return 2, true
+	}
+	r, size := utf8.DecodeRune(s)
+	return size, r != utf8.RuneError || size > 1
+}
+
+// shortEscapes are what follows the backslash that stands before or for a byte; 0 for one that has no such form.
+var shortEscapes = [utf8.RuneSelf]byte{'"': '"', '\\': '\\', '\n': 'n', '\r': 'r', '\t': 't'}
+
+// putEscape writes the escape of a byte and returns its length, up to 6.
+func putEscape(out []byte, b byte) int {
+	const hex = "0123456789abcdef"
+	if short := shortEscapes[b]; short != 0 {
+		out[0], out[1] = '\\', short
+		return 2
+	}
+	out = out[:6]
+	copy(out, `\u00`)
+	out[4], out[5] = hex[b>>4], hex[b&0xF]
+	return 6
 }
 
 // appendRune appends one character as the inside of a JSON string.
 func appendRune(dst []byte, r rune) []byte {
-	const hex = "0123456789abcdef"
-	switch {
-	case r >= utf8.RuneSelf:
+	if r >= utf8.RuneSelf || odd(uint64(r)|ones*' '&^0xFF)&0x80 == 0 {
 		return utf8.AppendRune(dst, r)
-	case plain[r]:
-		return append(dst, byte(r))
-	case r == '"', r == '\\':
-		return append(dst, '\\', byte(r))
-	case r == '\n':
-		return append(dst, '\\', 'n')
-	case r == '\r':
-		return append(dst, '\\', 'r')
-	case r == '\t':
-		return append(dst, '\\', 't')
 	}
-	return append(dst, '\\', 'u', '0', '0', hex[r>>4], hex[r&0xF])
+	var escape [6]byte
+	return append(dst, escape[:putEscape(escape[:], byte(r))]...)
 }
 
 // encodeUTF8 is the encoder of text that is UTF-8 already.
