@@ -10,6 +10,9 @@ import (
 // Batch collects RECORD lines until Writer.Commit prints them. One goroutine owns a batch; it is reused after a commit.
 type Batch struct {
 	buf    []byte
+	before [][]byte // what comes before buf, and its bytes
+	size   int
+	spare  [][]byte // empty buffers for later
 	counts map[StreamDescriptor]int64
 	time   []byte // `,"emitted_at":1763860000000,"data":{`
 
@@ -102,16 +105,53 @@ func (b *Batch) Close(buf []byte, changes []Change) error {
 	return nil
 }
 
-// Size returns the bytes collected.
-func (b *Batch) Size() int { return len(b.buf) }
+// Take moves another batch's records behind those of b, without copying them; the other one is empty then.
+func (b *Batch) Take(from *Batch) {
+	from.settle()
+	for stream, n := range from.counts {
+		b.counts[stream] += n
+	}
+	clear(from.counts)
+	b.shelve()
+	from.buf, b.buf = b.buf, from.buf
+	b.shelve()
+}
 
-// maxKept is the largest buffer that a batch keeps for reuse, so that one huge row does not stay in memory for ever.
+// Clear drops what was collected.
+func (b *Batch) Clear() { b.reset() }
+
+// shelve puts the bytes of buf before those that follow, in another buffer.
+func (b *Batch) shelve() {
+	if len(b.buf) == 0 {
+		return
+	}
+	b.before, b.size, b.buf = append(b.before, b.buf), b.size+len(b.buf), nil
+	if last := len(b.spare) - 1; last >= 0 {
+		b.buf, b.spare = b.spare[last], b.spare[:last]
+	}
+}
+
+// Size returns the bytes collected.
+func (b *Batch) Size() int { return b.size + len(b.buf) }
+
+// maxKept is how many bytes a batch keeps for reuse, so that a huge row does not stay in memory for ever.
 const maxKept = 4 << 20
 
+// reset empties the batch.
 func (b *Batch) reset() {
-	if cap(b.buf) > maxKept {
-		b.buf = nil
+	all := append(append(b.spare, b.before...), b.buf)
+	clear(b.before) // else they would be kept all the same, as below
+	b.spare, b.before, b.size, b.pending = all[:0], b.before[:0], 0, 0
+	kept := 0
+	for _, buf := range all {
+		if size := cap(buf); size > 0 && kept+size <= maxKept {
+			b.spare, kept = append(b.spare, buf[:0]), kept+size
+		}
 	}
-	b.buf, b.pending = b.buf[:0], 0
+	clear(all[len(b.spare):])
+	b.buf = nil
+	if last := len(b.spare) - 1; last >= 0 {
+		b.buf, b.spare = b.spare[last], b.spare[:last]
+	}
 	clear(b.counts)
 }

@@ -37,8 +37,8 @@ type StreamState struct {
 	State  json.RawMessage
 }
 
-// Commit writes the batch's records and then, in the same write, the states that cover them. It is the only way to write a
-// state, so that no state can precede its records.
+// Commit writes the batch's records and then, before anybody else can write, the states that cover them. It is the only way to
+// write a state, so that no state can precede its records.
 //
 // states may be nil. It is called with the writer locked, which orders it among all commits: it may change what
 // concurrent streams share. A state equal to the stream's last one is not repeated. The batch is empty afterwards.
@@ -64,8 +64,13 @@ func (w *Writer) Commit(b *Batch, states func() ([]StreamState, error)) error {
 		}
 	}
 	defer b.reset()
-	if len(b.buf) > 0 {
+	if b.Size() > 0 {
 		w.spoke = time.Now()
+	}
+	for _, buf := range b.before {
+		if err := w.write(buf); err != nil {
+			return err
+		}
 	}
 	return w.write(b.buf)
 }

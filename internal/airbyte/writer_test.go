@@ -212,3 +212,54 @@ func TestParseConfiguredCatalogRefusesWhatCannotBeRead(t *testing.T) {
 		}
 	}
 }
+
+func TestRecordsOfAnotherBatchComeInTheirPlace(t *testing.T) {
+	var out bytes.Buffer
+	w, b, other := NewWriter(&out), NewBatch(), NewBatch()
+	for round := range 3 { // buffers are used again
+		out.Reset()
+		record(t, b, `"id":1`)
+		record(t, other, `"id":2`)
+		record(t, other, `"id":3`)
+		b.Take(other)
+		if other.Size() != 0 {
+			t.Errorf("the other batch still holds %d bytes", other.Size())
+		}
+		record(t, b, `"id":4`)
+		record(t, other, `"id":5`)
+		b.Take(other)
+		b.Take(other) // with nothing in it
+		record(t, other, `"id":99`)
+		other.Clear()
+		size := b.Size()
+		if err := w.Commit(b, states(`{"round":`+string(rune('0'+round))+`}`)); err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for line := range strings.Lines(out.String()) {
+			if _, id, ok := strings.Cut(line, `"id":`); ok {
+				got = append(got, id[:1])
+				size -= len(line)
+			}
+		}
+		if strings.Join(got, "") != "12345" || !strings.Contains(out.String(), `"recordCount":5.0`) || size != 0 {
+			t.Errorf("printed\n%s of another size by %d", out.String(), size)
+		}
+	}
+}
+
+func TestALargeBufferIsNotKept(t *testing.T) {
+	w, b, other := NewWriter(&bytes.Buffer{}), NewBatch(), NewBatch()
+	record(t, other, `"text":"`+strings.Repeat("x", maxKept)+`"`)
+	b.Take(other)
+	if err := w.Commit(b, nil); err != nil {
+		t.Fatal(err)
+	}
+	kept := cap(b.buf) + cap(other.buf)
+	for _, buf := range append(b.spare[:cap(b.spare)], b.before[:cap(b.before)]...) {
+		kept += cap(buf)
+	}
+	if kept > maxKept {
+		t.Errorf("%d bytes are kept", kept)
+	}
+}
