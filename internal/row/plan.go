@@ -96,34 +96,47 @@ func (p *Plan) complete(columns, key []string) error {
 // Neither keeps a reference to r. After an error dst and changes are returned as they came in; the error names table and
 // column, never a value.
 func (p *Plan) Append(dst []byte, r wire.Row, changes []Change) ([]byte, []Change, error) {
-	out, noted := dst, changes
+	out, noted, values, lengths := dst, changes, r.Values, r.Lengths
 	for i := range p.columns {
 		c := &p.columns[i]
-		if !r.More() {
+		var n int
+		if len(lengths) > 0 && lengths[0] < 0x80 { // in place: nearly all are
+			n, lengths = int(lengths[0]>>1)^-int(lengths[0]&1), lengths[1:]
+		} else if len(lengths) == 0 {
 			return dst, changes, p.misfit("a row of %d values was announced with %d columns", i, len(p.columns))
+		} else {
+			n, lengths = wire.Length(lengths)
 		}
-		value, null, ok := r.Next()
-		if !ok {
+		if n > len(values) || n < -1 {
 			return dst, changes, p.misfit("a row ends inside its column %q", c.name)
+		}
+		var value []byte
+		if n >= 0 {
+			value, values = values[:n], values[n:]
 		}
 		if c.encode == nil {
 			continue
 		}
 		out = append(out, c.member...)
-		if null {
+		if n < 0 {
 			out = append(out, "null"...)
 			continue
 		}
+		start := len(out)
 		var err error
-		if out, noted, err = c.append(out, value, noted); err != nil {
+		out, err = c.encode(out, value)
+		if err == nil && len(out)-start <= MaxLength { // no UTF-16 code unit takes less than a byte of UTF-8
+			continue
+		}
+		if out, noted, err = c.replace(out, start, err, noted); err != nil {
 			return dst, changes, p.misfit("column %q: %w", c.name, err)
 		}
 	}
 	switch {
-	case r.More():
-		return dst, changes, p.misfit("a row of %d values was announced with %d columns", len(p.columns)+r.Len(), len(p.columns))
-	case r.Left() > 0:
-		return dst, changes, p.misfit("a row has %d bytes left over", r.Left())
+	case len(lengths) > 0:
+		return dst, changes, p.misfit("a row of %d values was announced with %d columns", r.Len(), len(p.columns))
+	case len(values) > 0:
+		return dst, changes, p.misfit("a row has %d bytes left over", len(values))
 	}
 	return out, noted, nil
 }
@@ -134,13 +147,9 @@ func (p *Plan) misfit(format string, args ...any) error {
 		append([]any{p.table}, args...)...)
 }
 
-// append appends one column's value to dst.
-func (c *column) append(dst, value []byte, changes []Change) ([]byte, []Change, error) {
-	start := len(dst)
-	dst, err := c.encode(dst, value)
-	if err == nil && len(dst)-start <= MaxLength { // no UTF-16 code unit takes less than a byte of UTF-8
-		return dst, changes, nil
-	}
+// replace puts null in the place of a value that has no counterpart or is too long, and notes that. The value's JSON, as far as
+// it was written, is what dst has from start on; err is what its encoder said.
+func (c *column) replace(dst []byte, start int, err error, changes []Change) ([]byte, []Change, error) {
 	change := Change{Field: c.name, Change: Nulled, Reason: SerializationError}
 	switch {
 	case err == nil:

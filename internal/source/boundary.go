@@ -19,9 +19,9 @@ type candidate struct {
 }
 
 // vgtid notes a position. Those of a copy are decoded; of the others there is one per transaction.
-func (r *reader) vgtid(ev *wire.Event) error {
+func (r *reader) vgtid(ctx context.Context, ev *wire.Event) error {
 	if shard, gtid, ok := ev.Position(); ok {
-		return r.reaches(string(shard) == r.shard, candidate{gtid: string(gtid)})
+		return r.reaches(ctx, string(shard) == r.shard, candidate{gtid: string(gtid)})
 	}
 	m, err := ev.Message()
 	if err != nil {
@@ -29,16 +29,16 @@ func (r *reader) vgtid(ev *wire.Event) error {
 	}
 	shards := m.Vgtid.GetShardGtids()
 	if len(shards) != 1 {
-		return r.reaches(false, candidate{})
+		return r.reaches(ctx, false, candidate{})
 	}
 	next := candidate{gtid: shards[0].Gtid}
 	if pks := shards[0].TablePKs; len(pks) > 0 {
 		next.copying, next.key = true, pks[0].Lastpk
 	}
-	return r.reaches(shards[0].Shard == r.shard, next)
+	return r.reaches(ctx, shards[0].Shard == r.shard, next)
 }
 
-func (r *reader) reaches(ours bool, next candidate) error {
+func (r *reader) reaches(ctx context.Context, ours bool, next candidate) error {
 	if !ours {
 		return because(airbyte.TransientError, nil, "Shard %s of keyspace %s was split or merged while it was read; the next attempt reads the new shards.", r.shard, r.sync.cfg.Database)
 	}
@@ -47,7 +47,7 @@ func (r *reader) reaches(ours bool, next candidate) error {
 	case !r.copying || next.copying:
 		return nil
 	case r.at.IsZero():
-		return r.copyStarted()
+		return r.copyStarted(ctx)
 	case r.replaying:
 		return errRestart // the server forgot the copy, and will not complete it
 	}
@@ -56,14 +56,14 @@ func (r *reader) reaches(ours bool, next candidate) error {
 
 // copyStarted saves the position of a copy's snapshot before its first row. It is no position to replicate from until the
 // copy is complete.
-func (r *reader) copyStarted() error {
+func (r *reader) copyStarted(ctx context.Context) error {
 	at, err := r.at.Follow(r.next.gtid)
 	if err != nil {
 		return err
 	}
 	r.at = at
 	r.moves()
-	return r.commit(func() ([]airbyte.StreamState, error) {
+	return r.commit(ctx, func() ([]airbyte.StreamState, error) {
 		s := r.tables[r.names[0]].stream
 		if s.incremental {
 			s.state.Shards[r.shard].Copy.Start(at)
@@ -91,7 +91,7 @@ func (r *reader) boundary(ctx context.Context) (done bool, err error) {
 	if r.arrived() {
 		return true, nil
 	}
-	if r.saved.bytes+int64(r.batch.Size()) >= checkpointBytes || time.Since(r.saved.time) >= r.saved.interval {
+	if r.saved.bytes+int64(r.batch.Size()+r.queue.bytes) >= checkpointBytes || time.Since(r.saved.time) >= r.saved.interval {
 		return false, r.checkpoint(ctx)
 	}
 	return false, nil
@@ -139,7 +139,7 @@ func (r *reader) checkpoint(ctx context.Context) error {
 	}
 	records, written := r.saved.bytes+int64(r.batch.Size()), int64(0)
 	defer func() { r.saved.interval = r.pace(records, written) }()
-	return r.commit(func() ([]airbyte.StreamState, error) {
+	return r.commit(ctx, func() ([]airbyte.StreamState, error) {
 		var states []airbyte.StreamState
 		for _, name := range r.names {
 			t := r.tables[name]
@@ -175,7 +175,10 @@ func (r *reader) pace(records, states int64) time.Duration {
 	return r.sync.cfg.checkpointInterval()
 }
 
-func (r *reader) commit(states func() ([]airbyte.StreamState, error)) error {
+func (r *reader) commit(ctx context.Context, states func() ([]airbyte.StreamState, error)) error {
+	if err := r.encode(ctx); err != nil {
+		return err
+	}
 	r.saved = checkpoint{time: time.Now(), interval: r.saved.interval}
 	return r.sync.commit(r.batch, states)
 }

@@ -22,28 +22,39 @@ type changeCount struct {
 	longest int // characters of JSON, where the length is the reason
 }
 
-// add counts the changes of one record and returns them as its meta.changes.
-func (c *changeCounts) add(changes []row.Change) []airbyte.Change {
+// metaChanges are the meta.changes of a record.
+func metaChanges(changes []row.Change) []airbyte.Change {
+	var list []airbyte.Change
+	for _, c := range changes {
+		list = append(list, metaChange(c))
+	}
+	return list
+}
+
+func metaChange(c row.Change) airbyte.Change {
+	return airbyte.Change{Field: c.Field, Change: c.Change, Reason: c.Reason}
+}
+
+// count counts changes of records that were given.
+func (c *changeCounts) count(changes []row.Change) {
 	if len(changes) == 0 {
-		return nil
+		return
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.counts == nil {
 		c.counts = map[airbyte.Change]*changeCount{}
 	}
-	list := make([]airbyte.Change, len(changes))
-	for i, change := range changes {
-		list[i] = airbyte.Change{Field: change.Field, Change: change.Change, Reason: change.Reason}
-		n := c.counts[list[i]]
+	for _, change := range changes {
+		key := metaChange(change)
+		n := c.counts[key]
 		if n == nil {
 			n = &changeCount{}
-			c.counts[list[i]] = n
+			c.counts[key] = n
 		}
 		n.values++
 		n.longest = max(n.longest, change.Length)
 	}
-	return list
 }
 
 // warn says which values were changed. In a column of the key that is more than a value lost.

@@ -79,7 +79,7 @@ func (s *syncer) keepAlive() {
 			if st.open == 0 || st.hasFailed() {
 				continue
 			}
-			st.state.Cursor = st.nextCursor(time.Now())
+			st.state.Cursor = st.cursors(1, time.Now()) + 1
 			state, err := st.snapshot()
 			return []airbyte.StreamState{state}, err
 		}

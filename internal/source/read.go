@@ -7,6 +7,7 @@ import (
 	"maps"
 	"os"
 	"reflect"
+	"runtime"
 	"slices"
 	"strings"
 
@@ -52,7 +53,7 @@ func (a *app) read(ctx context.Context, configFile, catalogFile, stateFile *file
 		return err
 	}
 	defer db.Close()
-	s := &syncer{cfg: cfg, log: a.log, w: a.w, client: client, columns: columnsOf(db), screen: terminal(a.stderr)}
+	s := &syncer{cfg: cfg, log: a.log, w: a.w, client: client, columns: columnsOf(db), screen: terminal(a.stderr), processors: runtime.GOMAXPROCS(0)}
 	failures, err := s.prepare(ctx, db, catalog, state)
 	if err != nil {
 		return err

@@ -52,9 +52,9 @@ type reader struct {
 	toJournal bool
 	stop      vstream.Position // where replication ends
 
+	queue *queue
 	batch *airbyte.Batch
-	read  moment // when the current message was received
-	made  moment // when the replicated changes at hand were made
+	made  *moment // when the replicated changes at hand were made
 	saved checkpoint
 	// waited is how long the stream has been listened to since a row or a newer position last came.
 	waited time.Duration
@@ -100,7 +100,7 @@ type checkpoint struct {
 func newReader(s *syncer, shard string, stop vstream.Position) *reader {
 	return &reader{
 		sync: s, shard: shard, stop: stop, tables: map[string]*tableReader{},
-		batch: airbyte.NewBatch(), saved: checkpoint{time: time.Now(), interval: s.cfg.checkpointInterval()},
+		queue: newQueue(s.processors), batch: airbyte.NewBatch(), made: &moment{}, saved: checkpoint{time: time.Now(), interval: s.cfg.checkpointInterval()},
 	}
 }
 
@@ -122,26 +122,41 @@ func (r *reader) attempt(ctx context.Context) error {
 		return err
 	}
 	defer stream.Close()
+	err = r.listen(ctx, stream)
+	// Whatever ended the stream, the reader is past the rows that came before.
+	if err := r.encode(ctx); err != nil {
+		return err
+	}
+	if err != nil {
+		return err
+	}
+	return r.finish(ctx)
+}
+
+// listen reads a stream until it has given all that was wanted.
+func (r *reader) listen(ctx context.Context, stream *vstream.Stream) error {
 	for {
 		listening := time.Now()
 		response, err := stream.Recv()
 		if err != nil {
 			return err
 		}
-		now := time.Now()
-		r.waited += now.Sub(listening)
-		r.read.set(now)
-		r.batch.SetTime(now)
+		r.waited += time.Since(listening)
+		r.queue.received++
 		done, err := r.applyAll(ctx, response)
-		if err != nil {
+		if done || err != nil {
 			return err
 		}
-		if done {
-			return r.finish(ctx)
+		for r.queue.bytes > queueBytes || r.queue.bytes > 0 && !stream.Ready() {
+			if err := r.encodeOldest(ctx); err != nil {
+				return err
+			}
+			if err := r.flush(flushBytes); err != nil {
+				return err
+			}
+			stream.Keep(r.queue.held())
 		}
-		if err := r.flush(flushBytes); err != nil {
-			return err
-		}
+		stream.Keep(r.queue.held())
 		if err := r.checkMoving(); err != nil {
 			return err
 		}
@@ -201,7 +216,7 @@ func (r *reader) blames(err error) string {
 
 // drop ends the stream of one table; the reader goes on with the others.
 func (r *reader) drop(ctx context.Context, table string, f error) error {
-	if err := r.flush(0); err != nil { // no record of it may follow its end
+	if err := errors.Join(r.encode(ctx), r.flush(0)); err != nil { // no record of it may follow its end
 		return err
 	}
 	st := r.tables[table].stream
@@ -236,6 +251,7 @@ func (r *reader) moves() { r.progressed, r.waited = true, 0 }
 
 // rewind forgets what a broken stream left unfinished. A copy that cannot go on after its key starts over.
 func (r *reader) rewind() {
+	r.queue.received, r.queue.encoded = 0, 0
 	r.next, r.transaction, r.eventGTID, r.progressed, r.waited = candidate{}, false, "", false, 0
 	for _, name := range r.names {
 		t := r.tables[name]
@@ -273,7 +289,7 @@ func (r *reader) apply(ctx context.Context, ev *wire.Event) (done bool, err erro
 	case binlogdatapb.VEventType_ROW:
 		return false, r.row(ev)
 	case binlogdatapb.VEventType_VGTID:
-		return false, r.vgtid(ev)
+		return false, r.vgtid(ctx, ev)
 	case binlogdatapb.VEventType_BEGIN:
 		r.transaction, r.replaying, r.eventGTID = true, phaseOf(ev.Timestamp) == row.Replicate, string(ev.GTID)
 	case binlogdatapb.VEventType_COMMIT, binlogdatapb.VEventType_ROLLBACK, binlogdatapb.VEventType_OTHER:

@@ -41,7 +41,7 @@ func (r *reader) journal(ctx context.Context, j *binlogdatapb.Journal) error {
 		return err
 	}
 	r.sync.log.Info(fmt.Sprintf("Shard %s was replaced by the shards %s.", r.shard, strings.Join(slices.Sorted(maps.Keys(moved)), ", ")))
-	err := r.commit(func() ([]airbyte.StreamState, error) {
+	err := r.commit(ctx, func() ([]airbyte.StreamState, error) {
 		var states []airbyte.StreamState
 		for _, st := range r.streams() {
 			shard := st.state.Shards[r.shard]

@@ -87,8 +87,9 @@ func newRig(t *testing.T, stop int, stream fakevtgate.Stream) *rig {
 	t.Cleanup(func() { client.Close() })
 	r.server = server
 	r.sync = &syncer{
-		columns: func(context.Context, string) (map[string][]schema.Column, error) { return r.now, nil },
-		cfg:     cfg, log: log, w: w, client: client, shards: []string{"-"}, exist: []string{"-"},
+		processors: 4,
+		columns:    func(context.Context, string) (map[string][]schema.Column, error) { return r.now, nil },
+		cfg:        cfg, log: log, w: w, client: client, shards: []string{"-"}, exist: []string{"-"},
 		slots: newSlots(4, []string{"-"}),
 	}
 	r.sync.stop.Store("-", at(stop))

@@ -50,6 +50,7 @@ func phaseOf(timestamp int64) row.Phase {
 	return row.Replicate
 }
 
+// row queues the rows of an event.
 func (r *reader) row(ev *wire.Event) error {
 	rows, err := ev.Rows()
 	if err != nil {
@@ -63,21 +64,21 @@ func (r *reader) row(ev *wire.Event) error {
 	if skip, err := r.prepare(t, phase); skip || err != nil {
 		return err
 	}
-	c := change{made: &r.read, read: &r.read, position: r.at.String(), sequence: &r.sync.sequence}
+	r.moves()
+	u := run{reader: r, table: t, plan: t.plans[phase], each: 1}
 	if phase == row.Replicate {
-		r.made.set(time.Unix(ev.Timestamp, 0))
-		c.made = &r.made
-		r.sync.lastChange.Store(ev.Timestamp)
-	}
-	for {
-		var rc wire.Change
-		if more, err := rows.Next(&rc); err != nil || !more {
-			return err
+		if r.made.time.Unix() != ev.Timestamp {
+			r.made = &moment{} // queued rows have the one before
+			r.made.set(time.Unix(ev.Timestamp, 0))
+			r.sync.lastChange.Store(ev.Timestamp)
 		}
-		if err := r.emit(t, t.plans[phase], &rc, c); err != nil {
-			return err
-		}
+		u.made = r.made
+		u.each = 2 // an update may be a delete and a new row
 	}
+	if t.stream.gives.metadata {
+		u.position = r.at.String()
+	}
+	return r.queue.add(u, rows)
 }
 
 // prepare makes sure that rows of a table can be given now; skip says that it has them already, or does not want them.
@@ -99,32 +100,6 @@ func (r *reader) prepare(t *tableReader, phase row.Phase) (skip bool, err error)
 	}
 	t.copied = t.copied || phase == row.Copy
 	return false, r.start(t)
-}
-
-// emit gives one row change: a row as it is now, the before-image of a deleted one, or both when the key changed.
-func (r *reader) emit(t *tableReader, plan *row.Plan, rc *wire.Change, c change) error {
-	if rc.Partial {
-		return t.failf(airbyte.ConfigError, nil, "The server logs only parts of the rows of %s; set binlog_row_image=FULL and binlog_row_value_options='' on shard %s, then clear the stream.", t.stream.descriptor, r.shard)
-	}
-	if rc.Before.Exists && (!rc.After.Exists || plan.KeyChanged(rc.Before, rc.After)) {
-		c.row, c.deleted = rc.Before, true
-		if err := r.record(t, plan, &c); err != nil {
-			return err
-		}
-	}
-	if !rc.After.Exists {
-		return nil
-	}
-	c.row, c.deleted = rc.After, false
-	return r.record(t, plan, &c)
-}
-
-func (r *reader) record(t *tableReader, plan *row.Plan, c *change) error {
-	r.moves()
-	if err := t.stream.emit(r.batch, plan, c); err != nil {
-		return t.failf(airbyte.SystemError, err, "A row of %s in shard %s cannot be read: %s.", t.stream.descriptor, r.shard, err)
-	}
-	return nil
 }
 
 // start says RUNNING before a stream's first record.

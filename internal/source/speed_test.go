@@ -56,7 +56,7 @@ func narrow(t testing.TB, made fakevtgate.At) (*reader, []byte) {
 		t.Fatal(err)
 	}
 	r := newReader(&syncer{
-		cfg: &Config{CheckpointIntervalSeconds: 3600}, w: airbyte.NewWriter(io.Discard),
+		cfg: &Config{CheckpointIntervalSeconds: 3600}, w: airbyte.NewWriter(io.Discard), processors: 2,
 		columns: func(context.Context, string) (map[string][]schema.Column, error) {
 			return map[string][]schema.Column{"users": users.Columns}, nil
 		},
@@ -89,10 +89,11 @@ func apply(t testing.TB, r *reader, events ...*event) {
 }
 
 func applyBytes(t testing.TB, r *reader, response []byte) {
-	now := time.Now()
-	r.read.set(now)
-	r.batch.SetTime(now)
-	if _, err := r.applyAll(context.Background(), wire.NewResponse(response)); err != nil {
+	ctx := context.Background()
+	if _, err := r.applyAll(ctx, wire.NewResponse(response)); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.encode(ctx); err != nil {
 		t.Fatal(err)
 	}
 	if err := r.flush(0); err != nil {

@@ -142,14 +142,15 @@ func (s *stream) missing() []string {
 	return missing
 }
 
-// nextCursor returns the _ab_cdc_cursor of the next record: the clock in microseconds, but always more than the last one,
-// so that of two records of a key the later one wins at the destination whatever the clock does.
-func (s *stream) nextCursor(now time.Time) int64 {
+// cursors sets the _ab_cdc_cursor of the next n records aside and returns the number before the first: the clock in
+// microseconds, but always more than the last one, so that of two records of a key the later one wins at the destination
+// whatever the clock does.
+func (s *stream) cursors(n int, now time.Time) int64 {
 	for {
 		last := s.cursor.Load()
-		next := max(last+1, now.UnixMicro())
-		if s.cursor.CompareAndSwap(last, next) {
-			return next
+		before := max(last, now.UnixMicro()-1)
+		if s.cursor.CompareAndSwap(last, before+int64(n)) {
+			return before
 		}
 	}
 }

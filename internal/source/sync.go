@@ -36,7 +36,8 @@ type syncer struct {
 	columns func(ctx context.Context, shard string) (map[string][]schema.Column, error)
 	// aheadUntil is how long primaries that lack transactions of saved positions are waited for; zero until one does.
 	aheadUntil time.Time
-	sequence   atomic.Int64 // of records, for _planetscale_metadata
+	sequence   atomic.Int64 // of records, for _planetscale_metadata; it has gaps
+	processors int          // that encode one reader's rows
 	// lastChange is when the change read last was made, in seconds since 1970; 0 while there is none.
 	lastChange atomic.Int64
 	screen     io.Writer // a terminal that shows the progress; nil for none

@@ -55,8 +55,9 @@ const window = 4 << 20
 
 // Client is a connection to a VTGate. It is safe for concurrent use; Close it.
 type Client struct {
-	conn *grpc.ClientConn
-	cfg  Config
+	conn    *grpc.ClientConn
+	cfg     Config
+	buffers *buffers
 }
 
 // New prepares a client; it connects when first used.
@@ -66,7 +67,7 @@ func New(cfg Config) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	dialer := &dialer{dial: cfg.Dial.DialContext}
+	dialer, buffers := &dialer{dial: cfg.Dial.DialContext}, newBuffers()
 	options := []grpc.DialOption{
 		grpc.WithTransportCredentials(transport),
 		grpc.WithContextDialer(dialer.dialContext),
@@ -75,7 +76,8 @@ func New(cfg Config) (*Client, error) {
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: keepaliveTime, Timeout: keepaliveTime}),
 		grpc.WithDefaultCallOptions(
 			grpc.MaxCallRecvMsgSize(MaxMessage), grpc.MaxCallSendMsgSize(MaxMessage),
-			grpc.ForceCodecV2(codec{}), grpc.UseCompressor(snappy.Name)),
+			grpc.ForceCodecV2(codec{buffers}), grpc.UseCompressor(snappy.Name)),
+		grpc.WithDecompressor(decompressor{buffers}), //nolint:staticcheck // see there
 		grpc.WithUserAgent("airbyte-source-planetscale"),
 	}
 	if cfg.Auth != NoAuth {
@@ -86,7 +88,7 @@ func New(cfg Config) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("preparing the gRPC connection to %s: %w", cfg.Dial.GRPCAddr(), err)
 	}
-	return &Client{conn: conn, cfg: cfg}, nil
+	return &Client{conn: conn, cfg: cfg, buffers: buffers}, nil
 }
 
 // Close ends the connection and all its streams.

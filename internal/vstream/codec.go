@@ -2,19 +2,27 @@ package vstream
 
 import (
 	"fmt"
+	"slices"
 
 	"google.golang.org/grpc/mem"
 	vtgatepb "vitess.io/vitess/go/vt/proto/vtgate"
 )
 
 // codec hands over responses as they came, for package wire to read in place.
-type codec struct{}
+type codec struct{ buffers *buffers }
 
-// message is a response's bytes, in a buffer that is used again: those of gRPC's pool are cleared each time.
-type message struct{ data []byte }
+// message is a response's bytes, in one of the codec's buffers.
+type message struct {
+	data []byte
+	size int // of data, also when it was given back
+}
 
-// largest is the largest buffer that is kept, in bytes, and the largest message during which the next one is received.
-const largest = 4 << 20
+const (
+	// largest is how many bytes of messages are received ahead.
+	largest = 4 << 20
+	// kept is the largest buffer that is used again, in bytes.
+	kept = 1 << 20
+)
 
 // Name implements encoding.CodecV2. It is the content subtype, and must be the one that servers know.
 func (codec) Name() string { return "proto" }
@@ -33,16 +41,19 @@ func (codec) Marshal(v any) (mem.BufferSlice, error) {
 }
 
 // Unmarshal implements encoding.CodecV2.
-func (codec) Unmarshal(data mem.BufferSlice, v any) error {
+func (c codec) Unmarshal(data mem.BufferSlice, v any) error {
 	m, ok := v.(*message)
 	if !ok {
 		return fmt.Errorf("cannot unmarshal a %T: responses are taken as they come", v)
 	}
-	size := data.Len()
-	if cap(m.data) > largest || cap(m.data) < size {
-		m.data = make([]byte, size)
+	m.size = data.Len()
+	if len(data) == 1 {
+		if own, ok := data[0].(mem.SliceBuffer); ok { // the decompressor's, or nobody's: gRPC does not use it again
+			m.data = own
+			return nil
+		}
 	}
-	m.data = m.data[:size]
+	m.data = slices.Grow(c.buffers.get(), m.size)[:m.size]
 	data.CopyTo(m.data)
 	return nil
 }

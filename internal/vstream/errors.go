@@ -74,7 +74,7 @@ func classify(code codes.Code, text string) Kind {
 		return Transient // another table went while vttablet looked at all of them, and is named
 	case code == codes.Unauthenticated, code == codes.PermissionDenied:
 		return Unauthorized
-	case code == codes.ResourceExhausted && strings.Contains(text, "larger than max"):
+	case strings.Contains(text, "message larger than max"), strings.Contains(text, "message after decompression larger than max"):
 		return TooLarge
 	case code == codes.FailedPrecondition && strings.Contains(text, "shard provided in VGTID"):
 		return NoShard

@@ -34,6 +34,7 @@ func (c *Client) Peek(ctx context.Context, keyspace string, shards []string) (ma
 		response, err := s.Recv()
 		if err == nil {
 			err = collectAll(positions, response)
+			s.Keep(0)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("asking for the current position of shard %s of keyspace %s: %w", missing(shards, positions), keyspace, err)

@@ -51,11 +51,14 @@ type Request struct {
 	Tables   []Table
 }
 
+// messages is how many may be received before the owner is done with the first.
+const messages = 8
+
 // method is VStream's full name (vtgateservice.proto).
 const method = "/vtgateservice.Vitess/VStream"
 
 // Stream is one running VStream. One goroutine owns it; cancelling the context that it was opened with ends it. While its
-// owner is busy with one message, the next is received and decompressed.
+// owner is busy with some messages, the next ones are received and decompressed.
 type Stream struct {
 	rpc    grpc.ClientStream
 	ctx    context.Context
@@ -63,7 +66,9 @@ type Stream struct {
 	watch  *time.Timer
 	full   chan received
 	free   chan *message // the messages that are not in full, nor with the owner
-	last   *message      // with the owner
+	lent   []*message    // with the owner
+	// buffers are the client's, for the data of messages.
+	buffers *buffers
 	// silence is the client's.
 	silence time.Duration
 }
@@ -97,8 +102,7 @@ func (c *Client) open(ctx context.Context, r *vtgatepb.VStreamRequest) (*Stream,
 		cancel(nil)
 		return nil, newError(err)
 	}
-	const messages = 2
-	s := &Stream{rpc: rpc, ctx: ctx, cancel: cancel, silence: c.cfg.Silence, full: make(chan received, messages), free: make(chan *message, messages)}
+	s := &Stream{rpc: rpc, ctx: ctx, cancel: cancel, silence: c.cfg.Silence, buffers: c.buffers, full: make(chan received, messages), free: make(chan *message, messages)}
 	for range messages {
 		s.free <- &message{}
 	}
@@ -120,9 +124,10 @@ func (c *Client) start(ctx context.Context, r *vtgatepb.VStreamRequest) (grpc.Cl
 	return rpc, rpc.CloseSend()
 }
 
-// receive receives until the stream ends. It holds one message beside the owner's, and none beside a large one.
+// receive receives until the stream ends, no more ahead of the owner than messages and, but for the last of them, largest bytes.
 func (s *Stream) receive() {
 	defer close(s.full)
+	ahead := 0
 	for {
 		var m *message
 		select {
@@ -131,6 +136,8 @@ func (s *Stream) receive() {
 			s.full <- received{err: s.ctx.Err()}
 			return
 		}
+		ahead -= m.size
+		m.size = 0
 		s.watch.Reset(s.silence)
 		err := s.rpc.RecvMsg(m)
 		s.watch.Stop()
@@ -138,7 +145,7 @@ func (s *Stream) receive() {
 		if err != nil {
 			return
 		}
-		if len(m.data) > largest {
+		if ahead += m.size; ahead > largest {
 			s.awaitAll()
 		}
 	}
@@ -156,14 +163,13 @@ func (s *Stream) awaitAll() {
 	}
 }
 
-// Recv returns the next events; they are valid until the next call. A stream that says nothing for Silence ends with
-// ErrSilent; the time that the caller takes between two calls does not count.
+// Recv returns the next events; they are valid until Keep, without which there are no more at some time. A stream that says
+// nothing for Silence ends with ErrSilent; the time that the caller takes between two calls does not count.
 func (s *Stream) Recv() (wire.Response, error) {
-	if s.last != nil {
-		s.free <- s.last
-	}
 	r := <-s.full
-	s.last = r.message
+	if r.message != nil {
+		s.lent = append(s.lent, r.message)
+	}
 	switch {
 	case r.err == nil && r.message != nil:
 		return wire.NewResponse(r.message.data), nil
@@ -173,6 +179,20 @@ func (s *Stream) Recv() (wire.Response, error) {
 		return wire.Response{}, errors.New("the server ended the stream")
 	}
 	return wire.Response{}, newError(r.err)
+}
+
+// Ready tells whether Recv need not wait.
+func (s *Stream) Ready() bool { return len(s.full) > 0 }
+
+// Keep gives back all that Recv has returned, but for the last n.
+func (s *Stream) Keep(n int) {
+	done := len(s.lent) - n
+	for _, m := range s.lent[:done] {
+		s.buffers.put(m.data)
+		m.data = nil
+		s.free <- m
+	}
+	s.lent = append(s.lent[:0], s.lent[done:]...)
 }
 
 // Close ends the stream and returns when it has ended.

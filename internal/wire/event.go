@@ -93,17 +93,16 @@ func (ev *Event) Position() (shard, gtid []byte, ok bool) {
 
 // Rows returns the changes of a ROW event.
 func (ev *Event) Rows() (Rows, error) {
-	rows := Rows{c: cursor{rest: ev.row}}
-	if rows.c.next() && rows.c.is(1, protowire.BytesType) { // as encoders write it: the table's name first
-		rows.Table = rows.c.bytes
-		return rows, nil
-	}
 	c := cursor{rest: ev.row}
+	if c.next() && c.is(1, protowire.BytesType) { // as encoders write it: the table's name first
+		return Rows{c.bytes, c.rest}, nil
+	}
+	rows := Rows{rest: ev.row}
+	c = cursor{rest: ev.row}
 	for c.next() {
 		if c.is(1, protowire.BytesType) {
 			rows.Table = c.bytes
 		}
 	}
-	rows.c = cursor{rest: ev.row}
 	return rows, c.err()
 }

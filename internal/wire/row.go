@@ -2,28 +2,32 @@ package wire
 
 import (
 	"bytes"
+	"math"
 
 	"google.golang.org/protobuf/encoding/protowire"
 	binlogdatapb "vitess.io/vitess/go/vt/proto/binlogdata"
 )
 
-// Rows are the changes of one ROW event, a binlogdata.RowEvent.
+// Rows are the changes of one ROW event, a binlogdata.RowEvent. Reading them with Next uses them up; a copy begins anew.
 type Rows struct {
 	Table []byte // the table's name as the server writes it
-	c     cursor
+	rest  []byte
 }
 
-// Next moves to the next change. It returns false at the end, or with an error.
-func (r *Rows) Next(change *Change) (bool, error) {
-	for r.c.next() {
+// Next returns the next change, for NewChange to read; nil at the end.
+func (r *Rows) Next() ([]byte, error) {
+	c := cursor{rest: r.rest}
+	for c.next() {
 		switch {
-		case r.c.is(2, protowire.BytesType):
-			return true, change.read(r.c.bytes)
-		case r.c.number == 1 && !bytes.Equal(r.c.bytes, r.Table):
-			return false, ErrMalformed // one event is of one table
+		case c.is(2, protowire.BytesType):
+			r.rest = c.rest
+			return c.bytes, nil
+		case c.number == 1 && !bytes.Equal(c.bytes, r.Table):
+			return nil, ErrMalformed // one event is of one table
 		}
 	}
-	return false, r.c.err()
+	r.rest = c.rest
+	return nil, c.err()
 }
 
 // Change is a binlogdata.RowChange: a row inserted (no Before), deleted (no After) or updated.
@@ -33,16 +37,16 @@ type Change struct {
 	Partial bool
 }
 
-// NewChange reads a binlogdata.RowChange.
+// NewChange reads a change.
 func NewChange(message []byte) (Change, error) {
 	var change Change
-	err := change.read(message)
+	err := change.Read(message)
 	return change, err
 }
 
-// read decodes a change. One that is malformed or in an unusual encoding goes through the generated code, which merges what
-// was written in pieces.
-func (ch *Change) read(message []byte) error {
+// Read reads a change. One that is malformed or in an unusual encoding goes through the generated code, which merges what was
+// written in pieces.
+func (ch *Change) Read(message []byte) error {
 	if ch.parse(message) {
 		return nil
 	}
@@ -74,12 +78,11 @@ func (ch *Change) parse(message []byte) (usual bool) {
 	return usual && !c.bad
 }
 
-// Row is a query.Row: the values of all columns one after the other, and the length of each, -1 for NULL. Reading it with
-// Next uses it up; a copy begins anew.
+// Row is a query.Row. Reading it with Next uses it up; a copy begins anew.
 type Row struct {
 	Exists  bool
-	lengths []byte // packed sint64
-	values  []byte
+	Lengths []byte // of the values, a packed list of sint64, -1 for NULL: Length takes them off
+	Values  []byte // of all columns, one after the other
 }
 
 // parse returns false for a row that is malformed, or has its lengths not in one packed list.
@@ -93,47 +96,44 @@ func (r *Row) parse(message []byte) bool {
 			if c.kind != protowire.BytesType || lists > 1 {
 				return false
 			}
-			r.lengths = c.bytes
+			r.Lengths = c.bytes
 		case 2:
 			if c.kind != protowire.BytesType {
 				return false
 			}
-			r.values = c.bytes
+			r.Values = c.bytes
 		}
 	}
 	return !c.bad
 }
 
 // More tells whether there is another value.
-func (r *Row) More() bool { return len(r.lengths) > 0 }
-
-// Left returns the bytes that belong to no value, once there is none.
-func (r *Row) Left() int { return len(r.values) }
+func (r *Row) More() bool { return len(r.Lengths) > 0 }
 
 // Next takes the next value off; ok is false where the row ends inside it.
 func (r *Row) Next() (value []byte, null, ok bool) {
-	var n uint64
-	if len(r.lengths) > 0 && r.lengths[0] < 0x80 {
-		n, r.lengths = uint64(r.lengths[0]), r.lengths[1:]
-	} else {
-		v, size := protowire.ConsumeVarint(r.lengths)
-		if size < 0 {
-			return nil, false, false
-		}
-		n, r.lengths = v, r.lengths[size:]
+	var n int
+	n, r.Lengths = Length(r.Lengths)
+	if uint(n) > uint(len(r.Values)) {
+		return nil, n == -1, n == -1
 	}
-	length := int64(n>>1) ^ -int64(n&1) // zigzag
-	if uint64(length) > uint64(len(r.values)) {
-		return nil, length == -1, length == -1
-	}
-	value, r.values = r.values[:length], r.values[length:]
+	value, r.Values = r.Values[:n], r.Values[n:]
 	return value, false, true
+}
+
+// Length takes the first of a row's lengths off: -1 for NULL. It is less where there is none.
+func Length(lengths []byte) (n int, rest []byte) {
+	v, size := protowire.ConsumeVarint(lengths)
+	if size < 0 {
+		return math.MinInt, lengths
+	}
+	return int(protowire.DecodeZigZag(v)), lengths[size:]
 }
 
 // Len counts the row's values.
 func (r Row) Len() int {
 	n := 0
-	for _, b := range r.lengths {
+	for _, b := range r.Lengths {
 		if b < 0x80 { // the last byte of a number
 			n++
 		}

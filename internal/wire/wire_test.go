@@ -55,13 +55,16 @@ func fast(data []byte) ([]plainEvent, error) {
 			e.Position = position(m)
 		}
 		for {
-			var ch Change
-			more, err := rows.Next(&ch)
+			message, err := rows.Next()
 			if err != nil {
 				return nil, err
 			}
-			if !more {
+			if message == nil {
 				break
+			}
+			ch, err := NewChange(message)
+			if err != nil {
+				return nil, err
 			}
 			e.Changes = append(e.Changes, plainChange{values(ch.Before), values(ch.After), ch.Partial})
 		}
@@ -280,8 +283,8 @@ func TestRow(t *testing.T) {
 			t.Fatal("the row ends too soon")
 		}
 	}
-	if r.Left() != 1 {
-		t.Errorf("%d bytes left, want 1", r.Left())
+	if len(r.Values) != 1 {
+		t.Errorf("%d bytes left, want 1", len(r.Values))
 	}
 	for _, length := range []int64{-2, 1, 1 << 62} {
 		change, err := NewChange(encode(t, &binlogdatapb.RowChange{After: &querypb.Row{Lengths: []int64{length}}}))
@@ -298,8 +301,8 @@ func TestReadingRowsAllocatesNothing(t *testing.T) {
 		var ev Event
 		for more, err := response.Next(&ev); more && err == nil; more, err = response.Next(&ev) {
 			rows, _ := ev.Rows()
-			var ch Change
-			for more, err := rows.Next(&ch); more && err == nil; more, err = rows.Next(&ch) {
+			for message, err := rows.Next(); message != nil && err == nil; message, err = rows.Next() {
+				ch, _ := NewChange(message)
 				for ch.After.More() {
 					ch.After.Next()
 				}
