@@ -11,6 +11,7 @@ ACTIONLINT   := github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 GOVULNCHECK  := golang.org/x/vuln/cmd/govulncheck@v1.1.4
 
 SANDBOX      := .sandbox
+PROGRAM      := bin/source-planetscale
 IMAGE        := localhost/source-planetscale:$(shell sed -n 's/^const Version = "\(.*\)"/\1/p' internal/source/version.go)
 ARCH         := $(shell go env GOARCH)
 # The sandbox's addresses, for the tests.
@@ -74,7 +75,7 @@ format: ## Format the code
 .PHONY: build
 # The Dockerfile has the same flags. gRPC's debug pages, which nothing serves, would bring in html/template: a quarter of the program.
 build: ## Build the connector into bin/
-	@CGO_ENABLED=0 go build -trimpath -buildvcs=false -tags=grpcnotrace -ldflags='-s -w' -o bin/source-planetscale .
+	@CGO_ENABLED=0 go build -trimpath -buildvcs=false -tags=grpcnotrace -ldflags='-s -w' -o $(PROGRAM) .
 
 .PHONY: form
 form: ## Draw the settings page from its specification, for docs/images (needs npm and chromium)
