@@ -43,18 +43,14 @@ test-all: ## Run all tests, the long ones included
 test-image: image ## Build the image and test it under the limits of Airbyte's platform
 	@$(WITH_SANDBOX) SOURCE_PLANETSCALE_IMAGE=$(IMAGE) go run $(GOTESTSUM) --format testname -- -run '^TestImage' .
 
-# Measuring needs the machine for itself. The part of very many tables starts a second Vitess for a minute.
+# Measuring needs the machine for itself. The part of very many tables starts a second Vitess for two minutes.
 .PHONY: bench
-bench: ## Measure how fast the connector is, into bench/RESULTS.md (about 10 minutes)
+bench: ## Measure how fast the connector is, into bench/RESULTS.md (about 12 minutes)
 	@$(WITH_SANDBOX) go run ./bench --dir $(SANDBOX)
 
 .PHONY: bench-flags
 bench-flags: ## Measure settings of the connection to VTGate
 	@$(WITH_SANDBOX) go run ./bench --dir $(SANDBOX) --parts flags
-
-.PHONY: bench-discover
-bench-discover: ## Measure discover of 5,000 tables
-	@$(WITH_SANDBOX) go run ./bench --dir $(SANDBOX) --parts discover
 
 .PHONY: lint
 lint: ## Check format and style

@@ -52,7 +52,7 @@ func command(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.StringVar(&a.sandbox, "dir", ".sandbox", "the `folder` of the sandbox, which must be up")
 	flags.StringVar(&a.out, "out", "bench", "the `folder` of the results; empty to only print them")
-	flags.StringVar(&a.parts, "parts", "rows,concurrency,small,tables", "what to measure, of `rows, concurrency, small, tables, discover, flags`")
+	flags.StringVar(&a.parts, "parts", "rows,concurrency,small,tables", "what to measure, of `rows, concurrency, small, tables, flags`")
 	flags.StringVar(&a.workloads, "workloads", "", "of the part rows, only the workloads with these `names`")
 	flags.IntVar(&a.scale, "scale", 1, "divide the sizes of the workloads by this `number`, for a quick try")
 	flags.IntVar(&a.rounds, "rounds", 3, "how often each figure is measured")
@@ -115,9 +115,7 @@ func (b *bench) part(ctx context.Context, part string, a *arguments, r *results)
 	case "small":
 		r.Small, err = b.measureSmall(ctx, list[0])
 	case "tables":
-		r.Tables, err = b.measureUnchanged(ctx)
-	case "discover":
-		r.Discover, err = b.measureDiscover(ctx)
+		r.Tables, r.Discover, err = b.measureTables(ctx)
 	case "flags":
 		r.Flags, err = b.measureFlags(ctx, list[0])
 	default:

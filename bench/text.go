@@ -12,7 +12,7 @@ import (
 func (r *results) text() []byte {
 	t := &document{}
 	t.say("# How fast the connector is")
-	t.say("Written by `make bench`, `make bench-flags` and `make bench-discover`; [README.md](README.md) says how it is measured.")
+	t.say("Written by `make bench` and `make bench-flags`; [README.md](README.md) says how it is measured.")
 	r.goalsText(t)
 	t.say("![rows per second of the connector, drain and mysql](%s)", plotFile)
 	r.comparisonsText(t)
