@@ -19,6 +19,8 @@ type results struct {
 	Small       *small           `json:"small,omitempty"`
 	Tables      *tables          `json:"tables,omitempty"`
 	Discover    *tables          `json:"discover,omitempty"`
+	// Took is how long the last run took that measured all that `make bench` does, in seconds.
+	Took float64 `json:"took,omitempty"`
 }
 
 // figure is what one contender needed, as medians.
