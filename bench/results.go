@@ -23,7 +23,7 @@ type results struct {
 	Took float64 `json:"took,omitempty"`
 }
 
-// figure is what one contender needed, as medians.
+// figure is what one contender needed, as medians; the peak is the highest.
 type figure struct {
 	Name  string `json:"name"`
 	Rows  int    `json:"rows"`
