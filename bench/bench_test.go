@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -179,7 +180,7 @@ func someResults() *results {
 		}
 		return comparison{Name: name, Title: "the " + name, Source: source, Figures: []figure{at(byConnector, connector), at(byPipe, connector), at(byDrain, drain)}}
 	}
-	r := &results{About: map[string]about{"rows": {Date: "2026-01-02", CPU: "a CPU", Cores: 2}}}
+	r := &results{About: map[string]about{"rows": {Date: "2026-01-02", CPU: "a CPU", Cores: 2}, "concurrency": {Cores: 2}}}
 	for _, name := range judged {
 		r.put(compare(name, onSandbox, 500_000, 400_000))
 		r.put(compare(name, onReplay, 2_000_000, 900_000))
@@ -189,6 +190,9 @@ func someResults() *results {
 	r.Tables = &tables{Count: 500, Seconds: 1}
 	r.Discover = &tables{Count: 5000, Seconds: 3, Creating: 60}
 	r.Took = 700
+	r.Concurrency = []concurrent{{Place: "20 ms away", Start: 1, Figures: []figure{
+		{Name: "1", Rows: 800_000, sample: sample{Seconds: 4, Machine: 6.4}}, {Name: "2", Rows: 800_000, sample: sample{Seconds: 3, Machine: 6}},
+	}}}
 	return r
 }
 
@@ -234,6 +238,8 @@ func TestResultsAreWritten(t *testing.T) {
 		`| connector \| cat | 2,000,000 | 2.22 | 800 | 0.50 | 0.70 | 1.00 | 50 |`,
 		"| `discover` of 5,000 tables (which took 60 s to make) | 3.00 s |",
 		"| rows | 2026-01-02 |",
+		"2 cores: one copy at a time keeps 1.6 of them busy, so that more can gain a factor of 1.25 at most",
+		"| 2 | 266,667 | 1.33 | 1.50 | 2.00 |",
 	} {
 		if !strings.Contains(string(text), want) {
 			t.Errorf("the text lacks %q", want)
@@ -256,9 +262,26 @@ func TestResultsAreWritten(t *testing.T) {
 }
 
 func TestMedian(t *testing.T) {
-	got := median([]sample{{3, 1, 10}, {1, 5, 30}, {2, 3, 20}})
-	if got != (sample{2, 3, 30}) {
+	got := median([]sample{{3, 1, 10, 4}, {1, 5, 30, 2}, {2, 3, 20, 3}})
+	if got != (sample{2, 3, 30, 3}) {
 		t.Errorf("the median is %+v", got)
+	}
+}
+
+// What this process takes shows in what the machine does.
+func TestMachinesCPUIsRead(t *testing.T) {
+	own := func() float64 {
+		var usage syscall.Rusage
+		if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
+			t.Fatal(err)
+		}
+		return time.Duration(usage.Utime.Nano() + usage.Stime.Nano()).Seconds()
+	}
+	before, until := machineCPU(), own()+0.5
+	for own() < until { //nolint:revive // the work
+	}
+	if took := machineCPU() - before; took < 0.4 {
+		t.Errorf("the machine worked %.2f s while this process did 0.5 s", took)
 	}
 }
 

@@ -42,6 +42,9 @@ func (f figure) megabytes() float64 { return float64(f.Bytes) / f.Seconds / 1e6 
 // cpu is in seconds for a million rows.
 func (f figure) cpu() float64 { return f.CPU / float64(f.Rows) * 1e6 }
 
+// cores is how many of the machine's were busy, whoever kept them so.
+func (f figure) cores() float64 { return f.Machine / f.Seconds }
+
 func (f figure) String() string {
 	return fmt.Sprintf("%-16s %9.0f rows/s %7.1f MB/s %6.2f s %6.2f CPU s/M rows %4d MiB", f.Name, f.rate(), f.megabytes(), f.Seconds, f.cpu(), f.Peak>>20)
 }
