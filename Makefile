@@ -11,6 +11,7 @@ ACTIONLINT   := github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 GOVULNCHECK  := golang.org/x/vuln/cmd/govulncheck@v1.1.4
 
 SANDBOX      := .sandbox
+PROGRAM      := bin/source-planetscale
 IMAGE        := localhost/source-planetscale:$(shell sed -n 's/^const Version = "\(.*\)"/\1/p' internal/source/version.go)
 ARCH         := $(shell go env GOARCH)
 # The sandbox's addresses, for the tests.
@@ -42,18 +43,14 @@ test-all: ## Run all tests, the long ones included
 test-image: image ## Build the image and test it under the limits of Airbyte's platform
 	@$(WITH_SANDBOX) SOURCE_PLANETSCALE_IMAGE=$(IMAGE) go run $(GOTESTSUM) --format testname -- -run '^TestImage' .
 
-# Measuring needs the machine for itself. The part of very many tables starts a second Vitess for a minute.
+# Measuring needs the machine for itself. The part of very many tables starts a second Vitess for two minutes.
 .PHONY: bench
-bench: ## Measure how fast the connector is, into bench/RESULTS.md (about 10 minutes)
+bench: ## Measure how fast the connector is, into bench/RESULTS.md (about 12 minutes)
 	@$(WITH_SANDBOX) go run ./bench --dir $(SANDBOX)
 
 .PHONY: bench-flags
 bench-flags: ## Measure settings of the connection to VTGate
 	@$(WITH_SANDBOX) go run ./bench --dir $(SANDBOX) --parts flags
-
-.PHONY: bench-discover
-bench-discover: ## Measure discover of 5,000 tables
-	@$(WITH_SANDBOX) go run ./bench --dir $(SANDBOX) --parts discover
 
 .PHONY: lint
 lint: ## Check format and style
@@ -74,7 +71,7 @@ format: ## Format the code
 .PHONY: build
 # The Dockerfile has the same flags. gRPC's debug pages, which nothing serves, would bring in html/template: a quarter of the program.
 build: ## Build the connector into bin/
-	@CGO_ENABLED=0 go build -trimpath -buildvcs=false -tags=grpcnotrace -ldflags='-s -w' -o bin/source-planetscale .
+	@CGO_ENABLED=0 go build -trimpath -buildvcs=false -tags=grpcnotrace -ldflags='-s -w' -o $(PROGRAM) .
 
 .PHONY: form
 form: ## Draw the settings page from its specification, for docs/images (needs npm and chromium)

@@ -30,9 +30,7 @@ func long(t *testing.T) {
 func plainConnector(t *testing.T) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "plain")
-	cmd := exec.Command("go", "build", "-o", path, ".")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
+	if out, err := exec.Command("make", "--silent", "build", "PROGRAM="+path).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
 	return path

@@ -89,6 +89,27 @@ func TestVersionIsOne(t *testing.T) {
 	}
 }
 
+// TestProgramIsSmall builds the program as `make build` does: platforms pull it for every sync on a new node.
+func TestProgramIsSmall(t *testing.T) {
+	const most = 25_000_000
+	info, err := os.Stat(plainConnector(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info.Size() >= most {
+		t.Errorf("the program has %d bytes, and should have less than %d: see what a new import brought in", info.Size(), most)
+	}
+}
+
+// TestFlagsAreOne holds the flags that the image's program is built with against those of `make build`.
+func TestFlagsAreOne(t *testing.T) {
+	flags := regexp.MustCompile(`go build (-trimpath .+) -o `)
+	made, image := flags.FindSubmatch(read(t, "Makefile")), flags.FindSubmatch(read(t, "Dockerfile"))
+	if made == nil || image == nil || !bytes.Equal(made[1], image[1]) {
+		t.Errorf("`make build` builds with %q, the Dockerfile with %q", made, image)
+	}
+}
+
 // TestAcceptanceConfig holds the configuration of Airbyte's acceptance tests against its model, and its files against the
 // project's; the script acceptance runs what they hold.
 func TestAcceptanceConfig(t *testing.T) {

@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"encoding/xml"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -178,7 +180,7 @@ func someResults() *results {
 		}
 		return comparison{Name: name, Title: "the " + name, Source: source, Figures: []figure{at(byConnector, connector), at(byPipe, connector), at(byDrain, drain)}}
 	}
-	r := &results{About: map[string]about{"rows": {Date: "2026-01-02", CPU: "a CPU", Cores: 2}}}
+	r := &results{About: map[string]about{"rows": {Date: "2026-01-02", CPU: "a CPU", Cores: 2}, "concurrency": {Cores: 2}}}
 	for _, name := range judged {
 		r.put(compare(name, onSandbox, 500_000, 400_000))
 		r.put(compare(name, onReplay, 2_000_000, 900_000))
@@ -187,6 +189,10 @@ func someResults() *results {
 	r.Small = &small{Spec: 0.01, Binary: 20e6, Unchanged: 0.1, Encode: 150}
 	r.Tables = &tables{Count: 500, Seconds: 1}
 	r.Discover = &tables{Count: 5000, Seconds: 3, Creating: 60}
+	r.Took = 700
+	r.Concurrency = []concurrent{{Place: "20 ms away", Start: 1, Figures: []figure{
+		{Name: "1", Rows: 800_000, sample: sample{Seconds: 4, Machine: 6.4}}, {Name: "2", Rows: 800_000, sample: sample{Seconds: 3, Machine: 6}},
+	}}}
 	return r
 }
 
@@ -208,8 +214,8 @@ func TestGoalsAreJudged(t *testing.T) {
 	r.find("copy-narrow", onReplay).of(byConnector).CPU = 0.9
 	r.find("changes-wide", onReplay).of(byPipe).Peak = 97 << 20
 	r.Small = &small{Spec: 0.031, Binary: 26e6, Encode: 210, Allocs: 1}
-	r.Tables.Seconds, r.Discover.Seconds = 2.1, 11
-	if got := unmet(r); len(got) != 8 {
+	r.Tables.Seconds, r.Discover.Seconds, r.Took = 2.1, 11, 901
+	if got := unmet(r); len(got) != 9 {
 		t.Errorf("not met are %q", got)
 	}
 }
@@ -232,6 +238,8 @@ func TestResultsAreWritten(t *testing.T) {
 		`| connector \| cat | 2,000,000 | 2.22 | 800 | 0.50 | 0.70 | 1.00 | 50 |`,
 		"| `discover` of 5,000 tables (which took 60 s to make) | 3.00 s |",
 		"| rows | 2026-01-02 |",
+		"2 cores: one copy at a time keeps 1.6 of them busy, so that more can gain a factor of 1.25 at most",
+		"| 2 | 266,667 | 1.33 | 1.50 | 2.00 |",
 	} {
 		if !strings.Contains(string(text), want) {
 			t.Errorf("the text lacks %q", want)
@@ -254,9 +262,26 @@ func TestResultsAreWritten(t *testing.T) {
 }
 
 func TestMedian(t *testing.T) {
-	got := median([]sample{{3, 1, 10}, {1, 5, 30}, {2, 3, 20}})
-	if got != (sample{2, 3, 20}) {
+	got := median([]sample{{3, 1, 10, 4}, {1, 5, 30, 2}, {2, 3, 20, 3}})
+	if got != (sample{2, 3, 30, 3}) {
 		t.Errorf("the median is %+v", got)
+	}
+}
+
+// What this process takes shows in what the machine does.
+func TestMachinesCPUIsRead(t *testing.T) {
+	own := func() float64 {
+		var usage syscall.Rusage
+		if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
+			t.Fatal(err)
+		}
+		return time.Duration(usage.Utime.Nano() + usage.Stime.Nano()).Seconds()
+	}
+	before, until := machineCPU(), own()+0.5
+	for own() < until { //nolint:revive // the work
+	}
+	if took := machineCPU() - before; took < 0.4 {
+		t.Errorf("the machine worked %.2f s while this process did 0.5 s", took)
 	}
 }
 
@@ -272,7 +297,10 @@ func TestLinesAreCounted(t *testing.T) {
 }
 
 func TestEncodersBenchmarkIsRead(t *testing.T) {
-	nanoseconds, allocs, err := parseBenchmark([]byte("goos: linux\nBenchmarkAppend8-2   \t 5935610\t       201.7 ns/op\t       0 B/op\t       1 allocs/op\nPASS\n"))
+	line := func(nanoseconds float64, allocs int) string {
+		return fmt.Sprintf("BenchmarkAppend8-2   \t 5935610\t       %.1f ns/op\t       0 B/op\t       %d allocs/op\n", nanoseconds, allocs)
+	}
+	nanoseconds, allocs, err := parseBenchmark([]byte("goos: linux\n" + line(400, 0) + line(201.7, 1) + line(180, 0) + "PASS\n"))
 	if err != nil || nanoseconds != 201.7 || allocs != 1 {
 		t.Errorf("%v ns, %d allocations, error %v", nanoseconds, allocs, err)
 	}

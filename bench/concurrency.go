@@ -7,7 +7,9 @@ import (
 
 // concurrent is what the option concurrency gives, in one place.
 type concurrent struct {
-	Place   string   `json:"place"`
+	Place string `json:"place"`
+	// Start is the time of a sync of the same tables without changes, in seconds.
+	Start   float64  `json:"start"`
 	Figures []figure `json:"figures"` // named by the option's value
 }
 
@@ -37,30 +39,35 @@ func (b *bench) measureConcurrency(ctx context.Context) ([]concurrent, error) {
 		name string
 		at   endpoint
 	}{{"beside vtgate", b.plain()}, {"20 ms away", far}} {
-		figures, err := b.concurrencyAt(ctx, place.name, place.at, names)
+		c, err := b.concurrencyAt(ctx, place.name, place.at, names)
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, concurrent{place.name, figures})
+		all = append(all, c)
 	}
 	return all, nil
 }
 
-func (b *bench) concurrencyAt(ctx context.Context, place string, at endpoint, names []string) ([]figure, error) {
+func (b *bench) concurrencyAt(ctx context.Context, place string, at endpoint, names []string) (c concurrent, err error) {
+	c.Place = place
+	if c.Start, err = b.unchanged(ctx, at, "customer", names); err != nil {
+		return c, err
+	}
 	rows := parallelTables * parallelRows * len(shards["customer"])
 	var contenders []*contender
 	for _, n := range []int{1, 2, 4, 8} {
 		config, err := b.connector.config(fmt.Sprintf("concurrency-%d-%s", n, at.grpc), at, "customer", map[string]any{"concurrency": n})
 		if err != nil {
-			return nil, err
+			return c, err
 		}
 		catalog, err := b.connector.catalog(ctx, "concurrency", config, "customer", names)
 		if err != nil {
-			return nil, err
+			return c, err
 		}
-		c := b.connectorContenders(rows, config, catalog)[0]
-		c.name = fmt.Sprint(n)
-		contenders = append(contenders, c)
+		one := b.connectorContenders(rows, config, catalog)[0]
+		one.name = fmt.Sprint(n)
+		contenders = append(contenders, one)
 	}
-	return b.measure(ctx, "concurrency, "+place, rows, contenders)
+	c.Figures, err = b.measure(ctx, "concurrency, "+place, rows, contenders)
+	return c, err
 }

@@ -22,11 +22,14 @@ type connector struct {
 // streamsByTable are the streams of a catalog, as JSON.
 type streamsByTable map[string]json.RawMessage
 
-// buildConnector builds the connector as the container image has it.
+// buildConnector builds the connector as it is shipped: `make build` alone knows how.
 func buildConnector(ctx context.Context, dir string) (*connector, error) {
 	c := &connector{program: filepath.Join(dir, "source-planetscale"), dir: dir, catalogs: map[string]streamsByTable{}}
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags=-s -w", "-o", c.program, "source-planetscale")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	module, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}").Output()
+	if err != nil {
+		return nil, fmt.Errorf("looking for the module's folder: %w", err)
+	}
+	cmd := exec.CommandContext(ctx, "make", "--silent", "--directory="+string(bytes.TrimSpace(module)), "build", "PROGRAM="+c.program)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("building the connector: %w: %s", err, bytes.TrimSpace(out))
 	}

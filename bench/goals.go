@@ -21,6 +21,7 @@ const (
 	wantedBinary    = 25_000_000
 	wantedUnchanged = 2.0  // seconds
 	wantedDiscover  = 10.0 // seconds
+	wantedBench     = 15 * 60
 )
 
 // judged are the workloads that goals are about.
@@ -83,6 +84,9 @@ func (r *results) smallGoals() []goal {
 	}
 	if t := r.Discover; t != nil {
 		list = append(list, goal{fmt.Sprintf("discover of %d tables", t.Count), "< 10 s", fmt.Sprintf("%.2f s", t.Seconds), t.Seconds < wantedDiscover})
+	}
+	if r.Took > 0 {
+		list = append(list, goal{"`make bench` as a whole", "< 15 min", fmt.Sprintf("%.1f min", r.Took/60), r.Took < wantedBench})
 	}
 	return list
 }

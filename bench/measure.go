@@ -18,6 +18,7 @@ type sample struct {
 	Seconds float64 `json:"seconds"` // from its start to its end
 	CPU     float64 `json:"cpu"`     // user and system time, in seconds
 	Peak    int64   `json:"peak"`    // of resident memory, in bytes
+	Machine float64 `json:"machine"` // CPU time of everything that ran meanwhile on all cores, in seconds
 }
 
 // peakPoll is how often a program's peak memory is looked up: what it takes in its last moments is missed.
@@ -28,14 +29,14 @@ func run(ctx context.Context, out io.Writer, args ...string) (sample, error) {
 	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
 	var stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = out, &stderr
-	began := time.Now()
+	began, before := time.Now(), machineCPU()
 	if err := cmd.Start(); err != nil {
 		return sample{}, fmt.Errorf("starting %s: %w", args[0], err)
 	}
 	ended, peak := make(chan struct{}), make(chan int64)
 	go func() { peak <- watchPeak(cmd.Process.Pid, ended) }()
 	err := cmd.Wait()
-	s := sample{Seconds: time.Since(began).Seconds()}
+	s := sample{Seconds: time.Since(began).Seconds(), Machine: machineCPU() - before}
 	close(ended)
 	s.Peak = <-peak
 	if err != nil {
@@ -44,6 +45,22 @@ func run(ctx context.Context, out io.Writer, args ...string) (sample, error) {
 	usage := cmd.ProcessState.SysUsage().(*syscall.Rusage)
 	s.CPU = time.Duration(usage.Utime.Nano() + usage.Stime.Nano()).Seconds()
 	return s, nil
+}
+
+// userHz is the unit of CPU time in /proc/stat, on every architecture that Go knows.
+const userHz = 100
+
+// machineCPU is how long all cores together have worked since the machine started, in seconds; 0 where nothing tells.
+func machineCPU() float64 {
+	stat, err := os.ReadFile("/proc/stat")
+	if err != nil {
+		return 0
+	}
+	var user, nice, system, idle, iowait, irq, softirq float64
+	if _, err := fmt.Sscanf(string(stat), "cpu %g %g %g %g %g %g %g", &user, &nice, &system, &idle, &iowait, &irq, &softirq); err != nil {
+		return 0
+	}
+	return (user + nice + system + irq + softirq) / userHz
 }
 
 // watchPeak returns the most resident memory of a process, in bytes. The rusage of an ended one does not tell: it counts
@@ -102,24 +119,24 @@ func piped(ctx context.Context, args ...string) (sample, error) {
 func together(samples []sample) sample {
 	var sum sample
 	for _, s := range samples {
-		sum = sample{max(sum.Seconds, s.Seconds), sum.CPU + s.CPU, sum.Peak + s.Peak}
+		sum = sample{max(sum.Seconds, s.Seconds), sum.CPU + s.CPU, sum.Peak + s.Peak, max(sum.Machine, s.Machine)}
 	}
 	return sum
 }
 
-// median takes each figure's median by itself.
+// median takes the median of each figure by itself, and of the peaks the highest: a limit of memory is met in each run.
 func median(samples []sample) sample {
-	of := func(figure func(sample) float64) float64 {
-		values := make([]float64, len(samples))
-		for i, s := range samples {
-			values[i] = figure(s)
-		}
-		slices.Sort(values)
-		return (values[(len(values)-1)/2] + values[len(values)/2]) / 2
+	var m sample
+	var seconds, cpu, machine []float64
+	for _, s := range samples {
+		seconds, cpu, machine = append(seconds, s.Seconds), append(cpu, s.CPU), append(machine, s.Machine)
+		m.Peak = max(m.Peak, s.Peak)
 	}
-	return sample{
-		Seconds: of(func(s sample) float64 { return s.Seconds }),
-		CPU:     of(func(s sample) float64 { return s.CPU }),
-		Peak:    int64(of(func(s sample) float64 { return float64(s.Peak) })),
-	}
+	m.Seconds, m.CPU, m.Machine = middle(seconds), middle(cpu), middle(machine)
+	return m
+}
+
+func middle(values []float64) float64 {
+	slices.Sort(values)
+	return (values[(len(values)-1)/2] + values[len(values)/2]) / 2
 }

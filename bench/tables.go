@@ -71,44 +71,48 @@ func (b *bench) makeMany(ctx context.Context, keyspace string, count int) (names
 	return names, time.Since(began).Seconds(), nil
 }
 
-// measureUnchanged syncs many tables that have not changed, in two shards.
-func (b *bench) measureUnchanged(ctx context.Context) (*tables, error) {
-	t := &tables{Count: unchangedTables}
-	return t, b.withCluster(ctx, func(b *bench) error {
-		names, seconds, err := b.makeMany(ctx, "customer", t.Count)
-		if err != nil {
+// measureTables measures what grows with the number of tables.
+func (b *bench) measureTables(ctx context.Context) (unchanged, discover *tables, err error) {
+	err = b.withCluster(ctx, func(b *bench) error {
+		var err error
+		if unchanged, err = b.measureUnchanged(ctx); err != nil {
 			return err
 		}
-		t.Creating = seconds
-		t.Seconds, err = b.unchanged(ctx, b.plain(), "customer", names)
-		b.say("  unchanged sync of %d tables in 2 shards: %.2f s (made in %.1f s)", t.Count, t.Seconds, t.Creating)
+		discover, err = b.measureDiscover(ctx)
 		return err
 	})
+	return unchanged, discover, err
+}
+
+// measureUnchanged syncs many tables that have not changed, in two shards.
+func (b *bench) measureUnchanged(ctx context.Context) (*tables, error) {
+	names, creating, err := b.makeMany(ctx, "customer", unchangedTables)
+	if err != nil {
+		return nil, err
+	}
+	seconds, err := b.unchanged(ctx, b.plain(), "customer", names)
+	b.say("  unchanged sync of %d tables in 2 shards: %.2f s (made in %.1f s)", len(names), seconds, creating)
+	return &tables{len(names), creating, seconds}, err
 }
 
 // measureDiscover discovers a keyspace of very many tables.
 func (b *bench) measureDiscover(ctx context.Context) (*tables, error) {
-	t := &tables{Count: discoveredTables}
-	return t, b.withCluster(ctx, func(b *bench) error {
-		_, seconds, err := b.makeMany(ctx, "commerce", t.Count)
-		if err != nil {
-			return err
-		}
-		t.Creating = seconds
-		config, err := b.connector.config("discover", b.plain(), "commerce", nil)
-		if err != nil {
-			return err
-		}
-		found, err := b.connector.discover(ctx, config)
-		if err != nil {
-			return err
-		}
-		if len(found) != t.Count {
-			return fmt.Errorf("the connector discovered %d tables, there are %d", len(found), t.Count)
-		}
-		s, err := repeat(discoverRuns, func() (sample, error) { return run(ctx, nil, b.connector.program, "discover", "--config", config) })
-		t.Seconds = s.Seconds
-		b.say("  discover of %d tables: %.2f s (made in %.1f s)", t.Count, t.Seconds, t.Creating)
-		return err
-	})
+	names, creating, err := b.makeMany(ctx, "commerce", discoveredTables)
+	if err != nil {
+		return nil, err
+	}
+	config, err := b.connector.config("discover", b.plain(), "commerce", nil)
+	if err != nil {
+		return nil, err
+	}
+	found, err := b.connector.discover(ctx, config)
+	if err != nil {
+		return nil, err
+	}
+	if len(found) != len(names) {
+		return nil, fmt.Errorf("the connector discovered %d tables, there are %d", len(found), len(names))
+	}
+	s, err := repeat(discoverRuns, func() (sample, error) { return run(ctx, nil, b.connector.program, "discover", "--config", config) })
+	b.say("  discover of %d tables: %.2f s (made in %.1f s)", len(names), s.Seconds, creating)
+	return &tables{len(names), creating, s.Seconds}, err
 }

@@ -12,7 +12,7 @@ import (
 func (r *results) text() []byte {
 	t := &document{}
 	t.say("# How fast the connector is")
-	t.say("Written by `make bench`, `make bench-flags` and `make bench-discover`; [README.md](README.md) says how it is measured.")
+	t.say("Written by `make bench` and `make bench-flags`; [README.md](README.md) says how it is measured.")
 	r.goalsText(t)
 	t.say("![rows per second of the connector, drain and mysql](%s)", plotFile)
 	r.comparisonsText(t)
@@ -102,20 +102,18 @@ func (r *results) concurrencyText(t *document) {
 		return
 	}
 	t.say("## Concurrency")
-	t.say("%d tables copied from 2 shards, %s rows together, with the option `concurrency`; in brackets the gain over 1. A proxy makes vtgate distant: each byte arrives 20 ms later, both ways.", parallelTables, count(float64(r.Concurrency[0].Figures[0].Rows)))
-	head := []string{"rows/s"}
-	for _, f := range r.Concurrency[0].Figures {
-		head = append(head, f.Name+":")
-	}
-	var rows [][]string
+	first, cores := r.Concurrency[0].Figures[0], float64(r.About["concurrency"].Cores)
+	t.say("%d tables copied from 2 shards, %s rows together, with the option `concurrency`; at most two copies run on a shard, so that 8 are as 4. A proxy makes vtgate distant: each byte arrives 20 ms later, both ways.", parallelTables, count(float64(first.Rows)))
+	t.say("MySQL, vttablet, vtgate and the connector share the machine's %.0f cores: one copy at a time keeps %.1f of them busy, so that more can gain a factor of %.2f at most.", cores, first.cores(), cores/first.cores())
 	for _, c := range r.Concurrency {
-		row := []string{c.Place}
+		t.say("**%s** (the connector alone takes %.2f s when there is nothing to read)", c.Place, c.Start)
+		var rows [][]string
 		for _, f := range c.Figures {
-			row = append(row, fmt.Sprintf("%s (%.2f)", count(f.rate()), f.rate()/c.Figures[0].rate()))
+			gain, copying := f.rate()/c.Figures[0].rate(), (c.Figures[0].Seconds-c.Start)/(f.Seconds-c.Start)
+			rows = append(rows, []string{f.Name, count(f.rate()), fmt.Sprintf("%.2f", gain), fmt.Sprintf("%.2f", copying), fmt.Sprintf("%.2f", f.cores())})
 		}
-		rows = append(rows, row)
+		t.table([]string{"concurrency:", "rows/s:", "× 1:", "× 1, without the start:", "cores busy:"}, rows)
 	}
-	t.table(head, rows)
 }
 
 func (r *results) smallText(t *document) {

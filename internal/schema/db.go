@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/go-sql-driver/mysql"
+	"golang.org/x/sync/errgroup"
 
 	"source-planetscale/internal/dial"
 )
@@ -106,6 +107,17 @@ func unknownKeyspace(ctx context.Context, config *mysql.Config, keyspace string)
 		return unknown
 	}
 	return fmt.Errorf("%w; there are: %s", unknown, strings.Join(names, ", "))
+}
+
+// EachShard calls ask for each of the shards, for as many at a time as there are connections: from far away a keyspace of
+// many shards would keep a sync waiting for each of their answers in turn. The first error ends all.
+func EachShard(ctx context.Context, shards []string, ask func(ctx context.Context, shard string) error) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(maxConnections)
+	for _, shard := range shards {
+		group.Go(func() error { return ask(ctx, shard) })
+	}
+	return group.Wait()
 }
 
 // target is what USE takes for the whole keyspace (shard "") or for one shard, on tablets of the DB's type.

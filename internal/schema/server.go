@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"strings"
+	"sync"
 )
 
 const (
@@ -55,30 +56,32 @@ type Estimate struct{ Rows, Bytes int64 }
 
 // RowEstimates asks each of the shards once, page by page, about all tables.
 func (db *DB) RowEstimates(ctx context.Context, shards []string) (map[string]Estimate, error) {
+	var mu sync.Mutex
 	sums := map[string]Estimate{}
-	for _, shard := range shards {
-		if err := db.addEstimates(ctx, shard, sums); err != nil {
-			return nil, err
+	err := EachShard(ctx, shards, func(ctx context.Context, shard string) error {
+		estimates, err := db.estimates(ctx, shard)
+		mu.Lock()
+		defer mu.Unlock()
+		for table, one := range estimates {
+			sum := sums[table]
+			sums[table] = Estimate{sum.Rows + one[0].Rows, sum.Bytes + one[0].Bytes}
 		}
-	}
-	return sums, nil
+		return err
+	})
+	return sums, err
 }
 
-func (db *DB) addEstimates(ctx context.Context, shard string, sums map[string]Estimate) error {
+func (db *DB) estimates(ctx context.Context, shard string) (map[string][]Estimate, error) {
 	conn, err := db.conn(ctx, shard)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer conn.Close()
 	estimates, err := byTable(ctx, conn, db.pageRows, estimatesQuery, scanEstimate)
 	if err != nil {
-		return failed("reading the sizes of tables in shard "+shard, err)
+		return nil, failed("reading the sizes of tables in shard "+shard, err)
 	}
-	for table, one := range estimates {
-		sum := sums[table]
-		sums[table] = Estimate{sum.Rows + one[0].Rows, sum.Bytes + one[0].Bytes}
-	}
-	return nil
+	return estimates, nil
 }
 
 func scanEstimate(rows *sql.Rows) (table string, e Estimate, err error) {

@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/spf13/cobra"
 
@@ -128,11 +129,13 @@ func (s *syncer) peekWithTables(ctx context.Context, db *schema.DB, catalog *air
 
 // configuredTables looks up the catalog's tables; one that does not exist is missing. It returns nil while shards differ.
 func (s *syncer) configuredTables(ctx context.Context, db *schema.DB, catalog *airbyte.ConfiguredCatalog) (map[string]*schema.Table, error) {
+	var mu sync.Mutex
 	var configured map[string]*schema.Table
-	for _, shard := range s.shards {
+	differ := false
+	err := schema.EachShard(ctx, s.shards, func(ctx context.Context, shard string) error {
 		k, err := tablesOf(ctx, db, shard)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		here := map[string]*schema.Table{}
 		for i := range k.Tables {
@@ -141,10 +144,14 @@ func (s *syncer) configuredTables(ctx context.Context, db *schema.DB, catalog *a
 				here[t.Name] = t
 			}
 		}
-		if configured != nil && !reflect.DeepEqual(configured, here) {
-			return nil, nil
-		}
+		mu.Lock()
+		defer mu.Unlock()
+		differ = differ || configured != nil && !reflect.DeepEqual(configured, here)
 		configured = here
+		return nil
+	})
+	if err != nil || differ {
+		return nil, err
 	}
 	return configured, nil
 }

@@ -19,9 +19,11 @@ type results struct {
 	Small       *small           `json:"small,omitempty"`
 	Tables      *tables          `json:"tables,omitempty"`
 	Discover    *tables          `json:"discover,omitempty"`
+	// Took is how long the last run took that measured all that `make bench` does, in seconds.
+	Took float64 `json:"took,omitempty"`
 }
 
-// figure is what one contender needed, as medians.
+// figure is what one contender needed, as medians; the peak is the highest.
 type figure struct {
 	Name  string `json:"name"`
 	Rows  int    `json:"rows"`
@@ -39,6 +41,9 @@ func (f figure) megabytes() float64 { return float64(f.Bytes) / f.Seconds / 1e6 
 
 // cpu is in seconds for a million rows.
 func (f figure) cpu() float64 { return f.CPU / float64(f.Rows) * 1e6 }
+
+// cores is how many of the machine's were busy, whoever kept them so.
+func (f figure) cores() float64 { return f.Machine / f.Seconds }
 
 func (f figure) String() string {
 	return fmt.Sprintf("%-16s %9.0f rows/s %7.1f MB/s %6.2f s %6.2f CPU s/M rows %4d MiB", f.Name, f.rate(), f.megabytes(), f.Seconds, f.cpu(), f.Peak>>20)

@@ -1,0 +1,62 @@
+package schema
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"testing/synctest"
+)
+
+// As many shards are asked at a time as there are connections, and each once.
+func TestEachShard(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var shards []string
+		for i := range 2 * maxConnections {
+			shards = append(shards, fmt.Sprint(i))
+		}
+		answer := make(chan struct{})
+		var mu sync.Mutex
+		asked := map[string]int{}
+		done := make(chan error)
+		go func() {
+			done <- EachShard(t.Context(), shards, func(_ context.Context, shard string) error {
+				mu.Lock()
+				asked[shard]++
+				mu.Unlock()
+				<-answer
+				return nil
+			})
+		}()
+		synctest.Wait()
+		if len(asked) != maxConnections {
+			t.Errorf("%d shards are asked at a time", len(asked))
+		}
+		close(answer)
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		for _, shard := range shards {
+			if asked[shard] != 1 {
+				t.Errorf("shard %s was asked %d times", shard, asked[shard])
+			}
+		}
+	})
+}
+
+func TestEachShardEndsWithTheFirstError(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		broken := errors.New("broken")
+		err := EachShard(t.Context(), []string{"-80", "80-"}, func(ctx context.Context, shard string) error {
+			if shard == "80-" {
+				return broken
+			}
+			<-ctx.Done() // for ever, unless the other's error ends it
+			return ctx.Err()
+		})
+		if !errors.Is(err, broken) {
+			t.Errorf("got %v", err)
+		}
+	})
+}
