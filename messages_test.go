@@ -51,29 +51,17 @@ func messagesInManual(t *testing.T) map[string]bool {
 	t.Helper()
 	found := map[string]bool{}
 	for _, row := range messageRows(t) {
-		for _, span := range regexp.MustCompile("`([^`]+)`").FindAllStringSubmatch(row[0], -1) {
+		for _, span := range codeSpan.FindAllStringSubmatch(row[0], -1) {
 			found[span[1]] = true
 		}
 	}
 	return found
 }
 
-// messageRows are the rows of each table whose head is "Message".
+// messageRows are the rows of the tables of messages.
 func messageRows(t *testing.T) [][]string {
 	t.Helper()
-	var rows [][]string
-	within := false
-	for line := range strings.Lines(string(read(t, manual))) {
-		switch {
-		case !strings.HasPrefix(line, "|"):
-			within = false
-		case strings.HasPrefix(line, "| Message"):
-			within = true
-		case within && !strings.HasPrefix(line, "|---"):
-			rows = append(rows, strings.Split(strings.Trim(line, "| \n"), " | "))
-		}
-	}
-	return rows
+	return tableRows(t, manual, "| Message")
 }
 
 // messagesInCode maps each message to its place. What the program fills in is "…".

@@ -1,0 +1,80 @@
+package main
+
+import (
+	"encoding/json"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+var codeSpan = regexp.MustCompile("`([^`]+)`")
+
+// TestManualHasTheTypes holds the manual's short table of types against TYPES.md, which is printed from the program's.
+func TestManualHasTheTypes(t *testing.T) {
+	full, short := map[string]string{}, map[string]string{}
+	for _, row := range tableRows(t, "TYPES.md", "| MySQL") {
+		for _, span := range codeSpan.FindAllStringSubmatch(row[0], -1) {
+			full[span[1]] = airbyteType(t, strings.Trim(row[1], "`"))
+		}
+	}
+	for _, row := range tableRows(t, manual, "| MySQL") {
+		for _, span := range codeSpan.FindAllStringSubmatch(row[0], -1) {
+			short[span[1]] = row[1]
+		}
+	}
+	for name, want := range full {
+		if short[name] != want {
+			t.Errorf("%s says that %s becomes %q, TYPES.md %q", manual, name, short[name], want)
+		}
+	}
+	for name := range short {
+		if full[name] == "" {
+			t.Errorf("%s has %s, which TYPES.md lacks", manual, name)
+		}
+	}
+}
+
+// airbyteType names a schema as Airbyte's pages do.
+func airbyteType(t *testing.T, schema string) string {
+	t.Helper()
+	var s struct {
+		Type            any
+		Format          string
+		AirbyteType     string `json:"airbyte_type"`
+		ContentEncoding string
+	}
+	if err := json.Unmarshal([]byte(schema), &s); err != nil {
+		t.Fatalf("%s: %v", schema, err)
+	}
+	if list, ok := s.Type.([]any); ok {
+		s.Type = list[len(list)-1] // the first is null
+	}
+	name, _ := s.Type.(string)
+	switch {
+	case s.AirbyteType != "":
+		return strings.ReplaceAll(s.AirbyteType, "_", " ")
+	case s.ContentEncoding != "":
+		return name + " (" + s.ContentEncoding + ")"
+	case s.Format != "":
+		return s.Format
+	}
+	return name
+}
+
+// tableRows are the cells of each table whose head begins so.
+func tableRows(t *testing.T, file, head string) [][]string {
+	t.Helper()
+	var rows [][]string
+	within := false
+	for line := range strings.Lines(string(read(t, file))) {
+		switch {
+		case !strings.HasPrefix(line, "|"):
+			within = false
+		case strings.HasPrefix(line, head+" |"):
+			within = true
+		case within && !strings.HasPrefix(line, "|---"):
+			rows = append(rows, strings.Split(strings.Trim(line, "| \n"), " | "))
+		}
+	}
+	return rows
+}
