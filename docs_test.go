@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -62,6 +63,50 @@ func airbyteType(t *testing.T, schema string) string {
 		return s.Format
 	}
 	return name
+}
+
+// TestPagesHaveTheOptions holds the manual's table of groups, and the README's of options, against the specification.
+func TestPagesHaveTheOptions(t *testing.T) {
+	var spec struct {
+		Page struct {
+			Groups     []struct{ ID, Title string }
+			Properties map[string]struct {
+				Group  string
+				Hidden bool `json:"airbyte_hidden"`
+			}
+		} `json:"connectionSpecification"`
+	}
+	if err := json.Unmarshal(read(t, "internal/source/spec.json"), &spec); err != nil {
+		t.Fatal(err)
+	}
+	var want, inManual, inREADME []string
+	for _, group := range spec.Page.Groups {
+		for name, option := range spec.Page.Properties {
+			if option.Group == group.ID && !option.Hidden {
+				want = append(want, group.Title+": "+name)
+			}
+		}
+	}
+	for _, row := range tableRows(t, manual, "| group") {
+		for _, span := range codeSpan.FindAllStringSubmatch(row[1], -1) {
+			inManual = append(inManual, row[0]+": "+span[1])
+		}
+	}
+	slices.Sort(want)
+	slices.Sort(inManual)
+	if !slices.Equal(want, inManual) {
+		t.Errorf("%s has the options\n%q, the specification\n%q", manual, inManual, want)
+	}
+	for _, row := range tableRows(t, "README.md", "| key") {
+		for _, span := range codeSpan.FindAllStringSubmatch(row[0], -1) {
+			name, _, _ := strings.Cut(span[1], ".")
+			inREADME = append(inREADME, name)
+		}
+	}
+	slices.Sort(inREADME)
+	if all := slices.Sorted(maps.Keys(spec.Page.Properties)); !slices.Equal(all, inREADME) {
+		t.Errorf("the README has the options\n%q, the specification\n%q", inREADME, all)
+	}
 }
 
 // tableRows are the cells of each table whose head begins so.
