@@ -36,24 +36,32 @@ func TestEveryMessageIsInTheManual(t *testing.T) {
 	}
 }
 
-// messagesInManual are the code spans in the first column of each table whose head is "Message".
+// TestEveryMessageHasCauseAndCure refuses rows that leave the reader with the message alone.
+func TestEveryMessageHasCauseAndCure(t *testing.T) {
+	empty := regexp.MustCompile(`^(Config error\. )?(As it says.*|See .*)?$`)
+	for _, row := range messageRows(t) {
+		if len(row) != 3 || empty.MatchString(row[1]) || empty.MatchString(row[2]) {
+			t.Errorf("%s does not give a cause and a cure in the row %q", manual, row)
+		}
+	}
+}
+
+// messagesInManual are the code spans in the first column of the tables of messages.
 func messagesInManual(t *testing.T) map[string]bool {
 	t.Helper()
-	found, within := map[string]bool{}, false
-	for line := range strings.Lines(string(read(t, manual))) {
-		cells := strings.Split(line, " | ")
-		switch {
-		case !strings.HasPrefix(line, "|"):
-			within = false
-		case strings.HasPrefix(line, "| Message"):
-			within = true
-		case within:
-			for _, span := range regexp.MustCompile("`([^`]+)`").FindAllStringSubmatch(cells[0], -1) {
-				found[span[1]] = true
-			}
+	found := map[string]bool{}
+	for _, row := range messageRows(t) {
+		for _, span := range codeSpan.FindAllStringSubmatch(row[0], -1) {
+			found[span[1]] = true
 		}
 	}
 	return found
+}
+
+// messageRows are the rows of the tables of messages.
+func messageRows(t *testing.T) [][]string {
+	t.Helper()
+	return tableRows(t, manual, "| Message")
 }
 
 // messagesInCode maps each message to its place. What the program fills in is "…".

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes stand-ins for the Dockerfile's two base images, where Docker Hub cannot be reached: image/bases.sh PREFIX ARCH.
-# PREFIX/debian is Debian's own minimal system, less what Docker's -slim images leave out (of another architecture than this
-# machine's only where qemu-user-static and binfmt_misc are); PREFIX/golang is that with certificates and this machine's Go.
+# PREFIX/debian is Debian's own minimal system, less what Docker's -slim images leave out; PREFIX/golang is that with certificates
+# and this machine's Go.
 set -euo pipefail
 prefix=$1
 native=$(dpkg --print-architecture)
@@ -16,10 +16,13 @@ trap 'rm -rf "$work"' EXIT
 
 debian() {
   local arch=$1 root=$work/$1
+  # The programs of another architecture cannot be run here, to configure themselves; the connector needs none that must.
+  local options=(--arch="$arch" --variant=minbase)
+  [ "$arch" = "$native" ] || options+=(--foreign)
   say "making a Debian base image for $arch with debootstrap (about a minute)"
-  debootstrap --arch="$arch" --variant=minbase "$release" "$root" http://deb.debian.org/debian >"$work/log" 2>&1 || { tail "$work/log" >&2; exit 1; }
+  debootstrap "${options[@]}" "$release" "$root" http://deb.debian.org/debian >"$work/log" 2>&1 || { tail "$work/log" >&2; exit 1; }
   find "$root/usr/share/doc" -type f ! -name copyright -delete
-  (cd "$root" && rm -rf usr/share/{man,info,locale,lintian} var/cache/apt/*.bin var/cache/apt/archives/*.deb var/lib/apt/lists/* var/cache/debconf/*-old var/log/*)
+  (cd "$root" && rm -rf usr/share/{man,info,locale,lintian} var/cache/apt/*.bin var/cache/apt/archives/*.deb var/lib/apt/lists/* var/cache/debconf/*-old var/log/* debootstrap)
   tar -C "$root" --numeric-owner --sort=name --exclude='./dev/*' -cf - . |
     podman import --quiet --arch "$arch" --change 'CMD ["bash"]' - "$debian-$arch" >/dev/null
 }

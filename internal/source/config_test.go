@@ -73,6 +73,26 @@ func TestParseConfigTakesTheFormerConnectors(t *testing.T) {
 	}
 }
 
+// Its form saves options that nobody touched, and among them a constant that means nothing.
+func TestUntouchedOptionsOfTheFormerConnectorMeanTheDefaults(t *testing.T) {
+	want, err := parseConfig([]byte(`{`+minimal+`}`), slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, saved := range []string{
+		`"shards":"","use_replica":false,"use_rdonly":false,"starting_gtids":"","max_retries":3,"timeout_seconds":300`,
+		`"shards":null,"use_replica":null,"starting_gtids":null,"max_retries":null,"timeout_seconds":null,"options":null`,
+		`"include_metadata":false,"options":{"storage":"HTTPS","do_not_treat_tiny_int_as_boolean":false}`,
+		`"options":{}`,
+	} {
+		log, out := logged()
+		got, err := parseConfig([]byte(`{`+minimal+`,`+saved+`}`), log)
+		if err != nil || !reflect.DeepEqual(got, want) || out.Len() > 0 {
+			t.Errorf("%s: got %+v, error %v, logged %s", saved, got, err, out)
+		}
+	}
+}
+
 func TestParseConfigRefusesWithASentence(t *testing.T) {
 	for in, problem := range map[string]string{
 		``:     "not a JSON object",
