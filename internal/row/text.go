@@ -2,8 +2,10 @@ package row
 
 import (
 	"encoding/binary"
+	"fmt"
 	"math/bits"
 	"slices"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -64,17 +66,31 @@ func appendText(dst, s []byte) []byte {
 	dst = slices.Grow(dst, len(s)+slack)
 	out, n := dst[:cap(dst)], len(dst)
 	for i := 0; i < len(s); {
-		w, size := word(s[i:])
-		binary.LittleEndian.PutUint64(out[n:], w)
-		marks := odd(w)
+		var marks uint64
+		for ; len(s)-i >= 8; i, n = i+8, n+8 {
+			w := binary.LittleEndian.Uint64(s[i:])
+			binary.LittleEndian.PutUint64(out[n:], w)
+			if marks = odd(w); marks != 0 {
+				break
+			}
+		}
 		if marks == 0 {
-			i, n = i+size, n+size
-			continue
+			if i == len(s) {
+				break
+			}
+			w, size := word(s[i:])
+			binary.LittleEndian.PutUint64(out[n:], w)
+			if marks = odd(w); marks == 0 {
+				n += size
+				break
+			}
 		}
 		plain := bits.TrailingZeros64(marks) / 8
 		i, n = i+plain, n+plain
 		if b := s[i]; b < utf8.RuneSelf {
-			n += putEscape(out[n:], b)
+			escape := &escapes[b]
+			binary.LittleEndian.PutUint64(out[n:], escape.word)
+			n += escape.size
 			i++
 		} else {
 			size, valid := runeLen(s[i:])
@@ -102,29 +118,34 @@ func runeLen(s []byte) (size int, valid bool) {
 	return size, r != utf8.RuneError || size > 1
 }
 
-// shortEscapes are what follows the backslash that stands before or for a byte; 0 for one that has no such form.
-var shortEscapes = [utf8.RuneSelf]byte{'"': '"', '\\': '\\', '\n': 'n', '\r': 'r', '\t': 't'}
-
-// putEscape writes the escape of a byte and returns its length, up to 6.
-func putEscape(out []byte, b byte) int {
-	const hex = "0123456789abcdef"
-	if short := shortEscapes[b]; short != 0 {
-		out[0], out[1] = '\\', short
-		return 2
+// escapes are what stands for a byte of ASCII in a JSON string: a word of up to six bytes, and how many they are; zero for a
+// byte that stands for itself.
+var escapes = func() (t [utf8.RuneSelf]struct {
+	word uint64
+	size int
+}) {
+	for b := range t {
+		if odd(uint64(b)|ones*' '&^0xFF) == 0 {
+			continue
+		}
+		text := fmt.Sprintf(`\u%04x`, b)
+		if short := strings.IndexByte("\"\\\n\r\t", byte(b)); short >= 0 {
+			text = `\` + `"\nrt`[short:short+1]
+		}
+		var word [8]byte
+		t[b].size = copy(word[:], text)
+		t[b].word = binary.LittleEndian.Uint64(word[:])
 	}
-	out = out[:6]
-	copy(out, `\u00`)
-	out[4], out[5] = hex[b>>4], hex[b&0xF]
-	return 6
-}
+	return t
+}()
 
 // appendRune appends one character as the inside of a JSON string.
 func appendRune(dst []byte, r rune) []byte {
-	if r >= utf8.RuneSelf || odd(uint64(r)|ones*' '&^0xFF)&0x80 == 0 {
+	if r >= utf8.RuneSelf || escapes[r].size == 0 {
 		return utf8.AppendRune(dst, r)
 	}
-	var escape [6]byte
-	return append(dst, escape[:putEscape(escape[:], byte(r))]...)
+	escape := &escapes[r]
+	return binary.LittleEndian.AppendUint64(dst, escape.word)[:len(dst)+escape.size]
 }
 
 // encodeUTF8 is the encoder of text that is UTF-8 already.
