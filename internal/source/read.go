@@ -85,6 +85,10 @@ func (s *syncer) prepare(ctx context.Context, db *schema.DB, catalog *airbyte.Co
 		}
 	}
 	s.slots = newSlots(s.cfg.Concurrency, s.shards)
+	// The rows themselves do not always show it: of a deleted one nothing tells what was not logged.
+	if err := checkRowImages(ctx, s.log, db, s.shards); err != nil {
+		return nil, err
+	}
 	tables, err := s.peekWithTables(ctx, db, catalog)
 	if err != nil {
 		return nil, err
