@@ -15,6 +15,9 @@ import (
 const (
 	// loginTimeout bounds connecting, TLS and login together; the driver's handshake has no limit of its own.
 	loginTimeout = 20 * time.Second
+	// answerTimeout is how long the server may say nothing when it was asked: a connection left half-open, or a hanging
+	// mysqld, shows no other sign. All vindexes of a batch take vtgate 5 s.
+	answerTimeout = 2 * time.Minute
 	// maxConnections at a time; questions are few and short.
 	maxConnections = 4
 	// pageRows is the LIMIT of every SELECT that grows with the keyspace. vtgate and vttablet end a larger one with an
@@ -72,6 +75,7 @@ func newConfig(server dial.Config, user, password string) (*mysql.Config, error)
 	// Values go into the statement's text: one round trip instead of three, and SHOW takes no parameters anyway.
 	config.InterpolateParams = true
 	config.MultiStatements = true
+	config.ReadTimeout, config.WriteTimeout = answerTimeout, answerTimeout
 	return config, nil
 }
 
