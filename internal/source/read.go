@@ -54,6 +54,7 @@ func (a *app) read(ctx context.Context, configFile, catalogFile, stateFile *file
 	}
 	defer db.Close()
 	s.columns = columnsOf(db)
+	s.warnForeign(state)
 	var failures map[airbyte.StreamDescriptor]*failure
 	err = s.insist(ctx, "Preparing the sync", func(ctx context.Context) (err error) {
 		failures, err = s.prepare(ctx, db, catalog, state)
