@@ -2,6 +2,7 @@ package source
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	querypb "vitess.io/vitess/go/vt/proto/query"
@@ -80,8 +81,11 @@ func (r *reader) boundary(ctx context.Context) (done bool, err error) {
 		if err != nil {
 			return false, err
 		}
-		if r.next.key != nil {
+		if former := r.key; r.next.key != nil {
 			r.key = r.next.key
+			if former != nil && !slices.Equal(keyColumns(former), keyColumns(r.key)) {
+				return false, errRestart // the table's key was changed, and rows of the new one may have been left out
+			}
 		}
 		if !at.Equal(r.at) {
 			r.moves()

@@ -16,6 +16,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	binlogdatapb "vitess.io/vitess/go/vt/proto/binlogdata"
+	querypb "vitess.io/vitess/go/vt/proto/query"
 	vtgatepb "vitess.io/vitess/go/vt/proto/vtgate"
 
 	"source-planetscale/internal/airbyte"
@@ -317,6 +318,43 @@ func TestNoStateCoversRowsReadUnderOtherColumns(t *testing.T) {
 	}
 	if last != nil {
 		t.Errorf("a state past a row that was read with other columns: %s", last.Position)
+	}
+}
+
+// The server would take the values for those of the table's new key, and leave rows out.
+func TestCopyWhoseKeyWasChangedStartsOver(t *testing.T) {
+	r := newRig(t, 6, func(q *request, send func(...*event), done <-chan struct{}) error {
+		copyOf(send, "users", 6)
+		return hold(done)
+	})
+	former := &querypb.QueryResult{Fields: []*querypb.Field{{Name: "name", Type: querypb.Type_VARCHAR}}, Rows: pk("users", "1").Lastpk.Rows}
+	users := table("users")
+	users.Columns[1].Nullable = false
+	r.add(users, airbyte.Incremental, &state.Shard{Position: at(6), Copy: &state.Copy{Oldest: at(6), LastPK: former}})
+	r.must()
+	if g := r.requests()[0].Vgtid.ShardGtids[0]; g.Gtid != "" || g.TablePKs != nil {
+		t.Errorf("the copy went on at %v", g)
+	}
+}
+
+// The same while the copy is read: the server has gone on after a key that is the table's no longer.
+func TestCopyWhoseKeyChangesStartsOver(t *testing.T) {
+	renamed := pk("users", "7")
+	renamed.Lastpk.Fields = []*querypb.Field{{Name: "name", Type: querypb.Type_VARCHAR}}
+	attempts := 0
+	r := newRig(t, 6, func(_ *request, send func(...*event), done <-chan struct{}) error {
+		if attempts++; attempts > 1 {
+			copyOf(send, "users", 6)
+			return hold(done)
+		}
+		send(begin(0, 0), fields(0, "users"), script.VGTID(6, pk("users", "1")), rowOf(0, "users", nil, []string{"9", "z"}), script.VGTID(6, renamed), commit(0))
+		send(script.VGTID(6, nil), script.CopyCompleted())
+		return hold(done)
+	})
+	r.add(table("users"), airbyte.Incremental, &state.Shard{Position: at(6), Copy: &state.Copy{Oldest: at(6), LastPK: pk("users", "1").Lastpk}})
+	out := r.must()
+	if got := rows(out); !slices.Equal(got, []string{"9:z", "1:a", "2:b"}) {
+		t.Errorf("records %v", got)
 	}
 }
 
