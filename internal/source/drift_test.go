@@ -131,7 +131,7 @@ func TestChangeOfColumnsDuringTheSync(t *testing.T) {
 	})
 	r.add(table("users"), airbyte.Incremental, &state.Shard{Position: at(5)})
 	r.add(table("others"), airbyte.Incremental, &state.Shard{Position: at(5)})
-	r.now["users"] = []schema.Column{{Name: "name", Type: "varchar(50)"}}
+	r.now["users"] = schema.Table{Columns: []schema.Column{{Name: "name", Type: "varchar(50)"}}}
 	out := r.failsAlone("were changed while changes made before that were read")
 	for _, s := range out.States {
 		if s.Stream.Name == "users" {

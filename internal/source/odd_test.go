@@ -308,7 +308,7 @@ func TestNoStateCoversRowsReadUnderOtherColumns(t *testing.T) {
 	r.sync.cfg.CheckpointIntervalSeconds = 0
 	r.add(table("users"), airbyte.Incremental, &state.Shard{Position: at(5)})
 	r.add(table("others"), airbyte.Incremental, &state.Shard{Position: at(5)})
-	r.now["users"] = []schema.Column{{Name: "name", Type: "varchar(50)"}}
+	r.now["users"] = schema.Table{Columns: []schema.Column{{Name: "name", Type: "varchar(50)"}}}
 	out, _ := within(t, r, 2*time.Second) // stopped before the end
 	var last *state.Shard
 	for _, s := range out.States {
@@ -333,6 +333,28 @@ func TestCopyWhoseKeyWasChangedStartsOver(t *testing.T) {
 	r.add(users, airbyte.Incremental, &state.Shard{Position: at(6), Copy: &state.Copy{Oldest: at(6), LastPK: former}})
 	r.must()
 	if g := r.requests()[0].Vgtid.ShardGtids[0]; g.Gtid != "" || g.TablePKs != nil {
+		t.Errorf("the copy went on at %v", g)
+	}
+}
+
+// The same when the copy's stream broke, and the change of the key waited for its end.
+func TestCopyWhoseKeyWasChangedWhenItBrokeStartsOver(t *testing.T) {
+	attempts := 0
+	r := newRig(t, 6, nil)
+	r.stream = func(_ *request, send func(...*event), done <-chan struct{}) error {
+		if attempts++; attempts > 1 {
+			copyOf(send, "users", 6)
+			return hold(done)
+		}
+		send(begin(0, 0), fields(0, "users"), script.VGTID(6, nil), rowOf(0, "users", nil, []string{"1", "a"}), script.VGTID(6, pk("users", "1")), commit(0))
+		other := table("users")
+		other.MySQLKey = []string{"name"}
+		r.now["users"] = *other
+		return status.Error(codes.Unavailable, "gone")
+	}
+	r.add(table("users"), airbyte.Incremental, nil)
+	r.must()
+	if g := r.requests()[1].Vgtid.ShardGtids[0]; g.Gtid != "" || g.TablePKs != nil {
 		t.Errorf("the copy went on at %v", g)
 	}
 }

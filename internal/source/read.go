@@ -53,7 +53,7 @@ func (a *app) read(ctx context.Context, configFile, catalogFile, stateFile *file
 		return err
 	}
 	defer db.Close()
-	s.columns = columnsOf(db)
+	s.tables = tablesBy(db)
 	s.warnForeign(state)
 	var failures map[airbyte.StreamDescriptor]*failure
 	err = s.insist(ctx, "Preparing the sync", func(ctx context.Context) (err error) {
@@ -168,18 +168,18 @@ func tablesOf(ctx context.Context, db *schema.DB, shard string) (*schema.Content
 	return k, err
 }
 
-// columnsOf looks up the columns of all tables of a shard.
-func columnsOf(db *schema.DB) func(context.Context, string) (map[string][]schema.Column, error) {
-	return func(ctx context.Context, shard string) (map[string][]schema.Column, error) {
+// tablesBy looks up all tables of a shard, by name.
+func tablesBy(db *schema.DB) func(context.Context, string) (map[string]schema.Table, error) {
+	return func(ctx context.Context, shard string) (map[string]schema.Table, error) {
 		k, err := tablesOf(ctx, db, shard)
 		if err != nil {
 			return nil, err
 		}
-		columns := make(map[string][]schema.Column, len(k.Tables))
+		tables := make(map[string]schema.Table, len(k.Tables))
 		for _, t := range k.Tables {
-			columns[t.Name] = t.Columns
+			tables[t.Name] = t
 		}
-		return columns, nil
+		return tables, nil
 	}
 }
 

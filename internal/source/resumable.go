@@ -1,6 +1,8 @@
 package source
 
 import (
+	"context"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -30,6 +32,21 @@ func comparable(t *schema.Table, key *querypb.QueryResult) bool {
 		}
 	}
 	return key != nil && slices.Equal(keyColumns(key), now) && comparableColumns(t, now)
+}
+
+// checkKey makes a copy that was broken start over if its table has another key by now.
+func (r *reader) checkKey(ctx context.Context) error {
+	if !r.copying || r.key == nil {
+		return nil
+	}
+	tables, err := r.sync.tables(ctx, r.shard)
+	if err != nil {
+		return fmt.Errorf("looking for a changed key: %w", err)
+	}
+	if t := tables[r.names[0]]; !comparable(&t, r.key) {
+		r.key = nil
+	}
+	return nil
 }
 
 func keyColumns(key *querypb.QueryResult) []string {
