@@ -68,6 +68,7 @@ func (s *syncer) carryOver(ctx context.Context) error {
 			}
 			if from := saved.ReplayFrom(); saved.Moved == nil && !from.IsZero() && st.incremental {
 				old[shard] = append(old[shard], st)
+				st.open++
 			}
 		}
 	}
@@ -79,6 +80,9 @@ func (s *syncer) carryOver(ctx context.Context) error {
 		return err
 	}
 	for _, st := range s.streams {
+		if st.lost.Load() {
+			st.state.Shards = map[string]*state.Shard{}
+		}
 		if !st.hasFailed() {
 			replaceShards(st, s.exist)
 			st.begin(s.shards, s.cfg.startingPositions)
@@ -109,11 +113,15 @@ func (s *syncer) readToJournal(ctx context.Context, shard string, streams []*str
 			return err
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
-		case errors.Is(err, errJournal):
-			continue
+		case !errors.Is(err, errJournal):
+			if err := s.loseShard(r, err); err != nil {
+				return err
+			}
 		}
-		if err := s.loseShard(r, err); err != nil {
-			return err
+		for _, st := range r.streams() {
+			if err := s.finish(st); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -126,7 +134,7 @@ func (s *syncer) loseShard(r *reader, cause error) error {
 		if vstream.KindOf(cause) == vstream.NoShard {
 			if s.cfg.InvalidPositionBehavior == resync {
 				s.log.Warn(fmt.Sprintf("Stream %s is read afresh: its former shard %s no longer exists. Rows deleted meanwhile stay at the destination unless it is refreshed.", st.descriptor, r.shard))
-				st.state.Shards = map[string]*state.Shard{}
+				st.lost.Store(true)
 				continue
 			}
 			f = classify(configErrorf("Stream %s cannot go on: its shard %s was split or merged and no longer exists, and with it the changes since the last sync. Clear the stream's data and sync again, or set invalid_cdc_cursor_position_behavior to \"Re-sync data\"; sync before the old shards are removed.", st.descriptor, r.shard))
