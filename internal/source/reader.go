@@ -69,6 +69,8 @@ type reader struct {
 	progressed  bool   // since the stream was opened
 	attempts    int
 	done        bool
+	// journalAgain is set when an earlier sync has read the shard to its journal already.
+	journalAgain bool
 }
 
 // tableReader is one table of a reader.

@@ -45,6 +45,7 @@ func (r *reader) journal(ctx context.Context, j *binlogdatapb.Journal) error {
 		var states []airbyte.StreamState
 		for _, st := range r.streams() {
 			shard := st.state.Shards[r.shard]
+			r.journalAgain = r.journalAgain || shard.Moved != nil
 			shard.Moved = moved
 			r.tables[st.table.Name].saveColumns(r, shard)
 			s, err := st.snapshot()
@@ -56,6 +57,15 @@ func (r *reader) journal(ctx context.Context, j *binlogdatapb.Journal) error {
 		return states, nil
 	})
 	return errors.Join(err, errJournal)
+}
+
+// replaced is how replication ends at a journal: well, since the next sync goes on with the shards that replaced this one. If
+// it already did in an earlier sync and the shard is still there, it would do so for ever.
+func (r *reader) replaced() error {
+	if !r.journalAgain {
+		return nil
+	}
+	return because(airbyte.TransientError, nil, "Shard %s was split or merged, as a journal in it says, but it is still the one that serves. If that was taken back (ReverseTraffic), the changes since then cannot be read: clear the data of the streams.", r.shard)
 }
 
 // carryOver brings the streams' states from shards that were split or merged to those that exist now.

@@ -329,6 +329,19 @@ func TestSplitWhileReplicating(t *testing.T) {
 	}
 }
 
+// The split was taken back: the shard's journal stays in its binary log, and would end every sync.
+func TestSplitThatWasTakenBack(t *testing.T) {
+	r := newRig(t, 9, func(_ *request, send func(...*event), done <-chan struct{}) error {
+		send(journalTo("-80", "80-"))
+		return hold(done)
+	})
+	r.add(table("users"), airbyte.Incremental, &state.Shard{Position: at(5), Moved: map[string]vstream.Position{"-80": at(10), "80-": at(10)}})
+	out, err := r.run()
+	if !errors.Is(err, errIncomplete) || len(out.Errors) != 1 || out.Errors[0].FailureType != "transient_error" || !strings.Contains(out.Errors[0].Message, "ReverseTraffic") {
+		t.Errorf("error %v, traces %+v", err, out.Errors)
+	}
+}
+
 func TestConfiguredShardThatWasSplitStandsForItsParts(t *testing.T) {
 	for _, c := range []struct {
 		configured string

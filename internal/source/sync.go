@@ -149,7 +149,7 @@ func (s *syncer) replicate(ctx context.Context, shard string, streams []*stream)
 	case errors.Is(err, errNoEventGTID):
 		return s.replicateGroups(ctx, shard, r.streams())
 	case errors.Is(err, errJournal):
-		err = nil // the next sync goes on with the shards that replaced this one
+		err = r.replaced()
 	case vstream.KindOf(err) == vstream.TooLarge && len(r.names) > 1:
 		return s.replicateHalves(ctx, shard, r.streams())
 	}
