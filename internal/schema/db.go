@@ -120,16 +120,24 @@ func (db *DB) target(shard string) string {
 	return db.keyspace + ":" + shard + "@" + db.tabletType
 }
 
-// conn takes a connection whose target is the keyspace (shard "") or a shard. A connection of the pool keeps the target
-// of its last use, so each use sets its own. The caller closes it.
+// primary is the target of the keyspace's primaries, whatever the DB's type: where changes are made.
+func (db *DB) primary() string { return db.keyspace + "@primary" }
+
+// conn takes a connection whose target is the keyspace (shard "") or a shard.
 func (db *DB) conn(ctx context.Context, shard string) (*sql.Conn, error) {
+	return db.connTo(ctx, db.target(shard))
+}
+
+// connTo takes a connection with that target. A connection of the pool keeps the target of its last use, so each use sets
+// its own. The caller closes it.
+func (db *DB) connTo(ctx context.Context, target string) (*sql.Conn, error) {
 	conn, err := db.sql.Conn(ctx)
 	if err != nil {
 		return nil, failed("connecting", err)
 	}
-	if _, err := conn.ExecContext(ctx, "use "+quoted(db.target(shard))); err != nil {
+	if _, err := conn.ExecContext(ctx, "use "+quoted(target)); err != nil {
 		_ = conn.Close()
-		return nil, failed("selecting "+db.target(shard), err)
+		return nil, failed("selecting "+target, err)
 	}
 	return conn, nil
 }
