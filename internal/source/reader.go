@@ -252,7 +252,7 @@ func (r *reader) request() vstream.Request {
 	req := vstream.Request{Keyspace: r.sync.cfg.Database}
 	for _, name := range r.names {
 		t := vstream.Table{Name: name}
-		if r.copying {
+		if r.copying && !r.replaysFewerColumns() {
 			t.Columns = r.tables[name].stream.selected()
 		}
 		req.Tables = append(req.Tables, t)
@@ -266,6 +266,12 @@ func (r *reader) request() vstream.Request {
 	}
 	req.Shards = []vstream.Shard{shard}
 	return req
+}
+
+// replaysFewerColumns tells whether a copy that goes on after its key begins with changes made before columns were added. The
+// server refuses to stream those if the new columns are named.
+func (r *reader) replaysFewerColumns() bool {
+	return r.key != nil && r.tables[r.names[0]].stream.state.Shards[r.shard].Had > 0
 }
 
 // apply handles one event; done says that the stream has given all that was wanted. Rows and positions, of which there are
