@@ -92,7 +92,7 @@ func TestEveryStateReplays(t *testing.T) {
 // TestKeyChangedBetweenAttemptsOfACopy gives the table another key of as many columns while its copy is unfinished.
 func TestKeyChangedBetweenAttemptsOfACopy(t *testing.T) {
 	p := newPipeline(t, "kill_key")
-	p.copyHalf()
+	p.copyHalf(killRows * 2 / 3)
 	p.exec("alter table kill_key drop primary key, add primary key (part, id)")
 	p.readToEnd()
 	p.mustEqualTheSource()
@@ -101,7 +101,7 @@ func TestKeyChangedBetweenAttemptsOfACopy(t *testing.T) {
 // TestColumnAddedBetweenAttemptsOfACopy adds a column while the copy is unfinished, after rows were changed that are replayed.
 func TestColumnAddedBetweenAttemptsOfACopy(t *testing.T) {
 	p := newPipeline(t, "kill_column")
-	p.copyHalf()
+	p.copyHalf(killRows * 2 / 3)
 	p.exec("update kill_column set v = v + 1 where id % 100 = 0")
 	p.exec("alter table kill_column add column extra varchar(20)")
 	await(t, time.Minute, func() error { // until vtgate has heard of the column
@@ -113,12 +113,12 @@ func TestColumnAddedBetweenAttemptsOfACopy(t *testing.T) {
 	p.mustEqualTheSource()
 }
 
-// copyHalf reads until the copy is to be resumed by its key.
-func (p *pipeline) copyHalf() {
+// copyHalf reads that many lines until the copy is to be resumed by its key.
+func (p *pipeline) copyHalf(lines int) {
 	p.t.Helper()
 	for !strings.Contains(string(p.state), `"last_pk"`) {
 		p.reset()
-		p.readUntilKilled(killRows * 2 / 3)
+		p.readUntilKilled(lines)
 	}
 }
 
