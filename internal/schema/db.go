@@ -15,8 +15,8 @@ import (
 const (
 	// loginTimeout bounds connecting, TLS and login together; the driver's handshake has no limit of its own.
 	loginTimeout = 20 * time.Second
-	// answerTimeout is how long the server may say nothing when it was asked: a connection left half-open, or a hanging
-	// mysqld, shows no other sign. All vindexes of a batch take vtgate 5 s.
+	// answerTimeout is how long the server may say nothing when it was asked: one that hangs shows no other sign, since its
+	// kernel keeps the connection (dial notices when that is gone). All vindexes of a batch take vtgate 5 s.
 	answerTimeout = 2 * time.Minute
 	// maxConnections at a time; questions are few and short.
 	maxConnections = 4
