@@ -229,6 +229,20 @@ func TestCopyThatAlwaysStartsOverMakesNoProgress(t *testing.T) {
 	}
 }
 
+// A transaction that always breaks in the middle is read from its beginning each time: its first rows are no progress.
+func TestTransactionThatNeverEndsMakesNoProgress(t *testing.T) {
+	r := newRig(t, 6, func(_ *request, send func(...*event), done <-chan struct{}) error {
+		send(begin(7, 6), fields(7, "users"), rowOf(7, "users", nil, []string{"1", "a"}))
+		return status.Error(codes.Unknown, "failed to extract row's value from binlog event")
+	})
+	r.sync.cfg.MaxRetries = 0
+	r.add(table("users"), airbyte.Incremental, &state.Shard{Position: at(5)})
+	_, err := within(t, r, 6*time.Second)
+	if n := len(r.requests()); err == nil || n > 8 { // with growing pauses; without there are a dozen
+		t.Errorf("%d attempts, error %v", n, err)
+	}
+}
+
 // MySQL prints GTID sets on several lines, and users paste them.
 func TestPositionOnTwoLinesStaysOutOfRecords(t *testing.T) {
 	p, err := vstream.ParsePosition("MySQL56/" + fakevtgate.UUID + ":1-5,\n26b1039f-22b6-11ed-b765-0a43f95f28a3:1-3")

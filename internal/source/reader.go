@@ -66,7 +66,7 @@ type reader struct {
 	transaction bool   // between BEGIN and COMMIT
 	replaying   bool   // the transaction is of the binary log
 	eventGTID   string // the transaction's own GTID
-	progressed  bool   // since the stream was opened
+	progressed  bool   // past a boundary since the stream was opened
 	attempts    int
 	done        bool
 	// journalAgain is set when an earlier sync has read the shard to its journal already.
@@ -233,7 +233,7 @@ func (r *reader) checkMoving() error {
 	return nil
 }
 
-// moves notes that the stream gave something new.
+// moves notes that the reader got further: what comes after the last boundary is read again when the stream breaks.
 func (r *reader) moves() { r.progressed, r.waited = true, 0 }
 
 // rewind forgets what a broken stream left unfinished. A copy that cannot go on after its key starts over.

@@ -120,7 +120,7 @@ func (r *reader) emit(t *tableReader, plan *row.Plan, rc *wire.Change, c change)
 }
 
 func (r *reader) record(t *tableReader, plan *row.Plan, c *change) error {
-	r.moves()
+	r.waited = 0
 	if err := t.stream.emit(r.batch, plan, c); err != nil {
 		return t.failf(airbyte.SystemError, err, "A row of %s in shard %s cannot be read: %s.", t.stream.descriptor, r.shard, err)
 	}
