@@ -37,7 +37,7 @@ test: ## Run all tests but the long ones, on a real local Vitess (installs what 
 
 .PHONY: test-all
 test-all: ## Run all tests, the long ones included
-	@$(WITH_SANDBOX) TEST_ALL=1 go run $(GOTESTSUM) --format pkgname-and-test-fails -- -race -timeout 60m ./...
+	@$(WITH_SANDBOX) TEST_ALL=1 go run $(GOTESTSUM) --format pkgname-and-test-fails -- -race -timeout 120m ./...
 
 .PHONY: test-image
 test-image: image ## Build the image and test it under the limits of Airbyte's platform

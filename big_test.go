@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"database/sql"
 	"encoding/json"
@@ -9,8 +10,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"source-planetscale/internal/destination"
 	"source-planetscale/internal/sandbox"
@@ -107,7 +110,7 @@ func (r measured) mustStayUnder(t *testing.T, largest int64) {
 	}
 }
 
-// fill inserts rows into one shard behind vtgate's back, 1,000 at first and then by doubling.
+// fill inserts rows into one shard behind vtgate's back.
 func fill(t *testing.T, db *sql.DB, table string, rows int) {
 	t.Helper()
 	var first []string
@@ -115,9 +118,95 @@ func fill(t *testing.T, db *sql.DB, table string, rows int) {
 		first = append(first, fmt.Sprintf("(%d,1,0,'row %d')", id, id))
 	}
 	execOn(t, db, "insert into "+table+" (id, part, v, note) values "+strings.Join(first, ","))
-	for n := 1000; n < rows; n *= 2 {
+	grow(t, db, table, 1000, rows)
+}
+
+// grow doubles the rows with the ids 0 to from until there are so many.
+func grow(t *testing.T, db *sql.DB, table string, from, rows int) {
+	t.Helper()
+	for n := from; n < rows; n *= 2 {
 		execOn(t, db, fmt.Sprintf("insert into %[1]s (id, part, v, note) select id + %[2]d, part, v, note from %[1]s where id < %[3]d", table, n, rows-n))
 	}
+}
+
+// TestBigCopy copies a table of more than 5 GB to a consumer that reads nothing for a minute in the middle: the memory is
+// bounded, and no stream breaks.
+func TestBigCopy(t *testing.T) {
+	long(t)
+	s := ownSandbox(t)
+	p := newPipelineOf(t, "big_copy", s.PlainMySQL, s.ConfigSharded)
+	db := shardMySQL(t, s, "-80")
+	db.SetMaxOpenConns(1)
+	execOn(t, db, "set sql_log_bin = 0") // half the space, and it is the copy that is of interest
+	const rows = 1_300_000
+	fill(t, db, p.name, 1000)
+	execOn(t, db, "update big_copy set note = left(repeat(concat('row ', id * 7919, ' of many; '), 400), 4000)")
+	grow(t, db, p.name, 1000, rows)
+	c := consumer{p: p, pauseAfter: rows / 2, pause: time.Minute}
+	c.read(plainConnector(t))
+	if c.records != rows || c.sum != rows*(rows-1)/2 {
+		t.Errorf("%d records with ids of the sum %d", c.records, c.sum)
+	}
+	if c.bytes < 5e9 {
+		t.Errorf("the table has less than 5 GB")
+	}
+	if p.deliver(c.rest.Bytes()); strings.Contains(p.logged("WARN"), "broke") {
+		t.Errorf("warnings: %s", p.logged("WARN"))
+	}
+	measured{peak: c.peak}.mustStayUnder(t, mebibyte)
+}
+
+// consumer reads a sync whose records are too many to be kept.
+type consumer struct {
+	p              *pipeline
+	pauseAfter     int // records
+	pause          time.Duration
+	records, bytes int
+	sum            int          // of the records' ids
+	rest           bytes.Buffer // what is no record
+	peak           int64
+}
+
+func (c *consumer) read(program string) {
+	t := c.p.t
+	t.Helper()
+	cmd := exec.Command(program, c.p.readArgs()...)
+	stdout, err := cmd.StdoutPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	for lines := bufio.NewReaderSize(stdout, mebibyte); err == nil; {
+		var line []byte
+		line, err = lines.ReadSlice('\n')
+		c.bytes += len(line)
+		if !bytes.HasPrefix(line, []byte(`{"type":"RECORD"`)) {
+			c.rest.Write(line)
+			continue
+		}
+		id, _, _ := bytes.Cut(line[bytes.Index(line, []byte(`{"id":`))+len(`{"id":`):], []byte(","))
+		n, invalid := strconv.Atoi(string(id))
+		if invalid != nil {
+			t.Fatal(invalid)
+		}
+		c.sum += n
+		if c.records++; c.records == c.pauseAfter {
+			<-time.After(c.pause) // the minute is what is tested
+		}
+		if c.records%10_000 == 0 {
+			c.peak = max(c.peak, peakMemory(t, cmd.Process.Pid))
+		}
+	}
+	if err != io.EOF {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Fatalf("the connector ended with %v: %s", err, c.rest.Bytes())
+	}
+	t.Logf("%d records, %d MB of output in %.0f s, peak memory %d MiB", c.records, c.bytes/1e6, time.Since(began).Seconds(), c.peak/mebibyte)
 }
 
 // TestBigTransaction replicates one transaction of 500,000 rows: the destination is right, and the connector does not hold
@@ -262,6 +351,36 @@ func TestManyTables(t *testing.T) {
 		t.Errorf("%d streams were opened", n)
 	}
 	r.mustStayUnder(t, mebibyte)
+	one := p.unchanged(program, tableNames(1))
+	if many := p.unchanged(program, tableNames(500)); many > 2*one+time.Second {
+		t.Errorf("a sync without changes took %s for 500 tables, and %s for one", many, one)
+	}
+}
+
+func tableNames(n int) []string {
+	names := make([]string, n)
+	for i := range names {
+		names[i] = fmt.Sprintf("big_table_%04d", i)
+	}
+	return names
+}
+
+// unchanged reads those tables when nothing has changed, and returns how long it took. No stream is opened for that.
+func (p *pipeline) unchanged(program string, tables []string) time.Duration {
+	p.t.Helper()
+	q := *p
+	q.dir, q.states = p.t.TempDir(), nil
+	q.configureAll(p.config, tables...)
+	q.state = p.state
+	began := time.Now()
+	r := q.measure(program).mustBeGood(p.t)
+	took := time.Since(began)
+	opened := streamsOpened(r.out)
+	p.t.Logf("%d tables without changes: %d streams opened, %.2f s", len(tables), opened, took.Seconds())
+	if opened != 0 || len(r.out.Records) != 0 || len(r.out.States) != len(tables) {
+		p.t.Errorf("%d streams, %d records, %d states", opened, len(r.out.Records), len(r.out.States))
+	}
+	return took
 }
 
 // streamsOpened counts what the connector says of its streams for rows.

@@ -172,6 +172,21 @@ func (s *reading) until(records int) {
 	}
 }
 
+// untilSaid reads up to a message with these words.
+func (s *reading) untilSaid(words string) {
+	s.p.t.Helper()
+	for {
+		line, err := s.r.ReadBytes('\n')
+		s.out.Write(line)
+		if bytes.Contains(line, []byte(words)) {
+			return
+		}
+		if err != nil {
+			s.p.t.Fatalf("the connector ended (%v) before it said %q: %s", err, words, notRecords(s.out.Bytes()))
+		}
+	}
+}
+
 // toEnd reads on to the end, which must be a good one.
 func (s *reading) toEnd() {
 	s.p.t.Helper()

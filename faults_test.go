@@ -45,6 +45,21 @@ func TestFaults(t *testing.T) {
 	for _, one := range replicaFaults {
 		t.Run("replica/"+one.name, func(t *testing.T) { f.in(t, map[string]any{"use_replica": true}).survives(one) })
 	}
+	t.Run("vtgate down at the start", func(t *testing.T) { f.in(t, nil).startsLate("vtgate") })
+}
+
+// startsLate begins a sync while a process is not there.
+func (f *rig) startsLate(process string) {
+	if err := f.Kill(f.t.Context(), process); err != nil {
+		f.t.Fatal(err)
+	}
+	sync := f.start()
+	sync.untilSaid("trying again in")
+	if err := f.Start(f.t.Context(), process); err != nil {
+		f.t.Fatal(err)
+	}
+	sync.toEnd()
+	f.mustEqualTheSource()
 }
 
 func (f *rig) survives(one fault) {

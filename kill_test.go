@@ -23,8 +23,11 @@ import (
 	"source-planetscale/internal/destination"
 )
 
-// killRows is how many rows the table has at first; a copy of them outlasts several checkpoints under the race detector.
+// killRows is how many rows the table has at first. They are of killNote, so that a shard's copy comes in dozens of packets
+// of 250 kB, at the end of which its key may be saved, and is not over when the first one is.
 const killRows = 30_000
+
+var killNote = strings.Repeat(" and so on", 40)
 
 // TestKilledAtRandomMoments kills the connector again and again while it copies and replicates a sharded table that is
 // written to, and goes on each time from the last state printed. The destination must end equal to the source.
@@ -86,6 +89,39 @@ func TestEveryStateReplays(t *testing.T) {
 	t.Logf("%d states replayed", len(first.States))
 }
 
+// TestKeyChangedBetweenAttemptsOfACopy gives the table another key of as many columns while its copy is unfinished.
+func TestKeyChangedBetweenAttemptsOfACopy(t *testing.T) {
+	p := newPipeline(t, "kill_key")
+	p.copyHalf(killRows * 2 / 3)
+	p.exec("alter table kill_key drop primary key, add primary key (part, id)")
+	p.readToEnd()
+	p.mustEqualTheSource()
+}
+
+// TestColumnAddedBetweenAttemptsOfACopy adds a column while the copy is unfinished, after rows were changed that are replayed.
+func TestColumnAddedBetweenAttemptsOfACopy(t *testing.T) {
+	p := newPipeline(t, "kill_column")
+	p.copyHalf(killRows * 2 / 3)
+	p.exec("update kill_column set v = v + 1 where id % 100 = 0")
+	p.exec("alter table kill_column add column extra varchar(20)")
+	await(t, time.Minute, func() error { // until vtgate has heard of the column
+		_, err := p.db.Exec("update kill_column set extra = 'some' where id % 100 < 2")
+		return err
+	})
+	p.configure(os.Getenv("SANDBOX_CONFIG_SHARDED"))
+	p.readToEnd()
+	p.mustEqualTheSource()
+}
+
+// copyHalf reads that many lines until the copy is to be resumed by its key.
+func (p *pipeline) copyHalf(lines int) {
+	p.t.Helper()
+	for !strings.Contains(string(p.state), `"last_pk"`) {
+		p.reset()
+		p.readUntilKilled(lines)
+	}
+}
+
 // pipeline is a source table, the connector and a destination.
 type pipeline struct {
 	t       *testing.T
@@ -112,7 +148,7 @@ func newPipeline(t *testing.T, name string) *pipeline {
 	for from := 0; from < killRows; from += 2000 {
 		var rows []string
 		for id := from; id < from+2000; id++ {
-			rows = append(rows, fmt.Sprintf("(%d,1,0,'row %d')", id, id))
+			rows = append(rows, fmt.Sprintf("(%d,1,0,'row %d%s')", id, id, killNote))
 		}
 		p.exec("insert into " + name + " (id, part, v, note) values " + strings.Join(rows, ","))
 	}

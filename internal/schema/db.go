@@ -16,6 +16,9 @@ import (
 const (
 	// loginTimeout bounds connecting, TLS and login together; the driver's handshake has no limit of its own.
 	loginTimeout = 20 * time.Second
+	// answerTimeout is how long the server may say nothing when it was asked: one that hangs shows no other sign, since its
+	// kernel keeps the connection (dial notices when that is gone). All vindexes of a batch take vtgate 5 s.
+	answerTimeout = 2 * time.Minute
 	// maxConnections at a time; questions are few and short.
 	maxConnections = 4
 	// pageRows is the LIMIT of every SELECT that grows with the keyspace. vtgate and vttablet end a larger one with an
@@ -73,6 +76,7 @@ func newConfig(server dial.Config, user, password string) (*mysql.Config, error)
 	// Values go into the statement's text: one round trip instead of three, and SHOW takes no parameters anyway.
 	config.InterpolateParams = true
 	config.MultiStatements = true
+	config.ReadTimeout, config.WriteTimeout = answerTimeout, answerTimeout
 	return config, nil
 }
 
@@ -128,16 +132,24 @@ func (db *DB) target(shard string) string {
 	return db.keyspace + ":" + shard + "@" + db.tabletType
 }
 
-// conn takes a connection whose target is the keyspace (shard "") or a shard. A connection of the pool keeps the target
-// of its last use, so each use sets its own. The caller closes it.
+// primary is the target of the keyspace's primaries, whatever the DB's type: where changes are made.
+func (db *DB) primary() string { return db.keyspace + "@primary" }
+
+// conn takes a connection whose target is the keyspace (shard "") or a shard.
 func (db *DB) conn(ctx context.Context, shard string) (*sql.Conn, error) {
+	return db.connTo(ctx, db.target(shard))
+}
+
+// connTo takes a connection with that target. A connection of the pool keeps the target of its last use, so each use sets
+// its own. The caller closes it.
+func (db *DB) connTo(ctx context.Context, target string) (*sql.Conn, error) {
 	conn, err := db.sql.Conn(ctx)
 	if err != nil {
 		return nil, failed("connecting", err)
 	}
-	if _, err := conn.ExecContext(ctx, "use "+quoted(db.target(shard))); err != nil {
+	if _, err := conn.ExecContext(ctx, "use "+quoted(target)); err != nil {
 		_ = conn.Close()
-		return nil, failed("selecting "+db.target(shard), err)
+		return nil, failed("selecting "+target, err)
 	}
 	return conn, nil
 }

@@ -27,6 +27,8 @@ var (
 	// ErrRefused says that the server answered a statement with an error: no permission, not supported, no tablet that
 	// could answer it. The connection is fine, and other questions may be asked.
 	ErrRefused = errors.New("the server refused")
+	// ErrAltered says that columns and keys, which are asked for one after the other, do not fit. They will.
+	ErrAltered = errors.New("a table was altered while its schema was read")
 )
 
 // MySQL's error numbers (mysqld_error.h; vtgate uses the same).

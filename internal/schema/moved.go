@@ -16,15 +16,12 @@ const movedTables = 500
 // MoveTables was switched away from here, or not to here yet. No event tells a stream of it. VEXPLAIN PLAN shows it, which
 // runs in vtgate alone. A table that vtgate cannot plan a query of is not among them.
 func (db *DB) Moved(ctx context.Context, tables []string) (map[string]string, error) {
-	conn, err := db.sql.Conn(ctx)
+	// Traffic of replicas may be switched before that of the primary.
+	conn, err := db.connTo(ctx, db.primary())
 	if err != nil {
-		return nil, failed("connecting", err)
+		return nil, err
 	}
 	defer conn.Close()
-	// Traffic of replicas may be switched before that of the primary, where changes are made.
-	if _, err := conn.ExecContext(ctx, "use "+quoted(db.keyspace+"@primary")); err != nil {
-		return nil, failed("selecting "+db.keyspace+"@primary", err)
-	}
 	// A server that does not know VEXPLAIN, or does not allow it, is not asked table by table.
 	if _, err := db.plannedElsewhere(ctx, conn, "select 1 from dual"); err != nil {
 		return nil, err

@@ -142,6 +142,28 @@ func TestLostConnection(t *testing.T) {
 	}
 }
 
+// A server that no longer answers, whose connection stays open, is lost, too.
+func TestServerThatFallsSilent(t *testing.T) {
+	server := sandboxServer(t)
+	config, err := newConfig(server, os.Getenv("SANDBOX_USERNAME"), os.Getenv("SANDBOX_PASSWORD"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if config.ReadTimeout != answerTimeout || config.WriteTimeout != answerTimeout {
+		t.Errorf("the limits are %s and %s", config.ReadTimeout, config.WriteTimeout)
+	}
+	config.ReadTimeout = 100 * time.Millisecond
+	db := &DB{keyspace: "commerce", tabletType: "primary"}
+	config.DBName = db.target("")
+	if db.sql, err = login(t.Context(), config); err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if err := db.askShard(t.Context(), "-", "select sleep(5)", nil, new(int)); !errors.Is(err, ErrUnreachable) {
+		t.Errorf("got %v, want ErrUnreachable", err)
+	}
+}
+
 // proxy passes connections on until they are cut.
 type proxy struct {
 	port     int

@@ -103,7 +103,7 @@ func addVindex(t *testing.T, db *DB, table, vindex, columns string) {
 	t.Helper()
 	name := quoted(db.keyspace) + "." + quoted(table)
 	count := func() int {
-		rows, _ := db.show(t.Context(), "show vschema vindexes from "+name)
+		rows, _ := db.show(t.Context(), db.target(""), "show vschema vindexes from "+name)
 		return len(rows)
 	}
 	before := count()

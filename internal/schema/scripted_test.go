@@ -6,6 +6,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -32,7 +33,8 @@ func (s scripted) Prepare(string) (driver.Stmt, error)          { return nil, er
 func (s scripted) Begin() (driver.Tx, error) { return nil, errors.New("not scripted") }
 func (s scripted) Close() error              { return nil }
 
-func (s scripted) ExecContext(context.Context, string, []driver.NamedValue) (driver.Result, error) {
+func (s scripted) ExecContext(_ context.Context, statement string, _ []driver.NamedValue) (driver.Result, error) {
+	_, _ = s(statement)
 	return driver.ResultNoRows, nil
 }
 
@@ -85,6 +87,24 @@ func TestShardsOfNewKeyspace(t *testing.T) {
 			t.Error(diff)
 		}
 	})
+}
+
+// In the middle of a split, replicas may serve other shards than primaries.
+func TestShardsAreThoseOfPrimaries(t *testing.T) {
+	target := ""
+	db := scripted(func(statement string) ([][]string, error) {
+		switch {
+		case strings.HasPrefix(statement, "use "):
+			target = statement
+		case target == "use `shop@primary`":
+			return oneShard, nil
+		}
+		return twoShards, nil
+	}).open(t)
+	db.tabletType = "replica"
+	if shards, err := db.Shards(t.Context()); err != nil || !slices.Equal(shards, []string{"-"}) {
+		t.Errorf("got %v, %v", shards, err)
+	}
 }
 
 func TestShardsOfKeyspaceWithout(t *testing.T) {

@@ -92,7 +92,7 @@ func assemble(types map[string][]string, columns map[string][]Column, keys map[s
 			table := Table{Name: name, Columns: columns[name], Key: key, MySQLKey: key}
 			for _, column := range key {
 				if table.Column(column) == nil {
-					return nil, fmt.Errorf("table %q was altered while its schema was read; try again", name)
+					return nil, fmt.Errorf("%w: %q", ErrAltered, name)
 				}
 			}
 			contents.Tables = append(contents.Tables, table)

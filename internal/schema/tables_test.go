@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
@@ -38,7 +39,7 @@ func TestAssemble(t *testing.T) {
 func TestAssembleAlteredTable(t *testing.T) {
 	_, err := assemble(map[string][]string{"a": {"BASE TABLE"}}, map[string][]Column{"a": {{Name: "id"}}},
 		map[string][]keyPart{"a": {{index: "PRIMARY", column: "renamed"}}})
-	if err == nil || !strings.Contains(err.Error(), `"a"`) {
+	if !errors.Is(err, ErrAltered) || !strings.Contains(err.Error(), `"a"`) {
 		t.Errorf("got %v, want an error that names the table", err)
 	}
 }

@@ -26,7 +26,7 @@ type Tablet struct {
 
 // Tablets lists the keyspace's tablets of all types that vtgate knows (SHOW VITESS_TABLETS).
 func (db *DB) Tablets(ctx context.Context) ([]Tablet, error) {
-	rows, err := db.show(ctx, "show vitess_tablets")
+	rows, err := db.show(ctx, db.target(""), "show vitess_tablets")
 	if err != nil {
 		return nil, err
 	}
@@ -39,12 +39,13 @@ func (db *DB) Tablets(ctx context.Context) ([]Tablet, error) {
 	return tablets, nil
 }
 
-// Shards lists the keyspace's shards, in order, as they serve the DB's tablet type (SHOW VITESS_SHARDS). The list can be
-// empty for a moment after a keyspace is made; an error comes after some seconds of that.
+// Shards lists the keyspace's shards, in order, as their primaries serve (SHOW VITESS_SHARDS). While shards are split or
+// merged, those of replicas may be others already, to which no journal leads yet. The list can be empty for a moment after a
+// keyspace is made; an error comes after some seconds of that.
 func (db *DB) Shards(ctx context.Context) ([]string, error) {
 	giveUp := time.After(shardsWait)
 	for {
-		rows, err := db.show(ctx, "show vitess_shards")
+		rows, err := db.show(ctx, db.primary(), "show vitess_shards")
 		if err != nil {
 			return nil, err
 		}
@@ -55,7 +56,7 @@ func (db *DB) Shards(ctx context.Context) ([]string, error) {
 		case <-ctx.Done():
 			return nil, failed("waiting for the shards of "+db.keyspace, ctx.Err())
 		case <-giveUp:
-			return nil, fmt.Errorf("%w: database %q has no shards that serve %s", ErrUnreachable, db.keyspace, db.tabletType)
+			return nil, fmt.Errorf("%w: database %q has no shards that serve", ErrUnreachable, db.keyspace)
 		case <-time.After(shardsPoll):
 		}
 	}
@@ -79,7 +80,7 @@ func shardsOf(keyspace string, rows []map[string]string) []string {
 // sharded tells whether rows are spread over shards by vindexes, by the vschema, or by the shards' names where the
 // server does not show it.
 func (db *DB) sharded(ctx context.Context) (bool, error) {
-	rows, err := db.show(ctx, "show vschema keyspaces")
+	rows, err := db.show(ctx, db.target(""), "show vschema keyspaces")
 	if err != nil && !isRefused(err) {
 		return false, err
 	}
@@ -110,9 +111,9 @@ func keyspaces(ctx context.Context, pool *sql.DB) ([]string, error) {
 	return names, err
 }
 
-// show runs a SHOW on the keyspace. Columns are taken by name, since versions of Vitess add some.
-func (db *DB) show(ctx context.Context, statement string) ([]map[string]string, error) {
-	conn, err := db.conn(ctx, "")
+// show runs a SHOW with that target. Columns are taken by name, since versions of Vitess add some.
+func (db *DB) show(ctx context.Context, target, statement string) ([]map[string]string, error) {
+	conn, err := db.connTo(ctx, target)
 	if err != nil {
 		return nil, err
 	}

@@ -2,8 +2,10 @@ package source
 
 import (
 	"context"
+	"slices"
 	"time"
 
+	"google.golang.org/protobuf/proto"
 	querypb "vitess.io/vitess/go/vt/proto/query"
 
 	"source-planetscale/internal/airbyte"
@@ -80,8 +82,14 @@ func (r *reader) boundary(ctx context.Context) (done bool, err error) {
 		if err != nil {
 			return false, err
 		}
-		if r.next.key != nil {
+		if former := r.key; r.next.key != nil {
 			r.key = r.next.key
+			if !proto.Equal(former, r.key) {
+				r.moves()
+			}
+			if former != nil && !slices.Equal(keyColumns(former), keyColumns(r.key)) {
+				return false, errRestart // the table's key was changed, and rows of the new one may have been left out
+			}
 		}
 		if !at.Equal(r.at) {
 			r.moves()

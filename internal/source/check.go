@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"time"
@@ -63,10 +64,11 @@ func (a *app) check(ctx context.Context, f *file) error {
 	if err := a.checkTablets(ctx, cfg, db, shards); err != nil {
 		return err
 	}
-	if err := checkStream(ctx, cfg, shards); err != nil {
+	// Before the stream, which a server that logs minimal rows refuses with many words.
+	if err := checkRowImages(ctx, a.log, db, shards); err != nil {
 		return err
 	}
-	return a.checkRowImage(ctx, db, shards)
+	return checkStream(ctx, cfg, shards)
 }
 
 // checkKeyspace proves that the keyspace and the configured shards exist, and returns the shards to read.
@@ -87,7 +89,7 @@ func checkKeyspace(ctx context.Context, cfg *Config, db *schema.DB) ([]string, e
 func (a *app) checkTablets(ctx context.Context, cfg *Config, db *schema.DB, shards []string) error {
 	tablets, err := db.Tablets(ctx)
 	if err != nil {
-		return a.goOn(ctx, err, "which tablets serve the shards")
+		return goOn(ctx, a.log, err, "which tablets serve the shards")
 	}
 	if len(tablets) == 0 {
 		a.log.Info("The server lists no tablets; the check goes on without knowing which serve the shards.")
@@ -127,12 +129,12 @@ func checkStream(ctx context.Context, cfg *Config, shards []string) error {
 	return nil
 }
 
-// checkRowImage proves that the server logs whole rows: what it leaves out would show as NULLs that are none.
-func (a *app) checkRowImage(ctx context.Context, db *schema.DB, shards []string) error {
+// checkRowImages proves that the servers log whole rows: what they leave out would show as NULLs that are none.
+func checkRowImages(ctx context.Context, log *slog.Logger, db *schema.DB, shards []string) error {
 	for _, shard := range shards {
 		v, err := db.Variables(ctx, shard)
 		if err != nil {
-			return a.goOn(ctx, err, "how shard "+shard+" logs rows")
+			return goOn(ctx, log, err, "how shard "+shard+" logs rows")
 		}
 		if err := usableRowImage(v, shard); err != nil {
 			return err
@@ -151,11 +153,11 @@ func usableRowImage(v schema.Variables, shard string) error {
 	return nil
 }
 
-// goOn lets the check go on without a question that the service refused to answer; a lost connection is no such refusal.
-func (a *app) goOn(ctx context.Context, err error, question string) error {
+// goOn lets a command go on without a question that the service refused to answer; a lost connection is no such refusal.
+func goOn(ctx context.Context, log *slog.Logger, err error, question string) error {
 	if ctx.Err() != nil || !errors.Is(err, schema.ErrRefused) {
 		return err
 	}
-	a.log.Info(fmt.Sprintf("The server does not say %s; the check goes on without it.", question))
+	log.Info(fmt.Sprintf("The server does not say %s; the connector goes on without it.", question))
 	return nil
 }

@@ -131,13 +131,13 @@ func (r *reader) checkDrift(ctx context.Context) error {
 	if !slices.ContainsFunc(r.names, func(name string) bool { return r.tables[name].replayed }) {
 		return nil
 	}
-	columns, err := r.sync.columns(ctx, r.shard)
+	tables, err := r.sync.tables(ctx, r.shard)
 	if err != nil {
 		return fmt.Errorf("looking for changed columns: %w", err)
 	}
 	for _, name := range slices.Clone(r.names) {
 		t := r.tables[name]
-		if !t.replayed || schema.Extends(columns[name], t.stream.table.Columns) {
+		if !t.replayed || schema.Extends(tables[name].Columns, t.stream.table.Columns) {
 			t.replayed = false
 			continue
 		}

@@ -58,6 +58,8 @@ func classify(err error) *failure {
 		return &failure{airbyte.ConfigError, "The host cannot be found: " + err.Error() + ".", err}
 	case errors.Is(err, schema.ErrRefused):
 		return &failure{airbyte.TransientError, "The server refused a question that a sync needs answered: " + err.Error() + ". Check that a tablet of the chosen type serves each shard, and that the password may read.", err}
+	case errors.Is(err, schema.ErrAltered):
+		return &failure{airbyte.TransientError, "The schema is being changed: " + err.Error() + ". Try again when it is done.", err}
 	case errors.Is(err, errTerminated):
 		return &failure{airbyte.TransientError, "The sync was asked to stop before it was done; the next one goes on from the last checkpoint.", err}
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, schema.ErrUnreachable):

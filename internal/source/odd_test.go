@@ -16,6 +16,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	binlogdatapb "vitess.io/vitess/go/vt/proto/binlogdata"
+	querypb "vitess.io/vitess/go/vt/proto/query"
 	vtgatepb "vitess.io/vitess/go/vt/proto/vtgate"
 
 	"source-planetscale/internal/airbyte"
@@ -228,6 +229,20 @@ func TestCopyThatAlwaysStartsOverMakesNoProgress(t *testing.T) {
 	}
 }
 
+// A transaction that always breaks in the middle is read from its beginning each time: its first rows are no progress.
+func TestTransactionThatNeverEndsMakesNoProgress(t *testing.T) {
+	r := newRig(t, 6, func(_ *request, send func(...*event), done <-chan struct{}) error {
+		send(begin(7, 6), fields(7, "users"), rowOf(7, "users", nil, []string{"1", "a"}))
+		return status.Error(codes.Unknown, "failed to extract row's value from binlog event")
+	})
+	r.sync.cfg.MaxRetries = 0
+	r.add(table("users"), airbyte.Incremental, &state.Shard{Position: at(5)})
+	_, err := within(t, r, 6*time.Second)
+	if n := len(r.requests()); err == nil || n > 8 { // with growing pauses; without there are a dozen
+		t.Errorf("%d attempts, error %v", n, err)
+	}
+}
+
 // MySQL prints GTID sets on several lines, and users paste them.
 func TestPositionOnTwoLinesStaysOutOfRecords(t *testing.T) {
 	p, err := vstream.ParsePosition("MySQL56/" + fakevtgate.UUID + ":1-5,\n26b1039f-22b6-11ed-b765-0a43f95f28a3:1-3")
@@ -307,7 +322,7 @@ func TestNoStateCoversRowsReadUnderOtherColumns(t *testing.T) {
 	r.sync.cfg.CheckpointIntervalSeconds = 0
 	r.add(table("users"), airbyte.Incremental, &state.Shard{Position: at(5)})
 	r.add(table("others"), airbyte.Incremental, &state.Shard{Position: at(5)})
-	r.now["users"] = []schema.Column{{Name: "name", Type: "varchar(50)"}}
+	r.now["users"] = schema.Table{Columns: []schema.Column{{Name: "name", Type: "varchar(50)"}}}
 	out, _ := within(t, r, 2*time.Second) // stopped before the end
 	var last *state.Shard
 	for _, s := range out.States {
@@ -317,6 +332,65 @@ func TestNoStateCoversRowsReadUnderOtherColumns(t *testing.T) {
 	}
 	if last != nil {
 		t.Errorf("a state past a row that was read with other columns: %s", last.Position)
+	}
+}
+
+// The server would take the values for those of the table's new key, and leave rows out.
+func TestCopyWhoseKeyWasChangedStartsOver(t *testing.T) {
+	r := newRig(t, 6, func(q *request, send func(...*event), done <-chan struct{}) error {
+		copyOf(send, "users", 6)
+		return hold(done)
+	})
+	former := &querypb.QueryResult{Fields: []*querypb.Field{{Name: "name", Type: querypb.Type_VARCHAR}}, Rows: pk("users", "1").Lastpk.Rows}
+	users := table("users")
+	users.Columns[1].Nullable = false
+	r.add(users, airbyte.Incremental, &state.Shard{Position: at(6), Copy: &state.Copy{Oldest: at(6), LastPK: former}})
+	r.must()
+	if g := r.requests()[0].Vgtid.ShardGtids[0]; g.Gtid != "" || g.TablePKs != nil {
+		t.Errorf("the copy went on at %v", g)
+	}
+}
+
+// The same when the copy's stream broke, and the change of the key waited for its end.
+func TestCopyWhoseKeyWasChangedWhenItBrokeStartsOver(t *testing.T) {
+	attempts := 0
+	r := newRig(t, 6, nil)
+	r.stream = func(_ *request, send func(...*event), done <-chan struct{}) error {
+		if attempts++; attempts > 1 {
+			copyOf(send, "users", 6)
+			return hold(done)
+		}
+		send(begin(0, 0), fields(0, "users"), script.VGTID(6, nil), rowOf(0, "users", nil, []string{"1", "a"}), script.VGTID(6, pk("users", "1")), commit(0))
+		other := table("users")
+		other.MySQLKey = []string{"name"}
+		r.now["users"] = *other
+		return status.Error(codes.Unavailable, "gone")
+	}
+	r.add(table("users"), airbyte.Incremental, nil)
+	r.must()
+	if g := r.requests()[1].Vgtid.ShardGtids[0]; g.Gtid != "" || g.TablePKs != nil {
+		t.Errorf("the copy went on at %v", g)
+	}
+}
+
+// The same while the copy is read: the server has gone on after a key that is the table's no longer.
+func TestCopyWhoseKeyChangesStartsOver(t *testing.T) {
+	renamed := pk("users", "7")
+	renamed.Lastpk.Fields = []*querypb.Field{{Name: "name", Type: querypb.Type_VARCHAR}}
+	attempts := 0
+	r := newRig(t, 6, func(_ *request, send func(...*event), done <-chan struct{}) error {
+		if attempts++; attempts > 1 {
+			copyOf(send, "users", 6)
+			return hold(done)
+		}
+		send(begin(0, 0), fields(0, "users"), script.VGTID(6, pk("users", "1")), rowOf(0, "users", nil, []string{"9", "z"}), script.VGTID(6, renamed), commit(0))
+		send(script.VGTID(6, nil), script.CopyCompleted())
+		return hold(done)
+	})
+	r.add(table("users"), airbyte.Incremental, &state.Shard{Position: at(6), Copy: &state.Copy{Oldest: at(6), LastPK: pk("users", "1").Lastpk}})
+	out := r.must()
+	if got := rows(out); !slices.Equal(got, []string{"9:z", "1:a", "2:b"}) {
+		t.Errorf("records %v", got)
 	}
 }
 

@@ -103,6 +103,20 @@ func savedStates(cfg *Config, catalog *airbyte.ConfiguredCatalog, in *airbyte.St
 	return saved, nil
 }
 
+// warnForeign says that a state is of another keyspace. It may be what the platform still has of a source whose database was
+// changed, so that the sync goes on.
+func (s *syncer) warnForeign(in *airbyte.State) {
+	var foreign []string
+	for d := range in.Streams {
+		if d.Namespace != "" && d.Namespace != s.cfg.Database {
+			foreign = append(foreign, d.String())
+		}
+	}
+	if len(foreign) > 0 {
+		s.log.Warn(fmt.Sprintf("The saved state is of another database than the configured one, %s: of stream %s, among %d. It is not used; streams without another state begin afresh.", s.cfg.Database, slices.Min(foreign), len(foreign)))
+	}
+}
+
 // usable tells whether a state belongs to this way of reading the stream. A full refresh that is complete is read again,
 // except by a retry of the same job.
 func usable(s *state.Stream, c *airbyte.ConfiguredStream) bool {

@@ -48,7 +48,7 @@ func (a *app) position(ctx context.Context, cfg *Config) error {
 	if s.shards, err = cfg.shards(existing); err != nil {
 		return configErrorf("The option shards cannot be used: %s.", err)
 	}
-	if err := s.peek(ctx); err != nil {
+	if err := s.insist(ctx, "Asking for the current positions", s.peek); err != nil {
 		return err
 	}
 	byShard := make(map[string]string, len(s.shards))

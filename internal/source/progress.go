@@ -1,9 +1,12 @@
 package source
 
 import (
+	"cmp"
 	"fmt"
 	"io"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,6 +21,8 @@ const (
 	// aliveInterval is how long a sync gives neither a record nor a state. The platform takes a source for dead that is
 	// silent for maxSecondsBetweenMessages, three hours, however much it logs.
 	aliveInterval = time.Hour
+	// streamsSaid is how many streams are told of one by one then, those first that gave the most.
+	streamsSaid = 10
 	// screenInterval is how often it does on a terminal.
 	screenInterval = time.Second
 	// barWidth is the width of the bar there, in characters.
@@ -50,10 +55,14 @@ func (s *syncer) report(done <-chan struct{}, began time.Time) {
 	defer log.Stop()
 	screen := time.NewTicker(screenInterval)
 	defer screen.Stop()
+	said := map[*stream]int64{}
 	for {
 		select {
 		case <-log.C:
 			s.log.Info(s.progress(time.Since(began)).String())
+			for _, sentence := range s.streamsProgress(said) {
+				s.log.Info(sentence)
+			}
 			s.keepAlive()
 		case <-screen.C:
 			if s.screen != nil {
@@ -90,17 +99,48 @@ func (s *syncer) keepAlive() {
 	}
 }
 
+// streamsProgress says how far the streams are that gave records since it was last called; said is what they had then.
+func (s *syncer) streamsProgress(said map[*stream]int64) []string {
+	var active []*stream
+	gave, now := map[*stream]int64{}, map[*stream]int64{}
+	for _, st := range s.streams {
+		now[st] = st.records.Load()
+		if gave[st] = now[st] - said[st]; gave[st] > 0 {
+			active = append(active, st)
+		}
+	}
+	maps.Copy(said, now)
+	slices.SortStableFunc(active, func(a, b *stream) int { return cmp.Compare(gave[b], gave[a]) })
+	var sentences []string
+	for _, st := range active[:min(streamsSaid, len(active))] {
+		text := fmt.Sprintf("Stream %s: %d records so far", st.descriptor, now[st])
+		if now[st] < st.estimate {
+			text += fmt.Sprintf(", about %.0f %% of its copy", 100*float64(now[st])/float64(st.estimate))
+		}
+		sentences = append(sentences, text+".")
+	}
+	if more := len(active) - streamsSaid; more > 0 {
+		sentences = append(sentences, fmt.Sprintf("%d more streams gave records.", more))
+	}
+	return sentences
+}
+
 // progress is how far a sync is.
 type progress struct {
-	records, expected int64 // expected is 0 where the server does not say how large its tables are
-	bytes             int64
-	elapsed, behind   time.Duration // behind is the age of the change read last, 0 if none was
+	records int64
+	// copied of the expected are the records of streams that are copied. The latter is 0 where the server does not say how
+	// large its tables are.
+	copied, expected int64
+	bytes            int64
+	elapsed, behind  time.Duration // behind is the age of the change read last, 0 if none was
 }
 
 func (s *syncer) progress(elapsed time.Duration) progress {
 	p := progress{bytes: s.w.Bytes(), elapsed: elapsed}
 	for _, st := range s.streams {
-		p.records += st.records.Load()
+		n := st.records.Load()
+		p.records += n
+		p.copied += min(n, st.estimate)
 		p.expected += st.estimate
 	}
 	if last := s.lastChange.Load(); last > 0 {
@@ -109,20 +149,22 @@ func (s *syncer) progress(elapsed time.Duration) progress {
 	return p
 }
 
-func (p progress) rate() float64 { return float64(p.records) / max(p.elapsed.Seconds(), 0.001) }
+func (p progress) perSecond(records int64) float64 {
+	return float64(records) / max(p.elapsed.Seconds(), 0.001)
+}
 
-// share is the part of the copies that is done, and whether it is known.
+// share is the part of the copies that is done, and whether it is known: not where the estimates were too low.
 func (p progress) share() (float64, bool) {
-	if p.expected == 0 || p.records > p.expected {
+	if p.copied >= p.expected {
 		return 0, false
 	}
-	return float64(p.records) / float64(p.expected), true
+	return float64(p.copied) / float64(p.expected), true
 }
 
 func (p progress) String() string {
-	text := fmt.Sprintf("Read %d records (%.1f MB) in %s, %.0f records/s.", p.records, float64(p.bytes)/1e6, p.elapsed.Round(time.Second), p.rate())
-	if share, ok := p.share(); ok && p.records > 0 {
-		left := time.Duration(float64(p.expected-p.records) / p.rate() * float64(time.Second))
+	text := fmt.Sprintf("Read %d records (%.1f MB) in %s, %.0f records/s.", p.records, float64(p.bytes)/1e6, p.elapsed.Round(time.Second), p.perSecond(p.records))
+	if share, ok := p.share(); ok && p.copied > 0 {
+		left := time.Duration(float64(p.expected-p.copied) / p.perSecond(p.copied) * float64(time.Second))
 		text += fmt.Sprintf(" About %.0f %% of the copies are done, %s left.", 100*share, left.Round(time.Second))
 	}
 	if p.behind > 0 {
@@ -133,7 +175,7 @@ func (p progress) String() string {
 
 // bar is the same for a terminal's line.
 func (p progress) bar() string {
-	text := fmt.Sprintf("%d records  %.1f MB  %.0f/s", p.records, float64(p.bytes)/1e6, p.rate())
+	text := fmt.Sprintf("%d records  %.1f MB  %.0f/s", p.records, float64(p.bytes)/1e6, p.perSecond(p.records))
 	if share, ok := p.share(); ok {
 		full := int(share * barWidth)
 		text = fmt.Sprintf("[%s%s] %3.0f %%  %s", strings.Repeat("#", full), strings.Repeat("-", barWidth-full), 100*share, text)

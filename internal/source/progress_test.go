@@ -2,6 +2,9 @@ package source
 
 import (
 	"bytes"
+	"fmt"
+	"io"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,7 +20,7 @@ func TestProgressIsASentenceForAPerson(t *testing.T) {
 		text, bar string
 	}{
 		{
-			progress{records: 500, expected: 2000, bytes: 1_500_000, elapsed: 10 * time.Second},
+			progress{records: 500, copied: 500, expected: 2000, bytes: 1_500_000, elapsed: 10 * time.Second},
 			"Read 500 records (1.5 MB) in 10s, 50 records/s. About 25 % of the copies are done, 30s left.",
 			"[#######-----------------------]  25 %  500 records  1.5 MB  50/s",
 		},
@@ -26,8 +29,14 @@ func TestProgressIsASentenceForAPerson(t *testing.T) {
 			"Read 500 records (1.5 MB) in 10s, 50 records/s. The change read last was made 1m30s ago.",
 			"500 records  1.5 MB  50/s",
 		},
+		// Changes are read beside the copies, which they are no part of.
+		{
+			progress{records: 5000, copied: 500, expected: 1000, elapsed: 10 * time.Second},
+			"Read 5000 records (0.0 MB) in 10s, 500 records/s. About 50 % of the copies are done, 10s left.",
+			"[###############---------------]  50 %  5000 records  0.0 MB  500/s",
+		},
 		// The server's estimate was too low: no share rather than a wrong one.
-		{progress{records: 30, expected: 20, elapsed: time.Second}, "Read 30 records (0.0 MB) in 1s, 30 records/s.", "30 records  0.0 MB  30/s"},
+		{progress{records: 30, copied: 20, expected: 20, elapsed: time.Second}, "Read 30 records (0.0 MB) in 1s, 30 records/s.", "30 records  0.0 MB  30/s"},
 		{progress{expected: 20}, "Read 0 records (0.0 MB) in 0s, 0 records/s.", "[------------------------------]   0 %  0 records  0.0 MB  0/s"},
 	} {
 		if got := c.p.String(); got != c.text {
@@ -36,6 +45,35 @@ func TestProgressIsASentenceForAPerson(t *testing.T) {
 		if got := c.p.bar(); got != c.bar {
 			t.Errorf("got %q, expected %q", got, c.bar)
 		}
+	}
+}
+
+func TestProgressCountsCopiesApart(t *testing.T) {
+	s := &syncer{w: airbyte.NewWriter(io.Discard), streams: []*stream{{estimate: 100}, {estimate: 100}, {}}}
+	for i, n := range []int64{40, 500, 7000} {
+		s.streams[i].records.Store(n)
+	}
+	p := s.progress(time.Second)
+	if p.records != 7540 || p.copied != 140 || p.expected != 200 {
+		t.Errorf("%+v", p)
+	}
+}
+
+func TestProgressOfStreams(t *testing.T) {
+	s, said := &syncer{}, map[*stream]int64{}
+	for i := range streamsSaid + 3 {
+		st := &stream{descriptor: airbyte.StreamDescriptor{Name: fmt.Sprintf("t%d", i), Namespace: "shop"}}
+		st.records.Store(int64(i))
+		s.streams = append(s.streams, st)
+	}
+	s.streams[1].estimate = 4
+	got := s.streamsProgress(said)
+	if len(got) != streamsSaid+1 || got[0] != "Stream shop.t12: 12 records so far." || got[streamsSaid] != "2 more streams gave records." {
+		t.Errorf("first %q", got)
+	}
+	s.streams[1].records.Add(1)
+	if got := s.streamsProgress(said); !slices.Equal(got, []string{"Stream shop.t1: 2 records so far, about 50 % of its copy."}) {
+		t.Errorf("then %q", got)
 	}
 }
 

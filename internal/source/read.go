@@ -49,13 +49,19 @@ func (a *app) read(ctx context.Context, configFile, catalogFile, stateFile *file
 		return err
 	}
 	defer client.Close()
-	db, err := openDB(ctx, cfg)
-	if err != nil {
+	s := &syncer{cfg: cfg, log: a.log, w: a.w, client: client, screen: terminal(a.stderr), processors: runtime.GOMAXPROCS(0)}
+	var db *schema.DB
+	if err := s.insist(ctx, "Logging in", func(ctx context.Context) (err error) { db, err = openDB(ctx, cfg); return err }); err != nil {
 		return err
 	}
 	defer db.Close()
-	s := &syncer{cfg: cfg, log: a.log, w: a.w, client: client, columns: columnsOf(db), screen: terminal(a.stderr), processors: runtime.GOMAXPROCS(0)}
-	failures, err := s.prepare(ctx, db, catalog, state)
+	s.tables = tablesBy(db)
+	s.warnForeign(state)
+	var failures map[airbyte.StreamDescriptor]*failure
+	err = s.insist(ctx, "Preparing the sync", func(ctx context.Context) (err error) {
+		failures, err = s.prepare(ctx, db, catalog, state)
+		return err
+	})
 	if err != nil {
 		return err
 	}
@@ -69,8 +75,9 @@ func (a *app) read(ctx context.Context, configFile, catalogFile, stateFile *file
 	return err
 }
 
-// prepare finds out everything that a sync needs to know before it reads the first row.
+// prepare finds out everything that a sync needs to know before it reads the first row. It may be called again after an error.
 func (s *syncer) prepare(ctx context.Context, db *schema.DB, catalog *airbyte.ConfiguredCatalog, in *airbyte.State) (map[airbyte.StreamDescriptor]*failure, error) {
+	s.streams = nil
 	saved, err := savedStates(s.cfg, catalog, in)
 	if err != nil {
 		return nil, err
@@ -87,6 +94,10 @@ func (s *syncer) prepare(ctx context.Context, db *schema.DB, catalog *airbyte.Co
 		}
 	}
 	s.slots = newSlots(s.cfg.Concurrency, s.shards)
+	// The rows themselves do not always show it: of a deleted one nothing tells what was not logged.
+	if err := checkRowImages(ctx, s.log, db, s.shards); err != nil {
+		return nil, err
+	}
 	tables, err := s.peekWithTables(ctx, db, catalog)
 	if err != nil {
 		return nil, err
@@ -165,34 +176,29 @@ func tablesOf(ctx context.Context, db *schema.DB, shard string) (*schema.Content
 	return k, err
 }
 
-// columnsOf looks up the columns of all tables of a shard.
-func columnsOf(db *schema.DB) func(context.Context, string) (map[string][]schema.Column, error) {
-	return func(ctx context.Context, shard string) (map[string][]schema.Column, error) {
+// tablesBy looks up all tables of a shard, by name.
+func tablesBy(db *schema.DB) func(context.Context, string) (map[string]schema.Table, error) {
+	return func(ctx context.Context, shard string) (map[string]schema.Table, error) {
 		k, err := tablesOf(ctx, db, shard)
 		if err != nil {
 			return nil, err
 		}
-		columns := make(map[string][]schema.Column, len(k.Tables))
+		tables := make(map[string]schema.Table, len(k.Tables))
 		for _, t := range k.Tables {
-			columns[t.Name] = t.Columns
+			tables[t.Name] = t
 		}
-		return columns, nil
+		return tables, nil
 	}
 }
 
 // peek asks every shard where it stands: where this sync will stop, whatever comes in meanwhile.
 func (s *syncer) peek(ctx context.Context) error {
-	err := s.retry(ctx, "Asking for the current positions", func(ctx context.Context) (bool, error) {
-		stop, err := s.client.Peek(ctx, s.cfg.Database, s.shards)
-		for shard, p := range stop {
-			s.stop.Store(shard, p)
-		}
-		return false, err
-	})
+	stop, err := s.client.Peek(ctx, s.cfg.Database, s.shards)
 	if err != nil {
 		return classifyStream(err, "keyspace "+s.cfg.Database, strings.Join(s.shards, ", "))
 	}
 	for _, shard := range s.shards {
+		s.stop.Store(shard, stop[shard])
 		s.log.Info(fmt.Sprintf("Shard %s stands at %s; this sync reads up to there.", shard, s.stopOf(shard)))
 	}
 	return nil

@@ -66,9 +66,11 @@ type reader struct {
 	transaction bool   // between BEGIN and COMMIT
 	replaying   bool   // the transaction is of the binary log
 	eventGTID   string // the transaction's own GTID
-	progressed  bool   // since the stream was opened
+	progressed  bool   // past a boundary since the stream was opened
 	attempts    int
 	done        bool
+	// journalAgain is set when an earlier sync has read the shard to its journal already.
+	journalAgain bool
 }
 
 // tableReader is one table of a reader.
@@ -246,7 +248,7 @@ func (r *reader) checkMoving() error {
 	return nil
 }
 
-// moves notes that the stream gave something new.
+// moves notes that the reader got further: what comes after the last boundary is read again when the stream breaks.
 func (r *reader) moves() { r.progressed, r.waited = true, 0 }
 
 // rewind forgets what a broken stream left unfinished. A copy that cannot go on after its key starts over.
@@ -266,7 +268,7 @@ func (r *reader) request() vstream.Request {
 	req := vstream.Request{Keyspace: r.sync.cfg.Database}
 	for _, name := range r.names {
 		t := vstream.Table{Name: name}
-		if r.copying {
+		if r.copying && !r.replaysFewerColumns() {
 			t.Columns = r.tables[name].stream.selected()
 		}
 		req.Tables = append(req.Tables, t)
@@ -280,6 +282,12 @@ func (r *reader) request() vstream.Request {
 	}
 	req.Shards = []vstream.Shard{shard}
 	return req
+}
+
+// replaysFewerColumns tells whether a copy that goes on after its key begins with changes made before columns were added. The
+// server refuses to stream those if the new columns are named.
+func (r *reader) replaysFewerColumns() bool {
+	return r.key != nil && r.tables[r.names[0]].stream.state.Shards[r.shard].Had > 0
 }
 
 // apply handles one event; done says that the stream has given all that was wanted. Rows and positions, of which there are

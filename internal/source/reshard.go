@@ -45,6 +45,7 @@ func (r *reader) journal(ctx context.Context, j *binlogdatapb.Journal) error {
 		var states []airbyte.StreamState
 		for _, st := range r.streams() {
 			shard := st.state.Shards[r.shard]
+			r.journalAgain = r.journalAgain || shard.Moved != nil
 			shard.Moved = moved
 			r.tables[st.table.Name].saveColumns(r, shard)
 			s, err := st.snapshot()
@@ -58,6 +59,15 @@ func (r *reader) journal(ctx context.Context, j *binlogdatapb.Journal) error {
 	return errors.Join(err, errJournal)
 }
 
+// replaced is how replication ends at a journal: well, since the next sync goes on with the shards that replaced this one. If
+// it already did in an earlier sync and the shard is still there, it would do so for ever.
+func (r *reader) replaced() error {
+	if !r.journalAgain {
+		return nil
+	}
+	return because(airbyte.TransientError, nil, "Shard %s was split or merged, as a journal in it says, but it is still the one that serves. If that was taken back (ReverseTraffic), the changes since then cannot be read: clear the data of the streams.", r.shard)
+}
+
 // carryOver brings the streams' states from shards that were split or merged to those that exist now.
 func (s *syncer) carryOver(ctx context.Context) error {
 	old := map[string][]*stream{}
@@ -68,6 +78,7 @@ func (s *syncer) carryOver(ctx context.Context) error {
 			}
 			if from := saved.ReplayFrom(); saved.Moved == nil && !from.IsZero() && st.incremental {
 				old[shard] = append(old[shard], st)
+				st.open++
 			}
 		}
 	}
@@ -79,6 +90,9 @@ func (s *syncer) carryOver(ctx context.Context) error {
 		return err
 	}
 	for _, st := range s.streams {
+		if st.lost.Load() {
+			st.state.Shards = map[string]*state.Shard{}
+		}
 		if !st.hasFailed() {
 			replaceShards(st, s.exist)
 			st.begin(s.shards, s.cfg.startingPositions)
@@ -109,11 +123,15 @@ func (s *syncer) readToJournal(ctx context.Context, shard string, streams []*str
 			return err
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
-		case errors.Is(err, errJournal):
-			continue
+		case !errors.Is(err, errJournal):
+			if err := s.loseShard(r, err); err != nil {
+				return err
+			}
 		}
-		if err := s.loseShard(r, err); err != nil {
-			return err
+		for _, st := range r.streams() {
+			if err := s.finish(st); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -126,7 +144,7 @@ func (s *syncer) loseShard(r *reader, cause error) error {
 		if vstream.KindOf(cause) == vstream.NoShard {
 			if s.cfg.InvalidPositionBehavior == resync {
 				s.log.Warn(fmt.Sprintf("Stream %s is read afresh: its former shard %s no longer exists. Rows deleted meanwhile stay at the destination unless it is refreshed.", st.descriptor, r.shard))
-				st.state.Shards = map[string]*state.Shard{}
+				st.lost.Store(true)
 				continue
 			}
 			f = classify(configErrorf("Stream %s cannot go on: its shard %s was split or merged and no longer exists, and with it the changes since the last sync. Clear the stream's data and sync again, or set invalid_cdc_cursor_position_behavior to \"Re-sync data\"; sync before the old shards are removed.", st.descriptor, r.shard))

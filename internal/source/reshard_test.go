@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -238,6 +239,81 @@ func TestFormerShardThatNoLongerExists(t *testing.T) {
 	})
 }
 
+// said waits until the sync has printed something.
+func (r *rig) said(words string, done <-chan struct{}) {
+	for {
+		r.out.mu.Lock()
+		found := strings.Contains(r.out.buf.String(), words)
+		r.out.mu.Unlock()
+		if found {
+			return
+		}
+		select {
+		case <-done:
+			return
+		case <-time.After(time.Millisecond):
+		}
+	}
+}
+
+// One of two former shards is gone, so that the stream is to be read afresh, while the other is still read.
+func TestOneOfTwoFormerShardsNoLongerExists(t *testing.T) {
+	r := newRig(t, 0, nil)
+	r.stream = func(q *request, send func(...*event), done <-chan struct{}) error {
+		switch shard := q.Vgtid.ShardGtids[0].Shard; shard {
+		case "-80":
+			return status.Error(codes.FailedPrecondition, "shard provided in VGTID, -80, not found in the shop keyspace")
+		case "80-":
+			r.said("is read afresh", done)
+			send(insertInto(shard, 6, "6")...)
+			send(journalTo("-"))
+		default:
+			copyOf(send, "users", 20)
+		}
+		return hold(done)
+	}
+	r.sync.cfg.InvalidPositionBehavior = resync
+	r.newShards("-")
+	r.addSaved("users", map[string]*state.Shard{"-80": {Position: at(5)}, "80-": {Position: at(5)}})
+	out := r.must()
+	if got := rows(out); !slices.Equal(got, []string{"6:80-", "1:a", "2:b"}) {
+		t.Errorf("records %v", got)
+	}
+	if got := shardsOf(t, out); !maps.Equal(got, map[string]string{"-": ":1-20"}) {
+		t.Errorf("the last state has %v", got)
+	}
+}
+
+// A stream that fails in one former shard is over when the others are read, too.
+func TestStreamThatOneFormerShardDroppedEndsWithTheOthers(t *testing.T) {
+	r := newRig(t, 0, nil)
+	r.stream = func(q *request, send func(...*event), done <-chan struct{}) error {
+		switch shard := q.Vgtid.ShardGtids[0].Shard; shard {
+		case "-80":
+			partial := rowOf(7, "users", []string{"1", "a"}, []string{"1", "b"})
+			partial.RowEvent.RowChanges[0].DataColumns = &binlogdatapb.RowChange_Bitmap{Count: 2, Cols: []byte{1}}
+			send(begin(7, 6), fields(7, "users"), partial)
+		case "80-":
+			r.said("binlog_row_image", done)
+			send(insertInto(shard, 6, "6")...)
+		}
+		send(journalTo("-"))
+		return hold(done)
+	}
+	r.newShards("-")
+	for _, name := range []string{"users", "others"} {
+		r.addSaved(name, map[string]*state.Shard{"-80": {Position: at(5)}, "80-": {Position: at(5)}})
+	}
+	r.sync.stop.Store("-", at(10)) // where the journals lead to
+	out, err := r.run()
+	if got := rows(out); !errors.Is(err, errIncomplete) || !slices.Equal(got, []string{"6:80-"}) || out.Statuses[streamNamed("others")] != "COMPLETE" {
+		t.Errorf("error %v, records %v, statuses %v", err, got, out.Statuses)
+	}
+	if text := r.out.buf.String(); strings.Index(text, `"INCOMPLETE"`) < strings.Index(text, `"type":"RECORD"`) {
+		t.Errorf("a record after INCOMPLETE:\n%s", text)
+	}
+}
+
 // A split while the shard is read: the sync ends there, and the state names the new shards.
 func TestSplitWhileReplicating(t *testing.T) {
 	r := newRig(t, 9, func(_ *request, send func(...*event), done <-chan struct{}) error {
@@ -250,6 +326,19 @@ func TestSplitWhileReplicating(t *testing.T) {
 	shard := shardOf(t, out.States[len(out.States)-1])
 	if len(out.Records) != 1 || !shard.Moved["-80"].Equal(at(10)) || !shard.Moved["80-"].Equal(at(10)) {
 		t.Errorf("records %v, state %+v", rows(out), shard)
+	}
+}
+
+// The split was taken back: the shard's journal stays in its binary log, and would end every sync.
+func TestSplitThatWasTakenBack(t *testing.T) {
+	r := newRig(t, 9, func(_ *request, send func(...*event), done <-chan struct{}) error {
+		send(journalTo("-80", "80-"))
+		return hold(done)
+	})
+	r.add(table("users"), airbyte.Incremental, &state.Shard{Position: at(5), Moved: map[string]vstream.Position{"-80": at(10), "80-": at(10)}})
+	out, err := r.run()
+	if !errors.Is(err, errIncomplete) || len(out.Errors) != 1 || out.Errors[0].FailureType != "transient_error" || !strings.Contains(out.Errors[0].Message, "ReverseTraffic") {
+		t.Errorf("error %v, traces %+v", err, out.Errors)
 	}
 }
 

@@ -1,6 +1,8 @@
 package source
 
 import (
+	"context"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -20,16 +22,39 @@ var comparableTypes = []string{
 }
 
 // comparable tells whether the server can go on with a copy of the table after this key, as VStream gives it: nil if there
-// is none yet, all columns of a table without one.
+// is none yet, all columns of a table without one. The server takes a key's values by their place for those of the key that
+// the table has now.
 func comparable(t *schema.Table, key *querypb.QueryResult) bool {
-	if key == nil {
-		return false
+	now := t.MySQLKey
+	if now == nil {
+		for _, c := range t.Columns {
+			now = append(now, c.Name)
+		}
 	}
+	return key != nil && slices.Equal(keyColumns(key), now) && comparableColumns(t, now)
+}
+
+// checkKey makes a copy that was broken start over if its table has another key by now.
+func (r *reader) checkKey(ctx context.Context) error {
+	if !r.copying || r.key == nil {
+		return nil
+	}
+	tables, err := r.sync.tables(ctx, r.shard)
+	if err != nil {
+		return fmt.Errorf("looking for a changed key: %w", err)
+	}
+	if t := tables[r.names[0]]; !comparable(&t, r.key) {
+		r.key = nil
+	}
+	return nil
+}
+
+func keyColumns(key *querypb.QueryResult) []string {
 	columns := make([]string, len(key.Fields))
 	for i, f := range key.Fields {
 		columns[i] = f.Name
 	}
-	return comparableColumns(t, columns)
+	return columns
 }
 
 func comparableColumns(t *schema.Table, columns []string) bool {

@@ -48,6 +48,16 @@ func (s *syncer) retry(ctx context.Context, what string, attempt func(context.Co
 	}
 }
 
+// insist does what a sync needs before its first row, as retry does: a server that restarts just then is waited for, too.
+func (s *syncer) insist(ctx context.Context, what string, do func(context.Context) error) error {
+	return s.retry(ctx, what, func(ctx context.Context) (bool, error) {
+		if err := do(ctx); err != nil {
+			return false, classify(err)
+		}
+		return false, nil
+	})
+}
+
 // retriable tells whether the same attempt may succeed later.
 func retriable(err error) bool {
 	var f *failure

@@ -47,8 +47,8 @@ type rig struct {
 	sync   *syncer
 	out    output
 	stream fakevtgate.Stream
-	now    map[string][]schema.Column // the columns that the tables have
-	stands int                        // the transaction that the source stands at
+	now    map[string]schema.Table // the tables as they are
+	stands int                     // the transaction that the source stands at
 }
 
 // requests are those for tables, without the questions for positions.
@@ -61,7 +61,7 @@ var script = fakevtgate.Script{Keyspace: "shop", Shard: "-"}
 // newRig makes a rig whose source stands at transaction stop.
 func newRig(t *testing.T, stop int, stream fakevtgate.Stream) *rig {
 	t.Helper()
-	r := &rig{t: t, stands: stop, stream: stream, now: map[string][]schema.Column{}}
+	r := &rig{t: t, stands: stop, stream: stream, now: map[string]schema.Table{}}
 	server, err := fakevtgate.Start(func(q *request, send func(...*event), done <-chan struct{}) error {
 		if q.Vgtid.ShardGtids[0].Gtid == "current" {
 			send(script.VGTID(r.stands, nil), fakevtgate.Other())
@@ -88,7 +88,7 @@ func newRig(t *testing.T, stop int, stream fakevtgate.Stream) *rig {
 	r.server = server
 	r.sync = &syncer{
 		processors: 4,
-		columns:    func(context.Context, string) (map[string][]schema.Column, error) { return r.now, nil },
+		tables:     func(context.Context, string) (map[string]schema.Table, error) { return r.now, nil },
 		cfg:        cfg, log: log, w: w, client: client, shards: []string{"-"}, exist: []string{"-"},
 		slots: newSlots(4, []string{"-"}),
 	}
@@ -140,8 +140,8 @@ func (r *rig) add(t *schema.Table, mode airbyte.SyncMode, saved *state.Shard) *s
 		r.t.Fatal(err)
 	}
 	s.begin(r.sync.shards, nil)
-	if r.now[t.Name] == nil {
-		r.now[t.Name] = t.Columns
+	if _, ok := r.now[t.Name]; !ok {
+		r.now[t.Name] = *t
 	}
 	r.sync.streams = append(r.sync.streams, s)
 	return s

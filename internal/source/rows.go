@@ -64,7 +64,7 @@ func (r *reader) row(ev *wire.Event) error {
 	if skip, err := r.prepare(t, phase); skip || err != nil {
 		return err
 	}
-	r.moves()
+	r.waited = 0
 	u := run{reader: r, table: t, plan: t.plans[phase], each: 1}
 	if phase == row.Replicate {
 		if r.made.time.Unix() != ev.Timestamp {

@@ -57,8 +57,8 @@ func narrow(t testing.TB, made fakevtgate.At) (*reader, []byte) {
 	}
 	r := newReader(&syncer{
 		cfg: &Config{CheckpointIntervalSeconds: 3600}, w: airbyte.NewWriter(io.Discard), processors: 2,
-		columns: func(context.Context, string) (map[string][]schema.Column, error) {
-			return map[string][]schema.Column{"users": users.Columns}, nil
+		tables: func(context.Context, string) (map[string]schema.Table, error) {
+			return map[string]schema.Table{"users": *users}, nil
 		},
 	}, "-", at(5))
 	r.add(s, at(5))

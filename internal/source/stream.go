@@ -34,6 +34,9 @@ type stream struct {
 	state *state.Stream
 	open  int // shards still being read
 
+	// lost is set when a former shard is gone, and the stream is to be read afresh for that.
+	lost atomic.Bool
+
 	changed  bool  // the table has other columns than when the state was saved
 	estimate int64 // rows that a copy is expected to give, 0 if unknown
 

@@ -32,8 +32,8 @@ type syncer struct {
 	stop    sync.Map // vstream.Position by shard, peeked before anything was read
 	streams []*stream
 	slots   *slots
-	// columns asks a shard for the columns of all its tables as they are now.
-	columns func(ctx context.Context, shard string) (map[string][]schema.Column, error)
+	// tables asks a shard for all its tables as they are now.
+	tables func(ctx context.Context, shard string) (map[string]schema.Table, error)
 	// aheadUntil is how long primaries that lack transactions of saved positions are waited for; zero until one does.
 	aheadUntil time.Time
 	sequence   atomic.Int64 // of records, for _planetscale_metadata; it has gaps
@@ -150,7 +150,7 @@ func (s *syncer) replicate(ctx context.Context, shard string, streams []*stream)
 	case errors.Is(err, errNoEventGTID):
 		return s.replicateGroups(ctx, shard, r.streams())
 	case errors.Is(err, errJournal):
-		err = nil // the next sync goes on with the shards that replaced this one
+		err = r.replaced()
 	case vstream.KindOf(err) == vstream.TooLarge && len(r.names) > 1:
 		return s.replicateHalves(ctx, shard, r.streams())
 	}
@@ -186,7 +186,7 @@ func (s *syncer) read(ctx context.Context, r *reader) error {
 	what := fmt.Sprintf("The stream of %s in shard %s", r, r.shard)
 	return s.retry(ctx, what, func(ctx context.Context) (bool, error) {
 		if r.attempts++; r.attempts > 1 {
-			if err := s.peekAgain(ctx, r); err != nil {
+			if err := errors.Join(s.peekAgain(ctx, r), r.checkKey(ctx)); err != nil {
 				return false, err
 			}
 		}

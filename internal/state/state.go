@@ -213,12 +213,30 @@ func Parse(data []byte) (*Stream, error) {
 		if err != nil {
 			return nil, fmt.Errorf("shard %s: %w", name, err)
 		}
-		if shard.Position.IsZero() && shard.Copy == nil && !s.FullRefresh {
-			return nil, fmt.Errorf("shard %s has neither a position nor a copy", name)
+		if err := shard.check(); err != nil && !s.FullRefresh {
+			return nil, fmt.Errorf("shard %s %w", name, err)
 		}
 		s.Shards[name] = shard
 	}
 	return s, nil
+}
+
+// check refuses what this source never writes, and would lose changes by: the server takes no position for a wish to copy.
+func (s *Shard) check() error {
+	switch c := s.Copy; {
+	case c == nil && s.Position.IsZero():
+		return errors.New("has neither a position nor a copy")
+	case c != nil && c.LastPK != nil && s.Position.IsZero():
+		return errors.New("has a last_pk without a position")
+	case c != nil && c.Restarted && c.Oldest.IsZero():
+		return errors.New("has a restarted copy without an oldest_position")
+	}
+	for _, p := range s.Moved {
+		if p.IsZero() {
+			return errors.New("was moved to a shard without a position")
+		}
+	}
+	return nil
 }
 
 func (j *shardJSON) parse() (*Shard, error) {

@@ -76,14 +76,17 @@ func TestParseRefusesWhatItDoesNotKnow(t *testing.T) {
 		`{"version":1,"sync_mode":"incremental","columns":[["id"]]}`:                "a column of it",
 		`{}`: "no version",
 		`7`:  "not a state",
-		`{"version":2,"sync_mode":"incremental","shards":{}}`:                                                                                "newer release",
-		`{"version":1,"sync_mode":"odd","shards":{}}`:                                                                                        "sync_mode",
-		`{"version":1,"sync_mode":"incremental","shards":{"-":{}}}`:                                                                          "neither a position nor a copy",
-		`{"version":1,"sync_mode":"incremental","shards":{"-":null}}`:                                                                        "null",
-		`{"version":1,"sync_mode":"incremental","shards":{"-":{"position":"odd"}}}`:                                                          "not a position",
-		`{"version":1,"sync_mode":"incremental","shards":{"-":{"position":"","copy":{"oldest_position":"","last_pk":"%"}}}}`:                 "not base64",
-		`{"version":1,"sync_mode":"incremental","shards":{"-":{"position":"","copy":{"oldest_position":"","last_pk":"/////w=="}}}}`:          "not a key",
-		`{"version":1,"sync_mode":"incremental","shards":{"-":{"position":"","copy":{"oldest_position":"","last_pk":"` + noRows(t) + `"}}}}`: "not one row",
+		`{"version":2,"sync_mode":"incremental","shards":{}}`:       "newer release",
+		`{"version":1,"sync_mode":"odd","shards":{}}`:               "sync_mode",
+		`{"version":1,"sync_mode":"incremental","shards":{"-":{}}}`: "neither a position nor a copy",
+		`{"version":1,"sync_mode":"incremental","shards":{"-":{"position":"","copy":{"oldest_position":"","last_pk":"` + oneRow(t) + `"}}}}`:           "last_pk without a position",
+		`{"version":1,"sync_mode":"incremental","shards":{"-":{"position":"","copy":{"oldest_position":"","restarted":true}}}}`:                        "without an oldest_position",
+		`{"version":1,"sync_mode":"incremental","shards":{"-":{"position":"MySQL56/16b1039f-22b6-11ed-b765-0a43f95f28a3:1-5","moved_to":{"-80":""}}}}`: "moved to a shard without a position",
+		`{"version":1,"sync_mode":"incremental","shards":{"-":null}}`:                                                                                  "null",
+		`{"version":1,"sync_mode":"incremental","shards":{"-":{"position":"odd"}}}`:                                                                    "not a position",
+		`{"version":1,"sync_mode":"incremental","shards":{"-":{"position":"","copy":{"oldest_position":"","last_pk":"%"}}}}`:                           "not base64",
+		`{"version":1,"sync_mode":"incremental","shards":{"-":{"position":"","copy":{"oldest_position":"","last_pk":"/////w=="}}}}`:                    "not a key",
+		`{"version":1,"sync_mode":"incremental","shards":{"-":{"position":"","copy":{"oldest_position":"","last_pk":"` + noRows(t) + `"}}}}`:           "not one row",
 	} {
 		if _, err := Parse([]byte(in)); err == nil || !strings.Contains(err.Error(), problem) {
 			t.Errorf("%s: error %v, expected one about %q", in, err, problem)
@@ -91,9 +94,16 @@ func TestParseRefusesWhatItDoesNotKnow(t *testing.T) {
 	}
 }
 
+func oneRow(t *testing.T) string { return encoded(t, key()) }
+
 func noRows(t *testing.T) string {
 	k := key()
 	k.Rows = nil
+	return encoded(t, k)
+}
+
+func encoded(t *testing.T, k *querypb.QueryResult) string {
+	t.Helper()
 	data, err := k.MarshalVT()
 	if err != nil {
 		t.Fatal(err)

@@ -13,8 +13,11 @@ import (
 // current asks a stream to begin now. Shards that have not reported their position yet show it, too.
 const current = "current"
 
-// Peek returns where each shard stands now, in one RPC. A shard that does not answer before ctx ends is named in the error.
+// Peek returns where each shard stands now, in one RPC. A shard that does not answer before ctx ends, or within Silence, is
+// named in the error: vtgate sends heartbeats while it waits for the shard's tablet, ten minutes if that one hangs.
 func (c *Client) Peek(ctx context.Context, keyspace string, shards []string) (map[string]Position, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.cfg.Silence)
+	defer cancel()
 	v := &binlogdatapb.VGtid{}
 	for _, shard := range shards {
 		v.ShardGtids = append(v.ShardGtids, &binlogdatapb.ShardGtid{Keyspace: keyspace, Shard: shard, Gtid: current})
