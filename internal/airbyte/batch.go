@@ -91,15 +91,15 @@ func (b *Batch) Open(p *RecordPrefix) []byte {
 // Close ends the record that Open began; buf is what Open returned and the caller appended to. changes become its
 // meta.changes. After an error the batch is as it was.
 func (b *Batch) Close(buf []byte, changes []Change) error {
-	buf = append(buf, '}')
-	if len(changes) > 0 {
+	if len(changes) == 0 {
+		buf = append(buf, "}}}\n"...)
+	} else {
 		list, err := json.Marshal(changes)
 		if err != nil {
 			return fmt.Errorf("meta.changes of stream %s cannot be written as JSON: %w", b.prefix.stream, err)
 		}
-		buf = append(append(append(buf, `,"meta":{"changes":`...), list...), '}')
+		buf = append(append(append(buf, `},"meta":{"changes":`...), list...), "}}}\n"...)
 	}
-	buf = append(buf, "}}\n"...)
 	b.buf = buf
 	b.pending++
 	return nil

@@ -123,7 +123,8 @@ func runeLen(s []byte) (size int, valid bool) {
 var escapes = func() (t [utf8.RuneSelf]struct {
 	word uint64
 	size int
-}) {
+},
+) {
 	for b := range t {
 		if odd(uint64(b)|ones*' '&^0xFF) == 0 {
 			continue
