@@ -95,50 +95,54 @@ func (p *Plan) complete(columns, key []string) error {
 // Append appends the members of one row's JSON object, without braces, to dst, and what could not be sent to changes.
 // Neither keeps a reference to r. After an error dst and changes are returned as they came in; the error names table and
 // column, never a value.
+//
+// It has few variables, since each that lives across a call costs every column of every row.
 func (p *Plan) Append(dst []byte, r wire.Row, changes []Change) ([]byte, []Change, error) {
-	out, noted, values, lengths := dst, changes, r.Values, r.Lengths
+	begin, earlier := len(dst), changes
+	at, from := 0, 0 // in r.Lengths and r.Values
 	for i := range p.columns {
 		c := &p.columns[i]
 		var n int
-		if len(lengths) > 0 && lengths[0] < 0x80 { // in place: nearly all are
-			n, lengths = int(lengths[0]>>1)^-int(lengths[0]&1), lengths[1:]
-		} else if len(lengths) == 0 {
-			return dst, changes, p.misfit("a row of %d values was announced with %d columns", i, len(p.columns))
+		if at < len(r.Lengths) && r.Lengths[at] < 0x80 { // in place: nearly all are
+			n = int(r.Lengths[at]>>1) ^ -int(r.Lengths[at]&1)
+			at++
+		} else if at == len(r.Lengths) {
+			return dst[:begin], earlier, p.misfit("a row of %d values was announced with %d columns", i, len(p.columns))
 		} else {
-			n, lengths = wire.Length(lengths)
+			var rest []byte
+			n, rest = wire.Length(r.Lengths[at:])
+			at = len(r.Lengths) - len(rest)
 		}
-		if n > len(values) || n < -1 {
-			return dst, changes, p.misfit("a row ends inside its column %q", c.name)
-		}
-		var value []byte
-		if n >= 0 {
-			value, values = values[:n], values[n:]
+		if n > len(r.Values)-from || n < -1 {
+			return dst[:begin], earlier, p.misfit("a row ends inside its column %q", c.name)
 		}
 		if c.encode == nil {
+			from += max(n, 0)
 			continue
 		}
-		out = append(out, c.member...)
+		dst = append(dst, c.member...)
 		if n < 0 {
-			out = append(out, "null"...)
+			dst = append(dst, "null"...)
 			continue
 		}
-		start := len(out)
+		start := len(dst)
 		var err error
-		out, err = c.encode(out, value)
-		if err == nil && len(out)-start <= MaxLength { // no UTF-16 code unit takes less than a byte of UTF-8
+		dst, err = c.encode(dst, r.Values[from:from+n])
+		from += n
+		if err == nil && len(dst)-start <= MaxLength { // no UTF-16 code unit takes less than a byte of UTF-8
 			continue
 		}
-		if out, noted, err = c.replace(out, start, err, noted); err != nil {
-			return dst, changes, p.misfit("column %q: %w", c.name, err)
+		if dst, changes, err = c.replace(dst, start, err, changes); err != nil {
+			return dst[:begin], earlier, p.misfit("column %q: %w", c.name, err)
 		}
 	}
 	switch {
-	case len(lengths) > 0:
-		return dst, changes, p.misfit("a row of %d values was announced with %d columns", r.Len(), len(p.columns))
-	case len(values) > 0:
-		return dst, changes, p.misfit("a row has %d bytes left over", len(values))
+	case at < len(r.Lengths):
+		return dst[:begin], earlier, p.misfit("a row of %d values was announced with %d columns", r.Len(), len(p.columns))
+	case from < len(r.Values):
+		return dst[:begin], earlier, p.misfit("a row has %d bytes left over", len(r.Values)-from)
 	}
-	return out, noted, nil
+	return dst, changes, nil
 }
 
 // misfit is the error for a row that is not what the FIELD event announced.
