@@ -298,7 +298,7 @@ func TestLinesAreCounted(t *testing.T) {
 
 func TestEncodersBenchmarkIsRead(t *testing.T) {
 	line := func(nanoseconds float64, allocs int) string {
-		return fmt.Sprintf("BenchmarkAppend8-2   \t 5935610\t       %.1f ns/op\t       0 B/op\t       %d allocs/op\n", nanoseconds, allocs)
+		return fmt.Sprintf("BenchmarkNarrow-2   \t 5935610\t       %.1f ns/op\t       0 B/op\t       %d allocs/op\n", nanoseconds, allocs)
 	}
 	nanoseconds, allocs, err := parseBenchmark([]byte("goos: linux\n" + line(400, 0) + line(201.7, 1) + line(180, 0) + "PASS\n"))
 	if err != nil || nanoseconds != 201.7 || allocs != 1 {

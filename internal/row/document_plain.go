@@ -12,7 +12,7 @@ func isDocument(src []byte) bool {
 	var open [maxDepth]byte
 	depth := 0
 	for i := spaceEnd(src, 0); ; {
-		opened := false
+		var opened bool
 		if i, opened = valueEnd(src, i); i < 0 {
 			return false
 		}

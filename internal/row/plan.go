@@ -103,12 +103,13 @@ func (p *Plan) Append(dst []byte, r wire.Row, changes []Change) ([]byte, []Chang
 	for i := range p.columns {
 		c := &p.columns[i]
 		var n int
-		if at < len(r.Lengths) && r.Lengths[at] < 0x80 { // in place: nearly all are
+		switch {
+		case at == len(r.Lengths):
+			return dst[:begin], earlier, p.misfit("a row of %d values was announced with %d columns", i, len(p.columns))
+		case r.Lengths[at] < 0x80: // in place: nearly all are
 			n = int(r.Lengths[at]>>1) ^ -int(r.Lengths[at]&1)
 			at++
-		} else if at == len(r.Lengths) {
-			return dst[:begin], earlier, p.misfit("a row of %d values was announced with %d columns", i, len(p.columns))
-		} else {
+		default:
 			var rest []byte
 			n, rest = wire.Length(r.Lengths[at:])
 			at = len(r.Lengths) - len(rest)

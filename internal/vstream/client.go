@@ -77,6 +77,7 @@ func New(cfg Config) (*Client, error) {
 		grpc.WithDefaultCallOptions(
 			grpc.MaxCallRecvMsgSize(MaxMessage), grpc.MaxCallSendMsgSize(MaxMessage),
 			grpc.ForceCodecV2(codec{buffers}), grpc.UseCompressor(snappy.Name)),
+		//lint:ignore SA1019 see there
 		grpc.WithDecompressor(decompressor{buffers}), //nolint:staticcheck // see there
 		grpc.WithUserAgent("airbyte-source-planetscale"),
 	}

@@ -9,16 +9,13 @@ import (
 	"slices"
 
 	"github.com/golang/snappy"
-	"google.golang.org/grpc"
 )
 
 // decompressor undoes snappy's framing format (framing_format.txt of google/snappy) in a buffer that is used again. gRPC's
 // general way, through an io.Reader and buffers that it clears, handles each byte four times as often.
 type decompressor struct{ buffers *buffers }
 
-var _ grpc.Decompressor = decompressor{} //nolint:staticcheck // deprecated, but supported as long as gRPC's version is 1
-
-// Type implements grpc.Decompressor: it is the name of the encoding.
+// Type implements grpc.Decompressor, which is deprecated, but supported as long as gRPC's version is 1. It is the name of the encoding.
 func (decompressor) Type() string { return "snappy" }
 
 // Do implements grpc.Decompressor. The codec takes the buffer that it returns.
