@@ -145,6 +145,9 @@ func (r *reader) checkpoint(ctx context.Context) error {
 	if err := r.checkStop(ctx); err != nil {
 		return err
 	}
+	if err := r.encode(ctx); err != nil {
+		return err
+	}
 	records, written := r.saved.bytes+int64(r.batch.Size()), int64(0)
 	defer func() { r.saved.interval = r.pace(records, written) }()
 	return r.commit(ctx, func() ([]airbyte.StreamState, error) {
