@@ -113,12 +113,12 @@ func (b *Batch) Take(from *Batch) {
 	}
 	clear(from.counts)
 	b.shelve()
+	b.before, b.size = append(b.before, from.before...), b.size+from.size
+	clear(from.before)
+	from.before, from.size = from.before[:0], 0
 	from.buf, b.buf = b.buf, from.buf
 	b.shelve()
 }
-
-// Clear drops what was collected.
-func (b *Batch) Clear() { b.reset() }
 
 // shelve puts the bytes of buf before those that follow, in another buffer.
 func (b *Batch) shelve() {
@@ -137,8 +137,8 @@ func (b *Batch) Size() int { return b.size + len(b.buf) }
 // maxKept is how many bytes a batch keeps for reuse, so that a huge row does not stay in memory for ever.
 const maxKept = 4 << 20
 
-// reset empties the batch.
-func (b *Batch) reset() {
+// Clear drops what was collected.
+func (b *Batch) Clear() {
 	all := append(append(b.spare, b.before...), b.buf)
 	clear(b.before) // else they would be kept all the same, as below
 	b.spare, b.before, b.size, b.pending = all[:0], b.before[:0], 0, 0

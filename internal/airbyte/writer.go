@@ -63,7 +63,7 @@ func (w *Writer) Commit(b *Batch, states func() ([]StreamState, error)) error {
 			}
 		}
 	}
-	defer b.reset()
+	defer b.Clear()
 	if b.Size() > 0 {
 		w.spoke = time.Now()
 	}

@@ -80,6 +80,8 @@ func (r *reader) ddl(ctx context.Context, statement string) error {
 		t := r.tables[name]
 		var err error
 		switch {
+		case t == nil:
+			continue // dropped in this loop
 		case !at.IsZero() && t.from.Contains(at):
 			continue // it has what the statement did
 		case slices.Contains(ddl.Emptied, name) && t.stream.incremental:
@@ -137,6 +139,9 @@ func (r *reader) checkDrift(ctx context.Context) error {
 	}
 	for _, name := range slices.Clone(r.names) {
 		t := r.tables[name]
+		if t == nil {
+			continue // dropped in this loop
+		}
 		if !t.replayed || schema.Extends(tables[name].Columns, t.stream.table.Columns) {
 			t.replayed = false
 			continue

@@ -2,6 +2,7 @@ package source
 
 import (
 	"context"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -30,8 +31,7 @@ type queue struct {
 	helpers    atomic.Int32
 	bytes      int // of all rows
 	spare      []*job
-	// received counts the stream's responses, encoded those of which no row is left.
-	received, encoded int
+	received   int // responses of the stream
 }
 
 // job is what one goroutine encodes into a batch.
@@ -40,11 +40,10 @@ type job struct {
 	runs  []run
 	bytes int
 	read  moment // when the rows were read
-	// closed is how many responses had been received when the last row had been added.
-	closed int
-	batch  *airbyte.Batch
-	err    error
-	done   chan struct{}
+	first int    // the response of the first row, by its number
+	batch *airbyte.Batch
+	err   error
+	done  chan struct{}
 }
 
 // run is rows of one table in one phase, which are given alike.
@@ -56,8 +55,7 @@ type run struct {
 	made     *moment // when the rows were changed at the source; nil in a copy until the job is closed, then read
 	read     *moment
 	position string
-	// each is how many records may come of a row. For each a cursor and a number is set aside: these are the ones before.
-	each             int
+	// The last cursor and number that were set aside before those of these rows.
 	cursor, sequence int64
 	// What came of them.
 	records, withheld int64
@@ -71,22 +69,25 @@ func newQueue(processors int) *queue {
 	return &queue{processors: processors, todo: make(chan *job, todoJobs)}
 }
 
+// perRow is how many records may come of a row: an update may be a delete and a new row.
+const perRow = 2
+
 // add queues the rows of an event.
 func (q *queue) add(u run, rows wire.Rows) error {
 	if q.filling == nil {
 		q.filling = q.newJob()
+		q.filling.first = q.received
 	}
 	j := q.filling
 	if n := len(j.runs); n == 0 || !j.runs[n-1].like(&u) {
 		u.from = len(j.rows)
 		j.runs = append(j.runs, u)
 	}
+	var failed error
 	for {
 		change, err := rows.Next()
-		if err != nil {
-			return err
-		}
-		if change == nil {
+		if err != nil || change == nil {
+			failed = err
 			break
 		}
 		j.rows = append(j.rows, change)
@@ -97,7 +98,7 @@ func (q *queue) add(u run, rows wire.Rows) error {
 	if j.bytes >= jobBytes {
 		q.close()
 	}
-	return nil
+	return failed
 }
 
 func (u *run) like(other *run) bool {
@@ -121,7 +122,6 @@ func (q *queue) close() {
 	}
 	q.filling = nil
 	now := time.Now()
-	j.closed = q.received
 	j.read.set(now)
 	j.batch.SetTime(now)
 	for i := range j.runs {
@@ -129,7 +129,7 @@ func (q *queue) close() {
 		if u.read = &j.read; u.made == nil {
 			u.made = u.read
 		}
-		most := u.each * (u.to - u.from)
+		most := perRow * (u.to - u.from)
 		u.cursor = u.table.stream.cursors(most, now)
 		u.sequence = u.reader.sync.sequence.Add(int64(most)) - int64(most)
 	}
@@ -172,9 +172,11 @@ func (j *job) encode() {
 	j.done <- struct{}{}
 }
 
+func (q *queue) empty() bool { return len(q.jobs) == 0 && q.filling == nil }
+
 // encode makes records of all queued rows.
 func (r *reader) encode(ctx context.Context) error {
-	for r.queue.bytes > 0 {
+	for !r.queue.empty() {
 		if err := r.encodeOldest(ctx); err != nil {
 			return err
 		}
@@ -201,14 +203,16 @@ func (r *reader) encodeOldest(ctx context.Context) error {
 		oldest.runs[i].settle()
 	}
 	q.bytes -= oldest.bytes
-	q.encoded = oldest.closed - 1
-	q.jobs = append(q.jobs[:0], q.jobs[1:]...)
+	q.jobs = slices.Delete(q.jobs, 0, 1) // clears the last place, too
 	q.recycle(oldest)
 	return nil
 }
 
 // recycle keeps a job for later.
 func (q *queue) recycle(j *job) {
+	if len(q.spare) == todoJobs {
+		return
+	}
 	clear(j.rows) // else they would keep the responses that they lie in
 	clear(j.runs)
 	j.rows, j.runs, j.bytes = j.rows[:0], j.runs[:0], 0
@@ -229,6 +233,7 @@ func (r *reader) encodeEach(ctx context.Context) error {
 	jobs := q.jobs
 	q.jobs, q.bytes = nil, 0 // ending a stream comes here again
 	for _, j := range jobs {
+		r.batch.SetTime(j.read.time)
 		for i := range j.runs {
 			u := &j.runs[i]
 			if r.tables[u.table.stream.table.Name] != u.table {
@@ -253,10 +258,14 @@ func (u *run) settle() {
 	s.nulled.count(u.nulled)
 }
 
-// held is how many responses, the last ones, have rows in the queue.
+// held is how many responses, the last ones, may have rows in the queue.
 func (q *queue) held() int {
-	if q.bytes == 0 {
-		q.encoded = q.received
+	oldest := q.filling
+	if len(q.jobs) > 0 {
+		oldest = q.jobs[0]
 	}
-	return q.received - q.encoded
+	if oldest == nil {
+		return 0
+	}
+	return q.received - oldest.first + 1
 }

@@ -3,8 +3,17 @@ package source
 import (
 	"errors"
 	"fmt"
+	"io"
+	"regexp"
+	"runtime"
 	"slices"
+	"strconv"
+	"strings"
 	"testing"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"source-planetscale/internal/airbyte"
 	"source-planetscale/internal/destination"
@@ -122,4 +131,173 @@ func TestARowThatCannotBeReadIsNotTriedAgain(t *testing.T) {
 	if !errors.Is(err, errIncomplete) || len(r.requests()) != 1 || len(out.States) > 0 {
 		t.Errorf("the sync ended with %v after %d streams and %d states", err, len(r.requests()), len(out.States))
 	}
+}
+
+// unreadable is a row that no plan can read.
+func unreadable(table string) *event {
+	ev := rowOf(7, table, nil, []string{"1", "a"})
+	ev.RowEvent.RowChanges[0].After.Lengths[0] = -7
+	return ev
+}
+
+// What ends a table comes upon its queued row that cannot be read, or upon another table's.
+func TestTwoReasonsToEndTables(t *testing.T) {
+	for _, c := range []struct {
+		last     *event // after which nothing comes
+		complete []string
+	}{
+		{ddl("truncate table users"), []string{"orders", "others"}},
+		{ddl("truncate table orders"), []string{"others"}},
+		{ddl("drop table orders, others"), nil},
+	} {
+		r := newRig(t, 7, func(q *request, send func(...*event), done <-chan struct{}) error {
+			if len(q.Filter.Rules) == 0 {
+				t.Error("a stream of no tables was asked for")
+			}
+			send(begin(7, 6), fields(7, "orders"), fields(7, "users"), fields(7, "others"), rowOf(7, "orders", nil, []string{"1", "a"}), unreadable("users"),
+				rowOf(7, "others", nil, []string{"1", "a"}), script.VGTID(6, nil), commit(7), script.VGTID(7, nil), c.last)
+			return hold(done)
+		})
+		for _, name := range []string{"orders", "others", "users"} {
+			r.add(table(name), airbyte.Incremental, &state.Shard{Position: at(5)})
+		}
+		out, err := r.run()
+		if !errors.Is(err, errIncomplete) {
+			t.Errorf("%s: the sync ended with %v", c.last.Statement, err)
+		}
+		for _, name := range []string{"orders", "others", "users"} {
+			want := "INCOMPLETE"
+			if slices.Contains(c.complete, name) {
+				want = "COMPLETE"
+			}
+			if got := out.Statuses[streamNamed(name)]; got != want {
+				t.Errorf("%s: stream %s is %s, expected %s", c.last.Statement, name, got, want)
+			}
+		}
+	}
+}
+
+// All tables of a stream may end before it breaks; then there is nothing to open again.
+func TestAStreamOfNoTablesIsNotOpened(t *testing.T) {
+	r := newRig(t, 7, func(q *request, send func(...*event), done <-chan struct{}) error {
+		if len(q.Filter.Rules) == 0 {
+			t.Error("a stream of no tables was asked for")
+			return hold(done)
+		}
+		send(begin(7, 6), fields(7, "users"), unreadable("users"), fields(7, "orders"), unreadable("orders"), script.VGTID(6, nil), commit(7))
+		return status.Error(codes.Unavailable, "restart")
+	})
+	for _, name := range []string{"orders", "users"} {
+		r.add(table(name), airbyte.Incremental, &state.Shard{Position: at(5)})
+	}
+	if out, err := r.run(); !errors.Is(err, errIncomplete) || len(out.Errors) != 2 {
+		t.Errorf("the sync ended with %v and the traces %+v", err, out.Errors)
+	}
+}
+
+// A ROW event may be malformed behind its first rows. It is asked for again, and the numbers of records do not go back.
+func TestMalformedEventIsReadAgain(t *testing.T) {
+	attempts := 0
+	r := newRig(t, 6, func(_ *request, send func(...*event), done <-chan struct{}) error {
+		row := rowOf(7, "users", nil, []string{"1", "a"})
+		if attempts++; attempts == 1 {
+			row.RowEvent.ProtoReflect().SetUnknown([]byte{0x10, 0x01}) // a number where a row is to be
+		}
+		send(begin(7, 6), fields(7, "orders"), fields(7, "users"), rowOf(7, "orders", nil, []string{"1", "a"}), row, script.VGTID(6, nil), commit(7))
+		return hold(done)
+	})
+	for _, name := range []string{"orders", "users"} {
+		r.add(table(name), airbyte.Incremental, &state.Shard{Position: at(5)})
+	}
+	out := r.must()
+	if got := rows(out); !slices.Equal(got, []string{"1:a", "1:a", "1:a", "1:a"}) || attempts != 2 {
+		t.Errorf("records %v of %d attempts", got, attempts)
+	}
+	last := map[destination.Stream]int64{}
+	for _, record := range out.Records {
+		var cursor int64
+		fmt.Sscan(fmt.Sprint(record.Data[columnCursor]), &cursor)
+		if cursor <= last[record.Stream] {
+			t.Errorf("a record of %s has the cursor %d after %d", record.Stream.Name, cursor, last[record.Stream])
+		}
+		last[record.Stream] = cursor
+	}
+}
+
+// The server may break a stream because of a table that was dropped from it here, but not there. That is no other table's fault.
+func TestDroppedTableThatBreaksTheStreamIsNobodyElsesFault(t *testing.T) {
+	r := newRig(t, 7, func(q *request, send func(...*event), done <-chan struct{}) error {
+		if len(tablesIn(q)) == 2 {
+			send(begin(7, 6), fields(7, "orders"), fields(7, "others"), rowOf(7, "orders", nil, []string{"1", "a"}), script.VGTID(7, nil), commit(7))
+			return hold(done)
+		}
+		send(begin(7, 6), fields(7, "users"), unreadable("users"))
+		return status.Error(codes.Unknown, "failed to build table replication plan for table users: it is gone")
+	})
+	for _, name := range []string{"orders", "others", "users"} {
+		r.add(table(name), airbyte.Incremental, &state.Shard{Position: at(5)})
+	}
+	out, err := r.run()
+	if !errors.Is(err, errIncomplete) || len(out.Errors) != 1 || out.Errors[0].Stream.Name != "users" {
+		t.Errorf("error %v, traces %+v", err, out.Errors)
+	}
+	for _, name := range []string{"orders", "others"} {
+		if got := out.Statuses[streamNamed(name)]; got != "COMPLETE" {
+			t.Errorf("stream %s is %s", name, got)
+		}
+	}
+}
+
+// Records that are made anew, after a row that cannot be read, have the time at which their rows were read.
+func TestRecordsMadeAnewHaveTheirTime(t *testing.T) {
+	r := newRig(t, 7, nil)
+	var tables []*stream
+	for _, name := range []string{"orders", "users"} {
+		tables = append(tables, r.add(table(name), airbyte.Incremental, &state.Shard{Position: at(5)}))
+	}
+	rd := newReader(r.sync, "-", at(7))
+	rd.at = at(5)
+	for _, s := range tables {
+		rd.add(s, at(5))
+		s.open = 1
+	}
+	for made := time.Now().UnixMilli(); time.Now().UnixMilli() == made; { //nolint:revive // until the clock shows another time
+	}
+	began := time.Now().UnixMilli()
+	apply(t, rd, begin(7, 6), fields(7, "orders"), fields(7, "users"), rowOf(7, "orders", nil, []string{"1", "a"}), unreadable("users"))
+	emitted := regexp.MustCompile(`"emitted_at":(\d+),"data"`).FindSubmatch(r.out.buf.Bytes())
+	if emitted == nil {
+		t.Fatalf("no record in %s", r.out.buf.Bytes())
+	}
+	if n, _ := strconv.ParseInt(string(emitted[1]), 10, 64); n < began {
+		t.Errorf("emitted %d ms before the row came", began-n)
+	}
+}
+
+// A response of many rows, which is encoded and written as it is read, leaves little behind.
+func TestALargeResponseIsNotKept(t *testing.T) {
+	r := newRig(t, 7, nil)
+	r.sync.w = airbyte.NewWriter(io.Discard)
+	rd := newReader(r.sync, "-", at(7))
+	rd.at = at(5)
+	rd.add(r.add(table("orders"), airbyte.Incremental, &state.Shard{Position: at(5)}), at(5))
+	apply(t, rd, begin(7, 6), fields(7, "orders"))
+	heap := func() int64 {
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return int64(m.HeapAlloc)
+	}
+	before := heap()
+	func() {
+		var events []*event
+		for i := range 200_000 {
+			events = append(events, rowOf(7, "orders", nil, []string{fmt.Sprint(i), strings.Repeat("x", 100)}))
+		}
+		apply(t, rd, events...)
+	}()
+	if kept := heap() - before; kept > 10<<20 {
+		t.Errorf("%d bytes are kept", kept)
+	}
+	runtime.KeepAlive(rd)
 }

@@ -149,20 +149,25 @@ func (r *reader) listen(ctx context.Context, stream *vstream.Stream) error {
 		if done || err != nil {
 			return err
 		}
-		for r.queue.bytes > queueBytes || r.queue.bytes > 0 && !stream.Ready() {
-			if err := r.encodeOldest(ctx); err != nil {
-				return err
-			}
-			if err := r.flush(flushBytes); err != nil {
+		stream.Keep(r.queue.held())
+		for !r.queue.empty() && !stream.Ready() {
+			if err := r.writeOldest(ctx); err != nil {
 				return err
 			}
 			stream.Keep(r.queue.held())
 		}
-		stream.Keep(r.queue.held())
 		if err := r.checkMoving(); err != nil {
 			return err
 		}
 	}
+}
+
+// writeOldest makes records of the oldest queued rows, and writes them if they are many.
+func (r *reader) writeOldest(ctx context.Context) error {
+	if err := r.encodeOldest(ctx); err != nil {
+		return err
+	}
+	return r.flush(flushBytes)
 }
 
 // applyAll applies the events of one response. What concerns one table alone ends that stream and leaves the others of the
@@ -181,6 +186,11 @@ func (r *reader) applyAll(ctx context.Context, response wire.Response) (done boo
 		if done {
 			return true, nil
 		}
+		for r.queue.bytes > queueBytes {
+			if err := r.writeOldest(ctx); err != nil {
+				return false, err
+			}
+		}
 	}
 }
 
@@ -192,7 +202,15 @@ func (r *reader) dropIf(ctx context.Context, err error) error {
 	}
 	var t *tableError
 	if errors.As(err, &t) && len(r.names) > 1 {
-		return r.drop(ctx, t.table, t.failure)
+		if err := r.encode(ctx); err != nil { // which may end tables, too
+			return err
+		}
+		switch {
+		case r.tables[t.table] == nil:
+			return nil // its queued rows have ended it already
+		case len(r.names) > 1: // as before those of others
+			return r.drop(ctx, t.table, t.failure)
+		}
 	}
 	return err
 }
@@ -200,12 +218,15 @@ func (r *reader) dropIf(ctx context.Context, err error) error {
 // errReopen says that a stream is to be opened again, without the table that broke it.
 var errReopen = errors.New("one table broke the stream of several")
 
-// blames finds the table that the server could not stream, if it was one of several.
+// blames finds the table that the server could not stream, if it is one of several, or was dropped from the reader.
 func (r *reader) blames(err error) string {
-	if len(r.names) < 2 || vstream.KindOf(err) != vstream.BadTable {
+	if vstream.KindOf(err) != vstream.BadTable {
 		return ""
 	}
-	for _, name := range r.names {
+	for name, t := range r.tables {
+		if t != nil && len(r.names) < 2 {
+			continue
+		}
 		// Vitess' words; the name alone may be that of a shard, a column or anything else in the message.
 		for _, words := range []string{"columns for %s:", "replication plan for table %s:", "unknown table %s in schema", "table %s is not present", "table %s not found", ".%s' doesn't exist"} {
 			if strings.Contains(err.Error(), fmt.Sprintf(words, name)) {
@@ -218,7 +239,7 @@ func (r *reader) blames(err error) string {
 
 // drop ends the stream of one table; the reader goes on with the others.
 func (r *reader) drop(ctx context.Context, table string, f error) error {
-	if err := errors.Join(r.encode(ctx), r.flush(0)); err != nil { // no record of it may follow its end
+	if err := r.flush(0); err != nil { // no record of it may follow its end
 		return err
 	}
 	st := r.tables[table].stream
@@ -253,7 +274,7 @@ func (r *reader) moves() { r.progressed, r.waited = true, 0 }
 
 // rewind forgets what a broken stream left unfinished. A copy that cannot go on after its key starts over.
 func (r *reader) rewind() {
-	r.queue.received, r.queue.encoded = 0, 0
+	r.queue.received = 0
 	r.next, r.transaction, r.eventGTID, r.progressed, r.waited = candidate{}, false, "", false, 0
 	for _, name := range r.names {
 		t := r.tables[name]

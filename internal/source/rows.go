@@ -65,7 +65,7 @@ func (r *reader) row(ev *wire.Event) error {
 		return err
 	}
 	r.waited = 0
-	u := run{reader: r, table: t, plan: t.plans[phase], each: 1}
+	u := run{reader: r, table: t, plan: t.plans[phase]}
 	if phase == row.Replicate {
 		if r.made.time.Unix() != ev.Timestamp {
 			r.made = &moment{} // queued rows have the one before
@@ -73,7 +73,6 @@ func (r *reader) row(ev *wire.Event) error {
 			r.sync.lastChange.Store(ev.Timestamp)
 		}
 		u.made = r.made
-		u.each = 2 // an update may be a delete and a new row
 	}
 	if t.stream.gives.metadata {
 		u.position = r.at.String()

@@ -58,7 +58,7 @@ func (s *syncer) run(ctx context.Context) error {
 		return errors.Join(err, s.abandon(err))
 	}
 	for _, st := range s.streams {
-		if st.hasFailed() {
+		if st.hasFailed() || st.open > 0 { // whatever left it open: nothing may look like success that is none
 			return errIncomplete
 		}
 	}
@@ -191,7 +191,11 @@ func (s *syncer) read(ctx context.Context, r *reader) error {
 			}
 		}
 		err := r.attempt(ctx)
-		if table := r.blames(err); table != "" {
+		table := r.blames(err)
+		if table != "" && r.tables[table] == nil { // the server's stream still had it
+			return r.progressed, errReopen
+		}
+		if table != "" {
 			return true, errors.Join(errReopen, r.drop(ctx, table, err))
 		}
 		// A copy that will start over has got nowhere.

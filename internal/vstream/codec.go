@@ -49,7 +49,7 @@ func (c codec) Unmarshal(data mem.BufferSlice, v any) error {
 	m.size = data.Len()
 	if len(data) == 1 {
 		if own, ok := data[0].(mem.SliceBuffer); ok { // the decompressor's, or nobody's: gRPC does not use it again
-			m.data = own
+			m.data = own[:len(own):len(own)] // what lies behind may be the next message
 			return nil
 		}
 	}

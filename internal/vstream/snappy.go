@@ -23,7 +23,7 @@ func (d decompressor) Do(r io.Reader) ([]byte, error) {
 	compressed := d.buffers.get()
 	defer func() { d.buffers.put(compressed) }()
 	if all, ok := r.(interface{ Remaining() int }); ok {
-		compressed = slices.Grow(compressed, all.Remaining())
+		compressed = slices.Grow(compressed, all.Remaining()+1) // and one to see the end
 	}
 	for {
 		if len(compressed) == cap(compressed) {

@@ -153,13 +153,17 @@ func (s *Stream) receive() {
 
 // awaitAll waits until the owner is done with every message.
 func (s *Stream) awaitAll() {
-	for range cap(s.free) {
+	var all []*message
+	for len(all) < cap(s.free) {
 		select {
 		case m := <-s.free:
-			defer func() { s.free <- m }()
+			all = append(all, m)
 		case <-s.ctx.Done():
 			return
 		}
+	}
+	for _, m := range all {
+		s.free <- m
 	}
 }
 

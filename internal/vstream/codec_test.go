@@ -1,0 +1,27 @@
+package vstream
+
+import (
+	"testing"
+
+	"google.golang.org/grpc/mem"
+)
+
+// Small messages that came in one DATA frame share its array. The buffer of the first is used again while the second is read.
+func TestMessagesOfOneFrameAreTheirOwn(t *testing.T) {
+	frame := mem.SliceBuffer(append(append(make([]byte, 0, 64), "first___"...), "second__second__"...))
+	one, two := mem.SplitUnsafe(frame, 8)
+	c := codec{newBuffers()}
+	var first, second, third message
+	for m, data := range map[*message]mem.BufferSlice{&first: {one}, &second: {two}} {
+		if err := c.Unmarshal(data, m); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.buffers.put(first.data)
+	if err := c.Unmarshal(mem.BufferSlice{mem.SliceBuffer("third___"), mem.SliceBuffer("third___")}, &third); err != nil {
+		t.Fatal(err)
+	}
+	if string(second.data) != "second__second__" || string(third.data) != "third___third___" {
+		t.Errorf("the second message is %q, the third %q", second.data, third.data)
+	}
+}
