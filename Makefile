@@ -33,7 +33,7 @@ endif
 
 .PHONY: test
 test: ## Run all tests but the long ones, on a real local Vitess (installs what it needs)
-	@$(WITH_SANDBOX) go run $(GOTESTSUM) --format pkgname-and-test-fails -- -race -timeout 15m ./...
+	@$(WITH_SANDBOX) go run $(GOTESTSUM) --format pkgname-and-test-fails -- -race -timeout 25m ./...
 
 .PHONY: test-all
 test-all: ## Run all tests, the long ones included
