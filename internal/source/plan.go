@@ -103,17 +103,23 @@ func savedStates(cfg *Config, catalog *airbyte.ConfiguredCatalog, in *airbyte.St
 	return saved, nil
 }
 
-// warnForeign says that a state is of another keyspace. It may be what the platform still has of a source whose database was
-// changed, so that the sync goes on.
-func (s *syncer) warnForeign(in *airbyte.State) {
+// checkForeign refuses a state of another keyspace. Some streams of another one, beside those of ours, may be what the platform
+// still has of a source whose database was changed: they are told.
+func (s *syncer) checkForeign(in *airbyte.State) error {
 	var foreign []string
 	for d := range in.Streams {
 		if d.Namespace != "" && d.Namespace != s.cfg.Database {
 			foreign = append(foreign, d.String())
 		}
 	}
-	if len(foreign) > 0 {
+	switch {
+	case len(foreign) == 0:
+		return nil
+	case len(foreign) == len(in.Streams):
+		return configErrorf("The saved state is of another database than the configured one, %s: of stream %s, among %d. Put the option database right, or clear the connection's data to begin afresh.", s.cfg.Database, slices.Min(foreign), len(foreign))
+	default:
 		s.log.Warn(fmt.Sprintf("The saved state is of another database than the configured one, %s: of stream %s, among %d. It is not used; streams without another state begin afresh.", s.cfg.Database, slices.Min(foreign), len(foreign)))
+		return nil
 	}
 }
 

@@ -56,7 +56,9 @@ func (a *app) read(ctx context.Context, configFile, catalogFile, stateFile *file
 	}
 	defer db.Close()
 	s.tables = tablesBy(db)
-	s.warnForeign(state)
+	if err := s.checkForeign(state); err != nil {
+		return err
+	}
 	var failures map[airbyte.StreamDescriptor]*failure
 	err = s.insist(ctx, "Preparing the sync", func(ctx context.Context) (err error) {
 		failures, err = s.prepare(ctx, db, catalog, state)
