@@ -132,7 +132,10 @@ type progress struct {
 	// large its tables are.
 	copied, expected int64
 	bytes            int64
-	elapsed, behind  time.Duration // behind is the age of the change read last, 0 if none was
+	elapsed          time.Duration
+	// behind is the age of the change read last in the shard that is farthest behind; 0 if none was read.
+	behind time.Duration
+	shard  string
 }
 
 func (s *syncer) progress(elapsed time.Duration) progress {
@@ -143,9 +146,12 @@ func (s *syncer) progress(elapsed time.Duration) progress {
 		p.copied += min(n, st.estimate)
 		p.expected += st.estimate
 	}
-	if last := s.lastChange.Load(); last > 0 {
-		p.behind = max(time.Since(time.Unix(last, 0)), 0)
-	}
+	s.lastChange.Range(func(shard, made any) bool {
+		if age := time.Since(made.(time.Time)); age > p.behind {
+			p.behind, p.shard = age, shard.(string)
+		}
+		return true
+	})
 	return p
 }
 
@@ -168,7 +174,7 @@ func (p progress) String() string {
 		text += fmt.Sprintf(" About %.0f %% of the copies are done, %s left.", 100*share, left.Round(time.Second))
 	}
 	if p.behind > 0 {
-		text += fmt.Sprintf(" The change read last was made %s ago.", p.behind.Round(time.Second))
+		text += fmt.Sprintf(" The change read last in shard %s was made %s ago; none is farther behind.", p.shard, p.behind.Round(time.Second))
 	}
 	return text
 }

@@ -25,8 +25,8 @@ func TestProgressIsASentenceForAPerson(t *testing.T) {
 			"[#######-----------------------]  25 %  500 records  1.5 MB  50/s",
 		},
 		{
-			progress{records: 500, bytes: 1_500_000, elapsed: 10 * time.Second, behind: 90 * time.Second},
-			"Read 500 records (1.5 MB) in 10s, 50 records/s. The change read last was made 1m30s ago.",
+			progress{records: 500, bytes: 1_500_000, elapsed: 10 * time.Second, behind: 90 * time.Second, shard: "-80"},
+			"Read 500 records (1.5 MB) in 10s, 50 records/s. The change read last in shard -80 was made 1m30s ago; none is farther behind.",
 			"500 records  1.5 MB  50/s",
 		},
 		// Changes are read beside the copies, which they are no part of.
@@ -45,6 +45,16 @@ func TestProgressIsASentenceForAPerson(t *testing.T) {
 		if got := c.p.bar(); got != c.bar {
 			t.Errorf("got %q, expected %q", got, c.bar)
 		}
+	}
+}
+
+func TestProgressTellsTheShardFarthestBehind(t *testing.T) {
+	s := &syncer{w: airbyte.NewWriter(io.Discard)}
+	for shard, age := range map[string]time.Duration{"-40": 3 * time.Second, "40-80": 90 * time.Second, "80-": 10 * time.Second} {
+		s.lastChange.Store(shard, time.Now().Add(-age))
+	}
+	if p := s.progress(time.Second); p.shard != "40-80" || p.behind < 90*time.Second {
+		t.Errorf("%+v", p)
 	}
 }
 

@@ -70,7 +70,7 @@ func (r *reader) row(ev *wire.Event) error {
 		if r.made.time.Unix() != ev.Timestamp {
 			r.made = &moment{} // queued rows have the one before
 			r.made.set(time.Unix(ev.Timestamp, 0))
-			r.sync.lastChange.Store(ev.Timestamp)
+			r.sync.lastChange.Store(r.shard, r.made.time)
 		}
 		u.made = r.made
 	}

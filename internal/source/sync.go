@@ -38,8 +38,8 @@ type syncer struct {
 	aheadUntil time.Time
 	sequence   atomic.Int64 // of records, for _planetscale_metadata; it has gaps
 	processors int          // that encode one reader's rows
-	// lastChange is when the change read last was made, in seconds since 1970; 0 while there is none.
-	lastChange atomic.Int64
+	// lastChange is when the change read last was made, a time.Time by shard, as long as changes are read from it.
+	lastChange sync.Map
 	screen     io.Writer // a terminal that shows the progress; nil for none
 }
 
@@ -183,6 +183,7 @@ func oldest(streams []*stream, shard string) vstream.Position {
 }
 
 func (s *syncer) read(ctx context.Context, r *reader) error {
+	defer s.lastChange.Delete(r.shard)
 	what := fmt.Sprintf("The stream of %s in shard %s", r, r.shard)
 	return s.retry(ctx, what, func(ctx context.Context) (bool, error) {
 		if r.attempts++; r.attempts > 1 {
