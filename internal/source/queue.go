@@ -19,7 +19,7 @@ const (
 )
 
 // queue holds rows that a reader has looked at, in their order, but has not made records of. That takes most of the time, and
-// is done in jobs by the reader and, when it falls behind, by other goroutines. The rows lie in the stream's responses, which
+// is done in jobs by the reader and, when it falls behind, by helpers. The rows lie in the stream's responses, which
 // are kept as long.
 //
 // The reader may be past these rows already. So all are encoded before a state is written, or a stream is left.
@@ -138,17 +138,20 @@ func (q *queue) close() {
 		q.doOne()
 	}
 	q.todo <- j
-	if len(q.todo) > 1 && int(q.helpers.Load()) < q.processors-1 {
-		q.helpers.Add(1)
-		go q.help()
-	}
 }
 
-// help does jobs until there are no more.
-func (q *queue) help() {
-	defer q.helpers.Add(-1)
-	for q.doOne() {
+// callHelp lets others do jobs, too, until there are no more. It is for a reader that is slower than its stream: else waking
+// others costs more than it saves.
+func (q *queue) callHelp() {
+	if len(q.todo) < 2 || int(q.helpers.Load()) >= q.processors-1 {
+		return
 	}
+	q.helpers.Add(1)
+	go func() {
+		defer q.helpers.Add(-1)
+		for q.doOne() {
+		}
+	}()
 }
 
 // doOne does the oldest job that nobody has begun, if there is one.

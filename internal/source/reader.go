@@ -150,6 +150,9 @@ func (r *reader) listen(ctx context.Context, stream *vstream.Stream) error {
 			return err
 		}
 		stream.Keep(r.queue.held())
+		if stream.Ready() {
+			r.queue.callHelp()
+		}
 		for !r.queue.empty() && !stream.Ready() {
 			if err := r.writeOldest(ctx); err != nil {
 				return err
