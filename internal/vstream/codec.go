@@ -22,6 +22,9 @@ const (
 	largest = 4 << 20
 	// kept is the largest buffer that is used again, in bytes.
 	kept = 1 << 20
+	// roomy is what each of the decompressor's buffers has room for. The parts of a frame that gRPC hands over without a pool,
+	// several of which may share an array, are smaller: it pools from 1 KiB on.
+	roomy = 4 << 10
 )
 
 // Name implements encoding.CodecV2. It is the content subtype, and must be the one that servers know.
@@ -48,8 +51,8 @@ func (c codec) Unmarshal(data mem.BufferSlice, v any) error {
 	}
 	m.size = data.Len()
 	if len(data) == 1 {
-		if own, ok := data[0].(mem.SliceBuffer); ok { // the decompressor's, or nobody's: gRPC does not use it again
-			m.data = own[:len(own):len(own)] // what lies behind may be the next message
+		if own, ok := data[0].(mem.SliceBuffer); ok && cap(own) >= roomy {
+			m.data = own // the decompressor's, all of it
 			return nil
 		}
 	}

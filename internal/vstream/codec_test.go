@@ -25,3 +25,15 @@ func TestMessagesOfOneFrameAreTheirOwn(t *testing.T) {
 		t.Errorf("the second message is %q, the third %q", second.data, third.data)
 	}
 }
+
+// A buffer of the decompressor is used again with all its room: else each message larger than the last one needs a new one.
+func TestDecompressorsBuffersKeepTheirRoom(t *testing.T) {
+	c := codec{newBuffers()}
+	var m message
+	if err := c.Unmarshal(mem.BufferSlice{mem.SliceBuffer(make([]byte, 100, 2*roomy))}, &m); err != nil {
+		t.Fatal(err)
+	}
+	if cap(m.data) != 2*roomy {
+		t.Errorf("the buffer has room for %d bytes, expected %d", cap(m.data), 2*roomy)
+	}
+}

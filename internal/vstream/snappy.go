@@ -42,7 +42,7 @@ func (d decompressor) Do(r io.Reader) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return decompress(slices.Grow(d.buffers.get(), size), compressed)
+	return decompress(slices.Grow(d.buffers.get(), max(size, roomy)), compressed)
 }
 
 var errCorrupt = errors.New("a compressed message is corrupt")

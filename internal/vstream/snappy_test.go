@@ -40,6 +40,9 @@ func TestMessagesAreDecompressed(t *testing.T) {
 		for range 2 {
 			pieces := mem.BufferSlice{mem.SliceBuffer(data[:len(data)/3]), mem.SliceBuffer(data[len(data)/3:])}
 			got, err := d.Do(pieces.Reader())
+			if cap(got) < roomy {
+				t.Errorf("%s: a buffer of %d bytes, which the codec would copy", name, cap(got))
+			}
 			if err != nil || !bytes.Equal(got, message) {
 				t.Errorf("%s: %d bytes, expected %d; %v", name, len(got), len(message), err)
 			}
