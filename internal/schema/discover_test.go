@@ -175,7 +175,7 @@ func TestPages(t *testing.T) {
 	conn := question(t, db)
 	query := ownOnly(columnsQuery, "sch\\_p\\_%")
 	for _, page := range []int{3, 4, 5, 7, len(want) * 2, pageRows} {
-		got, err := byTable(t.Context(), conn, page, query, scanColumn)
+		got, err := byTable(t.Context(), conn, page, query, "", scanColumn)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -184,15 +184,15 @@ func TestPages(t *testing.T) {
 		}
 	}
 	// A page that one table fills could be cut off anywhere.
-	if got, err := byTable(t.Context(), conn, 2, query, scanColumn); err == nil {
+	if got, err := byTable(t.Context(), conn, 2, query, "", scanColumn); err == nil {
 		t.Errorf("pages of 2: got %v, want an error", got)
 	}
 	for _, page := range []int{2, 3, 5} {
-		got, err := byTable(t.Context(), conn, page, ownOnly(tablesQuery, "sch\\_p\\_%"), scanType)
+		got, err := byTable(t.Context(), conn, page, ownOnly(tablesQuery, "sch\\_p\\_%"), "", scanType)
 		if err != nil || len(got) != len(want) {
 			t.Errorf("tables in pages of %d: got %d, %v; want %d", page, len(got), err, len(want))
 		}
-		keys, err := byTable(t.Context(), conn, page, ownOnly(keysQuery, "sch\\_p\\_%"), scanKeyPart)
+		keys, err := byTable(t.Context(), conn, page, ownOnly(keysQuery, "sch\\_p\\_%"), "", scanKeyPart)
 		if err != nil || len(keys) != len(want) {
 			t.Errorf("keys in pages of %d: got %d, %v; want %d", page, len(keys), err, len(want))
 		}
@@ -243,7 +243,7 @@ func TestPagesWhileTablesChange(t *testing.T) {
 			create(t, db, "table", "sch_c_001", definition)
 		},
 	}
-	got, err := byTable(t.Context(), question(t, db), 3, ownOnly(columnsQuery, "sch\\_c\\_%"), func(rows *sql.Rows) (string, Column, error) {
+	got, err := byTable(t.Context(), question(t, db), 3, ownOnly(columnsQuery, "sch\\_c\\_%"), "", func(rows *sql.Rows) (string, Column, error) {
 		table, column, err := scanColumn(rows)
 		if change, ok := changes[table]; ok {
 			delete(changes, table)

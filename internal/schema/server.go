@@ -77,7 +77,7 @@ func (db *DB) estimates(ctx context.Context, shard string) (map[string][]Estimat
 		return nil, err
 	}
 	defer conn.Close()
-	estimates, err := byTable(ctx, conn, db.pageRows, estimatesQuery, scanEstimate)
+	estimates, err := byTable(ctx, conn, db.pageRows, estimatesQuery, "", scanEstimate)
 	if err != nil {
 		return nil, failed("reading the sizes of tables in shard "+shard, err)
 	}

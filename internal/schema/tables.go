@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	vitess "vitess.io/vitess/go/vt/schema"
 )
@@ -33,25 +34,30 @@ type Contents struct {
 
 // Tables reads all tables of the keyspace, in a number of questions that grows by the page only. Keys are MySQL's own until
 // AddVindexes extends them.
-func (db *DB) Tables(ctx context.Context) (*Contents, error) { return db.TablesOf(ctx, "") }
+func (db *DB) Tables(ctx context.Context) (*Contents, error) { return db.TablesOf(ctx, "", "") }
 
 // TablesOf reads the tables as one shard has them: while a change of the schema is under way, shards differ. An empty name
-// leaves the choice of the shard to vtgate.
-func (db *DB) TablesOf(ctx context.Context, shard string) (*Contents, error) {
+// leaves the choice of the shard to vtgate. Unless only is empty it reads just the table of that name, if there is one, and
+// those whose names the server takes for equal to it.
+func (db *DB) TablesOf(ctx context.Context, shard, only string) (*Contents, error) {
+	query := func(all string) string { return all }
+	if only != "" {
+		query = func(all string) string { return strings.Replace(all, "table_name >= ?", "table_name = ?", 1) }
+	}
 	conn, err := db.conn(ctx, shard)
 	if err != nil {
 		return nil, err
 	}
 	defer conn.Close()
-	types, err := byTable(ctx, conn, db.pageRows, tablesQuery, scanType)
+	types, err := byTable(ctx, conn, db.pageRows, query(tablesQuery), only, scanType)
 	if err != nil {
 		return nil, failed("reading the tables of "+db.keyspace, err)
 	}
-	columns, err := byTable(ctx, conn, db.pageRows, columnsQuery, scanColumn)
+	columns, err := byTable(ctx, conn, db.pageRows, query(columnsQuery), only, scanColumn)
 	if err != nil {
 		return nil, failed("reading the columns of "+db.keyspace, err)
 	}
-	keys, err := byTable(ctx, conn, db.pageRows, keysQuery, scanKeyPart)
+	keys, err := byTable(ctx, conn, db.pageRows, query(keysQuery), only, scanKeyPart)
 	if err != nil {
 		return nil, failed("reading the keys of "+db.keyspace, err)
 	}

@@ -66,9 +66,10 @@ func (r *reader) copyStarted(ctx context.Context) error {
 	r.at = at
 	r.moves()
 	return r.commit(ctx, func() ([]airbyte.StreamState, error) {
-		s := r.tables[r.names[0]].stream
+		t := r.tables[r.names[0]]
+		s := t.stream
 		if s.incremental {
-			s.state.Shards[r.shard].Copy.Start(at)
+			s.state.Shards[r.shard].Copy.Start(at, t.layout)
 		}
 		state, err := s.snapshot()
 		return []airbyte.StreamState{state}, err
@@ -95,6 +96,10 @@ func (r *reader) boundary(ctx context.Context) (done bool, err error) {
 			r.moves()
 		}
 		r.at, r.next = at, candidate{}
+		if r.copying {
+			t := r.tables[r.names[0]]
+			t.reached = t.layout
+		}
 	}
 	if r.arrived() {
 		return true, nil
@@ -120,6 +125,12 @@ func (r *reader) arrived() bool { return !r.copying && !r.toJournal && r.at.Cont
 
 // finish writes the reader's last states.
 func (r *reader) finish(ctx context.Context) error {
+	if r.copying && r.tables[r.names[0]].stream.incremental {
+		// Once the server has read all, changes of columns no longer wait.
+		if err := r.look(ctx, false); err != nil {
+			return err
+		}
+	}
 	if err := r.checkDrift(ctx); err != nil {
 		return err
 	}
@@ -174,7 +185,10 @@ func (r *reader) checkStop(ctx context.Context) error {
 	if r.copying || r.toJournal || r.done || r.stop.Contains(r.at) || r.at.Contains(r.stop) {
 		return nil
 	}
-	return r.sync.peekAgain(ctx, r)
+	if err := r.sync.peekAgain(ctx, r); err != nil {
+		return err
+	}
+	return r.look(ctx, false)
 }
 
 // pace returns the time until the next checkpoint: longer and longer while states are more than a tenth of what is
@@ -203,19 +217,13 @@ func (r *reader) save(t *tableReader) bool {
 		if !r.at.Contains(t.from) || r.at.Equal(shard.Position) {
 			return false
 		}
-		shard.Position = r.at
-		t.saveColumns(r, shard)
+		shard.Position, shard.Layout = r.at, r.layoutOf(t)
 	case r.toJournal:
 		return false // the copy waits for the shards that replaced this one
 	case !r.copying:
-		if !shard.Copy.Restarted {
-			t.saveColumns(r, shard)
-		}
-		shard.Position = shard.Copy.End(r.at)
-		shard.Copy = nil
-	case comparable(t.stream.table, r.key):
-		shard.Position, shard.Copy.LastPK = r.at, r.key
-		t.saveColumns(r, shard)
+		shard.Complete(r.at, t.layout)
+	case r.resumable():
+		shard.Position, shard.Layout, shard.Copy.LastPK = r.at, t.layout, r.key
 	}
 	if t.stream.state.FullRefresh {
 		shard.Position = vstream.Position{} // a snapshot is not followed by changes

@@ -33,27 +33,27 @@ func (t *tableReader) failf(kind airbyte.FailureType, cause error, format string
 
 // checkColumns refuses a row of the binary log that was written under other columns than the table's.
 func (t *tableReader) checkColumns(r *reader) error {
-	if t.stale {
+	if t.layout.Stale {
 		return t.failf(airbyte.ConfigError, nil, "The columns of %s were changed, and rows that were changed before that are still to be read from shard %s, which the server would give under wrong names; refresh the source's schema and clear the stream's data.", t.stream.descriptor, r.shard)
 	}
 	t.replayed = true
-	if t.assumed == state.Assumed {
-		t.assumed = state.Relied
+	if t.layout.Assumed == state.Assumed {
+		t.layout.Assumed = state.Relied
 	}
 	return nil
 }
 
 // columns are those to give of rows with these fields: without the ones that were added at the table's end after the rows
 // were written. Without such an addition, or at least the chance of one, a missing column is an error.
-func (t *tableReader) columns(r *reader, phase row.Phase, fields []*querypb.Field) []string {
+func (t *tableReader) columns(phase row.Phase, fields []*querypb.Field) []string {
 	s := t.stream
-	had := s.state.Shards[r.shard].Had
-	if phase == row.Copy || had == 0 && t.assumed == state.Known || len(fields) < had || len(fields) > len(s.table.Columns) {
+	had := t.layout.Had
+	if phase == row.Copy || had == 0 && t.layout.Assumed == state.Known || len(fields) < had || len(fields) > len(t.table.Columns) {
 		return s.columns
 	}
 	var columns []string
 	for i, f := range fields {
-		if f.Name != s.table.Columns[i].Name {
+		if f.Name != t.table.Columns[i].Name {
 			return s.columns
 		}
 		if slices.Contains(s.columns, f.Name) {
@@ -91,7 +91,7 @@ func (r *reader) ddl(ctx context.Context, statement string) error {
 		case slices.Contains(ddl.Altered, name):
 			err = t.altered(r)
 		case slices.Contains(ddl.Extended, name):
-			t.assumed = max(t.assumed, state.Assumed)
+			t.layout.Assumed = max(t.layout.Assumed, state.Assumed)
 		}
 		if err := r.dropIf(ctx, err); err != nil {
 			return err
@@ -111,21 +111,20 @@ func (r *reader) nextPosition() (vstream.Position, error) {
 // altered notes that the table's columns may be today's from here on. Rows between two such changes are neither the old
 // columns' nor today's. So are rows between the addition of a column and such a change, which may have removed it again.
 func (t *tableReader) altered(r *reader) error {
-	if t.assumed == state.Relied {
+	if t.layout.Assumed == state.Relied {
 		return t.failf(airbyte.ConfigError, nil, "The columns of %s were changed, and the rows read from shard %s before that may have been written under yet other columns, and stand under wrong names; refresh the source's schema and clear the stream's data.", t.stream.descriptor, r.shard)
 	}
-	t.stale, t.assumed = false, state.Assumed
+	t.layout.Stale, t.layout.Assumed = false, state.Assumed
 	return nil
 }
 
-// saveColumns makes the state say of the columns what the reader knows where it stands. At the position that the sync was
-// to reach, they are those that were looked up before and after it was asked for.
-func (t *tableReader) saveColumns(r *reader, shard *state.Shard) {
-	if r.done && r.at.Contains(r.stop) {
-		shard.Stale, shard.Assumed, shard.Had = false, state.Known, 0
-		return
+// layoutOf is the layout of the changes after where the reader stands. At the position that the sync was to reach it is that
+// of the tables as they were looked up before and after it was asked for.
+func (r *reader) layoutOf(t *tableReader) state.Layout {
+	if _, moved := r.sync.moved.Load(r.shard); r.done && !moved && r.at.Contains(r.stop) {
+		return state.Layout{}
 	}
-	shard.Stale, shard.Assumed = t.stale, t.assumed
+	return t.layout
 }
 
 // checkDrift looks, before states are written, whether columns were changed while rows of the binary log were read.
@@ -133,23 +132,57 @@ func (r *reader) checkDrift(ctx context.Context) error {
 	if !slices.ContainsFunc(r.names, func(name string) bool { return r.tables[name].replayed }) {
 		return nil
 	}
-	tables, err := r.sync.tables(ctx, r.shard)
+	return r.look(ctx, false)
+}
+
+// look looks the reader's tables up again. At a snapshot, which the server reads, the tables have the columns that they have
+// now: until it has read all of it, changes of columns wait.
+func (r *reader) look(ctx context.Context, snapshot bool) error {
+	only := ""
+	if len(r.names) == 1 {
+		only = r.names[0]
+	}
+	tables, err := r.sync.tables(ctx, r.shard, only)
 	if err != nil {
 		return fmt.Errorf("looking for changed columns: %w", err)
 	}
 	for _, name := range slices.Clone(r.names) {
 		t := r.tables[name]
-		if t == nil {
-			continue // dropped in this loop
+		now, exists := tables[name]
+		if t == nil || !exists && !t.replayed {
+			continue // ended in this loop; or dropped from the database, as its stream will say
 		}
-		if !t.replayed || schema.Extends(tables[name].Columns, t.stream.table.Columns) {
-			t.replayed = false
-			continue
-		}
-		err := t.failf(airbyte.ConfigError, nil, "The columns of %s were changed while changes made before that were read from shard %s, which may stand under wrong names; refresh the source's schema and clear the stream's data.", t.stream.descriptor, r.shard)
-		if err := r.dropIf(ctx, err); err != nil {
+		if err := r.dropIf(ctx, t.compare(r, now, snapshot)); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// compare compares the table with what it is now. Rows that were read while its columns were changed may stand under wrong
+// names, and so may those that were written before, if they are still to be read.
+func (t *tableReader) compare(r *reader, now schema.Table, snapshot bool) error {
+	former, was := t.stream.state.Columns, t.stream.state.Columns
+	if t.layout.Columns != nil {
+		was = t.layout.Columns
+	}
+	extends := schema.Extends(now.Columns, was)
+	if !extends && t.replayed {
+		return t.failf(airbyte.ConfigError, nil, "The columns of %s were changed while changes made before that were read from shard %s, which may stand under wrong names; refresh the source's schema and clear the stream's data.", t.stream.descriptor, r.shard)
+	}
+	t.replayed = false
+	now.Key = t.stream.table.Key
+	t.table = &now
+	switch {
+	case snapshot:
+		t.layout = state.Layout{}
+	case extends:
+		return nil
+	default:
+		t.layout.Stale, t.layout.Had, t.layout.Columns = true, 0, nil
+	}
+	if len(now.Columns) != len(former) || !schema.Extends(now.Columns, former) {
+		t.layout.Columns = now.Columns
 	}
 	return nil
 }

@@ -88,14 +88,14 @@ func TestRowsFromAfterAChangeOfColumnsAreGiven(t *testing.T) {
 		return hold(done)
 	})
 	s := r.savedUnder(dropped, "users", 5)
-	if !s.state.Shards["-"].Stale {
+	if !s.state.Shards["-"].Layout.Stale {
 		t.Fatal("the saved position is not stale")
 	}
 	out := r.must()
 	if got := rows(out); !slices.Equal(got, []string{"7:x"}) {
 		t.Errorf("records %v", got)
 	}
-	if last := shardOf(t, out.States[len(out.States)-1]); last.Stale {
+	if last := shardOf(t, out.States[len(out.States)-1]); last.Layout.Stale {
 		t.Error("the last state is stale")
 	}
 }
@@ -119,7 +119,7 @@ func TestChangeOfColumnsWithoutRowsIsPassed(t *testing.T) {
 	})
 	r.savedUnder(dropped, "users", 5)
 	out := r.must()
-	if last := shardOf(t, out.States[len(out.States)-1]); last.Stale || !last.Position.Equal(at(6)) {
+	if last := shardOf(t, out.States[len(out.States)-1]); last.Layout.Stale || !last.Position.Equal(at(6)) {
 		t.Errorf("the last state is %+v", last)
 	}
 }
@@ -217,8 +217,8 @@ func TestRowsFromBeforeAColumnWasAddedComeWithoutIt(t *testing.T) {
 	if got := rows(out); !slices.Equal(got, []string{"6:<nil>", "7:x"}) {
 		t.Errorf("records %v", got)
 	}
-	if first, last := shardOf(t, out.States[0]), shardOf(t, out.States[len(out.States)-1]); first.Had != 1 || last.Had != 0 {
-		t.Errorf("the states know of %d and, at the end, %d former columns", first.Had, last.Had)
+	if first, last := shardOf(t, out.States[0]), shardOf(t, out.States[len(out.States)-1]); first.Layout.Had != 1 || last.Layout.Had != 0 {
+		t.Errorf("the states know of %d and, at the end, %d former columns", first.Layout.Had, last.Layout.Had)
 	}
 }
 
@@ -230,7 +230,7 @@ func TestCopyThatReplaysFewerColumnsNamesNone(t *testing.T) {
 			send(begin(0, 0), fields(0, "users"), script.VGTID(6, pk("users", "1")), commit(0), script.CopyCompleted())
 			return hold(done)
 		})
-		r.add(table("users"), airbyte.Incremental, &state.Shard{Position: at(5), Copy: &state.Copy{Oldest: at(5), LastPK: pk("users", "1").Lastpk}, Had: had})
+		r.add(table("users"), airbyte.Incremental, &state.Shard{Position: at(5), Copy: &state.Copy{Oldest: at(5), LastPK: pk("users", "1").Lastpk}, Layout: state.Layout{Had: had}})
 		r.must()
 		if got := r.requests()[0].Filter.Rules[0].Filter; got != want {
 			t.Errorf("with %d former columns: %s", had, got)
@@ -279,7 +279,7 @@ func TestHarmlessChangesWithRowsBetween(t *testing.T) {
 	if got := out.Records[3].Data["extra"]; fmt.Sprint(got) != "5" {
 		t.Errorf("the added column is %v", got)
 	}
-	if last := shardOf(t, out.States[len(out.States)-1]); last.Assumed != state.Known || last.Had != 0 {
+	if last := shardOf(t, out.States[len(out.States)-1]); last.Layout.Assumed != state.Known || last.Layout.Had != 0 {
 		t.Errorf("the last state is %+v", last)
 	}
 }
@@ -326,7 +326,7 @@ func TestKilledBetweenTwoChangesOfColumns(t *testing.T) {
 			killed.savedUnder(was, "users", 5)
 			before, _ := killed.runWith(ctx)
 			saved := streamOf(t, before.States[len(before.States)-1])
-			if at7 := saved.Shards["-"]; !at7.Position.Equal(at(7)) || at7.Stale {
+			if at7 := saved.Shards["-"]; !at7.Position.Equal(at(7)) || at7.Layout.Stale {
 				t.Fatalf("the killed sync left %+v", at7)
 			}
 

@@ -37,9 +37,11 @@ func (s *syncer) plan() *plan {
 				p.copies = append(p.copies, copyJob{st, shard})
 			case !st.incremental:
 				continue
-			case saved.Position.Contains(s.stopOf(shard)):
-				saved.Stale, saved.Assumed, saved.Had = false, state.Known, 0 // the columns are those at the stop
+			case saved.Position.Equal(s.stopOf(shard)):
+				saved.Layout = state.Layout{} // the tables were looked up before and after the peek
 				continue
+			case saved.Position.Contains(s.stopOf(shard)):
+				continue // a replica that lags
 			default:
 				p.replicate[shard] = append(p.replicate[shard], st)
 			}
@@ -67,7 +69,7 @@ func (s *stream) begin(shards []string, starting map[string]vstream.Position) {
 		}
 		s.state.Shards[shard] = &state.Shard{Copy: &state.Copy{}}
 		if at, ok := starting[shard]; ok && s.incremental {
-			s.state.Shards[shard] = &state.Shard{Position: at, Assumed: state.Assumed}
+			s.state.Shards[shard] = &state.Shard{Position: at, Layout: state.Layout{Assumed: state.Assumed}}
 		}
 	}
 }

@@ -258,7 +258,7 @@ func TestRecordsMadeAnewHaveTheirTime(t *testing.T) {
 	rd := newReader(r.sync, "-", at(7))
 	rd.at = at(5)
 	for _, s := range tables {
-		rd.add(s, at(5))
+		rd.add(s, at(5), state.Layout{})
 		s.open = 1
 	}
 	for made := time.Now().UnixMilli(); time.Now().UnixMilli() == made; { //nolint:revive // until the clock shows another time
@@ -280,7 +280,7 @@ func TestALargeResponseIsNotKept(t *testing.T) {
 	r.sync.w = airbyte.NewWriter(io.Discard)
 	rd := newReader(r.sync, "-", at(7))
 	rd.at = at(5)
-	rd.add(r.add(table("orders"), airbyte.Incremental, &state.Shard{Position: at(5)}), at(5))
+	rd.add(r.add(table("orders"), airbyte.Incremental, &state.Shard{Position: at(5)}), at(5), state.Layout{})
 	apply(t, rd, begin(7, 6), fields(7, "orders"))
 	heap := func() int64 {
 		runtime.GC()

@@ -146,7 +146,7 @@ func (s *syncer) configuredTables(ctx context.Context, db *schema.DB, catalog *a
 	var configured map[string]*schema.Table
 	differ := false
 	err := schema.EachShard(ctx, s.shards, func(ctx context.Context, shard string) error {
-		k, err := tablesOf(ctx, db, shard)
+		k, err := tablesOf(ctx, db, shard, "")
 		if err != nil {
 			return err
 		}
@@ -169,19 +169,19 @@ func (s *syncer) configuredTables(ctx context.Context, db *schema.DB, catalog *a
 	return configured, nil
 }
 
-// tablesOf looks up a shard's tables; where the service does not let us ask a shard, those of any.
-func tablesOf(ctx context.Context, db *schema.DB, shard string) (*schema.Contents, error) {
-	k, err := db.TablesOf(ctx, shard)
+// tablesOf looks up a shard's tables, or only one; where the service does not let us ask a shard, those of any.
+func tablesOf(ctx context.Context, db *schema.DB, shard, only string) (*schema.Contents, error) {
+	k, err := db.TablesOf(ctx, shard, only)
 	if errors.Is(err, schema.ErrRefused) {
-		return db.Tables(ctx)
+		return db.TablesOf(ctx, "", only)
 	}
 	return k, err
 }
 
-// tablesBy looks up all tables of a shard, by name.
-func tablesBy(db *schema.DB) func(context.Context, string) (map[string]schema.Table, error) {
-	return func(ctx context.Context, shard string) (map[string]schema.Table, error) {
-		k, err := tablesOf(ctx, db, shard)
+// tablesBy looks up the tables of a shard by name, all of them or only one.
+func tablesBy(db *schema.DB) func(ctx context.Context, shard, only string) (map[string]schema.Table, error) {
+	return func(ctx context.Context, shard, only string) (map[string]schema.Table, error) {
+		k, err := tablesOf(ctx, db, shard, only)
 		if err != nil {
 			return nil, err
 		}

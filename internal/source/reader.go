@@ -13,6 +13,7 @@ import (
 
 	"source-planetscale/internal/airbyte"
 	"source-planetscale/internal/row"
+	"source-planetscale/internal/schema"
 	"source-planetscale/internal/state"
 	"source-planetscale/internal/vstream"
 	"source-planetscale/internal/wire"
@@ -76,6 +77,10 @@ type reader struct {
 // tableReader is one table of a reader.
 type tableReader struct {
 	stream *stream
+	// table is as it was last looked up, with the stream's key; layout is that of the changes from where the reader stands,
+	// and reached, in a copy, that at the last boundary.
+	table           *schema.Table
+	layout, reached state.Layout
 	// from is what the table has already; transactions that it holds are skipped.
 	from vstream.Position
 	// plans by phase, since copy and binary log write some values differently; nil until a FIELD event came.
@@ -87,9 +92,6 @@ type tableReader struct {
 	skipGTID string
 	copied   bool // a row of the copy came
 	replayed bool // a row of the binary log was given since the columns were last looked up
-	// stale and assumed are the state's of that name, as they are where the reader stands.
-	stale   bool
-	assumed state.Assumption
 }
 
 // checkpoint is when states were last written.
@@ -106,9 +108,9 @@ func newReader(s *syncer, shard string, stop vstream.Position) *reader {
 	}
 }
 
-func (r *reader) add(s *stream, from vstream.Position) {
-	saved := s.state.Shards[r.shard]
-	r.tables[s.table.Name] = &tableReader{stream: s, from: from, stale: saved.Stale, assumed: saved.Assumed}
+// add gives the reader a table, which has everything up to a position, and the layout of the changes to be read.
+func (r *reader) add(s *stream, from vstream.Position, layout state.Layout) {
+	r.tables[s.table.Name] = &tableReader{stream: s, table: s.table, from: from, layout: layout, reached: layout}
 	r.names = append(r.names, s.table.Name)
 }
 
@@ -118,6 +120,15 @@ func (r *reader) attempt(ctx context.Context) error {
 	r.rewind()
 	if r.arrived() {
 		return r.finish(ctx)
+	}
+	// The tables were looked up with the peek, which for a copy may be long ago.
+	if r.attempts > 1 || r.copying && r.key != nil {
+		if err := r.look(ctx, false); err != nil {
+			return err
+		}
+	}
+	if r.copying && !r.resumable() {
+		r.at, r.key = vstream.Position{}, nil // the copy starts over
 	}
 	stream, err := r.sync.client.Open(ctx, r.request())
 	if err != nil {
@@ -275,15 +286,15 @@ func (r *reader) checkMoving() error {
 // moves notes that the reader got further: what comes after the last boundary is read again when the stream breaks.
 func (r *reader) moves() { r.progressed, r.waited = true, 0 }
 
-// rewind forgets what a broken stream left unfinished. A copy that cannot go on after its key starts over.
+// rewind forgets what a broken stream left unfinished.
 func (r *reader) rewind() {
 	r.queue.received = 0
 	r.next, r.transaction, r.eventGTID, r.progressed, r.waited = candidate{}, false, "", false, 0
 	for _, name := range r.names {
 		t := r.tables[name]
 		t.plans, t.unreadable, t.copied = [2]*row.Plan{}, [2]error{}, false
-		if r.copying && !comparable(t.stream.table, r.key) {
-			r.at, r.key = vstream.Position{}, nil
+		if r.copying {
+			t.layout = t.reached
 		}
 	}
 }
@@ -311,7 +322,7 @@ func (r *reader) request() vstream.Request {
 // replaysFewerColumns tells whether a copy that goes on after its key begins with changes made before columns were added. The
 // server refuses to stream those if the new columns are named.
 func (r *reader) replaysFewerColumns() bool {
-	return r.key != nil && r.tables[r.names[0]].stream.state.Shards[r.shard].Had > 0
+	return r.key != nil && r.tables[r.names[0]].layout.Had > 0
 }
 
 // apply handles one event; done says that the stream has given all that was wanted. Rows and positions, of which there are
@@ -346,7 +357,7 @@ func (r *reader) apply(ctx context.Context, ev *wire.Event) (done bool, err erro
 func (r *reader) applyMessage(ctx context.Context, ev *binlogdatapb.VEvent) (done bool, err error) {
 	switch ev.Type {
 	case binlogdatapb.VEventType_FIELD:
-		return false, r.field(ev)
+		return false, r.field(ctx, ev)
 	case binlogdatapb.VEventType_JOURNAL:
 		return false, r.journal(ctx, ev.Journal)
 	}

@@ -47,7 +47,7 @@ func (r *reader) journal(ctx context.Context, j *binlogdatapb.Journal) error {
 			shard := st.state.Shards[r.shard]
 			r.journalAgain = r.journalAgain || shard.Moved != nil
 			shard.Moved = moved
-			r.tables[st.table.Name].saveColumns(r, shard)
+			shard.Layout = r.tables[st.table.Name].layout
 			s, err := st.snapshot()
 			if err != nil {
 				return nil, err
@@ -76,7 +76,7 @@ func (s *syncer) carryOver(ctx context.Context) error {
 			if slices.Contains(s.exist, shard) {
 				continue
 			}
-			if from := saved.ReplayFrom(); saved.Moved == nil && !from.IsZero() && st.incremental {
+			if from, _ := saved.Replay(); saved.Moved == nil && !from.IsZero() && st.incremental {
 				old[shard] = append(old[shard], st)
 				st.open++
 			}
@@ -106,15 +106,16 @@ func (s *syncer) carryOver(ctx context.Context) error {
 func (s *syncer) readToJournal(ctx context.Context, shard string, streams []*stream) error {
 	groups := map[string][]*stream{}
 	for _, st := range streams {
-		at := st.state.Shards[shard].ReplayFrom().String()
-		groups[at] = append(groups[at], st)
+		at, _ := st.state.Shards[shard].Replay()
+		groups[at.String()] = append(groups[at.String()], st)
 	}
 	for _, group := range groups {
 		r := newReader(s, shard, vstream.Position{})
 		r.toJournal = true
 		for _, st := range group {
-			r.at = st.state.Shards[shard].ReplayFrom()
-			r.add(st, vstream.Position{})
+			at, layout := st.state.Shards[shard].Replay()
+			r.at = at
+			r.add(st, vstream.Position{}, layout)
 		}
 		s.log.Info(fmt.Sprintf("Reading what is left of the former shard %s: %s.", shard, r))
 		err := s.read(ctx, r)
@@ -184,22 +185,22 @@ func succeed(shards map[string]*state.Shard, existing []string, shard string, in
 	if !incremental {
 		return &state.Shard{Copy: &state.Copy{}} // a snapshot of the new shard
 	}
-	at, copied, next := vstream.Position{}, true, &state.Shard{} // with their columns
+	at, copied, layout := vstream.Position{}, true, before[0].Layout
 	for _, b := range before {
-		next.Stale, next.Assumed, next.Had = next.Stale || b.Stale, max(next.Assumed, b.Assumed), max(next.Had, b.Had)
+		layout = layout.Join(b.Layout)
 		if p, ok := b.Moved[shard]; ok {
 			at = p
 		}
 		copied = copied && b.Copy == nil
 	}
-	next.Position = at
-	if b := before[0]; !copied && len(before) == 1 && b.Copy.LastPK != nil {
-		next.Copy = &state.Copy{Oldest: at, LastPK: b.Copy.LastPK}
-	} else if !copied {
-		next.Position = vstream.Position{}
-		next.Copy = &state.Copy{Oldest: at, Restarted: !at.IsZero()}
+	switch b := before[0]; {
+	case copied:
+		return &state.Shard{Position: at, Layout: layout}
+	case len(before) == 1 && b.Copy.LastPK != nil:
+		return &state.Shard{Position: at, Layout: layout, Copy: &state.Copy{Oldest: at, Layout: layout, LastPK: b.Copy.LastPK}}
+	default:
+		return &state.Shard{Copy: &state.Copy{Oldest: at, Layout: layout, Restarted: !at.IsZero()}}
 	}
-	return next
 }
 
 // overlap tells whether two shards hold rows of the same key range.

@@ -1,8 +1,6 @@
 package source
 
 import (
-	"context"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -34,20 +32,8 @@ func comparable(t *schema.Table, key *querypb.QueryResult) bool {
 	return key != nil && slices.Equal(keyColumns(key), now) && comparableColumns(t, now)
 }
 
-// checkKey makes a copy that was broken start over if its table has another key by now.
-func (r *reader) checkKey(ctx context.Context) error {
-	if !r.copying || r.key == nil {
-		return nil
-	}
-	tables, err := r.sync.tables(ctx, r.shard)
-	if err != nil {
-		return fmt.Errorf("looking for a changed key: %w", err)
-	}
-	if t := tables[r.names[0]]; !comparable(&t, r.key) {
-		r.key = nil
-	}
-	return nil
-}
+// resumable tells whether the server can go on with the reader's copy where it stands.
+func (r *reader) resumable() bool { return comparable(r.tables[r.names[0]].table, r.key) }
 
 func keyColumns(key *querypb.QueryResult) []string {
 	columns := make([]string, len(key.Fields))

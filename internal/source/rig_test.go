@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"sync"
 	"testing"
@@ -47,6 +48,7 @@ type rig struct {
 	sync   *syncer
 	out    output
 	stream fakevtgate.Stream
+	mu     sync.Mutex
 	now    map[string]schema.Table // the tables as they are
 	stands int                     // the transaction that the source stands at
 }
@@ -88,12 +90,30 @@ func newRig(t *testing.T, stop int, stream fakevtgate.Stream) *rig {
 	r.server = server
 	r.sync = &syncer{
 		processors: 4,
-		tables:     func(context.Context, string) (map[string]schema.Table, error) { return r.now, nil },
+		tables:     r.tables,
 		cfg:        cfg, log: log, w: w, client: client, shards: []string{"-"}, exist: []string{"-"},
 		slots: newSlots(4, []string{"-"}),
 	}
 	r.sync.stop.Store("-", at(stop))
 	return r
+}
+
+// tables are all tables as they are, or only one.
+func (r *rig) tables(_ context.Context, _, only string) (map[string]schema.Table, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	tables := maps.Clone(r.now)
+	maps.DeleteFunc(tables, func(name string, _ schema.Table) bool { return only != "" && name != only })
+	return tables, nil
+}
+
+// alter gives a table other columns.
+func (r *rig) alter(name string, columns ...schema.Column) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	t := r.now[name]
+	t.Columns = columns
+	r.now[name] = t
 }
 
 // at is the position that holds the transactions 1 to n; none for 0.
@@ -247,4 +267,16 @@ func destinationTables(names ...string) (destination.Tables, error) {
 		return nil, err
 	}
 	return destination.NewTables(data)
+}
+
+// lastOf is the unsharded keyspace's shard in a stream's last state.
+func lastOf(t *testing.T, states []destination.State, name string) *state.Shard {
+	t.Helper()
+	for _, s := range slices.Backward(states) {
+		if s.Stream.Name == name {
+			return shardOf(t, s)
+		}
+	}
+	t.Fatalf("no state of %s", name)
+	return nil
 }

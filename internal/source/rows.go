@@ -1,6 +1,7 @@
 package source
 
 import (
+	"context"
 	"strings"
 	"time"
 
@@ -12,16 +13,22 @@ import (
 	"source-planetscale/internal/wire"
 )
 
-func (r *reader) field(ev *binlogdatapb.VEvent) error {
+// field prepares for the rows of a table that follow.
+func (r *reader) field(ctx context.Context, ev *binlogdatapb.VEvent) error {
 	t, err := r.table([]byte(ev.FieldEvent.GetTableName()))
 	if t == nil || err != nil {
 		return err
 	}
 	phase := phaseOf(ev.Timestamp)
-	if phase == row.Copy && t.copied && !comparable(t.stream.table, r.key) {
-		return errRestart
+	if phase == row.Copy {
+		if t.copied && !r.resumable() {
+			return errRestart
+		}
+		if err := r.look(ctx, true); err != nil {
+			return err
+		}
 	}
-	plan, err := row.Compile(t.stream.table, ev.FieldEvent, t.columns(r, phase, ev.FieldEvent.Fields), phase, r.sync.cfg.rowOptions())
+	plan, err := row.Compile(t.table, ev.FieldEvent, t.columns(phase, ev.FieldEvent.Fields), phase, r.sync.cfg.rowOptions())
 	if err != nil {
 		// It concerns only who gets rows of these columns: not a table that has them already.
 		err = t.failf(airbyte.ConfigError, err, "Stream %s, shard %s: %s.", t.stream.descriptor, r.shard, err)

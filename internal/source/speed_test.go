@@ -57,11 +57,11 @@ func narrow(t testing.TB, made fakevtgate.At) (*reader, []byte) {
 	}
 	r := newReader(&syncer{
 		cfg: &Config{CheckpointIntervalSeconds: 3600}, w: airbyte.NewWriter(io.Discard), processors: 2,
-		tables: func(context.Context, string) (map[string]schema.Table, error) {
+		tables: func(context.Context, string, string) (map[string]schema.Table, error) {
 			return map[string]schema.Table{"users": *users}, nil
 		},
 	}, "-", at(5))
-	r.add(s, at(5))
+	r.add(s, at(5), state.Layout{})
 	r.at, r.copying = at(5), made == 0
 	apply(t, r, fakevtgate.Fields(made, "users", fields...))
 	var rows []*event

@@ -100,18 +100,15 @@ func withKeyOf(t *schema.Table, c *airbyte.ConfiguredStream) *schema.Table {
 	return &extended
 }
 
-// adopt makes the table's columns of today the state's. What was saved under others is stale, unless today's extend them.
+// adopt makes the table's columns of today the state's.
 func (s *stream) adopt(now []schema.Column) {
 	was := s.state.Columns
 	for _, shard := range s.state.Shards {
-		switch {
-		case shard.Position.IsZero() && (shard.Copy == nil || shard.Copy.Oldest.IsZero()):
-		case !schema.Extends(now, was):
-			shard.Stale, shard.Had = true, 0
-		case len(was) == 0: // the former connector's state
-			shard.Assumed = max(shard.Assumed, state.Assumed)
-		case len(was) < len(now) && shard.Had == 0:
-			shard.Had = len(was)
+		if !shard.Position.IsZero() || shard.Moved != nil {
+			shard.Layout.Adopt(now, was)
+		}
+		if c := shard.Copy; c != nil && !c.Oldest.IsZero() {
+			c.Layout.Adopt(now, was)
 		}
 	}
 	s.changed = len(was) > 0 && (len(now) != len(was) || !schema.Extends(now, was))

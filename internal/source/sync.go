@@ -30,10 +30,11 @@ type syncer struct {
 	shards  []string // to read
 	exist   []string // all shards of the keyspace
 	stop    sync.Map // vstream.Position by shard, peeked before anything was read
+	moved   sync.Map // the shards whose stop was moved since: what columns the tables have there is not known
 	streams []*stream
 	slots   *slots
-	// tables asks a shard for all its tables as they are now.
-	tables func(ctx context.Context, shard string) (map[string]schema.Table, error)
+	// tables asks a shard for all its tables, or one of them, as they are now.
+	tables func(ctx context.Context, shard, only string) (map[string]schema.Table, error)
 	// aheadUntil is how long primaries that lack transactions of saved positions are waited for; zero until one does.
 	aheadUntil time.Time
 	sequence   atomic.Int64 // of records, for _planetscale_metadata; it has gaps
@@ -101,10 +102,10 @@ func (s *syncer) copy(ctx context.Context, st *stream, shard string) error {
 		return err
 	}
 	r := newReader(s, shard, s.stopOf(shard))
-	r.add(st, vstream.Position{})
+	saved := st.state.Shards[shard]
+	r.add(st, vstream.Position{}, saved.Layout)
 	r.copying = true
 	s.log.Info(fmt.Sprintf("Copying stream %s, shard %s.", st.descriptor, shard))
-	saved := st.state.Shards[shard]
 	r.at, r.key = saved.Position, saved.Copy.LastPK
 	err := s.read(ctx, r)
 	s.slots.release(shard)
@@ -142,7 +143,8 @@ func (s *syncer) replicate(ctx context.Context, shard string, streams []*stream)
 	r := newReader(s, shard, s.stopOf(shard))
 	r.at = oldest(streams, shard)
 	for _, st := range streams {
-		r.add(st, st.state.Shards[shard].Position)
+		saved := st.state.Shards[shard]
+		r.add(st, saved.Position, saved.Layout)
 	}
 	s.log.Info(fmt.Sprintf("Replicating %d streams of shard %s: %s.", len(streams), shard, r))
 	err := s.read(ctx, r)
@@ -187,7 +189,7 @@ func (s *syncer) read(ctx context.Context, r *reader) error {
 	what := fmt.Sprintf("The stream of %s in shard %s", r, r.shard)
 	return s.retry(ctx, what, func(ctx context.Context) (bool, error) {
 		if r.attempts++; r.attempts > 1 {
-			if err := errors.Join(s.peekAgain(ctx, r), r.checkKey(ctx)); err != nil {
+			if err := s.peekAgain(ctx, r); err != nil {
 				return false, err
 			}
 		}
@@ -200,7 +202,7 @@ func (s *syncer) read(ctx context.Context, r *reader) error {
 			return true, errors.Join(errReopen, r.drop(ctx, table, err))
 		}
 		// A copy that will start over has got nowhere.
-		startsOver := r.copying && !comparable(r.streams()[0].table, r.key)
+		startsOver := r.copying && !r.resumable()
 		return r.progressed && !startsOver, err
 	})
 }
@@ -216,6 +218,7 @@ func (s *syncer) peekAgain(ctx context.Context, r *reader) error {
 		s.log.Warn(fmt.Sprintf("Shard %s no longer holds the position that this sync was to stop at, as after a failover or on a replica that lags; it stops at %s instead.", r.shard, now))
 		r.stop = now
 		s.stop.Store(r.shard, now)
+		s.moved.Store(r.shard, true)
 	}
 	return nil
 }

@@ -29,8 +29,8 @@ type Stream struct {
 	SyncID int64
 	// Cursor is the last _ab_cdc_cursor given to a record.
 	Cursor int64
-	// Columns are the table's columns when the positions were saved, in order, but for shards that are Stale. VStream reads
-	// old rows with today's columns, so a change between the two must be noticed.
+	// Columns are the table's columns, in order, as they were when the sync that saved this began. VStream reads old rows with
+	// today's columns, so that a change between the two must be noticed: see Layout.
 	Columns []schema.Column
 	Shards  map[string]*Shard
 }
@@ -39,46 +39,30 @@ type Stream struct {
 type Shard struct {
 	// Position up to which the stream has every change; while a copy is unfinished, of the rows copied so far.
 	Position vstream.Position
+	// Layout is that of the changes after Position or, once Moved is set, after the positions there.
+	Layout Layout
 	// Moved is set once the shard was read to the end that a split or merge put to it: where the shards that replaced it
 	// go on.
 	Moved map[string]vstream.Position
 	// Copy is nil once the copy is complete.
 	Copy *Copy
-	// Stale is set while changes made under other columns than Stream.Columns are to be read.
-	Stale bool
-	// Assumed says whether the columns of the changes to be read are known.
-	Assumed Assumption
-	// Had is set while changes are to be read that were made before columns were added at the end: how many of
-	// Stream.Columns the table had when Position was saved.
-	Had int
 }
 
-// Assumption is how far the columns of a shard's changes are assumed to be Stream.Columns, instead of known to be.
-type Assumption int
-
-// The assumptions.
-const (
-	// Known: the columns were Stream.Columns at Position, and no change of them has come since.
-	Known Assumption = iota
-	// Assumed: a change of columns came, after which they are Stream.Columns unless another one comes; or they were never
-	// looked up, as for a position that the user gave.
-	Assumed
-	// Relied: changes were given on that assumption. Another change of columns shows that they may be wrong.
-	Relied
-)
-
-// ReplayFrom is the position since which changes are to be read whatever becomes of the copy; zero if no row was read.
-func (s *Shard) ReplayFrom() vstream.Position {
+// Replay returns the position since which changes are to be read whatever becomes of the copy, and their layout; zero if no
+// row was read.
+func (s *Shard) Replay() (vstream.Position, Layout) {
 	if s.Copy != nil && (s.Copy.LastPK == nil || s.Copy.Restarted) {
-		return s.Copy.Oldest
+		return s.Copy.Oldest, s.Copy.Layout
 	}
-	return s.Position
+	return s.Position, s.Layout
 }
 
 // Copy is an unfinished copy.
 type Copy struct {
 	// Oldest is the position of the first snapshot that any attempt at this copy took; zero before the first one.
 	Oldest vstream.Position
+	// Layout is that of the changes after Oldest.
+	Layout Layout
 	// Restarted is set when a later attempt did not go on after a key but began again with the first row.
 	Restarted bool
 	// LastPK is the key of the last row written, nil if there is none to go on after.
@@ -86,22 +70,22 @@ type Copy struct {
 }
 
 // Start notes that a copy begins with the first row, from a snapshot at that position.
-func (c *Copy) Start(at vstream.Position) {
+func (c *Copy) Start(at vstream.Position, layout Layout) {
 	if c.Oldest.IsZero() {
-		c.Oldest = at
+		c.Oldest, c.Layout = at, layout
 		return
 	}
 	c.Restarted, c.LastPK = true, nil
 }
 
-// End returns the position to replicate from when the copy is complete and its stream stands at the given position. After
-// a restart that is the first attempt's snapshot: a row that the first attempt wrote and that was deleted before the next
-// one began would otherwise stay at the destination for ever.
-func (c *Copy) End(at vstream.Position) vstream.Position {
-	if c.Restarted {
-		return c.Oldest
+// Complete notes that the copy is complete and its stream stands at the given position, from where to replicate. After a
+// restart that is the first attempt's snapshot: a row that the first attempt wrote and that was deleted before the next one
+// began would otherwise stay at the destination for ever.
+func (s *Shard) Complete(at vstream.Position, layout Layout) {
+	if s.Copy.Restarted {
+		at, layout = s.Copy.Oldest, s.Copy.Layout
 	}
-	return at
+	s.Position, s.Layout, s.Copy = at, layout, nil
 }
 
 type streamJSON struct {
@@ -110,21 +94,19 @@ type streamJSON struct {
 	SyncID   int64                 `json:"sync_id,omitempty"`
 	Shards   map[string]*shardJSON `json:"shards"`
 	Cursor   int64                 `json:"last_cursor,omitempty"`
-	// Columns are name, type or its digest, and, where there is one, character set.
-	Columns [][]string `json:"columns,omitempty"`
+	Columns  columnsJSON           `json:"columns,omitempty"`
 }
 
 type shardJSON struct {
-	Position string            `json:"position"`
-	Copy     *copyJSON         `json:"copy,omitempty"`
-	Stale    bool              `json:"stale_columns,omitempty"`
-	Assumed  Assumption        `json:"assumed_columns,omitempty"`
-	Had      int               `json:"had_columns,omitempty"`
-	Moved    map[string]string `json:"moved_to,omitempty"`
+	Position string    `json:"position"`
+	Copy     *copyJSON `json:"copy,omitempty"`
+	layoutJSON
+	Moved map[string]string `json:"moved_to,omitempty"`
 }
 
 type copyJSON struct {
-	Oldest    string `json:"oldest_position"`
+	Oldest string `json:"oldest_position"`
+	layoutJSON
 	Restarted bool   `json:"restarted,omitempty"`
 	LastPK    string `json:"last_pk,omitempty"`
 }
@@ -137,19 +119,12 @@ const (
 // MarshalJSON writes positions as a person can read them; a key as base64 of its protobuf message, which keeps its bytes
 // and types exactly.
 func (s *Stream) MarshalJSON() ([]byte, error) {
-	out := streamJSON{Version: version, SyncMode: incremental, SyncID: s.SyncID, Cursor: s.Cursor, Shards: make(map[string]*shardJSON, len(s.Shards))}
+	out := streamJSON{Version: version, SyncMode: incremental, SyncID: s.SyncID, Cursor: s.Cursor, Columns: newColumnsJSON(s.Columns), Shards: make(map[string]*shardJSON, len(s.Shards))}
 	if s.FullRefresh {
 		out.SyncMode = fullRefresh
 	}
-	for _, c := range s.Columns {
-		column := []string{c.Name, schema.DigestType(c.Type)}
-		if c.Charset != "" {
-			column = append(column, c.Charset)
-		}
-		out.Columns = append(out.Columns, column)
-	}
 	for name, shard := range s.Shards {
-		j := &shardJSON{Position: shard.Position.String(), Stale: shard.Stale, Assumed: shard.Assumed, Had: shard.Had}
+		j := &shardJSON{Position: shard.Position.String(), layoutJSON: shard.Layout.json()}
 		for successor, p := range shard.Moved {
 			if j.Moved == nil {
 				j.Moved = make(map[string]string, len(shard.Moved))
@@ -157,7 +132,7 @@ func (s *Stream) MarshalJSON() ([]byte, error) {
 			j.Moved[successor] = p.String()
 		}
 		if c := shard.Copy; c != nil {
-			j.Copy = &copyJSON{Oldest: c.Oldest.String(), Restarted: c.Restarted}
+			j.Copy = &copyJSON{Oldest: c.Oldest.String(), layoutJSON: c.Layout.json(), Restarted: c.Restarted}
 			if c.LastPK != nil {
 				key, err := c.LastPK.MarshalVT()
 				if err != nil {
@@ -198,15 +173,9 @@ func Parse(data []byte) (*Stream, error) {
 		return nil, fmt.Errorf("its sync_mode is %q", in.SyncMode)
 	}
 	s := &Stream{FullRefresh: in.SyncMode == fullRefresh, SyncID: in.SyncID, Cursor: in.Cursor, Shards: make(map[string]*Shard, len(in.Shards))}
-	for _, c := range in.Columns {
-		if len(c) < 2 || len(c) > 3 {
-			return nil, errors.New("a column of it has not name, type and character set")
-		}
-		column := schema.Column{Name: c[0], Type: c[1]}
-		if len(c) == 3 {
-			column.Charset = c[2]
-		}
-		s.Columns = append(s.Columns, column)
+	var err error
+	if s.Columns, err = in.Columns.parse(); err != nil {
+		return nil, err
 	}
 	for name, j := range in.Shards {
 		shard, err := j.parse()
@@ -247,7 +216,11 @@ func (j *shardJSON) parse() (*Shard, error) {
 	if err != nil {
 		return nil, err
 	}
-	shard := &Shard{Position: position, Stale: j.Stale, Assumed: j.Assumed, Had: j.Had}
+	layout, err := j.layoutJSON.parse()
+	if err != nil {
+		return nil, err
+	}
+	shard := &Shard{Position: position, Layout: layout}
 	for successor, text := range j.Moved {
 		p, err := vstream.ParsePosition(text)
 		if err != nil {
@@ -273,7 +246,8 @@ func (j *copyJSON) parse() (*Copy, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Copy{Oldest: oldest, Restarted: j.Restarted, LastPK: key}, nil
+	layout, err := j.layoutJSON.parse()
+	return &Copy{Oldest: oldest, Layout: layout, Restarted: j.Restarted, LastPK: key}, err
 }
 
 func parseKey(text string) (*querypb.QueryResult, error) {

@@ -41,8 +41,8 @@ func TestRoundTrip(t *testing.T) {
 		Cursor:  1763860000000000,
 		Columns: []schema.Column{{Name: "id", Type: "bigint"}, {Name: "näme", Type: "enum('a','b')", Charset: "latin1"}},
 		Shards: map[string]*Shard{
-			"-80": {Position: position(t, later), Stale: true, Assumed: Relied, Had: 3},
-			"80-": {Position: position(t, later), Copy: &Copy{Oldest: position(t, early), Restarted: true, LastPK: key()}},
+			"-80": {Position: position(t, later), Layout: Layout{Columns: []schema.Column{{Name: "id", Type: "int"}}, Stale: true, Assumed: Relied, Had: 3}},
+			"80-": {Position: position(t, later), Copy: &Copy{Oldest: position(t, early), Layout: Layout{Stale: true}, Restarted: true, LastPK: key()}},
 			"c0-": {Copy: &Copy{}},
 			"-40": {Position: position(t, early), Moved: map[string]vstream.Position{"-20": position(t, later), "20-40": position(t, early)}},
 		},
@@ -112,15 +112,23 @@ func encoded(t *testing.T, k *querypb.QueryResult) string {
 }
 
 func TestRestartedCopyIsFollowedByTheChangesSinceItsFirstSnapshot(t *testing.T) {
-	c := &Copy{}
-	c.Start(position(t, early))
-	if at := c.End(position(t, later)); !at.Equal(position(t, later)) {
-		t.Errorf("a copy in one go is followed by the changes since %s", at)
+	before, after := Layout{Had: 1}, Layout{Had: 2}
+	s := &Shard{Copy: &Copy{}}
+	s.Copy.Start(position(t, early), before)
+	s.Complete(position(t, later), after)
+	if !s.Position.Equal(position(t, later)) || s.Layout.Had != 2 || s.Copy != nil {
+		t.Errorf("a copy in one go is followed by the changes of %+v", s)
 	}
-	c.LastPK = key()
-	c.Start(position(t, later))
-	if at := c.End(position(t, later)); !at.Equal(position(t, early)) || c.LastPK != nil {
-		t.Errorf("after a restart: changes since %s, key %v", at, c.LastPK)
+	s = &Shard{Copy: &Copy{}}
+	s.Copy.Start(position(t, early), before)
+	s.Copy.LastPK = key()
+	s.Copy.Start(position(t, later), after)
+	if s.Copy.LastPK != nil {
+		t.Errorf("after a restart: key %v", s.Copy.LastPK)
+	}
+	s.Complete(position(t, later), after)
+	if !s.Position.Equal(position(t, early)) || s.Layout.Had != 1 || s.Copy != nil {
+		t.Errorf("after a restart the copy is followed by the changes of %+v", s)
 	}
 }
 

@@ -1,0 +1,213 @@
+package source
+
+import (
+	"context"
+	"io"
+	"slices"
+	"strings"
+	"testing"
+
+	binlogdatapb "vitess.io/vitess/go/vt/proto/binlogdata"
+
+	"source-planetscale/internal/airbyte"
+	"source-planetscale/internal/destination"
+	"source-planetscale/internal/fakevtgate"
+	"source-planetscale/internal/schema"
+	"source-planetscale/internal/state"
+)
+
+// looks lets users have these columns when it is looked up for the first time, the second and so on; then the last.
+func (r *rig) looks(columns ...[]schema.Column) {
+	r.sync.tables = func(ctx context.Context, shard, only string) (map[string]schema.Table, error) {
+		r.alter("users", columns[0]...)
+		columns = columns[min(1, len(columns)-1):]
+		return r.tables(ctx, shard, only)
+	}
+}
+
+// copyOfUsers copies one row from a snapshot at transaction 6; with what was changed before, it goes on after a key.
+func copyOfUsers(before ...*event) fakevtgate.Stream {
+	return func(_ *request, send func(...*event), done <-chan struct{}) error {
+		send(before...)
+		if len(before) == 0 {
+			send(begin(0, 0), fields(0, "users"), script.VGTID(6, nil), commit(0))
+		} else {
+			send(begin(0, 0), fields(0, "users"), script.VGTID(6, pk("users", "1")), commit(0))
+		}
+		send(begin(0, 0), rowOf(0, "users", nil, []string{"1", "x"}), script.VGTID(6, pk("users", "1")), commit(0))
+		send(script.CopyCompleted())
+		return hold(done)
+	}
+}
+
+// next is the sync after one that left that state, with the columns that the table has now.
+func next(t *testing.T, saved *state.Stream, stop int, now []schema.Column, stream fakevtgate.Stream) *rig {
+	r := newRig(t, stop, stream)
+	users := table("users")
+	users.Columns = now
+	s := r.add(users, airbyte.Incremental, nil)
+	s.state.Columns, s.state.Shards = saved.Columns, saved.Shards
+	s.adopt(now)
+	r.add(table("others"), airbyte.Incremental, &state.Shard{Position: at(stop)})
+	return r
+}
+
+// A copy may wait for hours; what was changed meanwhile is no reason to refuse what comes after it.
+func TestColumnsChangedBeforeACopyBegins(t *testing.T) {
+	swapped := table("users").Columns
+	slices.Reverse(swapped)
+	r := newRig(t, 5, copyOfUsers())
+	r.add(table("users"), airbyte.Incremental, nil)
+	r.looks(swapped)
+	out := r.must()
+	saved := streamOf(t, out.States[len(out.States)-1])
+	if l := saved.Shards["-"].Layout; l.Stale || l.Assumed != state.Known || !slices.Equal(names(l.Columns), names(swapped)) {
+		t.Errorf("the copy left %+v", l)
+	}
+	if first := shardOf(t, out.States[0]); !slices.Equal(names(first.Copy.Layout.Columns), names(swapped)) {
+		t.Errorf("the copy began with %+v", first.Copy.Layout)
+	}
+	again := next(t, saved, 7, swapped, func(_ *request, send func(...*event), done <-chan struct{}) error {
+		send(insert(7, "users")...)
+		return hold(done)
+	})
+	if got := rows(again.must()); !slices.Equal(got, []string{"7:x"}) {
+		t.Errorf("records %v", got)
+	}
+}
+
+// Columns that were exchanged and then exchanged again look as at the peek, but at the copy's end they were others.
+func TestColumnsChangedOnceTheCopyIsComplete(t *testing.T) {
+	r := newRig(t, 5, copyOfUsers())
+	r.add(table("users"), airbyte.Incremental, nil)
+	r.looks(dropped, table("users").Columns)
+	out := r.must()
+	saved := streamOf(t, out.States[len(out.States)-1])
+	if !saved.Shards["-"].Layout.Stale {
+		t.Fatalf("the copy left %+v", saved.Shards["-"].Layout)
+	}
+	again := next(t, saved, 7, table("users").Columns, func(_ *request, send func(...*event), done <-chan struct{}) error {
+		send(insert(7, "users")...)
+		return hold(done)
+	})
+	if got := rows(again.failsAlone("columns of shop.users were changed")); len(got) != 0 {
+		t.Errorf("records %v", got)
+	}
+}
+
+func TestACopyGivesTextInTheCharacterSetThatItsSnapshotHas(t *testing.T) {
+	r := newRig(t, 5, func(_ *request, send func(...*event), done <-chan struct{}) error {
+		send(begin(0, 0), fields(0, "users"), script.VGTID(6, nil), commit(0))
+		send(begin(0, 0), rowOf(0, "users", nil, []string{"1", "\xe9"}), script.VGTID(6, pk("users", "1")), commit(0))
+		send(script.CopyCompleted())
+		return hold(done)
+	})
+	r.add(table("users"), airbyte.FullRefresh, nil)
+	latin := table("users").Columns
+	latin[1].Charset = "latin1"
+	r.looks(latin)
+	if got := rows(r.must()); !slices.Equal(got, []string{"1:é"}) {
+		t.Errorf("records %v", got)
+	}
+}
+
+// Before the peeked position the columns were those of the peek; what they are after a break makes no difference, but for
+// how the server names them.
+func TestRowsAreRefusedOnceColumnsWereChangedWhenAStreamBroke(t *testing.T) {
+	opened := 0
+	r := newRig(t, 7, func(_ *request, send func(...*event), done <-chan struct{}) error {
+		if opened++; opened == 1 {
+			return io.EOF
+		}
+		send(insert(6, "users", "others")...)
+		send(script.VGTID(7, nil), fakevtgate.Other())
+		return hold(done)
+	})
+	r.add(table("users"), airbyte.Incremental, &state.Shard{Position: at(5)})
+	r.add(table("others"), airbyte.Incremental, &state.Shard{Position: at(5)})
+	r.alter("users", dropped...)
+	out := r.failsAlone("columns of shop.users were changed, and rows")
+	if got := rows(out); !slices.Equal(got, []string{"6:x"}) { // of others
+		t.Errorf("records %v", got)
+	}
+}
+
+// A copy that goes on after its key begins with older changes of the rows copied already.
+func TestColumnsChangedBeforeACopyGoesOn(t *testing.T) {
+	caughtUp := insert(6, "users")
+	caughtUp[3] = script.VGTID(6, pk("users", "1"))
+	for name, c := range map[string]struct {
+		before []*event
+		fails  bool
+	}{
+		"rows first":   {before: caughtUp, fails: true},
+		"change first": {before: slices.Concat([]*event{script.VGTID(6, pk("users", "1")), ddl("alter table users drop column gone")}, caughtUp)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, 5, copyOfUsers(c.before...))
+			r.add(table("users"), airbyte.Incremental, &state.Shard{Position: at(5), Copy: &state.Copy{Oldest: at(5), LastPK: pk("users", "1").Lastpk}})
+			r.add(table("others"), airbyte.Incremental, &state.Shard{Position: at(5)})
+			r.alter("users", dropped...)
+			if c.fails {
+				r.failsAlone("columns of shop.users were changed, and rows")
+				return
+			}
+			out := r.must()
+			if got := rows(out); !slices.Equal(got, []string{"6:x", "1:x"}) {
+				t.Errorf("records %v", got)
+			}
+			if l := lastOf(t, out.States, "users").Layout; l.Stale || !slices.Equal(names(l.Columns), names(dropped)) {
+				t.Errorf("the copy left %+v", l)
+			}
+		})
+	}
+}
+
+// What the snapshot of a broken stream had says nothing of the changes that come before it in the next one.
+func TestACopyThatBreaksBeforeItsSnapshotForgetsItsColumns(t *testing.T) {
+	caughtUp := insert(6, "users")
+	caughtUp[3] = script.VGTID(6, pk("users", "1"))
+	opened := 0
+	r := newRig(t, 5, func(q *request, send func(...*event), done <-chan struct{}) error {
+		if opened++; opened == 1 {
+			send(begin(0, 0), fields(0, "users")) // looked up, but no boundary comes
+			return io.EOF
+		}
+		return copyOfUsers(caughtUp...)(q, send, done)
+	})
+	r.add(table("users"), airbyte.Incremental, &state.Shard{Position: at(5), Copy: &state.Copy{Oldest: at(5), LastPK: pk("users", "1").Lastpk}})
+	r.add(table("others"), airbyte.Incremental, &state.Shard{Position: at(5)})
+	r.looks(table("users").Columns, dropped)
+	r.failsAlone("columns of shop.users were changed, and rows")
+}
+
+// After a failover the stop may lie behind a change of columns.
+func TestColumnsAreNotKnownWhereTheStopWasMovedTo(t *testing.T) {
+	opened := 0
+	var r *rig
+	r = newRig(t, 7, func(_ *request, send func(...*event), done <-chan struct{}) error {
+		if opened++; opened == 1 {
+			return io.EOF
+		}
+		send(script.VGTID(6, nil), &event{Type: binlogdatapb.VEventType_OTHER})
+		return hold(done)
+	})
+	r.add(table("users"), airbyte.Incremental, &state.Shard{Position: at(5)})
+	r.stands = 6 // 7 is gone
+	r.alter("users", dropped...)
+	out := r.must()
+	if l := lastOf(t, out.States, "users").Layout; !l.Stale {
+		t.Errorf("the sync left %+v", l)
+	}
+	if !slices.ContainsFunc(out.Logs, func(l destination.Log) bool { return strings.Contains(l.Message, "no longer holds the position") }) {
+		t.Error("the stop was not moved")
+	}
+}
+
+func names(columns []schema.Column) []string {
+	var list []string
+	for _, c := range columns {
+		list = append(list, c.Name)
+	}
+	return list
+}
