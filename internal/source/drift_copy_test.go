@@ -184,8 +184,7 @@ func TestACopyThatBreaksBeforeItsSnapshotForgetsItsColumns(t *testing.T) {
 // After a failover the stop may lie behind a change of columns.
 func TestColumnsAreNotKnownWhereTheStopWasMovedTo(t *testing.T) {
 	opened := 0
-	var r *rig
-	r = newRig(t, 7, func(_ *request, send func(...*event), done <-chan struct{}) error {
+	r := newRig(t, 7, func(_ *request, send func(...*event), done <-chan struct{}) error {
 		if opened++; opened == 1 {
 			return io.EOF
 		}
