@@ -10,7 +10,7 @@ import (
 const (
 	variablesQuery = "select @@global.binlog_row_image as row_image, @@global.binlog_row_value_options as row_value_options"
 	purgedQuery    = "select gtid_subset(@@global.gtid_purged, ?) as intact"
-	estimatesQuery = `select table_name, table_rows, data_length from information_schema.tables
+	sizesQuery     = `select table_name, table_rows, data_length from information_schema.tables
 		where table_schema = database() and table_type = 'BASE TABLE' and table_name >= ? order by table_name limit ?`
 )
 
@@ -50,42 +50,43 @@ func (db *DB) askShard(ctx context.Context, shard, query string, args []any, int
 	return nil
 }
 
-// Estimate is how large MySQL believes a table to be, over all shards. It may be a day old
+// TableSize is how large MySQL believes a table to be in a shard. It may be a day old
 // (information_schema_stats_expiry) or far off.
-type Estimate struct{ Rows, Bytes int64 }
+type TableSize struct{ Rows, Bytes int64 }
 
-// RowEstimates asks each of the shards once, page by page, about all tables.
-func (db *DB) RowEstimates(ctx context.Context, shards []string) (map[string]Estimate, error) {
+// TableSizes asks each of the shards once, page by page, about all tables. It returns their sizes by shard and table.
+func (db *DB) TableSizes(ctx context.Context, shards []string) (map[string]map[string]TableSize, error) {
 	var mu sync.Mutex
-	sums := map[string]Estimate{}
+	sizes := map[string]map[string]TableSize{}
 	err := EachShard(ctx, shards, func(ctx context.Context, shard string) error {
-		estimates, err := db.estimates(ctx, shard)
+		here, err := db.tableSizes(ctx, shard)
 		mu.Lock()
 		defer mu.Unlock()
-		for table, one := range estimates {
-			sum := sums[table]
-			sums[table] = Estimate{sum.Rows + one[0].Rows, sum.Bytes + one[0].Bytes}
-		}
+		sizes[shard] = here
 		return err
 	})
-	return sums, err
+	return sizes, err
 }
 
-func (db *DB) estimates(ctx context.Context, shard string) (map[string][]Estimate, error) {
+func (db *DB) tableSizes(ctx context.Context, shard string) (map[string]TableSize, error) {
 	conn, err := db.conn(ctx, shard)
 	if err != nil {
 		return nil, err
 	}
 	defer conn.Close()
-	estimates, err := byTable(ctx, conn, db.pageRows, estimatesQuery, "", scanEstimate)
+	rows, err := byTable(ctx, conn, db.pageRows, sizesQuery, "", scanSize)
 	if err != nil {
 		return nil, failed("reading the sizes of tables in shard "+shard, err)
 	}
-	return estimates, nil
+	sizes := make(map[string]TableSize, len(rows))
+	for table, row := range rows {
+		sizes[table] = row[0]
+	}
+	return sizes, nil
 }
 
-func scanEstimate(rows *sql.Rows) (table string, e Estimate, err error) {
-	var count, size sql.NullInt64
-	err = rows.Scan(&table, &count, &size)
-	return table, Estimate{count.Int64, size.Int64}, err
+func scanSize(rows *sql.Rows) (table string, size TableSize, err error) {
+	var count, bytes sql.NullInt64
+	err = rows.Scan(&table, &count, &bytes)
+	return table, TableSize{count.Int64, bytes.Int64}, err
 }

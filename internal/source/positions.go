@@ -139,35 +139,3 @@ func (s *syncer) whyAhead(ctx context.Context, shard string, p vstream.Position)
 		}
 	}
 }
-
-// estimate says how many rows the copies will give, where the server says how large its tables are.
-func (s *syncer) estimate(ctx context.Context, db *schema.DB) error {
-	estimates, err := db.RowEstimates(ctx, s.shards)
-	if errors.Is(err, schema.ErrRefused) {
-		return nil // a progress report without shares and times left
-	}
-	if err != nil {
-		return err
-	}
-	for _, st := range s.streams {
-		e, ok := estimates[st.table.Name]
-		if !ok || !st.copies(s.shards) {
-			continue
-		}
-		st.estimate = e.Rows
-		if err := s.w.Estimate(st.descriptor, e.Rows, e.Bytes); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// copies tells whether the stream is to be copied from the start in all shards, which is what the estimates are of.
-func (s *stream) copies(shards []string) bool {
-	for _, shard := range shards {
-		if saved := s.state.Shards[shard]; saved == nil || saved.Copy == nil || saved.Copy.LastPK != nil {
-			return false
-		}
-	}
-	return true
-}

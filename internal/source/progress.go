@@ -1,12 +1,9 @@
 package source
 
 import (
-	"cmp"
 	"fmt"
 	"io"
-	"maps"
 	"os"
-	"slices"
 	"strings"
 	"time"
 
@@ -21,8 +18,6 @@ const (
 	// aliveInterval is how long a sync gives neither a record nor a state. The platform takes a source for dead that is
 	// silent for maxSecondsBetweenMessages, three hours, however much it logs.
 	aliveInterval = time.Hour
-	// streamsSaid is how many streams are told of one by one then, those first that gave the most.
-	streamsSaid = 10
 	// screenInterval is how often it does on a terminal.
 	screenInterval = time.Second
 	// barWidth is the width of the bar there, in characters.
@@ -55,12 +50,15 @@ func (s *syncer) report(done <-chan struct{}, began time.Time) {
 	defer log.Stop()
 	screen := time.NewTicker(screenInterval)
 	defer screen.Stop()
-	said := map[*stream]int64{}
+	last := began
 	for {
 		select {
 		case <-log.C:
-			s.log.Info(s.progress(time.Since(began)).String())
-			for _, sentence := range s.streamsProgress(said) {
+			now := time.Now()
+			// All is looked up before any is written, which waits while the platform does not read.
+			sentences := append([]string{s.progress(now.Sub(began)).String()}, s.sharesProgress(now.Sub(last))...)
+			last = now
+			for _, sentence := range sentences {
 				s.log.Info(sentence)
 			}
 			s.keepAlive()
@@ -99,37 +97,11 @@ func (s *syncer) keepAlive() {
 	}
 }
 
-// streamsProgress says how far the streams are that gave records since it was last called; said is what they had then.
-func (s *syncer) streamsProgress(said map[*stream]int64) []string {
-	var active []*stream
-	gave, now := map[*stream]int64{}, map[*stream]int64{}
-	for _, st := range s.streams {
-		now[st] = st.records.Load()
-		if gave[st] = now[st] - said[st]; gave[st] > 0 {
-			active = append(active, st)
-		}
-	}
-	maps.Copy(said, now)
-	slices.SortStableFunc(active, func(a, b *stream) int { return cmp.Compare(gave[b], gave[a]) })
-	var sentences []string
-	for _, st := range active[:min(streamsSaid, len(active))] {
-		text := fmt.Sprintf("Stream %s: %d records so far", st.descriptor, now[st])
-		if now[st] < st.estimate {
-			text += fmt.Sprintf(", about %.0f %% of its copy", 100*float64(now[st])/float64(st.estimate))
-		}
-		sentences = append(sentences, text+".")
-	}
-	if more := len(active) - streamsSaid; more > 0 {
-		sentences = append(sentences, fmt.Sprintf("%d more streams gave records.", more))
-	}
-	return sentences
-}
-
 // progress is how far a sync is.
 type progress struct {
 	records int64
-	// copied of the expected are the records of streams that are copied. The latter is 0 where the server does not say how
-	// large its tables are.
+	// copied of the expected are the rows of copies from the start. The latter is 0 where the server does not say how large its
+	// tables are.
 	copied, expected int64
 	bytes            int64
 	elapsed          time.Duration
@@ -141,10 +113,14 @@ type progress struct {
 func (s *syncer) progress(elapsed time.Duration) progress {
 	p := progress{bytes: s.w.Bytes(), elapsed: elapsed}
 	for _, st := range s.streams {
-		n := st.records.Load()
-		p.records += n
-		p.copied += min(n, st.estimate)
-		p.expected += st.estimate
+		for _, t := range st.counted() {
+			copied := t.copied.Load()
+			p.records += copied + t.replicated.Load()
+			if !t.resumed {
+				p.copied += min(copied-t.wasted.Load(), t.expected)
+				p.expected += t.expected
+			}
+		}
 	}
 	s.lastChange.Range(func(shard, made any) bool {
 		if age := time.Since(made.(time.Time)); age > p.behind {

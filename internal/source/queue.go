@@ -55,10 +55,12 @@ type run struct {
 	made     *moment // when the rows were changed at the source; nil in a copy until the job is closed, then read
 	read     *moment
 	position string
+	copied   bool // and not replicated
 	// The last cursor and number that were set aside before those of these rows.
 	cursor, sequence int64
 	// What came of them.
 	records, withheld int64
+	bytes             int64 // of the records
 	nulled            []row.Change
 }
 
@@ -253,10 +255,10 @@ func (r *reader) encodeEach(ctx context.Context) error {
 	return nil
 }
 
-// settle adds what came of the rows to what the stream counts.
+// settle adds what came of the rows to what is counted.
 func (u *run) settle() {
 	s := u.table.stream
-	s.records.Add(u.records)
+	u.table.tally.add(u)
 	s.withheld.Add(u.withheld)
 	s.nulled.count(u.nulled)
 }

@@ -77,6 +77,7 @@ type reader struct {
 // tableReader is one table of a reader.
 type tableReader struct {
 	stream *stream
+	tally  *tally
 	// table is as it was last looked up, with the stream's key; layout is that of the changes from where the reader stands,
 	// and reached, in a copy, that at the last boundary.
 	table           *schema.Table
@@ -110,7 +111,7 @@ func newReader(s *syncer, shard string, stop vstream.Position) *reader {
 
 // add gives the reader a table, which has everything up to a position, and the layout of the changes to be read.
 func (r *reader) add(s *stream, from vstream.Position, layout state.Layout) {
-	r.tables[s.table.Name] = &tableReader{stream: s, table: s.table, from: from, layout: layout, reached: layout}
+	r.tables[s.table.Name] = &tableReader{stream: s, tally: s.tally(r.shard), table: s.table, from: from, layout: layout, reached: layout}
 	r.names = append(r.names, s.table.Name)
 }
 
@@ -129,6 +130,7 @@ func (r *reader) attempt(ctx context.Context) error {
 	}
 	if r.copying && !r.resumable() {
 		r.at, r.key = vstream.Position{}, nil // the copy starts over
+		r.tables[r.names[0]].tally.startOver()
 	}
 	stream, err := r.sync.client.Open(ctx, r.request())
 	if err != nil {

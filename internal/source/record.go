@@ -24,6 +24,8 @@ func (m *moment) set(t time.Time) {
 // encode appends the records of the run's rows to a batch. It may be done again after an error, into another batch.
 func (u *run) encode(b *airbyte.Batch, rows [][]byte) error {
 	u.records, u.withheld, u.nulled = 0, 0, u.nulled[:0]
+	before := b.Size()
+	defer func() { u.bytes = int64(b.Size() - before) }()
 	w := writing{batch: b, cursor: newCounter(u.cursor), sequence: u.sequence}
 	w.times = u.appendTimes(w.space[:0], false)
 	var change wire.Change

@@ -65,8 +65,8 @@ func newRig(t *testing.T, stop int, stream fakevtgate.Stream) *rig {
 	t.Helper()
 	r := &rig{t: t, stands: stop, stream: stream, now: map[string]schema.Table{}}
 	server, err := fakevtgate.Start(func(q *request, send func(...*event), done <-chan struct{}) error {
-		if q.Vgtid.ShardGtids[0].Gtid == "current" {
-			send(script.VGTID(r.stands, nil), fakevtgate.Other())
+		if asked := q.Vgtid.ShardGtids[0]; asked.Gtid == "current" {
+			send(fakevtgate.Script{Keyspace: "shop", Shard: asked.Shard}.VGTID(r.stands, nil), fakevtgate.Other())
 			return hold(done)
 		}
 		return r.stream(q, send, done)

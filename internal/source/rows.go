@@ -72,7 +72,7 @@ func (r *reader) row(ev *wire.Event) error {
 		return err
 	}
 	r.waited = 0
-	u := run{reader: r, table: t, plan: t.plans[phase]}
+	u := run{reader: r, table: t, plan: t.plans[phase], copied: phase == row.Copy}
 	if phase == row.Replicate {
 		if r.made.time.Unix() != ev.Timestamp {
 			r.made = &moment{} // queued rows have the one before

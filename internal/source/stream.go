@@ -3,6 +3,7 @@ package source
 import (
 	"fmt"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -37,12 +38,11 @@ type stream struct {
 	// lost is set when a former shard is gone, and the stream is to be read afresh for that.
 	lost atomic.Bool
 
-	changed  bool  // the table has other columns than when the state was saved
-	estimate int64 // rows that a copy is expected to give, 0 if unknown
+	changed bool // the table has other columns than when the state was saved
 
 	cursor   atomic.Int64 // the last _ab_cdc_cursor given
 	running  atomic.Bool  // the status RUNNING was written
-	records  atomic.Int64
+	tallies  sync.Map     // by shard, the *tally of what was given
 	withheld atomic.Int64 // deletes not given, because the catalog has no column for them
 	nulled   changeCounts
 	failed   atomic.Pointer[failure]

@@ -284,7 +284,8 @@ func (s *syncer) conclude(st *stream) error {
 	if st.hasFailed() {
 		status = airbyte.Incomplete
 	}
-	s.log.Info(fmt.Sprintf("Stream %s: %s, %d records.", st.descriptor, strings.ToLower(string(status)), st.records.Load()))
+	records, bytes := st.given()
+	s.log.Info(fmt.Sprintf("Stream %s is %s with %d records (%.1f MB).", st.descriptor, strings.ToLower(string(status)), records, float64(bytes)/1e6))
 	return s.w.Status(st.descriptor, status)
 }
 
