@@ -15,6 +15,7 @@ import (
 
 // plan is the work of one sync.
 type plan struct {
+	streams   []streamPlan
 	copies    []copyJob
 	replicate map[string][]*stream // by shard
 }
@@ -31,22 +32,25 @@ func (s *syncer) plan() *plan {
 		if st.hasFailed() {
 			continue
 		}
+		shards := map[step][]string{}
 		for _, shard := range s.shards {
-			switch saved := st.state.Shards[shard]; {
-			case saved.Copy != nil:
+			saved, stop := st.state.Shards[shard], s.stopOf(shard)
+			do := st.stepOf(saved, stop)
+			shards[do] = append(shards[do], shard)
+			switch do {
+			case copies, copiesOn:
 				p.copies = append(p.copies, copyJob{st, shard})
-			case !st.incremental:
-				continue
-			case saved.Position.Equal(s.stopOf(shard)):
-				saved.Layout = state.Layout{} // the tables were looked up before and after the peek
-				continue
-			case saved.Position.Contains(s.stopOf(shard)):
-				continue // a replica that lags
-			default:
+			case replicates:
 				p.replicate[shard] = append(p.replicate[shard], st)
+			case nothing:
+				if st.incremental && saved.Position.Equal(stop) {
+					saved.Layout = state.Layout{} // the tables were looked up before and after the peek
+				}
+				continue
 			}
 			st.open++
 		}
+		p.streams = append(p.streams, streamPlan{st, shards})
 	}
 	return p
 }

@@ -372,9 +372,5 @@ func (r *reader) applyMessage(ctx context.Context, ev *binlogdatapb.VEvent) (don
 
 // String names the tables and the shard, for messages.
 func (r *reader) String() string {
-	names := r.names
-	if len(names) > 3 {
-		names = append(slices.Clone(names[:3]), fmt.Sprintf("and %d more", len(r.names)-3))
-	}
-	return strings.Join(names, ", ")
+	return enumerate(r.names, 3)
 }

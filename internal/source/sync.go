@@ -74,6 +74,9 @@ func (s *syncer) readAll(ctx context.Context) error {
 	p := s.plan()
 	s.log.Info(fmt.Sprintf("Reading %d streams of keyspace %s, shards %s: %d copies and %d tables to replicate.",
 		len(s.streams), s.cfg.Database, strings.Join(s.shards, ", "), len(p.copies), p.replicating()))
+	for _, sentence := range p.sentences() {
+		s.log.Info(sentence)
+	}
 	for _, st := range s.streams {
 		if err := s.finish(st); err != nil {
 			return err
