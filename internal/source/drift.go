@@ -48,7 +48,10 @@ func (t *tableReader) checkColumns(r *reader) error {
 func (t *tableReader) columns(phase row.Phase, fields []*querypb.Field) []string {
 	s := t.stream
 	had := t.layout.Had
-	if phase == row.Copy || had == 0 && t.layout.Assumed == state.Known || len(fields) < had || len(fields) > len(t.table.Columns) {
+	if phase == row.Copy {
+		return t.has(s.columns)
+	}
+	if had == 0 && t.layout.Assumed == state.Known || len(fields) < had || len(fields) > len(t.table.Columns) {
 		return s.columns
 	}
 	var columns []string
@@ -64,6 +67,12 @@ func (t *tableReader) columns(phase row.Phase, fields []*querypb.Field) []string
 		return s.columns
 	}
 	return columns
+}
+
+// has are those of the columns that the table has now. A copy leaves out what was dropped before it began: the server does not
+// open a stream that names such a column.
+func (t *tableReader) has(columns []string) []string {
+	return slices.DeleteFunc(slices.Clone(columns), func(name string) bool { return t.table.Column(name) == nil })
 }
 
 // ddl notes what a statement did to the reader's tables.

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 	binlogdatapb "vitess.io/vitess/go/vt/proto/binlogdata"
 
 	"source-planetscale/internal/airbyte"
@@ -92,6 +94,37 @@ func TestColumnsChangedOnceTheCopyIsComplete(t *testing.T) {
 	})
 	if got := rows(again.failsAlone("columns of shop.users were changed")); len(got) != 0 {
 		t.Errorf("records %v", got)
+	}
+}
+
+// The server does not open a stream that names a column which is gone.
+func TestAColumnDroppedBeforeACopyBeginsIsLeftOut(t *testing.T) {
+	copies := copyOfUsers()
+	r := newRig(t, 5, func(q *request, send func(...*event), done <-chan struct{}) error {
+		if strings.Contains(q.Filter.Rules[0].Filter, "gone") {
+			return status.Error(codes.FailedPrecondition, "column gone not found in table users")
+		}
+		return copies(q, send, done)
+	})
+	users := table("users")
+	r.now["users"] = *users
+	users.Columns = dropped
+	r.add(users, airbyte.Incremental, nil)
+	out := r.must()
+	if got := rows(out); !slices.Equal(got, []string{"1:x"}) {
+		t.Errorf("records %v", got)
+	}
+	if got := r.requests()[1].Filter.Rules[0].Filter; got != "select `id`, `name` from `users`" {
+		t.Errorf("the copy is of %s", got)
+	}
+	if l := lastOf(t, out.States, "users").Layout; l.Stale || !slices.Equal(names(l.Columns), []string{"id", "name"}) {
+		t.Errorf("the copy left %+v", l)
+	}
+	warned := func(l destination.Log) bool {
+		return strings.Contains(l.Message, "shop.users: the table no longer has the columns gone,")
+	}
+	if n := len(slices.DeleteFunc(out.Logs, func(l destination.Log) bool { return !warned(l) })); n != 1 {
+		t.Errorf("%d warnings", n)
 	}
 }
 

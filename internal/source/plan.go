@@ -166,9 +166,7 @@ func (s *syncer) streamsOf(catalog *airbyte.ConfiguredCatalog, tables map[string
 			failures[d] = classify(err)
 			continue
 		}
-		if missing := st.missing(); len(missing) > 0 {
-			s.log.Warn(fmt.Sprintf("Stream %s: the table no longer has the columns %s, which are left out; refresh the source's schema.", d, strings.Join(missing, ", ")))
-		}
+		st.warnMissing(s.log, st.table)
 		if st.incremental && st.changed {
 			s.log.Warn(fmt.Sprintf("Stream %s: the table's columns were changed since the last sync, which changes its rows without an event for each: those at the destination keep what they had (nothing, in a column that was renamed, or added with a DEFAULT) until they are changed again or the stream is refreshed.", d))
 		}

@@ -306,7 +306,7 @@ func (r *reader) request() vstream.Request {
 	for _, name := range r.names {
 		t := vstream.Table{Name: name}
 		if r.copying && !r.replaysFewerColumns() {
-			t.Columns = r.tables[name].stream.selected()
+			t.Columns = r.tables[name].has(r.tables[name].stream.selected())
 		}
 		req.Tables = append(req.Tables, t)
 	}

@@ -27,6 +27,7 @@ func (r *reader) field(ctx context.Context, ev *binlogdatapb.VEvent) error {
 		if err := r.look(ctx, true); err != nil {
 			return err
 		}
+		t.stream.warnMissing(r.sync.log, t.table)
 	}
 	plan, err := row.Compile(t.table, ev.FieldEvent, t.columns(phase, ev.FieldEvent.Fields), phase, r.sync.cfg.rowOptions())
 	if err != nil {

@@ -2,7 +2,9 @@ package source
 
 import (
 	"fmt"
+	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -45,6 +47,7 @@ type stream struct {
 	tallies  sync.Map     // by shard, the *tally of what was given
 	withheld atomic.Int64 // deletes not given, because the catalog has no column for them
 	nulled   changeCounts
+	missing  sync.Map // configured columns of which it was said that the table does not have them
 	failed   atomic.Pointer[failure]
 }
 
@@ -130,16 +133,20 @@ func (s *stream) selected() []string {
 	return selected
 }
 
-// missing are configured columns that the table does not have.
-func (s *stream) missing() []string {
+// warnMissing says which configured columns the table does not have, unless that was said before.
+func (s *stream) warnMissing(log *slog.Logger, t *schema.Table) {
 	var missing []string
 	for name := range s.configured {
-		if s.table.Column(name) == nil && !isOurs(name) {
+		if t.Column(name) != nil || isOurs(name) {
+			continue
+		}
+		if _, said := s.missing.LoadOrStore(name, true); !said {
 			missing = append(missing, name)
 		}
 	}
-	slices.Sort(missing)
-	return missing
+	if slices.Sort(missing); len(missing) > 0 {
+		log.Warn(fmt.Sprintf("Stream %s: the table no longer has the columns %s, which are left out; refresh the source's schema.", s.descriptor, strings.Join(missing, ", ")))
+	}
 }
 
 // cursors sets the _ab_cdc_cursor of the next n records aside and returns the number before the first: the clock in
