@@ -196,6 +196,25 @@ func TestColumnsChangedBeforeACopyGoesOn(t *testing.T) {
 	}
 }
 
+// A copy that starts over is followed by the changes since its first snapshot, of which some are older than the columns.
+func TestColumnsChangedBeforeACopyStartsOver(t *testing.T) {
+	r := newRig(t, 7, func(q *request, send func(...*event), done <-chan struct{}) error {
+		if q.Vgtid.ShardGtids[0].Gtid == "" {
+			return copyOfUsers()(q, send, done)
+		}
+		send(insert(6, "users")...)
+		send(script.VGTID(7, nil), ddl("alter table users drop column gone"))
+		return hold(done)
+	})
+	users := r.add(table("users"), airbyte.Incremental, &state.Shard{Copy: &state.Copy{Oldest: at(5)}})
+	users.state.Columns = dropped
+	users.adopt(users.table.Columns)
+	r.add(table("others"), airbyte.Incremental, &state.Shard{Position: at(7)})
+	if got := rows(r.failsAlone("columns of shop.users were changed, and rows")); !slices.Equal(got, []string{"1:x"}) {
+		t.Errorf("records %v", got)
+	}
+}
+
 // What the snapshot of a broken stream had says nothing of the changes that come before it in the next one.
 func TestACopyThatBreaksBeforeItsSnapshotForgetsItsColumns(t *testing.T) {
 	caughtUp := insert(6, "users")
