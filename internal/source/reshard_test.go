@@ -117,6 +117,53 @@ func TestSplitShardsRowsFromBeforeAChangeOfColumnsAreRefused(t *testing.T) {
 	}
 }
 
+func TestSplitShardsRowsFromAfterAChangeOfColumnsAreGiven(t *testing.T) {
+	r := newRig(t, 0, func(q *request, send func(...*event), done <-chan struct{}) error {
+		if shard := q.Vgtid.ShardGtids[0].Shard; shard != "-" {
+			send(insertInto(shard, 20, "20")...)
+			return hold(done)
+		}
+		send(changed(6, "alter table users drop column gone")...)
+		send(journalTo("-80", "80-"))
+		return hold(done)
+	})
+	r.newShards("-80", "80-")
+	s := r.addSaved("users", map[string]*state.Shard{"-": {Position: at(5)}})
+	s.state.Columns = dropped
+	s.adopt(s.table.Columns)
+	got := rows(r.must())
+	slices.Sort(got)
+	if !slices.Equal(got, []string{"20:-80", "20:80-"}) {
+		t.Errorf("records %v", got)
+	}
+}
+
+// The changes that a copy needs when it starts over are those since its first snapshot.
+func TestSplitCopysRowsFromBeforeAChangeOfColumnsAreRefused(t *testing.T) {
+	r := newRig(t, 0, func(q *request, send func(...*event), done <-chan struct{}) error {
+		g := q.Vgtid.ShardGtids[0]
+		s := fakevtgate.Script{Keyspace: "shop", Shard: g.Shard}
+		switch {
+		case g.Shard == "-":
+			send(insertInto("-", 6, "6")...)
+			send(journalTo("-80", "80-"))
+		case g.Gtid == "":
+			send(begin(0, 0), fields(0, "users"), s.VGTID(20, nil), commit(0), s.CopyCompleted())
+		default:
+			send(begin(7, 20), s.VGTID(20, nil), commit(7))
+		}
+		return hold(done)
+	})
+	r.newShards("-80", "80-")
+	s := r.addSaved("users", map[string]*state.Shard{"-": {Copy: &state.Copy{Oldest: at(5)}}})
+	s.state.Columns = dropped
+	s.adopt(s.table.Columns)
+	out, err := r.run()
+	if !errors.Is(err, errIncomplete) || len(out.Records) > 0 || len(out.Errors) == 0 || !strings.Contains(out.Errors[0].Message, "columns of shop.users were changed, and rows") {
+		t.Errorf("error %v, %d records, traces %+v", err, len(out.Records), out.Errors)
+	}
+}
+
 func TestMergedShardsAreReadToTheirJournals(t *testing.T) {
 	r := newRig(t, 0, func(q *request, send func(...*event), done <-chan struct{}) error {
 		shard := q.Vgtid.ShardGtids[0].Shard

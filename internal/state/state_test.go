@@ -220,3 +220,17 @@ func FuzzParseLegacy(f *testing.F) {
 		}
 	})
 }
+
+func TestJoin(t *testing.T) {
+	own := []schema.Column{{Name: "id", Type: "bigint"}}
+	for _, c := range []struct{ a, b, want Layout }{
+		{Layout{Columns: own}, Layout{Columns: own}, Layout{Columns: own}},
+		{Layout{Columns: own}, Layout{}, Layout{Columns: own, Stale: true}},
+		{Layout{Stale: true}, Layout{Assumed: Relied}, Layout{Stale: true, Assumed: Relied}},
+		{Layout{Assumed: Assumed, Had: 1}, Layout{Stale: true, Had: 2}, Layout{Stale: true, Assumed: Assumed, Had: 2}},
+	} {
+		if got := c.a.Join(c.b); !reflect.DeepEqual(got, c.want) {
+			t.Errorf("%+v and %+v are %+v", c.a, c.b, got)
+		}
+	}
+}
