@@ -52,6 +52,47 @@ func TestReshard(t *testing.T) {
 	t.Run("shards gone", func(t *testing.T) { f.in(t, nil).gone() })
 }
 
+// TestReshardTwice splits a shard, and one of its parts again, between two syncs; then the former shard has lost its binary logs
+// when it is to be read.
+func TestReshardTwice(t *testing.T) {
+	if os.Getenv("TEST_ALL") == "" {
+		t.Skip("slow: set TEST_ALL=1")
+	}
+	f := newRig(t, "reshard_twice", 1)
+	f.readToEnd()
+	f.writer = newWriter(t, f.db, f.name)
+	first := f.reshard(whole, halves)
+	second := f.reshard([]string{"-40"}, []string{"-20", "20-40"})
+	f.readToEnd()
+	f.writer.stop()
+	f.readToEnd()
+	f.mustEqualTheSource()
+	for _, r := range []*sandbox.Reshard{first, second} {
+		if err := r.Complete(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	f.writer = newWriter(t, f.db, f.name)
+	f.reshard([]string{"-20"}, []string{"-10", "10-20"})
+	f.writer.stop()
+	purge(t, shardMySQL(t, f.Sandbox, "-20"))
+	failed := f.readFails()
+	if !strings.Contains(failed.Message, "shard -20") || !strings.Contains(failed.Message, "purged the binary logs") {
+		t.Errorf("the message is %s", failed.Message)
+	}
+	for _, l := range f.last.Logs {
+		if strings.Contains(l.Message, "Reading what is left") {
+			t.Errorf("something was streamed: %s", l.Message)
+		}
+	}
+	state := f.state
+	f.reset()
+	f.state = state
+	f.with(map[string]any{"invalid_cdc_cursor_position_behavior": "Re-sync data"}).readToEnd()
+	f.mustEqualTheSource()
+}
+
 // reshard goes as far as to the point where the new shards serve.
 func (f *rig) reshard(from, to []string) *sandbox.Reshard {
 	f.t.Helper()

@@ -7,9 +7,6 @@ import (
 	"strings"
 )
 
-// workflow is the name of a keyspace's Reshard in Vitess.
-const workflow = "reshard"
-
 // Reshard is a change of a keyspace's shards that is under way. The new shards
 // have all rows and follow the old ones, which still serve.
 type Reshard struct {
@@ -64,8 +61,13 @@ func (r *Reshard) Complete(ctx context.Context) error {
 	return nil
 }
 
+// workflow is the Reshard's name in Vitess: several of a keyspace may not be complete yet.
+func (r *Reshard) workflow() string {
+	return "to_" + strings.ReplaceAll(strings.Join(r.to, "_"), "-", "x")
+}
+
 func (r *Reshard) command(ctx context.Context, name string, args ...string) ([]byte, error) {
-	return r.sandbox.vtctl(ctx, append([]string{"Reshard", "--workflow", workflow, "--target-keyspace", r.keyspace, name}, args...)...)
+	return r.sandbox.vtctl(ctx, append([]string{"Reshard", "--workflow", r.workflow(), "--target-keyspace", r.keyspace, name}, args...)...)
 }
 
 // awaitCopy waits until every stream of the workflow is past its copy.

@@ -2,6 +2,7 @@ package source
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -42,7 +43,7 @@ func (r *reader) vgtid(ctx context.Context, ev *wire.Event) error {
 
 func (r *reader) reaches(ctx context.Context, ours bool, next candidate) error {
 	if !ours {
-		return because(airbyte.TransientError, nil, "Shard %s of keyspace %s was split or merged while it was read; the next attempt reads the new shards.", r.shard, r.sync.cfg.Database)
+		return r.outlived()
 	}
 	r.next = next
 	switch {
@@ -56,9 +57,24 @@ func (r *reader) reaches(ctx context.Context, ours bool, next candidate) error {
 	return nil
 }
 
+// errOutlived says that a shard was split or merged while the sync went on, which finds the new ones only at its start.
+var errOutlived = errors.New("the shard no longer serves")
+
+func (r *reader) outlived() error {
+	return because(airbyte.TransientError, errOutlived, "Shard %s of keyspace %s was split or merged while it was read; the next attempt reads the new shards.", r.shard, r.sync.cfg.Database)
+}
+
 // copyStarted saves the position of a copy's snapshot before its first row. It is no position to replicate from until the
 // copy is complete.
 func (r *reader) copyStarted(ctx context.Context) error {
+	exist, err := r.sync.serving(ctx)
+	if err != nil {
+		return err
+	}
+	// vtgate copies from a shard that no longer serves, too. The position would be past the journal, and lead nowhere.
+	if !slices.Contains(exist, r.shard) {
+		return r.outlived()
+	}
 	at, err := r.at.Follow(r.next.gtid)
 	if err != nil {
 		return err
@@ -103,6 +119,9 @@ func (r *reader) boundary(ctx context.Context) (done bool, err error) {
 	}
 	if r.arrived() {
 		return true, nil
+	}
+	if err := r.checkJournal(); err != nil {
+		return false, err
 	}
 	if r.saved.bytes+int64(r.batch.Size()+r.queue.bytes) >= checkpointBytes || time.Since(r.saved.time) >= r.saved.interval {
 		return false, r.checkpoint(ctx)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	topodatapb "vitess.io/vitess/go/vt/proto/topodata"
@@ -45,7 +46,10 @@ func (s *syncer) lostShard(ctx context.Context, db *schema.DB, st *stream, known
 	if !st.incremental {
 		return "", "", nil
 	}
-	for _, shard := range s.shards {
+	for _, shard := range slices.Concat(s.shards, st.formers(s.exist)) {
+		if _, peeked := s.stop.Load(shard); !peeked {
+			continue // a former shard that could not be asked
+		}
 		for _, p := range positionsOf(st.state.Shards[shard]) {
 			key := shard + " " + p.String()
 			reason, ok := known[key]

@@ -55,7 +55,7 @@ func (a *app) read(ctx context.Context, configFile, catalogFile, stateFile *file
 		return err
 	}
 	defer db.Close()
-	s.tables = tablesBy(db)
+	s.tables, s.serving = tablesBy(db), db.Shards
 	if err := s.checkForeign(state); err != nil {
 		return err
 	}
@@ -108,6 +108,7 @@ func (s *syncer) prepare(ctx context.Context, db *schema.DB, catalog *airbyte.Co
 	if err := s.checkMoved(ctx, db, failures); err != nil {
 		return nil, err
 	}
+	s.peekFormers(ctx)
 	if err := s.checkPositions(ctx, db, failures); err != nil {
 		return nil, err
 	}
@@ -204,6 +205,24 @@ func (s *syncer) peek(ctx context.Context) error {
 		s.log.Info(fmt.Sprintf("Shard %s stands at %s; this sync reads up to there.", shard, s.stopOf(shard)))
 	}
 	return nil
+}
+
+// peekFormers peeks the shards that were split or merged since their positions were saved. What cannot be asked is met again
+// when the shard is to be read.
+func (s *syncer) peekFormers(ctx context.Context) {
+	asked := map[string]bool{}
+	for _, st := range s.streams {
+		for _, shard := range st.formers(s.exist) {
+			if asked[shard] {
+				continue
+			}
+			asked[shard] = true
+			if stop, err := s.client.Peek(ctx, s.cfg.Database, []string{shard}); err == nil {
+				s.stop.Store(shard, stop[shard])
+				s.log.Info(fmt.Sprintf("The former shard %s stands at %s.", shard, stop[shard]))
+			}
+		}
+	}
 }
 
 // reject says why streams cannot be read at all.

@@ -7,10 +7,11 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/sync/errgroup"
-	"vitess.io/vitess/go/vt/key"
 	binlogdatapb "vitess.io/vitess/go/vt/proto/binlogdata"
+	topodatapb "vitess.io/vitess/go/vt/proto/topodata"
 
 	"source-planetscale/internal/airbyte"
 	"source-planetscale/internal/state"
@@ -68,36 +69,89 @@ func (r *reader) replaced() error {
 	return because(airbyte.TransientError, nil, "Shard %s was split or merged, as a journal in it says, but it is still the one that serves. If that was taken back (ReverseTraffic), the changes since then cannot be read: clear the data of the streams.", r.shard)
 }
 
-// carryOver brings the streams' states from shards that were split or merged to those that exist now.
+// carryOver brings the streams' states from shards that were split or merged to those that exist now, one generation after the
+// other: what replaced a shard may have been replaced itself.
 func (s *syncer) carryOver(ctx context.Context) error {
-	old := map[string][]*stream{}
+	formers := map[*stream]map[string]*state.Shard{}
 	for _, st := range s.streams {
-		for shard, saved := range st.state.Shards {
-			if slices.Contains(s.exist, shard) {
-				continue
-			}
-			if from, _ := saved.Replay(); saved.Moved == nil && !from.IsZero() && st.incremental {
-				old[shard] = append(old[shard], st)
-				st.open++
-			}
+		formers[st] = maps.Clone(st.state.Shards)
+	}
+	for {
+		for _, st := range s.streams {
+			succeedMoved(st, s.exist)
 		}
-	}
-	group, groupCtx := errgroup.WithContext(ctx)
-	for shard, streams := range old {
-		group.Go(func() error { return s.readToJournal(groupCtx, shard, streams) })
-	}
-	if err := group.Wait(); err != nil {
-		return err
+		former := s.unread()
+		if len(former) == 0 {
+			break
+		}
+		group, groupCtx := errgroup.WithContext(ctx)
+		for shard, streams := range former {
+			group.Go(func() error { return s.readToJournal(groupCtx, shard, streams) })
+		}
+		if err := group.Wait(); err != nil {
+			return err
+		}
 	}
 	for _, st := range s.streams {
-		if st.lost.Load() {
-			st.state.Shards = map[string]*state.Shard{}
-		}
-		if !st.hasFailed() {
-			replaceShards(st, s.exist)
-			st.begin(s.shards, s.cfg.startingPositions)
+		if err := s.arriveIn(st, formers[st]); err != nil {
+			return err
 		}
 	}
+	return nil
+}
+
+// unread finds the former shards whose changes the streams still lack, up to the journal.
+func (s *syncer) unread() map[string][]*stream {
+	former := map[string][]*stream{}
+	for _, st := range s.streams {
+		if st.hasFailed() || st.lost.Load() {
+			continue
+		}
+		for _, shard := range st.formers(s.exist) {
+			former[shard] = append(former[shard], st)
+			st.open++
+		}
+	}
+	return former
+}
+
+// formers are the shards that exist no more and of which the stream has something, but not all up to the journal.
+func (s *stream) formers(existing []string) []string {
+	var names []string
+	for shard, saved := range s.state.Shards {
+		if s.incremental && begun(saved) && saved.Moved == nil && !slices.Contains(existing, shard) {
+			names = append(names, shard)
+		}
+	}
+	return names
+}
+
+// begun tells whether rows of the shard were given.
+func begun(saved *state.Shard) bool {
+	from, _ := saved.Replay()
+	return !from.IsZero()
+}
+
+// arriveIn gives the stream a state for every shard that exists now.
+func (s *syncer) arriveIn(st *stream, former map[string]*state.Shard) error {
+	if st.hasFailed() {
+		return nil
+	}
+	if !st.lost.Load() {
+		replaceShards(st, s.exist)
+		for shard, saved := range former {
+			if st.incremental && begun(saved) && slices.ContainsFunc(s.shards, func(name string) bool { return st.state.Shards[name] == nil && overlap(name, shard) }) {
+				if err := s.loseShard([]*stream{st}, shard, errNoJournal); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	starting := s.cfg.startingPositions
+	if st.lost.Load() {
+		st.state.Shards, starting = map[string]*state.Shard{}, nil
+	}
+	st.begin(s.shards, starting)
 	return nil
 }
 
@@ -110,7 +164,7 @@ func (s *syncer) readToJournal(ctx context.Context, shard string, streams []*str
 		groups[at.String()] = append(groups[at.String()], st)
 	}
 	for _, group := range groups {
-		r := newReader(s, shard, vstream.Position{})
+		r := newReader(s, shard, s.stopOf(shard))
 		r.toJournal = true
 		for _, st := range group {
 			at, layout := st.state.Shards[shard].Replay()
@@ -125,7 +179,7 @@ func (s *syncer) readToJournal(ctx context.Context, shard string, streams []*str
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
 		case !errors.Is(err, errJournal):
-			if err := s.loseShard(r, err); err != nil {
+			if err := s.loseShard(r.streams(), shard, err); err != nil {
 				return err
 			}
 		}
@@ -138,109 +192,57 @@ func (s *syncer) readToJournal(ctx context.Context, shard string, streams []*str
 	return nil
 }
 
+// errNoJournal says that a former shard leads nowhere: it was read past its journal, as by a copy that began while the traffic
+// was switched (vtgate copies from shards that no longer serve), or its journal does not name what replaced it.
+var errNoJournal = errors.New("no journal comes")
+
+// journalPatience is how long a replica may lag behind the journal that its primary has written.
+const journalPatience = 2 * time.Minute
+
+// checkJournal ends the reading of a former shard which stands past its journal: the journal is written before the new shards
+// serve (Vitess' SwitchTraffic), so before the shard was found to be a former one, and peeked. The shard itself goes on for as
+// long as Vitess writes changes back to it.
+func (r *reader) checkJournal() error {
+	if !r.toJournal || r.stop.IsZero() || !r.at.Contains(r.stop) {
+		return nil
+	}
+	if r.passed.IsZero() {
+		r.passed = time.Now()
+	}
+	if r.sync.cfg.tabletType() != topodatapb.TabletType_PRIMARY && time.Since(r.passed) < journalPatience {
+		return nil
+	}
+	return errNoJournal
+}
+
+// whyNoWay says why a former shard does not lead to those that replaced it; "" for errors that may pass.
+func whyNoWay(cause error) string {
+	switch {
+	case errors.Is(cause, errNoJournal):
+		return "nothing in it tells where the new shards go on after the saved position, as when a copy of it began while the traffic was switched"
+	case vstream.KindOf(cause) == vstream.NoShard:
+		return "no longer exists, and with it the changes since the last sync"
+	case vstream.KindOf(cause) == vstream.Purged:
+		return "has purged the binary logs since the last sync"
+	}
+	return ""
+}
+
 // loseShard deals with an old shard that cannot be read any more, as with a position whose binary logs are gone.
-func (s *syncer) loseShard(r *reader, cause error) error {
-	for _, st := range r.streams() {
-		f := classifyStream(cause, st.descriptor.String(), r.shard)
-		if vstream.KindOf(cause) == vstream.NoShard {
+func (s *syncer) loseShard(streams []*stream, shard string, cause error) error {
+	for _, st := range streams {
+		f := classifyStream(cause, st.descriptor.String(), shard)
+		if why := whyNoWay(cause); why != "" {
 			if s.cfg.InvalidPositionBehavior == resync {
-				s.log.Warn(fmt.Sprintf("Stream %s is read afresh: its former shard %s no longer exists. Rows deleted meanwhile stay at the destination unless it is refreshed.", st.descriptor, r.shard))
+				s.log.Warn(fmt.Sprintf("Stream %s is read afresh: its shard %s was split or merged and %s. Rows deleted meanwhile stay at the destination unless it is refreshed.", st.descriptor, shard, why))
 				st.lost.Store(true)
 				continue
 			}
-			f = classify(configErrorf("Stream %s cannot go on: its shard %s was split or merged and no longer exists, and with it the changes since the last sync. Clear the stream's data and sync again, or set invalid_cdc_cursor_position_behavior to \"Re-sync data\"; sync before the old shards are removed.", st.descriptor, r.shard))
+			f = classify(configErrorf("Stream %s cannot go on: its shard %s was split or merged and %s. Clear the stream's data and sync again, or set invalid_cdc_cursor_position_behavior to \"Re-sync data\"; sync before the old shards are removed.", st.descriptor, shard, why))
 		}
 		if err := s.failStream(st, f); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// replaceShards makes the new shards' states of the old ones', which have all reached their journal, were not begun, or are
-// of a full refresh.
-func replaceShards(st *stream, existing []string) {
-	for _, shard := range existing {
-		if st.state.Shards[shard] != nil {
-			continue
-		}
-		if successor := succeed(st.state.Shards, existing, shard, st.incremental); successor != nil {
-			st.state.Shards[shard] = successor
-		}
-	}
-	maps.DeleteFunc(st.state.Shards, func(shard string, _ *state.Shard) bool { return !slices.Contains(existing, shard) })
-}
-
-// succeed returns the state of a new shard after those old ones that held its rows, nil if there are none.
-func succeed(shards map[string]*state.Shard, existing []string, shard string, incremental bool) *state.Shard {
-	var before []*state.Shard
-	for name, saved := range shards {
-		if !slices.Contains(existing, name) && overlap(name, shard) {
-			before = append(before, saved)
-		}
-	}
-	if len(before) == 0 {
-		return nil
-	}
-	if !incremental {
-		return &state.Shard{Copy: &state.Copy{}} // a snapshot of the new shard
-	}
-	at, copied, layout := vstream.Position{}, true, before[0].Layout
-	for _, b := range before {
-		layout = layout.Join(b.Layout)
-		if p, ok := b.Moved[shard]; ok {
-			at = p
-		}
-		copied = copied && b.Copy == nil
-	}
-	switch b := before[0]; {
-	case copied:
-		return &state.Shard{Position: at, Layout: layout}
-	case len(before) == 1 && b.Copy.LastPK != nil:
-		return &state.Shard{Position: at, Layout: layout, Copy: &state.Copy{Oldest: at, Layout: layout, LastPK: b.Copy.LastPK}}
-	default:
-		return &state.Shard{Copy: &state.Copy{Oldest: at, Layout: layout, Restarted: !at.IsZero()}}
-	}
-}
-
-// overlap tells whether two shards hold rows of the same key range.
-func overlap(a, b string) bool {
-	x, errX := key.ParseShardingSpec(a)
-	y, errY := key.ParseShardingSpec(b)
-	return errX == nil && errY == nil && len(x) == 1 && len(y) == 1 && key.KeyRangeIntersect(x[0], y[0])
-}
-
-// covering returns the existing shards that together hold exactly the rows of a shard that was split, nil if they do not.
-func covering(shard string, existing []string) []string {
-	whole, err := key.ParseShardingSpec(shard)
-	if err != nil || len(whole) != 1 {
-		return nil
-	}
-	var parts []string
-	sum := whole[0]
-	for _, name := range slices.SortedFunc(slices.Values(existing), byRange) {
-		part, err := key.ParseShardingSpec(name)
-		if err != nil || len(part) != 1 || !key.KeyRangeContainsKeyRange(whole[0], part[0]) {
-			continue
-		}
-		if len(parts) == 0 {
-			sum = part[0]
-		} else if joined, ok := key.KeyRangeAdd(sum, part[0]); ok {
-			sum = joined
-		}
-		parts = append(parts, name)
-	}
-	if len(parts) == 0 || !key.KeyRangeEqual(sum, whole[0]) {
-		return nil
-	}
-	return parts
-}
-
-func byRange(a, b string) int {
-	x, errX := key.ParseShardingSpec(a)
-	y, errY := key.ParseShardingSpec(b)
-	if errX != nil || errY != nil || len(x) != 1 || len(y) != 1 {
-		return strings.Compare(a, b)
-	}
-	return key.KeyRangeCompare(x[0], y[0])
 }

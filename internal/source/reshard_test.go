@@ -1,6 +1,7 @@
 package source
 
 import (
+	"context"
 	"errors"
 	"maps"
 	"slices"
@@ -19,8 +20,9 @@ import (
 	"source-planetscale/internal/vstream"
 )
 
-// newShards gives the rig's keyspace other shards, which all stand at transaction 20.
+// newShards gives the rig's keyspace other shards. They and the former ones stand at transaction 20.
 func (r *rig) newShards(names ...string) {
+	r.stands = 20
 	r.sync.shards, r.sync.exist, r.sync.slots = names, names, newSlots(4, names)
 	for _, name := range names {
 		r.sync.stop.Store(name, at(20))
@@ -407,6 +409,161 @@ func TestConfiguredShardThatWasSplitStandsForItsParts(t *testing.T) {
 	for _, configured := range []string{"-20", "c0-", "20-60", "x"} {
 		if got, err := (&Config{Shards: configured}).shards([]string{"-40", "40-80", "80-"}); err == nil {
 			t.Errorf("%s stands for %v", configured, got)
+		}
+	}
+}
+
+// Two splits between two syncs: the journal of "-" leads to "-80", which is gone already, and to be read to its own journal.
+func TestShardThatWasSplitTwice(t *testing.T) {
+	for name, saved := range map[string]*state.Shard{
+		"nothing read of the first":  {Position: at(5)},
+		"the first journal was read": {Position: at(5), Moved: map[string]vstream.Position{"-80": at(10), "80-": at(10)}},
+		"in a copy":                  {Position: at(5), Copy: &state.Copy{Oldest: at(5), LastPK: pk("users", "1").Lastpk}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, 0, func(q *request, send func(...*event), done <-chan struct{}) error {
+				g := q.Vgtid.ShardGtids[0]
+				s := fakevtgate.Script{Keyspace: "shop", Shard: g.Shard}
+				switch {
+				case g.Shard == "-":
+					send(journalTo("-80", "80-"))
+				case g.Shard == "-80":
+					send(insertInto(g.Shard, 12, "12")...)
+					send(journalTo("-40", "40-80"))
+				case g.TablePKs != nil:
+					send(begin(0, 0), fields(0, "users"), s.VGTID(20, pk("users", "1")))
+					send(rowOf(0, "users", nil, []string{"20", g.Shard}), s.VGTID(20, pk("users", "20")), commit(0), s.CopyCompleted())
+				default:
+					send(insertInto(g.Shard, 20, "20")...)
+				}
+				return hold(done)
+			})
+			r.newShards("-40", "40-80", "80-")
+			r.addSaved("users", map[string]*state.Shard{"-": saved})
+			out := r.must()
+			got := rows(out)
+			slices.Sort(got)
+			if !slices.Equal(got, []string{"12:-80", "20:-40", "20:40-80", "20:80-"}) {
+				t.Errorf("records %v", got)
+			}
+			if got := shardsOf(t, out); !maps.Equal(got, map[string]string{"-40": ":1-20", "40-80": ":1-20", "80-": ":1-20"}) {
+				t.Errorf("the last state has %v", got)
+			}
+			for _, q := range r.requests() {
+				if g := q.Vgtid.ShardGtids[0]; g.Gtid == "" {
+					t.Errorf("shard %s was asked for without a position", g.Shard)
+				}
+			}
+		})
+	}
+}
+
+// lostFormer reads a shard that was split from the position 15.
+func lostFormer(t *testing.T, stream fakevtgate.Stream) *rig {
+	r := newRig(t, 0, func(q *request, send func(...*event), done <-chan struct{}) error {
+		g := q.Vgtid.ShardGtids[0]
+		if g.Shard == "-" {
+			return stream(q, send, done)
+		}
+		s := fakevtgate.Script{Keyspace: "shop", Shard: g.Shard}
+		send(begin(0, 0), fields(0, "users"), s.VGTID(20, nil), rowOf(0, "users", nil, []string{"1", g.Shard}), s.VGTID(20, pk("users", "1")), commit(0), s.CopyCompleted())
+		return hold(done)
+	})
+	r.newShards("-80", "80-")
+	r.addSaved("users", map[string]*state.Shard{"-": {Position: at(15)}})
+	return r
+}
+
+// What a former shard cannot give any more is treated as a purged position is.
+func TestFormerShardThatLeadsNowhere(t *testing.T) {
+	for why, stream := range map[string]fakevtgate.Stream{
+		"has purged the binary logs": func(*request, func(...*event), <-chan struct{}) error {
+			return status.Error(codes.Unknown, "Cannot replicate because the source purged required binary logs (errno 1236)")
+		},
+		// A copy that waited began after the traffic was switched: its position is past the journal. What Vitess writes back to the
+		// shard keeps its log moving.
+		"nothing in it tells where the new shards go on": func(_ *request, send func(...*event), done <-chan struct{}) error {
+			for i := 16; ; i++ {
+				send(insertInto("-", i, "1")...)
+				select {
+				case <-done:
+					return nil
+				case <-time.After(time.Millisecond):
+				}
+			}
+		},
+		"no journal names": func(_ *request, send func(...*event), done <-chan struct{}) error {
+			send(journalTo("-80"))
+			return hold(done)
+		},
+	} {
+		t.Run(why, func(t *testing.T) {
+			r := lostFormer(t, stream)
+			out, err := r.run()
+			if why == "no journal names" {
+				why = "nothing in it tells where the new shards go on"
+			}
+			if !errors.Is(err, errIncomplete) || len(out.Errors) != 1 || out.Errors[0].FailureType != "config_error" || !strings.Contains(out.Errors[0].Message, why) {
+				t.Errorf("the error is %v, the traces %+v", err, out.Errors)
+			}
+			r = lostFormer(t, stream)
+			r.sync.cfg.InvalidPositionBehavior = resync
+			r.sync.cfg.startingPositions = map[string]vstream.Position{"-80": at(3)}
+			out = r.must()
+			got := rows(out)[max(0, len(out.Records)-2):]
+			slices.Sort(got)
+			if !slices.Equal(got, []string{"1:-80", "1:80-"}) {
+				t.Errorf("read afresh, the last records are %v", got)
+			}
+			for _, q := range r.requests() {
+				if g := q.Vgtid.ShardGtids[0]; g.Shard != "-" && g.Gtid != "" {
+					t.Errorf("shard %s was not read afresh, but from %s", g.Shard, g.Gtid)
+				}
+			}
+		})
+	}
+}
+
+// A replica may not have its primary's journal yet.
+func TestReplicaOfAFormerShardIsWaitedFor(t *testing.T) {
+	stands := newRig(t, 0, nil)
+	for name, c := range map[string]struct {
+		replica bool
+		passed  time.Duration
+		want    error
+	}{
+		"a primary":                   {false, 0, errNoJournal},
+		"a replica":                   {true, 0, nil},
+		"a replica after two minutes": {true, journalPatience, errNoJournal},
+	} {
+		stands.sync.cfg.UseReplica = c.replica
+		r := newReader(stands.sync, "-", at(20))
+		r.toJournal, r.at, r.passed = true, at(21), time.Now().Add(-c.passed)
+		if err := r.checkJournal(); !errors.Is(err, c.want) {
+			t.Errorf("%s: %v", name, err)
+		}
+		r.at = at(19)
+		if err := r.checkJournal(); err != nil {
+			t.Errorf("%s, before the peek: %v", name, err)
+		}
+	}
+}
+
+// A copy that waited for its place finds its shard split: vtgate would give it all the same.
+func TestCopyDoesNotBeginInAShardThatNoLongerServes(t *testing.T) {
+	for _, mode := range []airbyte.SyncMode{airbyte.Incremental, airbyte.FullRefresh} {
+		r := newRig(t, 6, func(_ *request, send func(...*event), done <-chan struct{}) error {
+			copyOf(send, "users", 6)
+			return hold(done)
+		})
+		r.add(table("users"), mode, nil)
+		r.sync.serving = func(context.Context) ([]string, error) { return []string{"-80", "80-"}, nil }
+		out, err := r.run()
+		if !errors.Is(err, errIncomplete) || len(out.Errors) != 1 || out.Errors[0].FailureType != "transient_error" || !strings.Contains(out.Errors[0].Message, "split or merged") {
+			t.Errorf("the error is %v, the traces %+v", err, out.Errors)
+		}
+		if len(out.Records) > 0 || len(r.requests()) != 1 {
+			t.Errorf("%d records, %d requests", len(out.Records), len(r.requests()))
 		}
 	}
 }

@@ -62,11 +62,13 @@ func (s *syncer) insist(ctx context.Context, what string, do func(context.Contex
 func retriable(err error) bool {
 	var f *failure
 	switch {
+	case errors.Is(err, errOutlived):
+		return false
 	case errors.As(err, &f):
 		return f.kind == airbyte.TransientError
 	case tunnelFailure(err) != nil:
 		return tunnelFailure(err).kind == airbyte.TransientError
-	case errors.Is(err, errNoEventGTID), errors.Is(err, airbyte.ErrWrite), errors.Is(err, errJournal):
+	case errors.Is(err, errNoEventGTID), errors.Is(err, airbyte.ErrWrite), errors.Is(err, errJournal), errors.Is(err, errNoJournal):
 		return false
 	}
 	return vstream.KindOf(err) == vstream.Transient

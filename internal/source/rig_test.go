@@ -91,6 +91,7 @@ func newRig(t *testing.T, stop int, stream fakevtgate.Stream) *rig {
 	r.sync = &syncer{
 		processors: 4,
 		tables:     r.tables,
+		serving:    func(context.Context) ([]string, error) { return r.sync.exist, nil },
 		cfg:        cfg, log: log, w: w, client: client, shards: []string{"-"}, exist: []string{"-"},
 		slots: newSlots(4, []string{"-"}),
 	}

@@ -35,6 +35,8 @@ type syncer struct {
 	slots   *slots
 	// tables asks a shard for all its tables, or one of them, as they are now.
 	tables func(ctx context.Context, shard, only string) (map[string]schema.Table, error)
+	// serving asks for the shards that exist now.
+	serving func(context.Context) ([]string, error)
 	// aheadUntil is how long primaries that lack transactions of saved positions are waited for; zero until one does.
 	aheadUntil time.Time
 	sequence   atomic.Int64 // of records, for _planetscale_metadata; it has gaps
@@ -191,7 +193,7 @@ func (s *syncer) read(ctx context.Context, r *reader) error {
 	defer s.lastChange.Delete(r.shard)
 	what := fmt.Sprintf("The stream of %s in shard %s", r, r.shard)
 	return s.retry(ctx, what, func(ctx context.Context) (bool, error) {
-		if r.attempts++; r.attempts > 1 {
+		if r.attempts++; r.attempts > 1 || r.toJournal && r.stop.IsZero() {
 			if err := s.peekAgain(ctx, r); err != nil {
 				return false, err
 			}
@@ -217,7 +219,11 @@ func (s *syncer) peekAgain(ctx context.Context, r *reader) error {
 	if err != nil {
 		return err
 	}
-	if now := positions[r.shard]; !now.Contains(r.stop) {
+	now := positions[r.shard]
+	if r.toJournal && r.stop.IsZero() {
+		r.stop = now
+	}
+	if !now.Contains(r.stop) {
 		s.log.Warn(fmt.Sprintf("Shard %s no longer holds the position that this sync was to stop at, as after a failover or on a replica that lags; it stops at %s instead.", r.shard, now))
 		r.stop = now
 		s.stop.Store(r.shard, now)
