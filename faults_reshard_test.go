@@ -2,9 +2,11 @@ package main
 
 import (
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
+	"source-planetscale/internal/destination"
 	"source-planetscale/internal/sandbox"
 )
 
@@ -61,36 +63,31 @@ func TestReshardTwice(t *testing.T) {
 	f := newRig(t, "reshard_twice", 1)
 	f.readToEnd()
 	f.writer = newWriter(t, f.db, f.name)
-	first := f.reshard(whole, halves)
-	second := f.reshard([]string{"-40"}, []string{"-20", "20-40"})
+	f.reshard(whole, halves)
+	// What is left of the first would have to be complete before the second, which removes the former shard.
+	execOn(t, shardMySQL(t, f.Sandbox, "-40"), "delete from _vt.vreplication")
+	f.reshard([]string{"-40"}, []string{"-20", "20-40"})
 	f.readToEnd()
 	f.writer.stop()
 	f.readToEnd()
 	f.mustEqualTheSource()
-	for _, r := range []*sandbox.Reshard{first, second} {
-		if err := r.Complete(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-	}
 
 	f.writer = newWriter(t, f.db, f.name)
+	execOn(t, shardMySQL(t, f.Sandbox, "-20"), "delete from _vt.vreplication")
 	f.reshard([]string{"-20"}, []string{"-10", "10-20"})
 	f.writer.stop()
 	purge(t, shardMySQL(t, f.Sandbox, "-20"))
-	failed := f.readFails()
-	if !strings.Contains(failed.Message, "shard -20") || !strings.Contains(failed.Message, "purged the binary logs") {
-		t.Errorf("the message is %s", failed.Message)
-	}
-	for _, l := range f.last.Logs {
-		if strings.Contains(l.Message, "Reading what is left") {
-			t.Errorf("something was streamed: %s", l.Message)
-		}
-	}
 	state := f.state
 	f.reset()
 	f.state = state
-	f.with(map[string]any{"invalid_cdc_cursor_position_behavior": "Re-sync data"}).readToEnd()
+	// vtgate looks for a tablet for a minute and a half each time.
+	f.with(map[string]any{"invalid_cdc_cursor_position_behavior": "Re-sync data", "max_retries": 1}).readToEnd()
 	f.mustEqualTheSource()
+	if !slices.ContainsFunc(f.last.Logs, func(l destination.Log) bool {
+		return strings.Contains(l.Message, "is read afresh: its shard -20") && strings.Contains(l.Message, "purged")
+	}) {
+		t.Error("nothing is said of the shard that was purged")
+	}
 }
 
 // reshard goes as far as to the point where the new shards serve.

@@ -70,6 +70,8 @@ type reader struct {
 	progressed  bool   // past a boundary since the stream was opened
 	attempts    int
 	done        bool
+	// answered tells that the shard said where it stands before the last attempt.
+	answered bool
 	// passed is when a former shard was first seen to be past its journal.
 	passed time.Time
 	// journalAgain is set when an earlier sync has read the shard to its journal already.

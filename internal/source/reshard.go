@@ -179,6 +179,9 @@ func (s *syncer) readToJournal(ctx context.Context, shard string, streams []*str
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
 		case !errors.Is(err, errJournal):
+			if r.answered && vstream.KindOf(err) == vstream.NoTablet {
+				err = errors.Join(errUnstreamable, err)
+			}
 			if err := s.loseShard(r.streams(), shard, err); err != nil {
 				return err
 			}
@@ -195,6 +198,10 @@ func (s *syncer) readToJournal(ctx context.Context, shard string, streams []*str
 // errNoJournal says that a former shard leads nowhere: it was read past its journal, as by a copy that began while the traffic
 // was switched (vtgate copies from shards that no longer serve), or its journal does not name what replaced it.
 var errNoJournal = errors.New("no journal comes")
+
+// errUnstreamable says that the former shard's tablets are there, but do not stream from the position. Whether its binary logs
+// were purged cannot be asked: vtgate queries no shard that does not serve.
+var errUnstreamable = errors.New("tablets that say where they stand do not stream from the position")
 
 // journalPatience is how long a replica may lag behind the journal that its primary has written.
 const journalPatience = 2 * time.Minute
@@ -220,6 +227,8 @@ func whyNoWay(cause error) string {
 	switch {
 	case errors.Is(cause, errNoJournal):
 		return "nothing in it tells where the new shards go on after the saved position, as when a copy of it began while the traffic was switched"
+	case errors.Is(cause, errUnstreamable):
+		return "does not stream from the saved position, as when its binary logs were purged since the last sync"
 	case vstream.KindOf(cause) == vstream.NoShard:
 		return "no longer exists, and with it the changes since the last sync"
 	case vstream.KindOf(cause) == vstream.Purged:

@@ -480,6 +480,9 @@ func TestFormerShardThatLeadsNowhere(t *testing.T) {
 		"has purged the binary logs": func(*request, func(...*event), <-chan struct{}) error {
 			return status.Error(codes.Unknown, "Cannot replicate because the source purged required binary logs (errno 1236)")
 		},
+		"does not stream from the saved position, as when its binary logs were purged": func(*request, func(...*event), <-chan struct{}) error {
+			return status.Error(codes.Canceled, `error starting stream from shard GTID keyspace:"shop" shard:"-": failed to find a PRIMARY tablet for VStream in shop/- within the zone1 cell(s): context has expired`)
+		},
 		// A copy that waited began after the traffic was switched: its position is past the journal. What Vitess writes back to the
 		// shard keeps its log moving.
 		"nothing in it tells where the new shards go on": func(_ *request, send func(...*event), done <-chan struct{}) error {

@@ -71,5 +71,6 @@ func retriable(err error) bool {
 	case errors.Is(err, errNoEventGTID), errors.Is(err, airbyte.ErrWrite), errors.Is(err, errJournal), errors.Is(err, errNoJournal):
 		return false
 	}
-	return vstream.KindOf(err) == vstream.Transient
+	kind := vstream.KindOf(err)
+	return kind == vstream.Transient || kind == vstream.NoTablet
 }

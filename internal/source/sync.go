@@ -194,7 +194,8 @@ func (s *syncer) read(ctx context.Context, r *reader) error {
 	what := fmt.Sprintf("The stream of %s in shard %s", r, r.shard)
 	return s.retry(ctx, what, func(ctx context.Context) (bool, error) {
 		if r.attempts++; r.attempts > 1 || r.toJournal && r.stop.IsZero() {
-			if err := s.peekAgain(ctx, r); err != nil {
+			err := s.peekAgain(ctx, r)
+			if r.answered = err == nil; err != nil {
 				return false, err
 			}
 		}

@@ -28,6 +28,9 @@ const (
 	BadTable
 	// NoShard: the shard no longer exists, since it was split or merged.
 	NoShard
+	// NoTablet: vtgate found no tablet to stream from. It also says so, after a minute and a half, when it has tried all and
+	// puts down the error of each to the tablet: a purged position's above all.
+	NoTablet
 )
 
 // Error is what went wrong with a stream, without the key values that vtgate puts into its messages.
@@ -78,6 +81,8 @@ func classify(code codes.Code, text string) Kind {
 		return TooLarge
 	case code == codes.FailedPrecondition && strings.Contains(text, "shard provided in VGTID"):
 		return NoShard
+	case strings.Contains(text, "tablet for VStream in"):
+		return NoTablet
 	case containsAny(text, "purged required binary logs", "errno 1236", "errno 1789", "GTIDSet Mismatch"):
 		return Purged
 	case containsAny(text, "unknown table", "doesn't exist", "not found in schema", "cannot determine table columns", "unknown column", "Unknown column", "table not found", "is not present in the database",
