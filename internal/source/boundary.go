@@ -105,6 +105,7 @@ func (r *reader) boundary(ctx context.Context) (done bool, err error) {
 				r.moves()
 			}
 			if former != nil && !slices.Equal(keyColumns(former), keyColumns(r.key)) {
+				r.key = nil              // not to go on after the new one, which the table now has
 				return false, errRestart // the table's key was changed, and rows of the new one may have been left out
 			}
 		}
