@@ -41,7 +41,11 @@ func (r *rig) keyIsNameFrom(n int) {
 func (r *rig) mustStartOver(n int) {
 	r.t.Helper()
 	r.must()
-	if g := r.requests()[n-1].Vgtid.ShardGtids[0]; g.Gtid != "" || g.TablePKs != nil {
+	requests := r.requests()
+	if len(requests) < n {
+		r.t.Fatalf("the copy was complete after %d attempts", len(requests))
+	}
+	if g := requests[n-1].Vgtid.ShardGtids[0]; g.Gtid != "" || g.TablePKs != nil {
 		r.t.Errorf("the copy went on at %v", g)
 	}
 }
@@ -62,5 +66,22 @@ func TestCopyWhoseKeyChangesDoesNotGoOnAfterTheNewOne(t *testing.T) {
 	}
 	r.addUnfinished(pk("users", "1").Lastpk)
 	r.keyIsNameFrom(3) // after the first attempt's request and its columns
+	r.mustStartOver(2)
+}
+
+// Nothing comes after the former key's values if the server takes them for the last ones of the new key, so that no key of
+// the server's tells of the change: the columns looked up at the snapshot do.
+func TestCopyWhoseKeyWasChangedJustBeforeItWentOnStartsOver(t *testing.T) {
+	r := newRig(t, 6, nil)
+	r.stream = func(_ *request, send func(...*event), done <-chan struct{}) error {
+		if len(r.requests()) > 1 {
+			copyOf(send, "users", 6)
+			return hold(done)
+		}
+		send(begin(0, 0), fields(0, "users"), script.VGTID(6, pk("users", "1")), commit(0), script.CopyCompleted())
+		return hold(done)
+	}
+	r.addUnfinished(pk("users", "1").Lastpk)
+	r.keyIsNameFrom(2) // between the first attempt's request and its columns
 	r.mustStartOver(2)
 }

@@ -21,11 +21,12 @@ func (r *reader) field(ctx context.Context, ev *binlogdatapb.VEvent) error {
 	}
 	phase := phaseOf(ev.Timestamp)
 	if phase == row.Copy {
-		if t.copied && !r.resumable() {
-			return errRestart
-		}
 		if err := r.look(ctx, true); err != nil {
 			return err
+		}
+		if r.key != nil && !r.resumable() {
+			r.key = nil
+			return errRestart // the server goes on after it, and may have left rows out
 		}
 		t.stream.warnMissing(r.sync.log, t.table)
 	}
