@@ -3,6 +3,8 @@ package fakevtgate
 import (
 	"strconv"
 
+	"vitess.io/vitess/go/mysql/collations"
+	"vitess.io/vitess/go/sqltypes"
 	binlogdatapb "vitess.io/vitess/go/vt/proto/binlogdata"
 	querypb "vitess.io/vitess/go/vt/proto/query"
 )
@@ -56,7 +58,15 @@ func Fields(at At, table string, fields ...*querypb.Field) *binlogdatapb.VEvent 
 
 // Field is a column of a FIELD event.
 func Field(name, columnType string, t querypb.Type) *querypb.Field {
-	return &querypb.Field{Name: name, Type: t, ColumnType: columnType, Charset: 255}
+	return &querypb.Field{Name: name, Type: t, ColumnType: columnType, Charset: collation(t)}
+}
+
+// collation is a column's, by number: utf8mb4_0900_ai_ci, or binary for what is no text.
+func collation(t querypb.Type) uint32 {
+	if sqltypes.IsText(t) {
+		return collations.CollationUtf8mb4ID
+	}
+	return collations.CollationBinaryID
 }
 
 // Row is a row change; before or after may be nil. A value is its text.
@@ -91,6 +101,6 @@ func (s Script) VGTID(n int, key *binlogdatapb.TableLastPK) *binlogdatapb.VEvent
 // LastPK is a copy's key.
 func LastPK(table, column, value string, t querypb.Type) *binlogdatapb.TableLastPK {
 	return &binlogdatapb.TableLastPK{TableName: table, Lastpk: &querypb.QueryResult{
-		Fields: []*querypb.Field{{Name: column, Type: t}}, Rows: []*querypb.Row{values([]string{value})},
+		Fields: []*querypb.Field{{Name: column, Type: t, Charset: collation(t)}}, Rows: []*querypb.Row{values([]string{value})},
 	}}
 }

@@ -36,7 +36,7 @@ func (r *reader) vgtid(ctx context.Context, ev *wire.Event) error {
 	}
 	next := candidate{gtid: shards[0].Gtid}
 	if pks := shards[0].TablePKs; len(pks) > 0 {
-		next.copying, next.key = true, pks[0].Lastpk
+		next.copying, next.key = true, describe(pks[0].Lastpk, r.described)
 	}
 	return r.reaches(ctx, shards[0].Shard == r.shard, next)
 }
@@ -104,7 +104,7 @@ func (r *reader) boundary(ctx context.Context) (done bool, err error) {
 			if !proto.Equal(former, r.key) {
 				r.moves()
 			}
-			if former != nil && !slices.Equal(keyColumns(former), keyColumns(r.key)) {
+			if former != nil && !slices.EqualFunc(former.Fields, r.key.Fields, sameColumn) {
 				r.key = nil              // not to go on after the new one, which the table now has
 				return false, errRestart // the table's key was changed, and rows of the new one may have been left out
 			}

@@ -26,8 +26,8 @@ const (
 	checkpointBytes = 64 << 20
 )
 
-// errRestart says that the server resumed a copy by a key that it cannot compare, so that rows may be missing: the copy
-// starts over.
+// errRestart says that the server resumed a copy by a key that it cannot compare, or not as before, so that rows may be
+// missing: the copy starts over.
 var errRestart = errors.New("the server resumed a copy that can only be read in one go")
 
 // errNoEventGTID says that the server (before Vitess 24) does not name the transaction that a row belongs to, which is
@@ -63,6 +63,7 @@ type reader struct {
 	// The position reached: at, at the last boundary; next, a candidate that the next boundary makes the position.
 	at          vstream.Position
 	key         *querypb.QueryResult // the copy's key at the last boundary
+	described   []*querypb.Field     // the columns of the copy's rows
 	next        candidate
 	transaction bool   // between BEGIN and COMMIT
 	replaying   bool   // the transaction is of the binary log

@@ -35,6 +35,36 @@ func comparable(t *schema.Table, key *querypb.QueryResult) bool {
 // resumable tells whether the server can go on with the reader's copy where it stands.
 func (r *reader) resumable() bool { return comparable(r.tables[r.names[0]].table, r.key) }
 
+// describe completes a key by what a FIELD event says of its columns: their declarations and collations, by which a change of
+// them is told later. A key's own description lacks lengths and digits, and that of older servers collations.
+func describe(key *querypb.QueryResult, fields []*querypb.Field) *querypb.QueryResult {
+	for _, c := range key.GetFields() {
+		for _, f := range fields {
+			if f.Name == c.Name {
+				c.ColumnType, c.Charset = f.ColumnType, f.Charset
+			}
+		}
+	}
+	return key
+}
+
+// sameColumn tells whether a key's column is what it was. Else its values may have changed without an event, or stand in another
+// order ('7' > '50', but 7 < 50), and rows that were not copied yet may come before the key. Charset is the number of the
+// column's collation. Where the key was not described, its type says most of it.
+func sameColumn(was, now *querypb.Field) bool {
+	if was.ColumnType != "" && now.ColumnType != "" {
+		return was.Name == now.Name && was.ColumnType == now.ColumnType && was.Charset == now.Charset
+	}
+	return was.Name == now.Name && was.Type == now.Type && (was.Charset == 0 || was.Charset == now.Charset)
+}
+
+// sameColumns tells whether a key's columns are what they were, as far as they are among those described now.
+func sameColumns(key *querypb.QueryResult, now []*querypb.Field) bool {
+	return !slices.ContainsFunc(key.Fields, func(was *querypb.Field) bool {
+		return slices.ContainsFunc(now, func(f *querypb.Field) bool { return f.Name == was.Name && !sameColumn(was, f) })
+	})
+}
+
 func keyColumns(key *querypb.QueryResult) []string {
 	columns := make([]string, len(key.Fields))
 	for i, f := range key.Fields {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"testing"
 
+	binlogdatapb "vitess.io/vitess/go/vt/proto/binlogdata"
 	querypb "vitess.io/vitess/go/vt/proto/query"
 
 	"source-planetscale/internal/airbyte"
@@ -83,5 +84,91 @@ func TestCopyWhoseKeyWasChangedJustBeforeItWentOnStartsOver(t *testing.T) {
 	}
 	r.addUnfinished(pk("users", "1").Lastpk)
 	r.keyIsNameFrom(2) // between the first attempt's request and its columns
+	r.mustStartOver(2)
+}
+
+// The server compares the key's values as what the column is now: '7' > '50' as text, but 7 < 50 as a number.
+func TestCopyWhoseKeyGotAnotherTypeOrCollationStartsOver(t *testing.T) {
+	text := func(declaration string, collation uint32) *querypb.Field {
+		return &querypb.Field{Name: "id", Type: querypb.Type_VARCHAR, ColumnType: declaration, Charset: collation}
+	}
+	binaryID, swedishID := uint32(46), uint32(8) // utf8mb4_bin, latin1_swedish_ci
+	for name, c := range map[string]struct {
+		was, now *querypb.Field
+		goesOn   bool
+	}{
+		"nothing":                  {was: text("varchar(20)", binaryID), now: text("varchar(20)", binaryID), goesOn: true},
+		"nothing, saved without":   {was: text("", 0), now: text("varchar(20)", binaryID), goesOn: true},
+		"type":                     {was: text("varchar(20)", binaryID), now: idAndName[0]},
+		"type, saved without":      {was: text("", 0), now: idAndName[0]},
+		"collation":                {was: text("varchar(20)", binaryID), now: text("varchar(20)", swedishID)},
+		"collation, saved without": {was: text("", binaryID), now: text("varchar(20)", swedishID)},
+		"collation Vitess has not": {was: text("varchar(20)", binaryID), now: text("varchar(20)", 0)},
+		"length":                   {was: text("varchar(20)", binaryID), now: text("varchar(10)", binaryID)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, 6, func(q *request, send func(...*event), done <-chan struct{}) error {
+				if q.Vgtid.ShardGtids[0].TablePKs == nil {
+					copyOf(send, "users", 6)
+					return hold(done)
+				}
+				key := q.Vgtid.ShardGtids[0].TablePKs[0] // which vtgate says again
+				send(begin(0, 0), fakevtgate.Fields(0, "users", c.now, idAndName[1]), script.VGTID(6, key), commit(0), script.CopyCompleted())
+				return hold(done)
+			})
+			r.addUnfinished(&querypb.QueryResult{Fields: []*querypb.Field{c.was}, Rows: pk("users", "50").Lastpk.Rows})
+			if c.goesOn {
+				r.must()
+				if n := len(r.requests()); n != 1 {
+					t.Errorf("%d attempts", n)
+				}
+				return
+			}
+			r.mustStartOver(2)
+		})
+	}
+}
+
+// A key comes from the server without its columns' lengths and, from older servers, collations.
+func TestAStateDescribesItsCopysKey(t *testing.T) {
+	r := newRig(t, 6, func(_ *request, send func(...*event), done <-chan struct{}) error {
+		copyOf(send, "users", 6)
+		return hold(done)
+	})
+	r.sync.cfg.CheckpointIntervalSeconds = 0
+	r.add(table("users"), airbyte.Incremental, nil)
+	for _, s := range r.must().States {
+		if c := shardOf(t, s).Copy; c != nil && c.LastPK != nil {
+			if f := c.LastPK.Fields[0]; f.ColumnType != "bigint" || f.Charset != idAndName[0].Charset || f.Type != querypb.Type_INT64 {
+				t.Errorf("the key is saved as that of %v", f)
+			}
+			return
+		}
+	}
+	t.Error("no state has a key")
+}
+
+// Of a table without a key all columns are the key; those that are not read stand in no description but the key's own.
+func TestCopyWhoseUnreadKeyGotAnotherTypeStartsOver(t *testing.T) {
+	both := func(name querypb.Type) *binlogdatapb.TableLastPK {
+		key := pk("users", "1")
+		key.Lastpk.Fields = append(key.Lastpk.Fields, &querypb.Field{Name: "name", Type: name})
+		key.Lastpk.Rows[0] = &querypb.Row{Lengths: []int64{1, 1}, Values: []byte("17")}
+		return key
+	}
+	r := newRig(t, 6, nil)
+	r.stream = func(_ *request, send func(...*event), done <-chan struct{}) error {
+		if len(r.requests()) == 1 {
+			send(begin(0, 0), fakevtgate.Fields(0, "users", idAndName[0]), script.VGTID(6, both(querypb.Type_VARCHAR)), commit(0))
+			send(begin(0, 0), rowOf(0, "users", nil, []string{"2"}), script.VGTID(6, both(querypb.Type_INT64)), commit(0), script.CopyCompleted())
+			return hold(done)
+		}
+		send(begin(0, 0), fakevtgate.Fields(0, "users", idAndName[0]), script.VGTID(6, nil), commit(0), script.CopyCompleted())
+		return hold(done)
+	}
+	users := namedUsers()
+	users.Key, users.MySQLKey = nil, nil
+	s := r.add(users, airbyte.Incremental, &state.Shard{Position: at(6), Copy: &state.Copy{Oldest: at(6), LastPK: both(querypb.Type_VARCHAR).Lastpk}})
+	s.columns = []string{"id"}
 	r.mustStartOver(2)
 }

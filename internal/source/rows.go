@@ -24,10 +24,11 @@ func (r *reader) field(ctx context.Context, ev *binlogdatapb.VEvent) error {
 		if err := r.look(ctx, true); err != nil {
 			return err
 		}
-		if r.key != nil && !r.resumable() {
+		if r.key != nil && (!r.resumable() || !sameColumns(r.key, ev.FieldEvent.Fields)) {
 			r.key = nil
 			return errRestart // the server goes on after it, and may have left rows out
 		}
+		r.described = ev.FieldEvent.Fields
 		t.stream.warnMissing(r.sync.log, t.table)
 	}
 	plan, err := row.Compile(t.table, ev.FieldEvent, t.columns(phase, ev.FieldEvent.Fields), phase, r.sync.cfg.rowOptions())
