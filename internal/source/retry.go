@@ -12,8 +12,8 @@ import (
 	"source-planetscale/internal/vstream"
 )
 
-// patience is how long the source may fail without any progress before the read does: a restart or a failover takes longer
-// than a few quick retries.
+// patience is how long the source may fail without any progress before the read does, from the first failure on: a restart or
+// a failover takes longer than a few quick retries.
 const patience = 2 * time.Minute
 
 // retry runs attempt until it succeeds, fails for good, or has failed max_retries times in a row without progress and for
@@ -21,7 +21,7 @@ const patience = 2 * time.Minute
 func (s *syncer) retry(ctx context.Context, what string, attempt func(context.Context) (progress bool, err error)) error {
 	pause := backoff.NewExponentialBackOff() // from half a second, with jitter
 	pause.MaxInterval = 30 * time.Second
-	failures, since := 0, time.Now()
+	failures, since := 0, time.Time{}
 	for {
 		progress, err := attempt(ctx)
 		if err == nil {
@@ -31,10 +31,12 @@ func (s *syncer) retry(ctx context.Context, what string, attempt func(context.Co
 			return context.Cause(ctx)
 		}
 		if progress {
-			failures, since = 0, time.Now()
+			failures = 0
 			pause.Reset()
 		}
-		failures++
+		if failures++; failures == 1 {
+			since = time.Now() // of the first failure: the attempt may have waited long before it
+		}
 		if !retriable(err) || failures > s.cfg.MaxRetries && time.Since(since) >= patience {
 			return err
 		}
