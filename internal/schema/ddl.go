@@ -1,9 +1,12 @@
 package schema
 
 import (
+	"maps"
 	"slices"
+	"strings"
 	"sync"
 
+	vitess "vitess.io/vitess/go/vt/schema"
 	"vitess.io/vitess/go/vt/sqlparser"
 )
 
@@ -17,7 +20,7 @@ type DDL struct {
 	// Extended are the tables that only got columns at their end.
 	Extended []string
 	// Emptied are the tables whose rows it removed or replaced, without an event for each in the binary log: dropped,
-	// truncated, renamed to another name, a partition exchanged, a tablespace discarded.
+	// truncated, renamed, swapped for another, a partition exchanged, a tablespace discarded.
 	Emptied []string
 	// Pruned are the tables that lost the rows of some partitions, in the same way.
 	Pruned []string
@@ -43,7 +46,7 @@ func ParseDDL(statement string) (d DDL, ok bool) {
 	case *sqlparser.DropTable:
 		d.Emptied = tableNames(s.FromTables)
 	case *sqlparser.RenameTable:
-		d = renames(s)
+		d = renames(s.TablePairs)
 	case *sqlparser.AlterTable:
 		d = alters(s)
 	case *sqlparser.CreateTable:
@@ -71,7 +74,8 @@ func alters(s *sqlparser.AlterTable) (d DDL) {
 		case *sqlparser.TablespaceOperation:
 			d.Emptied = tables
 		case *sqlparser.RenameTableName:
-			d.Emptied, d.Altered = tableNames(sqlparser.TableNames{s.Table}), tableNames(sqlparser.TableNames{o.Table})
+			renamed := renames([]*sqlparser.RenameTablePair{{FromTable: s.Table, ToTable: o.Table}})
+			d.Emptied, d.Altered = renamed.Emptied, renamed.Altered
 		case *sqlparser.AddConstraintDefinition, *sqlparser.AddIndexDefinition, *sqlparser.AlterColumn, *sqlparser.AlterCheck,
 			*sqlparser.AlterIndex, *sqlparser.DropKey, *sqlparser.RenameIndex, *sqlparser.KeyState, *sqlparser.Force,
 			*sqlparser.LockOption, *sqlparser.OrderByOption, *sqlparser.Validation, sqlparser.AlgorithmValue, sqlparser.TableOptions:
@@ -99,19 +103,44 @@ func repartitions(s *sqlparser.AlterTable) (d DDL) {
 	return d
 }
 
-// renames follows names, not rows: a schema change that swaps in a copy of a table gives the name its rows back.
-func renames(s *sqlparser.RenameTable) DDL {
-	var from, d DDL
-	for _, pair := range s.TablePairs {
-		from.Emptied = append(from.Emptied, pair.FromTable.Name.String())
-		d.Altered = append(d.Altered, pair.ToTable.Name.String())
+// renames follows the rows. MySQL renames from left to right, so a statement can swap two tables.
+func renames(pairs []*sqlparser.RenameTablePair) (d DDL) {
+	rows := map[string]string{} // by name, the name that its rows had before; "" for none, or another database's
+	for _, pair := range pairs {
+		from, to := pair.FromTable.Name.String(), pair.ToTable.Name.String()
+		was, ok := rows[from]
+		if !ok {
+			was = from
+		}
+		rows[from], rows[to] = "", was
+		if from == to {
+			rows[to] = "" // its database is another
+		}
 	}
-	for _, name := range from.Emptied {
-		if !slices.Contains(d.Altered, name) {
+	for _, name := range slices.Sorted(maps.Keys(rows)) {
+		was := rows[name]
+		if was != "" {
+			d.Altered = append(d.Altered, name)
+		}
+		if was != name && !isCopyOf(was, name) {
 			d.Emptied = append(d.Emptied, name)
 		}
 	}
 	return d
+}
+
+// isCopyOf tells whether a table is the one that a schema change filled with the rows of the named one, to take its place:
+// Vitess's online DDL names it _vt_vrp_…, gh-ost _users_gho, and pt-online-schema-change _users_new, with more underscores in
+// front if there is such a table. Vitess counts pt-online-schema-change's former table, _users_old, among its own, too.
+func isCopyOf(table, name string) bool {
+	base, ok := strings.CutSuffix(table, "_gho")
+	if !ok {
+		base, ok = strings.CutSuffix(table, "_new")
+	}
+	if ok && strings.HasPrefix(table, "_") && strings.TrimLeft(base, "_") == strings.TrimLeft(name, "_") {
+		return true
+	}
+	return vitess.IsOnlineDDLTableName(table) && !strings.HasSuffix(table, "_old")
 }
 
 func tableNames(tables sqlparser.TableNames) []string {

@@ -141,7 +141,7 @@ func TestChangeOfColumnsDuringTheSync(t *testing.T) {
 }
 
 func TestRowsGoneWithoutADelete(t *testing.T) {
-	for _, statement := range []string{"truncate table users", "drop table users", "rename table users to people"} {
+	for _, statement := range []string{"truncate table users", "drop table users", "rename table users to people", "rename table users to users_old, users_rebuilt to users"} {
 		t.Run(statement, func(t *testing.T) {
 			r := newRig(t, 7, func(_ *request, send func(...*event), done <-chan struct{}) error {
 				send(script.VGTID(6, nil), ddl(statement))
