@@ -119,7 +119,6 @@ func checkStream(ctx context.Context, cfg *Config, shards []string) error {
 	if err != nil {
 		return err
 	}
-	defer client.Close()
 	if _, err := client.Peek(ctx, cfg.Database, shards); err != nil {
 		if vstream.KindOf(err) == vstream.Transient && tunnelFailure(err) == nil && !dial.IsTLSError(err) {
 			return because(airbyte.TransientError, err, "VStream over gRPC does not work with %s: %s. Check host and grpc_port, the TLS options (a server that wants a client certificate may just hang up), and whether a firewall lets this machine through.", cfg.dial().GRPCAddr(), err)

@@ -43,7 +43,6 @@ func (a *app) position(ctx context.Context, cfg *Config) error {
 	if err != nil {
 		return err
 	}
-	defer client.Close()
 	s := &syncer{cfg: cfg, log: a.log, w: a.w, client: client}
 	if s.shards, err = cfg.shards(existing); err != nil {
 		return configErrorf("The option shards cannot be used: %s.", err)

@@ -364,7 +364,6 @@ func TestSilentStreamIsOpenedAgain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { client.Close() })
 	r.sync.client = client
 	r.add(table("users"), airbyte.Incremental, &state.Shard{Position: at(5)})
 	out := r.must()

@@ -86,7 +86,6 @@ func newRig(t *testing.T, stop int, stream fakevtgate.Stream) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { client.Close() })
 	r.server = server
 	r.sync = &syncer{
 		processors: 4,

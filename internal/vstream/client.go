@@ -6,7 +6,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/base64"
-	"fmt"
 	"time"
 
 	"github.com/mostynb/go-grpc-compression/snappy"
@@ -53,25 +52,23 @@ const keepaliveTime = 10 * time.Second
 // connection seems to hold, and is slower to a server 20 ms away (ADR 5).
 const window = 4 << 20
 
-// Client is a connection to a VTGate. It is safe for concurrent use; Close it.
+// Client opens streams. It is safe for concurrent use.
 type Client struct {
-	conn    *grpc.ClientConn
 	cfg     Config
+	options []grpc.DialOption
 	buffers *buffers
 }
 
-// New prepares a client; it connects when first used.
+// New prepares a client; each stream connects by itself.
 func New(cfg Config) (*Client, error) {
 	cfg.Silence = cmp.Or(cfg.Silence, Silence)
 	transport, err := transportCredentials(cfg.Dial)
 	if err != nil {
 		return nil, err
 	}
-	dialer, buffers := &dialer{dial: cfg.Dial.DialContext}, newBuffers()
+	buffers := newBuffers()
 	options := []grpc.DialOption{
 		grpc.WithTransportCredentials(transport),
-		grpc.WithContextDialer(dialer.dialContext),
-		grpc.WithStreamInterceptor(dialer.explain),
 		grpc.WithInitialWindowSize(window), grpc.WithInitialConnWindowSize(window),
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: keepaliveTime, Timeout: keepaliveTime}),
 		grpc.WithDefaultCallOptions(
@@ -84,16 +81,8 @@ func New(cfg Config) (*Client, error) {
 	if cfg.Auth != NoAuth {
 		options = append(options, grpc.WithPerRPCCredentials(login{cfg}))
 	}
-	// The name is resolved by the dialer, which may be at the other end of a tunnel.
-	conn, err := grpc.NewClient("passthrough:///"+cfg.Dial.GRPCAddr(), options...)
-	if err != nil {
-		return nil, fmt.Errorf("preparing the gRPC connection to %s: %w", cfg.Dial.GRPCAddr(), err)
-	}
-	return &Client{conn: conn, cfg: cfg, buffers: buffers}, nil
+	return &Client{cfg: cfg, options: options, buffers: buffers}, nil
 }
-
-// Close ends the connection and all its streams.
-func (c *Client) Close() error { return c.conn.Close() }
 
 func transportCredentials(d dial.Config) (credentials.TransportCredentials, error) {
 	config, err := d.TLSConfig()

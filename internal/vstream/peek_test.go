@@ -36,7 +36,6 @@ func TestPeekOfAShardThatDoesNotAnswer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { client.Close() })
 	_, err = client.Peek(t.Context(), "shop", []string{"-80", "80-"})
 	if err == nil || !strings.Contains(err.Error(), "shard 80- of keyspace shop") || KindOf(err) != Transient {
 		t.Errorf("got %v", err)

@@ -7,7 +7,6 @@ import (
 	"io"
 	"regexp"
 	"strings"
-	"time"
 
 	"google.golang.org/grpc"
 	binlogdatapb "vitess.io/vitess/go/vt/proto/binlogdata"
@@ -19,13 +18,6 @@ import (
 
 // heartbeatSeconds is how often vtgate says that an idle stream is alive.
 const heartbeatSeconds = 5
-
-// Silence is how long a stream may say nothing, heartbeats included, before it is given up as dead: a vttablet that was
-// killed, or a connection left half-open, shows no other sign.
-const Silence = 30 * time.Second
-
-// ErrSilent says that a stream gave no packet for Silence.
-var ErrSilent = errors.New("the stream fell silent")
 
 // Shard is where the stream of one shard begins.
 type Shard struct {
@@ -60,17 +52,16 @@ const method = "/vtgateservice.Vitess/VStream"
 // Stream is one running VStream. One goroutine owns it; cancelling the context that it was opened with ends it. While its
 // owner is busy with some messages, the next ones are received and decompressed.
 type Stream struct {
+	conn   *connection
 	rpc    grpc.ClientStream
 	ctx    context.Context
 	cancel context.CancelCauseFunc
-	watch  *time.Timer
+	watch  *watch
 	full   chan received
 	free   chan *message // the messages that are not in full, nor with the owner
 	lent   []*message    // with the owner
 	// buffers are the client's, for the data of messages.
 	buffers *buffers
-	// silence is the client's.
-	silence time.Duration
 }
 
 // received is a message, or why there is none; then nothing follows.
@@ -96,25 +87,29 @@ func (c *Client) open(ctx context.Context, r *vtgatepb.VStreamRequest) (*Stream,
 		ExcludeKeyspaceFromTableName: true,
 		IncludeReshardJournalEvents:  true,
 	}
+	conn, err := c.connect()
+	if err != nil {
+		return nil, err
+	}
 	ctx, cancel := context.WithCancelCause(ctx)
-	rpc, err := c.start(ctx, r)
+	rpc, err := conn.start(ctx, r)
 	if err != nil {
 		cancel(nil)
+		_ = conn.Close() // says only that it is closed
 		return nil, newError(err)
 	}
-	s := &Stream{rpc: rpc, ctx: ctx, cancel: cancel, silence: c.cfg.Silence, buffers: c.buffers, full: make(chan received, messages), free: make(chan *message, messages)}
+	s := &Stream{conn: conn, rpc: rpc, ctx: ctx, cancel: cancel, buffers: c.buffers, full: make(chan received, messages), free: make(chan *message, messages)}
 	for range messages {
 		s.free <- &message{}
 	}
-	s.watch = time.AfterFunc(s.silence, func() { cancel(ErrSilent) })
-	s.watch.Stop()
+	s.watch = newWatch(c.cfg.Silence, &conn.received, func() { cancel(ErrSilent) })
 	go s.receive()
 	return s, nil
 }
 
 // start calls the RPC without its generated client, which would decode every response.
-func (c *Client) start(ctx context.Context, r *vtgatepb.VStreamRequest) (grpc.ClientStream, error) {
-	rpc, err := c.conn.NewStream(ctx, &grpc.StreamDesc{StreamName: "VStream", ServerStreams: true}, method)
+func (c *connection) start(ctx context.Context, r *vtgatepb.VStreamRequest) (grpc.ClientStream, error) {
+	rpc, err := c.NewStream(ctx, &grpc.StreamDesc{StreamName: "VStream", ServerStreams: true}, method)
 	if err != nil {
 		return nil, err
 	}
@@ -138,9 +133,9 @@ func (s *Stream) receive() {
 		}
 		ahead -= m.size
 		m.size = 0
-		s.watch.Reset(s.silence)
+		s.watch.start()
 		err := s.rpc.RecvMsg(m)
-		s.watch.Stop()
+		s.watch.stop()
 		s.full <- received{m, err}
 		if err != nil {
 			return
@@ -178,7 +173,7 @@ func (s *Stream) Recv() (wire.Response, error) {
 	case r.err == nil && r.message != nil:
 		return wire.NewResponse(r.message.data), nil
 	case errors.Is(context.Cause(s.ctx), ErrSilent):
-		return wire.Response{}, fmt.Errorf("%w for %s", ErrSilent, s.silence)
+		return wire.Response{}, fmt.Errorf("%w for %s", ErrSilent, s.watch.limit)
 	case r.err == nil, errors.Is(r.err, io.EOF):
 		return wire.Response{}, errors.New("the server ended the stream")
 	}
@@ -204,6 +199,7 @@ func (s *Stream) Close() {
 	s.cancel(nil)
 	for range s.full { //nolint:revive // until it is closed
 	}
+	_ = s.conn.Close() // says only that it is closed
 }
 
 func vgtid(r Request) *binlogdatapb.VGtid {

@@ -1,0 +1,80 @@
+package vstream
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+// connection is the connection of one stream. Each has its own, so that what comes over it is the stream's: gRPC shows a
+// message once it is complete, which a large one is after minutes over a slow line. Nor does it so wait behind another's.
+type connection struct {
+	*grpc.ClientConn
+	dial     func(ctx context.Context, network, addr string) (net.Conn, error)
+	received atomic.Int64 // bytes
+
+	// err is why the dialer last failed, nil when it succeeded: gRPC keeps only the text of its errors.
+	mu  sync.Mutex
+	err error
+}
+
+// connect prepares a connection; it is made when first used.
+func (c *Client) connect() (*connection, error) {
+	conn := &connection{dial: c.cfg.Dial.DialContext}
+	options := append(slices.Clone(c.options), grpc.WithContextDialer(conn.dialContext), grpc.WithStreamInterceptor(conn.explain))
+	var err error
+	// The name is resolved by the dialer, which may be at the other end of a tunnel.
+	if conn.ClientConn, err = grpc.NewClient("passthrough:///"+c.cfg.Dial.GRPCAddr(), options...); err != nil {
+		return nil, fmt.Errorf("preparing the gRPC connection to %s: %w", c.cfg.Dial.GRPCAddr(), err)
+	}
+	return conn, nil
+}
+
+func (c *connection) dialContext(ctx context.Context, addr string) (net.Conn, error) {
+	conn, err := c.dial(ctx, "tcp", addr)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.err = err; err != nil {
+		return nil, err
+	}
+	return &counted{conn, &c.received}, nil
+}
+
+// counted counts the bytes that are read.
+type counted struct {
+	net.Conn
+	received *atomic.Int64
+}
+
+func (c *counted) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	c.received.Add(int64(n))
+	return n, err
+}
+
+// explain is a grpc.StreamClientInterceptor that puts the dialer's error beside that of a stream that could not be opened.
+func (c *connection) explain(ctx context.Context, desc *grpc.StreamDesc, conn *grpc.ClientConn, method string, open grpc.Streamer, options ...grpc.CallOption) (grpc.ClientStream, error) {
+	stream, err := open(ctx, desc, conn, method, options...)
+	if status.Code(err) != codes.Unavailable {
+		return stream, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.err != nil {
+		return nil, &undialled{c.err}
+	}
+	return stream, err
+}
+
+// undialled is the error of a stream for which there was no connection.
+type undialled struct{ cause error }
+
+func (e *undialled) Error() string { return e.cause.Error() }
+func (e *undialled) Unwrap() error { return e.cause }
