@@ -78,6 +78,22 @@ func (s *stream) begin(shards []string, starting map[string]vstream.Position) {
 	}
 }
 
+// checkStarting refuses to copy a stream that was to start at a position of a shard that is not there, as after a split.
+// Streams with a state do not need the option, which may have been right when they began.
+func (s *syncer) checkStarting(st *stream) error {
+	for _, shard := range s.shards {
+		if _, named := s.cfg.startingPositions[shard]; named || st.state.Shards[shard] != nil || !st.incremental {
+			continue
+		}
+		for _, name := range slices.Sorted(maps.Keys(s.cfg.startingPositions)) {
+			if !slices.Contains(s.exist, name) {
+				return configErrorf("Stream %s begins in shard %s, for which the option starting_gtids has no position; it has one for shard %q, but keyspace %s has the shards %s. Name those, as the command position prints them, or take %q out of the option to copy the stream.", st.descriptor, shard, name, s.cfg.Database, strings.Join(s.exist, ", "), name)
+			}
+		}
+	}
+	return nil
+}
+
 // savedStates finds each stream's state in what the platform handed back.
 func savedStates(cfg *Config, catalog *airbyte.ConfiguredCatalog, in *airbyte.State) (map[airbyte.StreamDescriptor]*state.Stream, error) {
 	var legacy map[string]*state.Stream
@@ -196,6 +212,9 @@ func (s *syncer) streamOf(c *airbyte.ConfiguredStream, t *schema.Table, saved *s
 		return nil, err
 	}
 	if !st.resharded(s.exist) {
+		if err := s.checkStarting(st); err != nil {
+			return nil, err
+		}
 		st.begin(s.shards, s.cfg.startingPositions)
 	}
 	return st, nil

@@ -89,11 +89,6 @@ func (s *syncer) prepare(ctx context.Context, db *schema.DB, catalog *airbyte.Co
 	if s.shards, err = s.cfg.shards(s.exist); err != nil {
 		return nil, because(airbyte.ConfigError, err, "The option shards cannot be used: %s.", err)
 	}
-	for shard := range s.cfg.startingPositions {
-		if !slices.Contains(s.exist, shard) {
-			return nil, configErrorf("The option starting_gtids names the shard %q, but keyspace %s has the shards %s.", shard, s.cfg.Database, strings.Join(s.exist, ", "))
-		}
-	}
 	s.slots = newSlots(s.cfg.Concurrency, s.shards)
 	// The rows themselves do not always show it: of a deleted one nothing tells what was not logged.
 	if err := checkRowImages(ctx, s.log, db, s.shards); err != nil {
