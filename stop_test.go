@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -122,6 +124,43 @@ func TestTerminatedWhileNobodyReads(t *testing.T) {
 
 func TestStdoutClosed(t *testing.T) {
 	cmd, stdout, _ := startRead(t, bigTable(t, "stop_pipe"))
+	if err := stdout.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if how := ended(t, cmd); how != "exit status 1 <nil>" {
+		t.Errorf("ended with %s", how)
+	}
+}
+
+// A command that waits for a server writes nothing that would fail.
+func TestStdoutClosedWhileNothingIsWritten(t *testing.T) {
+	server, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { server.Close() })
+	dir := t.TempDir()
+	config, catalog := filepath.Join(dir, "config.json"), filepath.Join(dir, "catalog.json")
+	text := fmt.Sprintf(`{"host":"127.0.0.1","database":"shop","username":"u","password":"p","mysql_port":%d}`, server.Addr().(*net.TCPAddr).Port)
+	if err := errors.Join(os.WriteFile(config, []byte(text), 0o600), os.WriteFile(catalog, []byte(`{"streams":[{"stream":{"name":"users","json_schema":{}},"sync_mode":"incremental"}]}`), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("source-planetscale", "read", "--config", config, "--catalog", catalog)
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if err := server.(*net.TCPListener).SetDeadline(time.Now().Add(stopLimit)); err != nil {
+		t.Fatal(err)
+	}
+	silent, err := server.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
 	if err := stdout.Close(); err != nil {
 		t.Fatal(err)
 	}

@@ -36,6 +36,11 @@ type app struct {
 // Run runs the command that args (without the program's name) name, and returns the exit code. Messages go to stdout;
 // stderr gets nothing but what a person asked for at a terminal.
 func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	if f, ok := stdout.(*os.File); ok {
+		go airbyte.EndWithReader(ctx, f, cancel)
+	}
 	w := airbyte.NewWriter(stdout)
 	a := &app{w: w, log: slog.New(airbyte.NewLogHandler(w, slog.LevelInfo)), stdout: stdout, stderr: stderr}
 	root := a.command()

@@ -1,0 +1,27 @@
+package airbyte
+
+import (
+	"context"
+	"os"
+	"time"
+)
+
+// watchInterval is how often stdout is looked at; a command is to end within 5 s of its being closed.
+const watchInterval = time.Second
+
+// EndWithReader cancels a context, with ErrWrite as the cause, once nobody reads stdout. A write shows it, too, but a command
+// that waits for a server writes nothing for minutes.
+func EndWithReader(ctx context.Context, stdout *os.File, cancel context.CancelCauseFunc) {
+	tick := time.NewTicker(watchInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			if closed(stdout) {
+				cancel(ErrWrite)
+			}
+		}
+	}
+}
