@@ -90,6 +90,7 @@ func login(ctx context.Context, config *mysql.Config) (*sql.DB, error) {
 	}
 	pool := sql.OpenDB(connector)
 	pool.SetMaxOpenConns(maxConnections)
+	pool.SetMaxIdleConns(maxConnections) // a new one costs several round trips, which each question to all shards would pay
 	if err := pool.PingContext(ctx); err != nil {
 		_ = pool.Close()
 		return nil, loginFailed(config.Addr, reason.explain(err))

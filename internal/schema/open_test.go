@@ -2,6 +2,7 @@ package schema
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"io"
 	"net"
@@ -216,4 +217,25 @@ func (p *proxy) cut() {
 func (p *proxy) close() {
 	p.listener.Close()
 	p.cut()
+}
+
+// Each question to all shards would otherwise log in anew for all but two of its connections.
+func TestConnectionsAreKept(t *testing.T) {
+	db := openSandbox(t, "customer")
+	var conns []*sql.Conn
+	for range maxConnections {
+		conn, err := db.conn(t.Context(), "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		conns = append(conns, conn)
+	}
+	for _, conn := range conns {
+		if err := conn.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if idle := db.sql.Stats().Idle; idle != maxConnections {
+		t.Errorf("%d connections are kept", idle)
+	}
 }
