@@ -22,10 +22,6 @@ func (db *DB) Moved(ctx context.Context, tables []string) (map[string]string, er
 		return nil, err
 	}
 	defer conn.Close()
-	// A server that does not know VEXPLAIN, or does not allow it, is not asked table by table.
-	if _, err := db.plannedElsewhere(ctx, conn, "select 1 from dual"); err != nil {
-		return nil, err
-	}
 	moved := map[string]string{}
 	for some := range slices.Chunk(tables, movedTables) {
 		if err := db.addMoved(ctx, conn, some, moved); err != nil {
@@ -42,6 +38,12 @@ func (db *DB) addMoved(ctx context.Context, conn *sql.Conn, tables []string, mov
 		selects[i] = "select 1 from " + quoted(db.keyspace) + "." + quoted(table)
 	}
 	elsewhere, err := db.plannedElsewhere(ctx, conn, strings.Join(selects, " union all "))
+	if isRefused(err) {
+		// A server that does not know VEXPLAIN, or does not allow it, is not asked table by table.
+		if _, err := db.plannedElsewhere(ctx, conn, "select 1 from dual"); err != nil {
+			return err
+		}
+	}
 	switch {
 	case err != nil && !isRefused(err):
 		return err
