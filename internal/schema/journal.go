@@ -1,0 +1,75 @@
+package schema
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"google.golang.org/protobuf/encoding/prototext"
+	binlogdatapb "vitess.io/vitess/go/vt/proto/binlogdata"
+)
+
+// journalsQuery reads what SwitchTraffic noted in a shard that it led away from: the tables, where they went, and the positions
+// of both sides then. Vitess removes no such row, not even when the traffic is switched back.
+const journalsQuery = "select val from _vt.resharding_journal"
+
+// Journals asks shards of any keyspace, each named as in "commerce:-80", for their journals of MoveTables. Shards that the server
+// does not let us ask, or whose journals cannot be read, are missing.
+func (db *DB) Journals(ctx context.Context, shards []string) (map[string][]*binlogdatapb.Journal, error) {
+	var mu sync.Mutex
+	journals := map[string][]*binlogdatapb.Journal{}
+	err := EachShard(ctx, shards, func(ctx context.Context, shard string) error {
+		here, err := db.journals(ctx, shard)
+		if isRefused(err) {
+			return nil
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		journals[shard] = here
+		return err
+	})
+	return journals, err
+}
+
+// journals asks the primary: a replica may lag behind the one whose position ends this sync.
+func (db *DB) journals(ctx context.Context, shard string) ([]*binlogdatapb.Journal, error) {
+	conn, err := db.connTo(ctx, shard+"@primary")
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	doing := "reading the journals of " + shard
+	rows, err := conn.QueryContext(ctx, journalsQuery)
+	if err != nil {
+		return nil, failed(doing, err)
+	}
+	defer rows.Close()
+	var journals []*binlogdatapb.Journal
+	for rows.Next() {
+		var text []byte
+		if err := rows.Scan(&text); err != nil {
+			return nil, failed(doing, err)
+		}
+		j, err := parseJournal(text)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", doing, err)
+		}
+		if j.MigrationType == binlogdatapb.MigrationType_TABLES { // not a Reshard's
+			journals = append(journals, j)
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return nil, failed(doing, err)
+	}
+	return journals, nil
+}
+
+// parseJournal reads a journal as Vitess writes it: as protobuf's text, whose spaces vary.
+func parseJournal(text []byte) (*binlogdatapb.Journal, error) {
+	j := &binlogdatapb.Journal{}
+	if err := (prototext.UnmarshalOptions{DiscardUnknown: true}).Unmarshal(text, j); err != nil {
+		return nil, errors.Join(ErrRefused, err)
+	}
+	return j, nil
+}

@@ -1,0 +1,75 @@
+package source
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	binlogdatapb "vitess.io/vitess/go/vt/proto/binlogdata"
+
+	"source-planetscale/internal/airbyte"
+	"source-planetscale/internal/fakevtgate"
+	"source-planetscale/internal/state"
+)
+
+// switched is a journal of the table users, of a shard that stood there; its traffic went to the shard other of a keyspace, which
+// stood at gtid.
+func switched(from string, keyspace, shard, gtid string) *binlogdatapb.Journal {
+	return &binlogdatapb.Journal{
+		Tables: []string{"orders", "users"}, LocalPosition: from,
+		ShardGtids: []*binlogdatapb.ShardGtid{{Keyspace: keyspace, Shard: shard, Gtid: gtid}},
+	}
+}
+
+func TestWhereATableIs(t *testing.T) {
+	const other, failedOver = "MySQL56/16b1039f-22b6-11ed-b765-0a43f95f28a3:1-70", "MySQL56/16b1039f-22b6-11ed-b765-0a43f95f28a4:1-9"
+	gtid := fakevtgate.GTID
+	away := switched(gtid(5), "elsewhere", "-", other)
+	replicated := func(n int) *state.Shard { return &state.Shard{Position: at(n)} }
+	gone, doubtful := whereabouts{"elsewhere", true}, whereabouts{"elsewhere", false}
+	for name, c := range map[string]struct {
+		saved *state.Shard
+		left  []*binlogdatapb.Journal
+		back  []*binlogdatapb.Journal // nil if they cannot be asked
+		want  whereabouts
+	}{
+		"never moved":                     {replicated(3), nil, none, whereabouts{}},
+		"another table":                   {replicated(3), []*binlogdatapb.Journal{{Tables: []string{"user"}, LocalPosition: gtid(5), ShardGtids: away.ShardGtids}}, none, whereabouts{}},
+		"of an unknown form":              {replicated(3), []*binlogdatapb.Journal{{Tables: []string{"users"}, LocalPosition: "5", ShardGtids: away.ShardGtids}, {Tables: []string{"users"}, LocalPosition: gtid(5)}}, none, whereabouts{}},
+		"since the last sync":             {replicated(3), []*binlogdatapb.Journal{away}, none, gone},
+		"nothing was changed before":      {replicated(5), []*binlogdatapb.Journal{away}, none, gone},
+		"before the last sync":            {replicated(6), []*binlogdatapb.Journal{away}, none, whereabouts{}},
+		"and the other may not be asked":  {replicated(3), []*binlogdatapb.Journal{away}, nil, doubtful},
+		"and back":                        {replicated(3), []*binlogdatapb.Journal{away}, []*binlogdatapb.Journal{switched(other, "shop", "-", gtid(6))}, whereabouts{}},
+		"another table is back":           {replicated(3), []*binlogdatapb.Journal{away}, []*binlogdatapb.Journal{{Tables: []string{"orders"}, LocalPosition: other, ShardGtids: switched("", "shop", "-", gtid(6)).ShardGtids}}, gone},
+		"came from there first":           {replicated(3), []*binlogdatapb.Journal{away}, []*binlogdatapb.Journal{switched(other, "shop", "-", gtid(4))}, gone},
+		"back, and away again":            {replicated(3), []*binlogdatapb.Journal{away, switched(gtid(9), "elsewhere", "-", other)}, []*binlogdatapb.Journal{switched(other, "shop", "-", gtid(7))}, gone},
+		"again, to where none may ask":    {replicated(3), []*binlogdatapb.Journal{away, switched(gtid(9), "third", "-", other)}, none, gone},
+		"a copy, and an unknown form":     {&state.Shard{Copy: &state.Copy{}}, []*binlogdatapb.Journal{{Tables: []string{"users"}, LocalPosition: "5", ShardGtids: away.ShardGtids}}, none, whereabouts{}},
+		"another shard of ours has it":    {replicated(3), []*binlogdatapb.Journal{away}, []*binlogdatapb.Journal{switched(other, "shop", "80-", gtid(6))}, gone},
+		"and on to a third":               {replicated(3), []*binlogdatapb.Journal{away}, []*binlogdatapb.Journal{switched(other, "third", "-", gtid(6))}, doubtful},
+		"after a failover":                {replicated(3), []*binlogdatapb.Journal{away}, []*binlogdatapb.Journal{switched(other, "shop", "-", failedOver)}, doubtful},
+		"back at a position that is none": {replicated(3), []*binlogdatapb.Journal{away}, []*binlogdatapb.Journal{switched(other, "shop", "-", "6")}, doubtful},
+		"a copy that begins":              {&state.Shard{Copy: &state.Copy{}}, []*binlogdatapb.Journal{away}, none, doubtful},
+		"a copy that begins, and back":    {&state.Shard{Copy: &state.Copy{}}, []*binlogdatapb.Journal{away}, []*binlogdatapb.Journal{switched(other, "shop", "-", gtid(6))}, whereabouts{}},
+		"a copy that starts over":         {&state.Shard{Copy: &state.Copy{Oldest: at(4)}}, []*binlogdatapb.Journal{away}, none, gone},
+		"read from a former shard":        {nil, []*binlogdatapb.Journal{away}, none, doubtful},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, 12, nil)
+			st := r.add(table("users"), airbyte.Incremental, c.saved)
+			if c.saved == nil {
+				delete(st.state.Shards, "-")
+			}
+			to := journals{}
+			if c.back != nil {
+				to["elsewhere:-"] = c.back
+			}
+			got := r.sync.away(r.sync.departures(journals{"shop:-": c.left}), to)[st]
+			if diff := cmp.Diff(c.want, got, cmp.AllowUnexported(whereabouts{})); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+var none = []*binlogdatapb.Journal{}
