@@ -48,7 +48,7 @@ func (a *app) read(ctx context.Context, configFile, catalogFile, stateFile *file
 	if err != nil {
 		return err
 	}
-	s := &syncer{cfg: cfg, log: a.log, w: a.w, client: client, screen: terminal(a.stderr), processors: runtime.GOMAXPROCS(0)}
+	s := &syncer{cfg: cfg, log: a.log, w: a.w, client: client, screen: terminal(a.stderr), processors: runtime.GOMAXPROCS(0), patience: patience}
 	var db *schema.DB
 	if err := s.insist(ctx, "Logging in", func(ctx context.Context) (err error) { db, err = openDB(ctx, cfg); return err }); err != nil {
 		return err

@@ -471,6 +471,7 @@ func lostFormer(t *testing.T, stream fakevtgate.Stream) *rig {
 	})
 	r.newShards("-80", "80-")
 	r.addSaved("users", map[string]*state.Shard{"-": {Position: at(15)}})
+	r.sync.patience, r.sync.cfg.MaxRetries = 0, 1
 	return r
 }
 

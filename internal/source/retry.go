@@ -37,7 +37,7 @@ func (s *syncer) retry(ctx context.Context, what string, attempt func(context.Co
 		if failures++; failures == 1 {
 			since = time.Now() // of the first failure: the attempt may have waited long before it
 		}
-		if !retriable(err) || failures > s.cfg.MaxRetries && time.Since(since) >= patience {
+		if !retriable(err) || failures > s.cfg.MaxRetries && time.Since(since) >= s.patience {
 			return err
 		}
 		wait := pause.NextBackOff()

@@ -31,7 +31,7 @@ func TestFailuresInARowAreHadPatienceWith(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := &syncer{cfg: &Config{MaxRetries: c.maxRetries}, log: slog.New(airbyte.NewLogHandler(airbyte.NewWriter(io.Discard), slog.LevelInfo))}
+				s := &syncer{patience: patience, cfg: &Config{MaxRetries: c.maxRetries}, log: slog.New(airbyte.NewLogHandler(airbyte.NewWriter(io.Discard), slog.LevelInfo))}
 				var first time.Time
 				attempts := 0
 				err := s.retry(context.Background(), "The stream", func(context.Context) (bool, error) {

@@ -89,6 +89,7 @@ func newRig(t *testing.T, stop int, stream fakevtgate.Stream) *rig {
 	r.server = server
 	r.sync = &syncer{
 		processors: 4,
+		patience:   patience,
 		tables:     r.tables,
 		serving:    func(context.Context) ([]string, error) { return r.sync.exist, nil },
 		cfg:        cfg, log: log, w: w, client: client, shards: []string{"-"}, exist: []string{"-"},

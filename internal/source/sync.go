@@ -36,7 +36,8 @@ type syncer struct {
 	// tables asks a shard for all its tables, or one of them, as they are now.
 	tables func(ctx context.Context, shard, only string) (map[string]schema.Table, error)
 	// serving asks for the shards that exist now.
-	serving func(context.Context) ([]string, error)
+	serving  func(context.Context) ([]string, error)
+	patience time.Duration // of retry
 	// aheadUntil is how long primaries that lack transactions of saved positions are waited for; zero until one does.
 	aheadUntil time.Time
 	sequence   atomic.Int64 // of records, for _planetscale_metadata; it has gaps
