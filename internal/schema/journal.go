@@ -34,33 +34,19 @@ func (db *DB) Journals(ctx context.Context, shards []string) (map[string][]*binl
 
 // journals asks the primary: a replica may lag behind the one whose position ends this sync.
 func (db *DB) journals(ctx context.Context, shard string) ([]*binlogdatapb.Journal, error) {
-	conn, err := db.connTo(ctx, shard+"@primary")
+	rows, err := db.show(ctx, shard+"@primary", journalsQuery)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("reading the journals of %s: %w", shard, err)
 	}
-	defer conn.Close()
-	doing := "reading the journals of " + shard
-	rows, err := conn.QueryContext(ctx, journalsQuery)
-	if err != nil {
-		return nil, failed(doing, err)
-	}
-	defer rows.Close()
 	var journals []*binlogdatapb.Journal
-	for rows.Next() {
-		var text []byte
-		if err := rows.Scan(&text); err != nil {
-			return nil, failed(doing, err)
-		}
-		j, err := parseJournal(text)
+	for _, row := range rows {
+		j, err := parseJournal([]byte(row["val"]))
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", doing, err)
+			return nil, fmt.Errorf("reading the journals of %s: %w", shard, err)
 		}
 		if j.MigrationType == binlogdatapb.MigrationType_TABLES { // not a Reshard's
 			journals = append(journals, j)
 		}
-	}
-	if err := rows.Err(); err != nil {
-		return nil, failed(doing, err)
 	}
 	return journals, nil
 }

@@ -111,7 +111,7 @@ func keyspaces(ctx context.Context, pool *sql.DB) ([]string, error) {
 	return names, err
 }
 
-// show runs a SHOW with that target. Columns are taken by name, since versions of Vitess add some.
+// show runs a SHOW, or another statement without arguments, with that target. Columns are taken by name, since versions of Vitess add some.
 func (db *DB) show(ctx context.Context, target, statement string) ([]map[string]string, error) {
 	conn, err := db.connTo(ctx, target)
 	if err != nil {
