@@ -53,20 +53,8 @@ func TestPositionOfOtherShardsEndsTheReader(t *testing.T) {
 
 // Reading a former shard to its journal gives the changes of the rows that were copied, and does not complete their copy.
 func TestCheckpointInAFormerShardLeavesItsCopyUnfinished(t *testing.T) {
-	r := newRig(t, 0, func(q *request, send func(...*event), done <-chan struct{}) error {
-		shard := q.Vgtid.ShardGtids[0].Shard
-		if shard == "-" {
-			send(insertInto(shard, 6, "1")...)
-			send(journalTo("-80", "80-"))
-			return hold(done)
-		}
-		s := fakevtgate.Script{Keyspace: "shop", Shard: shard}
-		send(begin(0, 0), fields(0, "users"), s.VGTID(20, pk("users", "1")), rowOf(0, "users", nil, []string{"2", shard}), s.VGTID(20, pk("users", "2")), commit(0), s.CopyCompleted())
-		return hold(done)
-	})
+	r := splitCopy(t)
 	r.sync.cfg.CheckpointIntervalSeconds = 0 // a state at every boundary
-	r.newShards("-80", "80-")
-	r.addSaved("users", map[string]*state.Shard{"-": {Position: at(5), Copy: &state.Copy{Oldest: at(3), LastPK: pk("users", "1").Lastpk}}})
 	out := r.must()
 	got := rows(out)
 	slices.Sort(got)

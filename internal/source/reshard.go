@@ -72,13 +72,9 @@ func (r *reader) replaced() error {
 // carryOver brings the streams' states from shards that were split or merged to those that exist now, one generation after the
 // other: what replaced a shard may have been replaced itself.
 func (s *syncer) carryOver(ctx context.Context) error {
-	formers := map[*stream]map[string]*state.Shard{}
-	for _, st := range s.streams {
-		formers[st] = maps.Clone(st.state.Shards)
-	}
 	for {
 		for _, st := range s.streams {
-			succeedMoved(st, s.exist)
+			addGeneration(st, s.exist)
 		}
 		former := s.unread()
 		if len(former) == 0 {
@@ -93,7 +89,7 @@ func (s *syncer) carryOver(ctx context.Context) error {
 		}
 	}
 	for _, st := range s.streams {
-		if err := s.arriveIn(st, formers[st]); err != nil {
+		if err := s.arriveIn(st); err != nil {
 			return err
 		}
 	}
@@ -132,18 +128,16 @@ func begun(saved *state.Shard) bool {
 	return !from.IsZero()
 }
 
-// arriveIn gives the stream a state for every shard that exists now.
-func (s *syncer) arriveIn(st *stream, former map[string]*state.Shard) error {
+// arriveIn gives the stream a state for every shard that exists now, and none for any other.
+func (s *syncer) arriveIn(st *stream) error {
 	if st.hasFailed() {
 		return nil
 	}
 	if !st.lost.Load() {
 		replaceShards(st, s.exist)
-		for shard, saved := range former {
-			if st.incremental && begun(saved) && slices.ContainsFunc(s.shards, func(name string) bool { return st.state.Shards[name] == nil && overlap(name, shard) }) {
-				if err := s.loseShard([]*stream{st}, shard, errNoJournal); err != nil {
-					return err
-				}
+		if shard := st.strayFormer(s.shards, s.exist); shard != "" {
+			if err := s.loseShard([]*stream{st}, shard, errNoJournal); err != nil {
+				return err
 			}
 		}
 	}
@@ -151,6 +145,7 @@ func (s *syncer) arriveIn(st *stream, former map[string]*state.Shard) error {
 	if st.lost.Load() {
 		st.state.Shards, starting = map[string]*state.Shard{}, nil
 	}
+	maps.DeleteFunc(st.state.Shards, func(shard string, _ *state.Shard) bool { return !slices.Contains(s.exist, shard) })
 	st.begin(s.shards, starting)
 	return nil
 }
@@ -179,7 +174,7 @@ func (s *syncer) readToJournal(ctx context.Context, shard string, streams []*str
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
 		case !errors.Is(err, errJournal):
-			if r.answered && vstream.KindOf(err) == vstream.NoTablet {
+			if r.answered && vstream.IsNoTablet(err) {
 				err = errors.Join(errUnstreamable, err)
 			}
 			if err := s.loseShard(r.streams(), shard, err); err != nil {

@@ -99,20 +99,26 @@ func TestSplitShardIsReadToItsJournal(t *testing.T) {
 	}
 }
 
-// Columns changed after a split are changed for rows of the new shards, too.
-func TestSplitShardsRowsFromBeforeAChangeOfColumnsAreRefused(t *testing.T) {
+// splitAfterADrop reads a shard that gives these events and then was split. The table has lost a column since the last sync.
+func splitAfterADrop(t *testing.T, events ...*event) *rig {
 	r := newRig(t, 0, func(q *request, send func(...*event), done <-chan struct{}) error {
 		if shard := q.Vgtid.ShardGtids[0].Shard; shard != "-" {
 			send(insertInto(shard, 20, "20")...)
 			return hold(done)
 		}
-		send(journalTo("-80", "80-"))
+		send(append(events, journalTo("-80", "80-"))...)
 		return hold(done)
 	})
 	r.newShards("-80", "80-")
 	s := r.addSaved("users", map[string]*state.Shard{"-": {Position: at(5)}})
 	s.state.Columns = dropped
 	s.adopt(s.table.Columns)
+	return r
+}
+
+// Columns changed after a split are changed for rows of the new shards, too.
+func TestSplitShardsRowsFromBeforeAChangeOfColumnsAreRefused(t *testing.T) {
+	r := splitAfterADrop(t)
 	out, err := r.run()
 	if !errors.Is(err, errIncomplete) || len(out.Records) > 0 || len(out.Errors) == 0 || !strings.Contains(out.Errors[0].Message, "columns of shop.users were changed") {
 		t.Errorf("error %v, %d records, traces %+v", err, len(out.Records), out.Errors)
@@ -120,19 +126,7 @@ func TestSplitShardsRowsFromBeforeAChangeOfColumnsAreRefused(t *testing.T) {
 }
 
 func TestSplitShardsRowsFromAfterAChangeOfColumnsAreGiven(t *testing.T) {
-	r := newRig(t, 0, func(q *request, send func(...*event), done <-chan struct{}) error {
-		if shard := q.Vgtid.ShardGtids[0].Shard; shard != "-" {
-			send(insertInto(shard, 20, "20")...)
-			return hold(done)
-		}
-		send(changed(6, "alter table users drop column gone")...)
-		send(journalTo("-80", "80-"))
-		return hold(done)
-	})
-	r.newShards("-80", "80-")
-	s := r.addSaved("users", map[string]*state.Shard{"-": {Position: at(5)}})
-	s.state.Columns = dropped
-	s.adopt(s.table.Columns)
+	r := splitAfterADrop(t, changed(6, "alter table users drop column gone")...)
 	got := rows(r.must())
 	slices.Sort(got)
 	if !slices.Equal(got, []string{"20:-80", "20:80-"}) {
@@ -189,8 +183,27 @@ func TestMergedShardsAreReadToTheirJournals(t *testing.T) {
 	}
 }
 
-// The copy of a shard that was split goes on after its key in each part.
-func TestSplitCopyCarriesItsKey(t *testing.T) {
+// The new shard has the columns that each former one had at its journal, not where the last sync stopped reading it.
+func TestMergedShardsRowsFromAfterAChangeOfColumnsAreGiven(t *testing.T) {
+	r := newRig(t, 0, func(q *request, send func(...*event), done <-chan struct{}) error {
+		shard := q.Vgtid.ShardGtids[0].Shard
+		if shard == "-" {
+			send(insertInto(shard, 20, "20")...)
+			return hold(done)
+		}
+		send(fakevtgate.Script{Keyspace: "shop", Shard: shard}.VGTID(6, nil), ddl("alter table users drop column gone"), journalTo("-"))
+		return hold(done)
+	})
+	r.newShards("-")
+	s := r.addSaved("users", map[string]*state.Shard{"-80": {Position: at(5)}, "80-": {Position: at(5), Moved: map[string]vstream.Position{"-": at(10)}}})
+	s.state.Shards["-80"].Layout.Adopt(s.table.Columns, dropped)
+	if got := rows(r.must()); !slices.Equal(got, []string{"20:-"}) {
+		t.Errorf("records %v", got)
+	}
+}
+
+// splitCopy reads a shard that was split in the middle of a copy.
+func splitCopy(t *testing.T) *rig {
 	r := newRig(t, 0, func(q *request, send func(...*event), done <-chan struct{}) error {
 		shard := q.Vgtid.ShardGtids[0].Shard
 		if shard == "-" {
@@ -205,6 +218,12 @@ func TestSplitCopyCarriesItsKey(t *testing.T) {
 	})
 	r.newShards("-80", "80-")
 	r.addSaved("users", map[string]*state.Shard{"-": {Position: at(5), Copy: &state.Copy{Oldest: at(3), LastPK: pk("users", "1").Lastpk}}})
+	return r
+}
+
+// The copy of a shard that was split goes on after its key in each part.
+func TestSplitCopyCarriesItsKey(t *testing.T) {
+	r := splitCopy(t)
 	out := r.must()
 	got := rows(out)
 	slices.Sort(got)

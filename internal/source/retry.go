@@ -73,6 +73,5 @@ func retriable(err error) bool {
 	case errors.Is(err, errNoEventGTID), errors.Is(err, airbyte.ErrWrite), errors.Is(err, errJournal), errors.Is(err, errNoJournal):
 		return false
 	}
-	kind := vstream.KindOf(err)
-	return kind == vstream.Transient || kind == vstream.NoTablet
+	return vstream.KindOf(err) == vstream.Transient
 }

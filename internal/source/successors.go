@@ -11,31 +11,24 @@ import (
 	"source-planetscale/internal/vstream"
 )
 
-// succeedMoved puts the shards that replaced those which have been read to their journals in their place, whether they still
-// exist or not.
-func succeedMoved(st *stream, existing []string) {
-	if st.hasFailed() || st.lost.Load() {
-		return
-	}
+// addGeneration gives a state to the shards that replaced those which were read to their journals, and exist no more themselves.
+func addGeneration(st *stream, existing []string) {
 	next := map[string]*state.Shard{}
-	done := func(shard string, saved *state.Shard) bool {
-		return saved.Moved != nil && !slices.Contains(existing, shard)
-	}
 	for shard, saved := range st.state.Shards {
-		if !done(shard, saved) {
+		if slices.Contains(existing, shard) {
 			continue
 		}
 		for successor := range saved.Moved {
-			if st.state.Shards[successor] == nil {
+			if st.state.Shards[successor] == nil && !slices.Contains(existing, successor) {
 				next[successor] = succeed(st.state.Shards, existing, successor, st.incremental)
 			}
 		}
 	}
-	maps.DeleteFunc(st.state.Shards, done)
 	maps.Copy(st.state.Shards, next)
 }
 
-// replaceShards makes the new shards' states of the old ones' that were not begun, or are of a full refresh.
+// replaceShards makes the new shards' states of the old ones', which have all reached their journal, were not begun, or are
+// of a full refresh.
 func replaceShards(st *stream, existing []string) {
 	for _, shard := range existing {
 		if st.state.Shards[shard] != nil {
@@ -45,15 +38,27 @@ func replaceShards(st *stream, existing []string) {
 			st.state.Shards[shard] = successor
 		}
 	}
-	maps.DeleteFunc(st.state.Shards, func(shard string, _ *state.Shard) bool { return !slices.Contains(existing, shard) })
 }
 
-// succeed returns the state of a new shard after those old ones that held its rows, nil if there are none, or if one of them
-// was begun and none leads to it.
+// strayFormer finds a former shard of which the stream has something, and rows of which are in a shard that nothing led to.
+func (s *stream) strayFormer(shards, existing []string) string {
+	for former, saved := range s.state.Shards {
+		if !s.incremental || !begun(saved) || slices.Contains(existing, former) {
+			continue
+		}
+		if slices.ContainsFunc(shards, func(shard string) bool { return s.state.Shards[shard] == nil && overlap(shard, former) }) {
+			return former
+		}
+	}
+	return ""
+}
+
+// succeed returns the state of a new shard after those old ones that lead to it, or were not begun; nil if there are none.
 func succeed(shards map[string]*state.Shard, existing []string, shard string, incremental bool) *state.Shard {
 	var before []*state.Shard
 	for name, saved := range shards {
-		if !slices.Contains(existing, name) && overlap(name, shard) {
+		_, leads := saved.Moved[shard]
+		if !slices.Contains(existing, name) && overlap(name, shard) && (leads || saved.Moved == nil) {
 			before = append(before, saved)
 		}
 	}
@@ -72,8 +77,6 @@ func succeed(shards map[string]*state.Shard, existing []string, shard string, in
 		copied = copied && b.Copy == nil
 	}
 	switch b := before[0]; {
-	case at.IsZero() && slices.ContainsFunc(before, begun):
-		return nil
 	case copied:
 		return &state.Shard{Position: at, Layout: layout}
 	case len(before) == 1 && b.Copy.LastPK != nil:

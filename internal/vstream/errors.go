@@ -28,9 +28,6 @@ const (
 	BadTable
 	// NoShard: the shard no longer exists, since it was split or merged.
 	NoShard
-	// NoTablet: vtgate found no tablet to stream from. It also says so, after a minute and a half, when it has tried all and
-	// puts down the error of each to the tablet: a purged position's above all.
-	NoTablet
 )
 
 // Error is what went wrong with a stream, without the key values that vtgate puts into its messages.
@@ -52,6 +49,13 @@ func KindOf(err error) Kind {
 		return e.Kind
 	}
 	return Transient
+}
+
+// IsNoTablet tells whether vtgate found no tablet to stream from. It also says so, after a minute and a half, when it has tried
+// all and puts down the error of each to the tablet: a purged position's above all.
+func IsNoTablet(err error) bool {
+	var e *Error
+	return errors.As(err, &e) && e.Kind == Transient && strings.Contains(e.text, "tablet for VStream in")
 }
 
 func newError(err error) *Error {
@@ -81,8 +85,6 @@ func classify(code codes.Code, text string) Kind {
 		return TooLarge
 	case code == codes.FailedPrecondition && strings.Contains(text, "shard provided in VGTID"):
 		return NoShard
-	case strings.Contains(text, "tablet for VStream in"):
-		return NoTablet
 	case containsAny(text, "purged required binary logs", "errno 1236", "errno 1789", "GTIDSet Mismatch"):
 		return Purged
 	case containsAny(text, "unknown table", "doesn't exist", "not found in schema", "cannot determine table columns", "unknown column", "Unknown column", "table not found", "is not present in the database",

@@ -62,6 +62,7 @@ func TestErrorsAreClassified(t *testing.T) {
 		{codes.Unknown, "cannot determine table columns for users", BadTable},
 		{codes.Unknown, "in Engine.reload(), reading table other: Table 'vt_shop.other' doesn't exist: failed to reload schema after DDL encountered in stream", Transient},
 		{codes.FailedPrecondition, "shard provided in VGTID, -80, not found in the shop keyspace", NoShard},
+		{codes.Canceled, "failed to find a PRIMARY tablet for VStream in shop/-80 within the zone1 cell(s): context has expired", Transient},
 		{codes.Unknown, "something new", Transient},
 	} {
 		if err := newError(status.Error(c.code, c.text)); KindOf(err) != c.want || err.Code != c.code {
