@@ -113,9 +113,8 @@ func TestPurgedPosition(t *testing.T) {
 	p.readToEnd()
 	p.exec("update pos_purged set v = 2 where id = 1") // in shard 80-, as the next
 	p.exec("delete from pos_purged where id = 2")
-	for _, shard := range []string{"-80", "80-"} {
-		purge(t, shardMySQL(t, s, shard))
-	}
+	// Not the other shard's: Vitess itself may have written there since, and then that shard would be named.
+	purge(t, shardMySQL(t, s, "80-"))
 	p.exec("insert into pos_purged (id, part, v) values (5,1,1), (6,1,1)")
 
 	failed := p.readFails()
