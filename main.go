@@ -5,6 +5,7 @@ import (
 	"context"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 	"time"
 
@@ -14,7 +15,14 @@ import (
 // grace is how long a command may take to stop when asked to. A write to a stdout that nobody reads cannot be interrupted.
 const grace = 3 * time.Second
 
+// garbage is how much the heap may grow before it is collected, in percent of what is in use: less than Go's own choice, 100.
+// Nearly all of it is buffers without pointers, so that collecting it more often costs hardly any time (ADR 5).
+const garbage = 75
+
 func main() {
+	if _, set := os.LookupEnv("GOGC"); !set {
+		debug.SetGCPercent(garbage)
+	}
 	os.Exit(run())
 }
 

@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/base64"
+	"sync/atomic"
 	"time"
 
 	"github.com/mostynb/go-grpc-compression/snappy"
@@ -57,7 +58,11 @@ type Client struct {
 	cfg     Config
 	options []grpc.DialOption
 	buffers *buffers
+	streams atomic.Int32 // that are open
 }
+
+// share is how many bytes one of the open streams may receive ahead.
+func (c *Client) share() int { return ahead / int(max(1, c.streams.Load())) }
 
 // New prepares a client; each stream connects by itself.
 func New(cfg Config) (*Client, error) {

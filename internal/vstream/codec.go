@@ -18,8 +18,8 @@ type message struct {
 }
 
 const (
-	// largest is how many bytes of messages are received ahead.
-	largest = 4 << 20
+	// ahead is how many bytes of messages a client's streams together receive before their owners are done with earlier ones.
+	ahead = 4 << 20
 	// kept is the largest buffer that is used again, in bytes.
 	kept = 1 << 20
 	// roomy is what each of the decompressor's buffers has room for. The parts of a frame that gRPC hands over without a pool,

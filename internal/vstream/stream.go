@@ -43,8 +43,9 @@ type Request struct {
 	Tables   []Table
 }
 
-// messages is how many may be received before the owner is done with the first.
-const messages = 8
+// messages is how many may be received before the owner is done with the first: enough small ones that the owner and the
+// receiver need not wake each other for every one.
+const messages = 32
 
 // method is VStream's full name (vtgateservice.proto).
 const method = "/vtgateservice.Vitess/VStream"
@@ -52,16 +53,15 @@ const method = "/vtgateservice.Vitess/VStream"
 // Stream is one running VStream. One goroutine owns it; cancelling the context that it was opened with ends it. While its
 // owner is busy with some messages, the next ones are received and decompressed.
 type Stream struct {
+	client *Client
 	conn   *connection
 	rpc    grpc.ClientStream
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 	watch  *watch
 	full   chan received
-	free   chan *message // the messages that are not in full, nor with the owner
-	lent   []*message    // with the owner
-	// buffers are the client's, for the data of messages.
-	buffers *buffers
+	free   chan *message // those that the owner has given back
+	lent   []*message    // those that it has
 }
 
 // received is a message, or why there is none; then nothing follows.
@@ -98,13 +98,19 @@ func (c *Client) open(ctx context.Context, r *vtgatepb.VStreamRequest) (*Stream,
 		_ = conn.Close() // says only that it is closed
 		return nil, newError(err)
 	}
-	s := &Stream{conn: conn, rpc: rpc, ctx: ctx, cancel: cancel, buffers: c.buffers, full: make(chan received, messages), free: make(chan *message, messages)}
+	return c.stream(ctx, cancel, conn, rpc), nil
+}
+
+// stream begins to receive what an RPC gives.
+func (c *Client) stream(ctx context.Context, cancel context.CancelCauseFunc, conn *connection, rpc grpc.ClientStream) *Stream {
+	s := &Stream{client: c, conn: conn, rpc: rpc, ctx: ctx, cancel: cancel, full: make(chan received, messages), free: make(chan *message, messages)}
 	for range messages {
 		s.free <- &message{}
 	}
 	s.watch = newWatch(c.cfg.Silence, &conn.received, func() { cancel(ErrSilent) })
+	c.streams.Add(1)
 	go s.receive()
-	return s, nil
+	return s
 }
 
 // start calls the RPC without its generated client, which would decode every response.
@@ -119,20 +125,25 @@ func (c *connection) start(ctx context.Context, r *vtgatepb.VStreamRequest) (grp
 	return rpc, rpc.CloseSend()
 }
 
-// receive receives until the stream ends, no more ahead of the owner than messages and, but for the last of them, largest bytes.
+// receive receives until the stream ends, no more ahead of the owner than messages and, but for the last of them, the
+// stream's share of bytes.
 func (s *Stream) receive() {
 	defer close(s.full)
-	ahead := 0
+	held := 0 // bytes of messages that the owner is not done with
+	var idle []*message
 	for {
-		var m *message
-		select {
-		case m = <-s.free:
-		case <-s.ctx.Done():
-			s.full <- received{err: s.ctx.Err()}
-			return
+		for len(idle) == 0 || held > s.client.share() {
+			select {
+			case m := <-s.free:
+				held -= m.size
+				idle = append(idle, m)
+			case <-s.ctx.Done():
+				s.full <- received{err: s.ctx.Err()}
+				return
+			}
 		}
-		ahead -= m.size
-		m.size = 0
+		m := idle[len(idle)-1]
+		idle = idle[:len(idle)-1]
 		s.watch.start()
 		err := s.rpc.RecvMsg(m)
 		s.watch.stop()
@@ -140,25 +151,7 @@ func (s *Stream) receive() {
 		if err != nil {
 			return
 		}
-		if ahead += m.size; ahead > largest {
-			s.awaitAll()
-		}
-	}
-}
-
-// awaitAll waits until the owner is done with every message.
-func (s *Stream) awaitAll() {
-	var all []*message
-	for len(all) < cap(s.free) {
-		select {
-		case m := <-s.free:
-			all = append(all, m)
-		case <-s.ctx.Done():
-			return
-		}
-	}
-	for _, m := range all {
-		s.free <- m
+		held += m.size
 	}
 }
 
@@ -187,7 +180,7 @@ func (s *Stream) Ready() bool { return len(s.full) > 0 }
 func (s *Stream) Keep(n int) {
 	done := len(s.lent) - n
 	for _, m := range s.lent[:done] {
-		s.buffers.put(m.data)
+		s.client.buffers.put(m.data)
 		m.data = nil
 		s.free <- m
 	}
@@ -200,6 +193,7 @@ func (s *Stream) Close() {
 	for range s.full { //nolint:revive // until it is closed
 	}
 	_ = s.conn.Close() // says only that it is closed
+	s.client.streams.Add(-1)
 }
 
 func vgtid(r Request) *binlogdatapb.VGtid {
