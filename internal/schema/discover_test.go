@@ -4,6 +4,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -293,5 +294,37 @@ func TestTablesRefused(t *testing.T) {
 	db.tabletType = "batch" // Vitess knows the type, and the sandbox has no tablet of it
 	if _, err := db.Tables(t.Context()); !errors.Is(err, ErrRefused) || errors.Is(err, ErrUnreachable) {
 		t.Errorf("got %v, want ErrRefused", err)
+	}
+}
+
+// What is asked often is the same as what is asked first.
+func TestColumnsAreThoseOfTables(t *testing.T) {
+	db := openSandbox(t, "customer")
+	create(t, db, "table", "sch_c_1", "(id bigint primary key, e enum('a','b') not null, t varchar(9) character set latin1)")
+	create(t, db, "table", "sch_c_2", "(id bigint primary key)")
+	for _, shard := range shardsIn(t, db) {
+		for _, only := range []string{"", "sch_c_1", "sch_c_none"} {
+			tables, err := db.TablesOf(t.Context(), shard, only)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := map[string][]Column{}
+			for _, table := range tables.Tables {
+				if strings.HasPrefix(table.Name, "sch_c_") { // others' come and go
+					want[table.Name] = table.Columns
+				}
+			}
+			columns, err := db.ColumnsOf(t.Context(), shard, only)
+			if err != nil {
+				t.Fatal(err)
+			}
+			maps.DeleteFunc(columns, func(name string, _ []Column) bool { return !strings.HasPrefix(name, "sch_c_") })
+			if diff := cmp.Diff(want, columns); diff != "" {
+				t.Errorf("shard %s, only %q: %s", shard, only, diff)
+			}
+			if tables := map[string]int{"": 2, "sch_c_1": 1}[only]; len(columns) != tables {
+				t.Errorf("shard %s, only %q: got %d tables, expected %d", shard, only, len(columns), tables)
+			}
+		}
 	}
 }

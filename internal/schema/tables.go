@@ -40,28 +40,51 @@ func (db *DB) Tables(ctx context.Context) (*Contents, error) { return db.TablesO
 // leaves the choice of the shard to vtgate. Unless only is empty it reads just the table of that name, if there is one, and
 // those whose names the server takes for equal to it.
 func (db *DB) TablesOf(ctx context.Context, shard, only string) (*Contents, error) {
-	query := func(all string) string { return all }
-	if only != "" {
-		query = func(all string) string { return strings.Replace(all, "table_name >= ?", "table_name = ?", 1) }
-	}
 	conn, err := db.conn(ctx, shard)
 	if err != nil {
 		return nil, err
 	}
 	defer conn.Close()
-	types, err := byTable(ctx, conn, db.pageRows, query(tablesQuery), only, scanType)
+	types, err := byTable(ctx, conn, db.pageRows, restrict(tablesQuery, only), only, scanType)
 	if err != nil {
 		return nil, failed("reading the tables of "+db.keyspace, err)
 	}
-	columns, err := byTable(ctx, conn, db.pageRows, query(columnsQuery), only, scanColumn)
+	columns, err := db.columns(ctx, conn, only)
 	if err != nil {
-		return nil, failed("reading the columns of "+db.keyspace, err)
+		return nil, err
 	}
-	keys, err := byTable(ctx, conn, db.pageRows, query(keysQuery), only, scanKeyPart)
+	keys, err := byTable(ctx, conn, db.pageRows, restrict(keysQuery, only), only, scanKeyPart)
 	if err != nil {
 		return nil, failed("reading the keys of "+db.keyspace, err)
 	}
 	return assemble(types, columns, keys)
+}
+
+// ColumnsOf reads no more than the columns of what TablesOf reads, by table, those of views among them: one question instead
+// of three, for what is asked often.
+func (db *DB) ColumnsOf(ctx context.Context, shard, only string) (map[string][]Column, error) {
+	conn, err := db.conn(ctx, shard)
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	return db.columns(ctx, conn, only)
+}
+
+func (db *DB) columns(ctx context.Context, conn *sql.Conn, only string) (map[string][]Column, error) {
+	columns, err := byTable(ctx, conn, db.pageRows, restrict(columnsQuery, only), only, scanColumn)
+	if err != nil {
+		return nil, failed("reading the columns of "+db.keyspace, err)
+	}
+	return columns, nil
+}
+
+// restrict makes a question about all tables one about the table of that name, unless it is empty.
+func restrict(query, only string) string {
+	if only == "" {
+		return query
+	}
+	return strings.Replace(query, "table_name >= ?", "table_name = ?", 1)
 }
 
 func scanType(rows *sql.Rows) (table, tableType string, err error) {

@@ -151,7 +151,7 @@ func (r *reader) look(ctx context.Context, snapshot bool) error {
 	if len(r.names) == 1 {
 		only = r.names[0]
 	}
-	tables, err := r.sync.tables(ctx, r.shard, only)
+	tables, err := r.sync.tables(ctx, r.shard, only, r.copying) // a copy goes on by its key
 	if err != nil {
 		return fmt.Errorf("looking for changed columns: %w", err)
 	}

@@ -20,10 +20,10 @@ import (
 
 // looks lets users have these columns when it is looked up for the first time, the second and so on; then the last.
 func (r *rig) looks(columns ...[]schema.Column) {
-	r.sync.tables = func(ctx context.Context, shard, only string) (map[string]schema.Table, error) {
+	r.sync.tables = func(ctx context.Context, shard, only string, keys bool) (map[string]schema.Table, error) {
 		r.alter("users", columns[0]...)
 		columns = columns[min(1, len(columns)-1):]
-		return r.tables(ctx, shard, only)
+		return r.tables(ctx, shard, only, keys)
 	}
 }
 

@@ -173,14 +173,30 @@ func tablesOf(ctx context.Context, db *schema.DB, shard, only string) (*schema.C
 	return k, err
 }
 
-// tablesBy looks up the tables of a shard by name, all of them or only one.
-func tablesBy(db *schema.DB) func(ctx context.Context, shard, only string) (map[string]schema.Table, error) {
-	return func(ctx context.Context, shard, only string) (map[string]schema.Table, error) {
+// columnsOf looks up the columns alone, as tablesOf does the tables.
+func columnsOf(ctx context.Context, db *schema.DB, shard, only string) (map[string][]schema.Column, error) {
+	columns, err := db.ColumnsOf(ctx, shard, only)
+	if errors.Is(err, schema.ErrRefused) {
+		return db.ColumnsOf(ctx, "", only)
+	}
+	return columns, err
+}
+
+// tablesBy is a syncer's tables.
+func tablesBy(db *schema.DB) func(ctx context.Context, shard, only string, keys bool) (map[string]schema.Table, error) {
+	return func(ctx context.Context, shard, only string, keys bool) (map[string]schema.Table, error) {
+		tables := map[string]schema.Table{}
+		if !keys {
+			columns, err := columnsOf(ctx, db, shard, only)
+			for name, c := range columns {
+				tables[name] = schema.Table{Name: name, Columns: c}
+			}
+			return tables, err
+		}
 		k, err := tablesOf(ctx, db, shard, only)
 		if err != nil {
 			return nil, err
 		}
-		tables := make(map[string]schema.Table, len(k.Tables))
 		for _, t := range k.Tables {
 			tables[t.Name] = t
 		}

@@ -29,7 +29,7 @@ func namedUsers() *schema.Table {
 // keyIsNameFrom makes name the key of users from the n-th time on that they are looked up.
 func (r *rig) keyIsNameFrom(n int) {
 	looks := 0
-	r.sync.tables = func(context.Context, string, string) (map[string]schema.Table, error) {
+	r.sync.tables = func(context.Context, string, string, bool) (map[string]schema.Table, error) {
 		users := namedUsers()
 		if looks++; looks >= n {
 			users.MySQLKey = []string{"name"}

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
-	"maps"
 	"slices"
 	"sync"
 	"testing"
@@ -99,12 +98,20 @@ func newRig(t *testing.T, stop int, stream fakevtgate.Stream) *rig {
 	return r
 }
 
-// tables are all tables as they are, or only one.
-func (r *rig) tables(_ context.Context, _, only string) (map[string]schema.Table, error) {
+// tables are all tables as they are, or only one, without keys unless they are asked for.
+func (r *rig) tables(_ context.Context, _, only string, keys bool) (map[string]schema.Table, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	tables := maps.Clone(r.now)
-	maps.DeleteFunc(tables, func(name string, _ schema.Table) bool { return only != "" && name != only })
+	tables := map[string]schema.Table{}
+	for name, t := range r.now {
+		if only != "" && name != only {
+			continue
+		}
+		if !keys {
+			t.Key, t.MySQLKey = nil, nil
+		}
+		tables[name] = t
+	}
 	return tables, nil
 }
 

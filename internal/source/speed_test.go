@@ -57,7 +57,7 @@ func narrow(t testing.TB, made fakevtgate.At) (*reader, []byte) {
 	}
 	r := newReader(&syncer{
 		cfg: &Config{CheckpointIntervalSeconds: 3600}, w: airbyte.NewWriter(io.Discard), processors: 2,
-		tables: func(context.Context, string, string) (map[string]schema.Table, error) {
+		tables: func(context.Context, string, string, bool) (map[string]schema.Table, error) {
 			return map[string]schema.Table{"users": *users}, nil
 		},
 	}, "-", at(5))

@@ -33,8 +33,9 @@ type syncer struct {
 	moved   sync.Map // the shards whose stop was moved since: what columns the tables have there is not known
 	streams []*stream
 	slots   *slots
-	// tables asks a shard for all its tables, or one of them, as they are now.
-	tables func(ctx context.Context, shard, only string) (map[string]schema.Table, error)
+	// tables asks a shard for all its tables by name, or one of them, as they are now. Without keys it is asked for their columns
+	// alone, which takes a third of the time, and views are among them.
+	tables func(ctx context.Context, shard, only string, keys bool) (map[string]schema.Table, error)
 	// serving asks for the shards that exist now.
 	serving  func(context.Context) ([]string, error)
 	patience time.Duration // of retry
