@@ -93,12 +93,11 @@ func (ev *Event) Position() (shard, gtid []byte, ok bool) {
 
 // Rows returns the changes of a ROW event.
 func (ev *Event) Rows() (Rows, error) {
-	c := cursor{rest: ev.row}
-	if c.next() && c.is(1, protowire.BytesType) { // as encoders write it: the table's name first
-		return Rows{c.bytes, c.rest}, nil
+	if table, rest, ok := take(ev.row, firstTag); ok { // as encoders write it: the table's name first
+		return Rows{table, rest}, nil
 	}
 	rows := Rows{rest: ev.row}
-	c = cursor{rest: ev.row}
+	c := cursor{rest: ev.row}
 	for c.next() {
 		if c.is(1, protowire.BytesType) {
 			rows.Table = c.bytes

@@ -16,6 +16,10 @@ type Rows struct {
 
 // Next returns the next change, for NewChange to read; nil at the end.
 func (r *Rows) Next() ([]byte, error) {
+	if change, rest, ok := take(r.rest, secondTag); ok {
+		r.rest = rest
+		return change, nil
+	}
 	c := cursor{rest: r.rest}
 	for c.next() {
 		switch {
@@ -63,6 +67,9 @@ func (ch *Change) Read(message []byte) error {
 
 func (ch *Change) parse(message []byte) (usual bool) {
 	*ch = Change{}
+	if after, rest, ok := take(message, secondTag); ok && len(rest) == 0 {
+		return ch.After.parse(after)
+	}
 	usual = true
 	c := cursor{rest: message}
 	for c.next() {
@@ -87,6 +94,12 @@ type Row struct {
 
 // parse returns false for a row that is malformed, or has its lengths not in one packed list.
 func (r *Row) parse(message []byte) bool {
+	if lengths, rest, ok := take(message, firstTag); ok {
+		if values, rest, ok := take(rest, secondTag); ok && len(rest) == 0 {
+			*r = Row{Exists: true, Lengths: lengths, Values: values}
+			return true
+		}
+	}
 	*r = Row{Exists: true}
 	c := cursor{rest: message}
 	for lists := 0; c.next(); {

@@ -62,6 +62,29 @@ func (c *cursor) next() bool {
 	return c.nextAny()
 }
 
+// The tags of the first two fields of a message, where these are messages, bytes or packed lists.
+const (
+	firstTag  = 1<<3 | byte(protowire.BytesType)
+	secondTag = 2<<3 | byte(protowire.BytesType)
+)
+
+// take takes a field off that a message begins with, if it has that tag and a length of one or two bytes, as nearly every part
+// of a row. What it does not take, a cursor reads.
+func take(message []byte, tag byte) (value, rest []byte, ok bool) {
+	if len(message) < 3 || message[0] != tag {
+		return nil, message, false
+	}
+	size, from := int(message[1]), 2
+	if size >= 0x80 {
+		size, from = size&0x7F|int(message[2])<<7, 3
+	}
+	if size >= 1<<14 || size > len(message)-from {
+		return nil, message, false
+	}
+	end := from + size
+	return message[from:end:end], message[end:], true
+}
+
 // nextAny is next for all fields.
 func (c *cursor) nextAny() bool {
 	if len(c.rest) == 0 {

@@ -47,7 +47,7 @@ func fast(data []byte) ([]plainEvent, error) {
 		e.Table = string(rows.Table)
 		if shard, gtid, ok := ev.Position(); ok {
 			e.Position = []string{string(shard), string(gtid)}
-		} else if ev.several { // as the reader does
+		} else if ev.vgtid != nil { // as the reader does
 			m, err := ev.Message()
 			if err != nil {
 				return nil, err
