@@ -94,6 +94,49 @@ func TestReshardTwice(t *testing.T) {
 	}
 }
 
+// TestReshardTakenBack splits shards and gives the traffic back to the former ones (ReverseTraffic): after a sync has gone on in
+// the new ones, and between two syncs.
+func TestReshardTakenBack(t *testing.T) {
+	if os.Getenv("TEST_ALL") == "" {
+		t.Skip("slow: set TEST_ALL=1")
+	}
+	f := newRig(t, "reshard_back", 1)
+	f.readToEnd()
+	f.writer = newWriter(t, f.db, f.name)
+	r := f.reshard(whole, halves)
+	f.readToEnd()
+	f.takeBack(r)
+	f.readToEnd()
+	f.writer.stop()
+	f.readToEnd()
+	f.mustEqualTheSource()
+
+	f.writer = newWriter(t, f.db, f.name)
+	f.takeBack(f.reshard([]string{"80-"}, []string{"80-c0", "c0-"}))
+	f.writer.stop()
+	f.readToEnd() // as far as to the journal, beyond which vtgate does not go
+	if err := f.start().finish(); err == nil {
+		t.Error("a sync that cannot pass the journal ended well")
+	}
+	if len(f.last.Errors) != 1 || f.last.Errors[0].FailureType != "transient_error" || !strings.Contains(f.last.Errors[0].Message, "Shard 80- was split or merged") || !strings.Contains(f.last.Errors[0].Message, "clear the data") {
+		t.Errorf("traces %+v", f.last.Errors)
+	}
+	f.reset()
+	f.readToEnd()
+	f.exec("update " + f.name + " set v = v + 1 where id < 100")
+	f.readToEnd()
+	f.mustEqualTheSource()
+}
+
+// takeBack gives the traffic to the former shards again.
+func (f *rig) takeBack(r *sandbox.Reshard) {
+	f.t.Helper()
+	if err := r.Reverse(f.t.Context()); err != nil {
+		f.t.Fatal(err)
+	}
+	f.writer.recovered(f.t)
+}
+
 // pastTheJournal reads from where the former shard stands, to which Vitess writes changes back. That must end.
 func (f *rig) pastTheJournal() {
 	f.t.Helper()

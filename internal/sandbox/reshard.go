@@ -34,13 +34,24 @@ func (s *Sandbox) Reshard(ctx context.Context, keyspace string, from, to []strin
 // Switch makes the new shards serve, and no longer the old ones
 // (SwitchTraffic). A position in the old ones can still be streamed from.
 func (r *Reshard) Switch(ctx context.Context) error {
-	if _, err := r.command(ctx, "SwitchTraffic"); err != nil {
+	return r.direct(ctx, "SwitchTraffic", r.to)
+}
+
+// Reverse makes the old shards serve again, which have followed the new ones
+// since Switch (ReverseTraffic). Nothing else can be done with r then.
+func (r *Reshard) Reverse(ctx context.Context) error {
+	return r.direct(ctx, "ReverseTraffic", r.from)
+}
+
+// direct gives the shards to the keyspace's users, and returns when vtgate has
+// heard of their primaries, which is a moment later.
+func (r *Reshard) direct(ctx context.Context, command string, shards []string) error {
+	if _, err := r.command(ctx, command); err != nil {
 		return err
 	}
-	// vtgate hears of the new primaries a moment later.
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	for _, shard := range r.to {
+	for _, shard := range shards {
 		if err := r.sandbox.awaitShard(ctx, r.keyspace+"/"+shard); err != nil {
 			return err
 		}
