@@ -2,11 +2,15 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"os"
+	"os/exec"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+
+	topodatapb "vitess.io/vitess/go/vt/proto/topodata"
 
 	"source-planetscale/internal/destination"
 	"source-planetscale/internal/sandbox"
@@ -126,6 +130,70 @@ func TestReshardTakenBack(t *testing.T) {
 	f.exec("update " + f.name + " set v = v + 1 where id < 100")
 	f.readToEnd()
 	f.mustEqualTheSource()
+}
+
+// TestReshardOfReplicas reads from replicas, whose traffic is switched to the new shards before that of the primaries.
+func TestReshardOfReplicas(t *testing.T) {
+	if os.Getenv("TEST_ALL") == "" {
+		t.Skip("slow: set TEST_ALL=1")
+	}
+	f := newRig(t, "reshard_replicas", 2).in(t, map[string]any{"use_replica": true})
+	f.awaitReplicas("-80", "80-")
+	f.readToEnd()
+	f.writer = newWriter(t, f.db, f.name)
+	r, err := f.Reshard(t.Context(), "customer", whole, halves)
+	if err == nil {
+		err = r.SwitchReplicas(t.Context())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.mustServe(topodatapb.TabletType_REPLICA, "-40", "40-80", "80-")
+	f.mustServe(topodatapb.TabletType_PRIMARY, "-80", "80-")
+	f.readToEnd()
+	if err := r.Switch(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	f.writer.recovered(t)
+	f.readToEnd()
+	f.writer.stop()
+	f.awaitReplicas("-40", "40-80", "80-")
+	f.readToEnd()
+	f.mustEqualTheSource()
+}
+
+// mustServe checks which shards the keyspace's tablets of a type are in that vtgate uses.
+func (f *rig) mustServe(tabletType topodatapb.TabletType, shards ...string) {
+	f.t.Helper()
+	out, err := exec.CommandContext(f.t.Context(), f.VTCtldClient, "--server", f.VTCtld, "GetSrvKeyspaces", "customer").Output()
+	var cells map[string]struct {
+		Partitions []struct {
+			ServedType topodatapb.TabletType `json:"served_type"`
+			Shards     []struct {
+				Name string `json:"name"`
+			} `json:"shard_references"`
+		} `json:"partitions"`
+	}
+	if err == nil {
+		err = json.Unmarshal(out, &cells)
+	}
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	var serve []string
+	for _, cell := range cells {
+		for _, p := range cell.Partitions {
+			for _, shard := range p.Shards {
+				if p.ServedType == tabletType {
+					serve = append(serve, shard.Name)
+				}
+			}
+		}
+	}
+	slices.Sort(serve)
+	if !slices.Equal(serve, shards) {
+		f.t.Errorf("the shards that serve as %s are %v, expected %v", tabletType, serve, shards)
+	}
 }
 
 // takeBack gives the traffic to the former shards again.

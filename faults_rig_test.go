@@ -340,10 +340,10 @@ func await(t *testing.T, limit time.Duration, check func() error) {
 	}
 }
 
-// awaitReplicas waits until the replicas have what their primaries have.
-func (f *rig) awaitReplicas() {
+// awaitReplicas waits until the replicas of these shards have what their primaries have.
+func (f *rig) awaitReplicas(shards ...string) {
 	f.t.Helper()
-	for _, shard := range []string{"-80", "80-"} {
+	for _, shard := range shards {
 		replicas, err := f.Replicas(f.t.Context(), "customer", shard)
 		if err != nil {
 			f.t.Fatal(err)

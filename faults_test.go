@@ -72,14 +72,14 @@ func (f *rig) survives(one fault) {
 	f.burst()
 	f.strike("the replication", one)
 	f.writer.stop()
-	f.awaitReplicas()
+	f.awaitReplicas("-80", "80-")
 	f.readToEnd()
 	f.mustEqualTheSource()
 }
 
 // strike runs one sync with the fault in the middle.
 func (f *rig) strike(phase string, one fault) {
-	f.awaitReplicas()
+	f.awaitReplicas("-80", "80-")
 	logged := len(f.vtgateLog(0))
 	began := time.Now()
 	f.proxy.shut(faultGate)
@@ -156,7 +156,7 @@ func (f *rig) restartReplicaOf(kind string) error {
 func (f *rig) emergency() error {
 	f.writer.quiet.Lock()
 	defer f.writer.quiet.Unlock()
-	f.awaitReplicas()
+	f.awaitReplicas("-80", "80-")
 	primary, err := f.Primary(f.t.Context(), "customer", "-80")
 	if err != nil {
 		return err

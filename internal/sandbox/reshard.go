@@ -15,11 +15,12 @@ type Reshard struct {
 	from, to []string
 }
 
-// Reshard makes the shards to, copies the rows of the shards from into them and
-// returns when they have them (10 to 20 seconds). Switch and Complete follow.
+// Reshard makes the shards to, each with as many tablets as the first of from,
+// copies the rows of the shards from into them and returns when they have them
+// (10 to 20 seconds). Switch and Complete follow.
 func (s *Sandbox) Reshard(ctx context.Context, keyspace string, from, to []string) (*Reshard, error) {
 	for _, shard := range to {
-		if err := s.Grow(ctx, keyspace, shard, 1); err != nil {
+		if err := s.Grow(ctx, keyspace, shard, s.tabletsOf(keyspace, from[0])); err != nil {
 			return nil, err
 		}
 	}
@@ -35,6 +36,12 @@ func (s *Sandbox) Reshard(ctx context.Context, keyspace string, from, to []strin
 // (SwitchTraffic). A position in the old ones can still be streamed from.
 func (r *Reshard) Switch(ctx context.Context) error {
 	return r.direct(ctx, "SwitchTraffic", r.to)
+}
+
+// SwitchReplicas makes only the new shards' replicas serve. Switch follows.
+func (r *Reshard) SwitchReplicas(ctx context.Context) error {
+	_, err := r.command(ctx, "SwitchTraffic", "--tablet-types", "replica")
+	return err
 }
 
 // Reverse makes the old shards serve again, which have followed the new ones
@@ -75,6 +82,17 @@ func (r *Reshard) Complete(ctx context.Context) error {
 // workflow is the Reshard's name in Vitess: several of a keyspace may not be complete yet.
 func (r *Reshard) workflow() string {
 	return "to_" + strings.ReplaceAll(strings.Join(r.to, "_"), "-", "x")
+}
+
+// tabletsOf counts the tablets of a shard.
+func (s *Sandbox) tabletsOf(keyspace, shard string) int {
+	n := 0
+	for _, t := range s.tablets {
+		if t.Keyspace == keyspace && t.Shard == shard {
+			n++
+		}
+	}
+	return n
 }
 
 func (r *Reshard) command(ctx context.Context, name string, args ...string) ([]byte, error) {
