@@ -56,7 +56,7 @@ func command(ctx context.Context, args []string) error {
 	flags.StringVar(&a.parts, "parts", usualParts, "what to measure, of `rows, concurrency, small, tables, flags`")
 	flags.StringVar(&a.workloads, "workloads", "", "of the part rows, only the workloads with these `names`")
 	flags.IntVar(&a.scale, "scale", 1, "divide the sizes of the workloads by this `number`, for a quick try")
-	flags.IntVar(&a.rounds, "rounds", 4, "how often each figure is measured")
+	flags.IntVar(&a.rounds, "rounds", 3, "how often each figure is measured")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}

@@ -8,7 +8,7 @@ import (
 )
 
 // poolBytes of each MySQL hold all tables, so that the disk's speed is not measured.
-const poolBytes = 1 << 30
+const poolBytes = 2 << 30
 
 // growPools gives the sandbox's MySQL servers enough memory; shrink takes it away again.
 func (l *loader) growPools(ctx context.Context) (shrink func() error, err error) {

@@ -149,23 +149,23 @@ func workloads(scale int) []*workload {
 	}
 	one := copyOf("commerce", "narrow", narrow, 1_000_000)
 	two := copyOf("customer", "narrow", narrow, 600_000)
-	fat := copyOf("commerce", "wide", wide, 150_000)
+	fat := copyOf("commerce", "wide", wide, 300_000)
 	columns := copyOf("commerce", "columns", many(), 60_000)
 	empty := func(name string, columns []column) []*table {
 		return []*table{{"commerce", prefix + name, columns, 0}}
 	}
 	return []*workload{
-		{name: "copy-narrow", title: "copy, narrow rows, 1 shard", tables: []*table{one}, loops: 4},
+		{name: "copy-narrow", title: "copy, narrow rows, 1 shard", tables: []*table{one}, loops: 8},
 		{name: "copy-narrow-2", title: "copy, narrow rows, 2 shards", tables: []*table{two}},
 		{name: "copy-wide", title: "copy, wide rows, 1 shard", tables: []*table{fat}, loops: 5},
 		{name: "copy-columns", title: "copy, 200 columns, 1 shard", tables: []*table{columns}, loops: 8},
 		{
 			name: "changes-narrow", title: "replication, narrow rows, 300 a transaction", tables: empty("changes_narrow", narrow), loops: 8,
-			changes: &changes{from: one, transactions: 2000 / scale, inserts: 200, updates: 100},
+			changes: &changes{from: one, transactions: 4000 / scale, inserts: 200, updates: 100},
 		},
 		{
 			name: "changes-wide", title: "replication, wide rows, 300 a transaction", tables: empty("changes_wide", wide), loops: 7,
-			changes: &changes{from: fat, transactions: 300 / scale, inserts: 200, updates: 100},
+			changes: &changes{from: fat, transactions: 600 / scale, inserts: 200, updates: 100},
 		},
 		{
 			name: "changes-single", title: "replication, narrow rows, 1 a transaction", tables: empty("changes_single", narrow), loops: 5,
