@@ -37,13 +37,14 @@ const (
 	faultLimit = 4 * time.Minute
 )
 
-// faultRows are more than the connections between connector and edge hold. To be more than the buffers up to MySQL hold, too,
-// they must be three times as many, which is slow.
+// faultRows are more than the connections between connector and edge hold: 9 MB in each of two shards, of which half of
+// faultGate is let through, and gRPC's window of 4 MB may be on the way. To be more than the buffers up to MySQL hold, too, they
+// must be twice as many, which is slow.
 func faultRows() int {
 	if os.Getenv("TEST_ALL") != "" {
 		return 12_000
 	}
-	return 4_000
+	return 6_000
 }
 
 // rig is a cluster of its own for faults: keyspace customer with two shards, each with a primary and a replica.
