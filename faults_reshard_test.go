@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"encoding/json"
-	"os"
 	"os/exec"
 	"regexp"
 	"slices"
@@ -24,9 +23,7 @@ var (
 
 // TestReshard splits and merges shards around and in the middle of syncs, while the table is written to.
 func TestReshard(t *testing.T) {
-	if os.Getenv("TEST_ALL") == "" {
-		t.Skip("slow: set TEST_ALL=1")
-	}
+	long(t)
 	f := newRig(t, "reshard", 1)
 	t.Run("split between two syncs", func(t *testing.T) {
 		f := f.in(t, nil)
@@ -63,9 +60,7 @@ func TestReshard(t *testing.T) {
 // TestReshardTwice splits a shard, and one of its parts again, between two syncs; then the former shard has lost its binary logs
 // when it is to be read.
 func TestReshardTwice(t *testing.T) {
-	if os.Getenv("TEST_ALL") == "" {
-		t.Skip("slow: set TEST_ALL=1")
-	}
+	long(t)
 	f := newRig(t, "reshard_twice", 1)
 	f.readToEnd()
 	f.writer = newWriter(t, f.db, f.name)
@@ -101,9 +96,7 @@ func TestReshardTwice(t *testing.T) {
 // TestReshardTakenBack splits shards and gives the traffic back to the former ones (ReverseTraffic): after a sync has gone on in
 // the new ones, and between two syncs.
 func TestReshardTakenBack(t *testing.T) {
-	if os.Getenv("TEST_ALL") == "" {
-		t.Skip("slow: set TEST_ALL=1")
-	}
+	long(t)
 	f := newRig(t, "reshard_back", 1)
 	f.readToEnd()
 	f.writer = newWriter(t, f.db, f.name)
@@ -134,9 +127,7 @@ func TestReshardTakenBack(t *testing.T) {
 
 // TestReshardOfReplicas reads from replicas, whose traffic is switched to the new shards before that of the primaries.
 func TestReshardOfReplicas(t *testing.T) {
-	if os.Getenv("TEST_ALL") == "" {
-		t.Skip("slow: set TEST_ALL=1")
-	}
+	long(t)
 	f := newRig(t, "reshard_replicas", 2).in(t, map[string]any{"use_replica": true})
 	f.awaitReplicas("-80", "80-")
 	f.readToEnd()

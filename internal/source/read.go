@@ -164,22 +164,18 @@ func (s *syncer) configuredTables(ctx context.Context, db *schema.DB, catalog *a
 	return configured, nil
 }
 
-// tablesOf looks up a shard's tables, or only one; where the service does not let us ask a shard, those of any.
-func tablesOf(ctx context.Context, db *schema.DB, shard, only string) (*schema.Contents, error) {
-	k, err := db.TablesOf(ctx, shard, only)
+// ofShard asks a shard; where the service does not let us ask one, it asks any.
+func ofShard[T any](shard string, ask func(shard string) (T, error)) (T, error) {
+	answer, err := ask(shard)
 	if errors.Is(err, schema.ErrRefused) {
-		return db.TablesOf(ctx, "", only)
+		return ask("")
 	}
-	return k, err
+	return answer, err
 }
 
-// columnsOf looks up the columns alone, as tablesOf does the tables.
-func columnsOf(ctx context.Context, db *schema.DB, shard, only string) (map[string][]schema.Column, error) {
-	columns, err := db.ColumnsOf(ctx, shard, only)
-	if errors.Is(err, schema.ErrRefused) {
-		return db.ColumnsOf(ctx, "", only)
-	}
-	return columns, err
+// tablesOf looks up a shard's tables, or only one.
+func tablesOf(ctx context.Context, db *schema.DB, shard, only string) (*schema.Contents, error) {
+	return ofShard(shard, func(shard string) (*schema.Contents, error) { return db.TablesOf(ctx, shard, only) })
 }
 
 // tablesBy is a syncer's tables.
@@ -187,7 +183,7 @@ func tablesBy(db *schema.DB) func(ctx context.Context, shard, only string, keys 
 	return func(ctx context.Context, shard, only string, keys bool) (map[string]schema.Table, error) {
 		tables := map[string]schema.Table{}
 		if !keys {
-			columns, err := columnsOf(ctx, db, shard, only)
+			columns, err := ofShard(shard, func(shard string) (map[string][]schema.Column, error) { return db.ColumnsOf(ctx, shard, only) })
 			for name, c := range columns {
 				tables[name] = schema.Table{Name: name, Columns: c}
 			}

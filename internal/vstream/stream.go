@@ -60,7 +60,7 @@ type Stream struct {
 	cancel context.CancelCauseFunc
 	watch  *watch
 	full   chan received
-	free   chan *message // those that the owner has given back
+	free   chan *message // all at first, then those that the owner has given back
 	lent   []*message    // those that it has
 }
 
