@@ -80,9 +80,9 @@ func declaredLabels(s source) ([][]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("starting Vitess's SQL parser: %w", err)
 	}
-	list, err := parser.ParseExpr("(''," + s.declaration.args + ")")
+	list, err := parser.ParseExpr("(''," + s.declaration.Args + ")")
 	if err != nil {
-		return nil, fmt.Errorf("reading the labels of its declaration (%s): %w", s.declaration.args, err)
+		return nil, fmt.Errorf("reading the labels of its declaration (%s): %w", s.declaration.Args, err)
 	}
 	tuple, ok := list.(sqlparser.ValTuple)
 	labels := make([][]byte, len(tuple))
@@ -93,7 +93,7 @@ func declaredLabels(s source) ([][]byte, error) {
 		}
 	}
 	if !ok {
-		return nil, fmt.Errorf("reading the labels of its declaration (%s): it is no list of texts", s.declaration.args)
+		return nil, fmt.Errorf("reading the labels of its declaration (%s): it is no list of texts", s.declaration.Args)
 	}
 	return labels, nil
 }

@@ -32,9 +32,9 @@ func TestNumbersBecomeLabels(t *testing.T) {
 		{"set('a','é','it''s')", "a,é", `"a,é"`},
 		{"set(" + strings.Join(sixtyFour, ",") + ")", "9223372036854775809", `"0,63"`},
 	} {
-		table, f := oneColumn(test.columnType, "latin1")
+		tab, f := oneColumn(test.columnType, "latin1")
 		f.EnumSetStringValues = false
-		got, _, err := compile(t, table, f, Replicate, Options{}).Append(nil, encoded(rowOf(test.value)), nil)
+		got, _, err := compile(t, tab, f, Replicate, Options{}).Append(nil, encoded(rowOf(test.value)), nil)
 		if err != nil || string(got) != `"v":`+test.want {
 			t.Errorf("%s %s: %s %v, want %s", test.columnType, test.value, got, err, test.want)
 		}
@@ -42,9 +42,9 @@ func TestNumbersBecomeLabels(t *testing.T) {
 }
 
 func TestACopyAlwaysHasLabels(t *testing.T) {
-	table, f := oneColumn("enum('x','1')", "")
+	tab, f := oneColumn("enum('x','1')", "")
 	f.EnumSetStringValues = false
-	got, _, err := compile(t, table, f, Copy, Options{}).Append(nil, encoded(rowOf("1")), nil)
+	got, _, err := compile(t, tab, f, Copy, Options{}).Append(nil, encoded(rowOf("1")), nil)
 	if err != nil || string(got) != `"v":"1"` {
 		t.Error(string(got), err)
 	}

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 
+	"source-planetscale/internal/table"
+
 	"github.com/santhosh-tekuri/jsonschema/v6"
 )
 
@@ -41,11 +43,11 @@ type fuzzTarget struct {
 }
 
 func newFuzzTarget(f *testing.F, e example) fuzzTarget {
-	table, field := oneColumn(e.columnType, e.charset)
+	tab, field := oneColumn(e.columnType, e.charset)
 	return fuzzTarget{
-		example: e, kind: kindOf(parseDeclaration(e.columnType), e.options),
-		schema: compileFragment(f, JSONSchema(table.Columns[0], e.options)),
-		plans:  [2]*Plan{compile(f, table, field, Copy, e.options), compile(f, table, field, Replicate, e.options)},
+		example: e, kind: kindOf(table.ParseType(e.columnType), e.options),
+		schema: compileFragment(f, JSONSchema(tab.Columns[0], e.options)),
+		plans:  [2]*Plan{compile(f, tab, field, Copy, e.options), compile(f, tab, field, Replicate, e.options)},
 	}
 }
 

@@ -13,7 +13,7 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"source-planetscale/internal/schema"
+	"source-planetscale/internal/table"
 
 	binlogdatapb "vitess.io/vitess/go/vt/proto/binlogdata"
 	querypb "vitess.io/vitess/go/vt/proto/query"
@@ -49,9 +49,9 @@ func FuzzLabels(f *testing.F) {
 
 func checkLabel(t *testing.T, declaration, number, want string) {
 	t.Helper()
-	table, f := oneColumn(declaration, "")
+	tab, f := oneColumn(declaration, "")
 	f.EnumSetStringValues = false
-	out, _, err := compile(t, table, f, Replicate, Options{}).Append(nil, encoded(rowOf(number)), nil)
+	out, _, err := compile(t, tab, f, Replicate, Options{}).Append(nil, encoded(rowOf(number)), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,12 +74,12 @@ func FuzzDeclaration(f *testing.F) {
 	f.Add("enum('a'), drop table t", "", "0")
 	f.Add("a)(", "", "")
 	f.Fuzz(func(t *testing.T, columnType, charset, value string) {
-		table, field := oneColumn(columnType, charset)
-		Warning(table.Columns[0], Options{})
+		tab, field := oneColumn(columnType, charset)
+		Warning(tab.Columns[0], Options{})
 		for _, labels := range []bool{true, false} {
 			field.EnumSetStringValues = labels
 			for _, ph := range []Phase{Copy, Replicate} {
-				p, err := Compile(table, field, []string{"v"}, ph, Options{})
+				p, err := Compile(tab, field, []string{"v"}, ph, Options{})
 				if err != nil {
 					continue
 				}
@@ -324,14 +324,14 @@ func decode(t *testing.T, value []byte) (v any) {
 
 // FuzzAppend throws arbitrary rows at a table with a column of every kind.
 func FuzzAppend(f *testing.F) {
-	table := &schema.Table{Name: "t", Key: []string{"c1"}}
+	tab := &table.Table{Name: "t", Key: []string{"c1"}}
 	field := &binlogdatapb.FieldEvent{}
 	var good querypb.Row
 	var names []string
 	for i, k := range allKinds() {
 		e := exampleOf(k)
 		names = append(names, "c"+strconv.Itoa(i))
-		table.Columns = append(table.Columns, schema.Column{Name: names[i], Type: e.columnType, Charset: e.charset})
+		tab.Columns = append(tab.Columns, table.Column{Name: names[i], Type: e.columnType, Charset: e.charset})
 		field.Fields = append(field.Fields, &querypb.Field{Name: names[i], ColumnType: e.columnType})
 		good.Lengths = append(good.Lengths, int64(len(e.replicated)))
 		good.Values = append(good.Values, e.replicated...)
@@ -343,7 +343,7 @@ func FuzzAppend(f *testing.F) {
 	f.Add(lengths, good.Values)
 	f.Add(bytes.Repeat([]byte{0xFF}, len(names)), []byte{})
 	f.Add([]byte{}, []byte{})
-	p, err := Compile(table, field, names, Replicate, Options{})
+	p, err := Compile(tab, field, names, Replicate, Options{})
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"slices"
 
-	"source-planetscale/internal/schema"
+	"source-planetscale/internal/table"
 	"source-planetscale/internal/wire"
 
 	binlogdatapb "vitess.io/vitess/go/vt/proto/binlogdata"
@@ -37,7 +37,7 @@ type column struct {
 // Compile builds the plan for the rows that a FIELD event announces. columns are the names to emit; they come out in the
 // order of the event's fields. The event's column types decide, where it has none the table's. All of columns and all of
 // t.Key must be among the fields. The plan keeps no reference to its arguments.
-func Compile(t *schema.Table, f *binlogdatapb.FieldEvent, columns []string, ph Phase, o Options) (*Plan, error) {
+func Compile(t *table.Table, f *binlogdatapb.FieldEvent, columns []string, ph Phase, o Options) (*Plan, error) {
 	p := &Plan{table: t.Name, columns: make([]column, len(f.GetFields()))}
 	separator := ""
 	for i, field := range f.GetFields() {
@@ -63,13 +63,13 @@ func Compile(t *schema.Table, f *binlogdatapb.FieldEvent, columns []string, ph P
 }
 
 // compileColumn picks the encoder of one field; c is nil when the schema does not know it.
-func compileColumn(c *schema.Column, f *querypb.Field, labels bool, ph Phase, o Options) (encoder, error) {
+func compileColumn(c *table.Column, f *querypb.Field, labels bool, ph Phase, o Options) (encoder, error) {
 	if c == nil {
-		c = &schema.Column{}
+		c = &table.Column{}
 	}
-	src := source{declaration: parseDeclaration(f.GetColumnType()), charset: c.Charset, phase: ph, labels: labels}
-	if src.declaration.base == "" {
-		src.declaration = parseDeclaration(c.Type)
+	src := source{declaration: table.ParseType(f.GetColumnType()), charset: c.Charset, phase: ph, labels: labels}
+	if src.declaration.Base == "" {
+		src.declaration = table.ParseType(c.Type)
 	}
 	if src.charset == "" {
 		src.charset = charsetOfCollation(f.GetCharset())

@@ -7,17 +7,17 @@ import (
 	"testing"
 	"unicode/utf8"
 
-	"github.com/google/go-cmp/cmp"
+	"source-planetscale/internal/table"
 
-	"source-planetscale/internal/schema"
+	"github.com/google/go-cmp/cmp"
 
 	binlogdatapb "vitess.io/vitess/go/vt/proto/binlogdata"
 	querypb "vitess.io/vitess/go/vt/proto/query"
 )
 
 // users is a table of the common types; its key is (id, region).
-func users() (*schema.Table, *binlogdatapb.FieldEvent, *querypb.Row) {
-	t := &schema.Table{Name: "users", Key: []string{"id", "region"}}
+func users() (*table.Table, *binlogdatapb.FieldEvent, *querypb.Row) {
+	t := &table.Table{Name: "users", Key: []string{"id", "region"}}
 	f := &binlogdatapb.FieldEvent{}
 	r := &querypb.Row{}
 	for _, c := range [][3]string{
@@ -30,7 +30,7 @@ func users() (*schema.Table, *binlogdatapb.FieldEvent, *querypb.Row) {
 		{"seen", "timestamp", "2026-11-22 10:30:00"},
 		{"score", "double", "2.5E-10"},
 	} {
-		t.Columns = append(t.Columns, schema.Column{Name: c[0], Type: c[1]})
+		t.Columns = append(t.Columns, table.Column{Name: c[0], Type: c[1]})
 		f.Fields = append(f.Fields, &querypb.Field{Name: c[0], ColumnType: c[1], Charset: 255})
 		r.Lengths = append(r.Lengths, int64(len(c[2])))
 		r.Values = append(r.Values, c[2]...)
@@ -39,7 +39,7 @@ func users() (*schema.Table, *binlogdatapb.FieldEvent, *querypb.Row) {
 }
 
 func TestAppendEmitsTheColumnsAskedForInTheOrderOfTheRow(t *testing.T) {
-	table, f, r := users()
+	tab, f, r := users()
 	r.Lengths[1] = -1
 	r.Values = []byte(strings.Replace(string(r.Values), "someone@example.com", "", 1))
 	for _, test := range []struct {
@@ -50,7 +50,7 @@ func TestAppendEmitsTheColumnsAskedForInTheOrderOfTheRow(t *testing.T) {
 		{[]string{"id"}, `x"id":1234567`},
 		{nil, `x`},
 	} {
-		p, err := Compile(table, f, test.columns, Replicate, Options{})
+		p, err := Compile(tab, f, test.columns, Replicate, Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -63,9 +63,9 @@ func TestAppendEmitsTheColumnsAskedForInTheOrderOfTheRow(t *testing.T) {
 
 func TestColumnNamesAreEscaped(t *testing.T) {
 	name := "a\"b\\c.`d`\n\xff日"
-	table := &schema.Table{Name: "t", Columns: []schema.Column{{Name: name, Type: "int"}}}
+	tab := &table.Table{Name: "t", Columns: []table.Column{{Name: name, Type: "int"}}}
 	f := &binlogdatapb.FieldEvent{Fields: []*querypb.Field{{Name: name}}}
-	got, _, err := compile(t, table, f, Copy, Options{}).Append(nil, encoded(rowOf("1")), nil)
+	got, _, err := compile(t, tab, f, Copy, Options{}).Append(nil, encoded(rowOf("1")), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,9 +84,9 @@ func TestTheEventsColumnTypeDecides(t *testing.T) {
 		{"", "bit(1)", `"v":true`},
 		{"", "", `"v":"\u0001"`},
 	} {
-		table := &schema.Table{Name: "t", Columns: []schema.Column{{Name: "v", Type: test.schema}}}
+		tab := &table.Table{Name: "t", Columns: []table.Column{{Name: "v", Type: test.schema}}}
 		f := &binlogdatapb.FieldEvent{Fields: []*querypb.Field{{Name: "v", ColumnType: test.event, Type: querypb.Type_VARBINARY}}}
-		got, _, err := compile(t, table, f, Copy, Options{}).Append(nil, encoded(rowOf("\x01")), nil)
+		got, _, err := compile(t, tab, f, Copy, Options{}).Append(nil, encoded(rowOf("\x01")), nil)
 		if err != nil || string(got) != test.want {
 			t.Errorf("%s %v, want %s", got, err, test.want)
 		}
@@ -106,9 +106,9 @@ func TestTheCharsetIsTheSchemasElseTheFields(t *testing.T) {
 		{"", 0, `"v":"�"`},
 		{"", 63, `"v":"�"`},
 	} {
-		table, f := oneColumn("varchar(9)", test.schema)
+		tab, f := oneColumn("varchar(9)", test.schema)
 		f.Fields[0].Charset = test.field
-		got, _, err := compile(t, table, f, Copy, Options{}).Append(nil, encoded(rowOf("\xe9")), nil)
+		got, _, err := compile(t, tab, f, Copy, Options{}).Append(nil, encoded(rowOf("\xe9")), nil)
 		if err != nil || string(got) != test.want {
 			t.Errorf("%q %d: %s %v, want %s", test.schema, test.field, got, err, test.want)
 		}
@@ -116,8 +116,8 @@ func TestTheCharsetIsTheSchemasElseTheFields(t *testing.T) {
 }
 
 func TestARowThatDoesNotFitIsAnError(t *testing.T) {
-	table, f, good := users()
-	p := compile(t, table, f, Replicate, Options{})
+	tab, f, good := users()
+	p := compile(t, tab, f, Replicate, Options{})
 	with := func(change func(r *querypb.Row)) *querypb.Row {
 		r := good.CloneVT()
 		change(r)
@@ -161,9 +161,9 @@ func TestMalformedValuesAreErrorsWithoutTheValue(t *testing.T) {
 		"enum('a','b')": {"3", "18446744073709551615"},
 		"set('a','b')":  {"4", "18446744073709551615"},
 	} {
-		table, f := oneColumn(columnType, "")
+		tab, f := oneColumn(columnType, "")
 		f.EnumSetStringValues = false
-		p := compile(t, table, f, Replicate, Options{})
+		p := compile(t, tab, f, Replicate, Options{})
 		for _, value := range values {
 			got, _, err := p.Append(nil, encoded(rowOf(value)), nil)
 			if err == nil {
@@ -178,7 +178,7 @@ func TestMalformedValuesAreErrorsWithoutTheValue(t *testing.T) {
 }
 
 func TestCompileNamesTheColumnThatIsMissing(t *testing.T) {
-	table, f, _ := users()
+	tab, f, _ := users()
 	for _, test := range []struct {
 		fields  []*querypb.Field
 		columns []string
@@ -188,7 +188,7 @@ func TestCompileNamesTheColumnThatIsMissing(t *testing.T) {
 		{f.Fields[:5], []string{"id"}, `"region"`}, // a key column
 		{[]*querypb.Field{{Name: "@1"}, {Name: "@2"}}, []string{"id"}, `"id"`},
 	} {
-		_, err := Compile(table, &binlogdatapb.FieldEvent{Fields: test.fields}, test.columns, Replicate, Options{})
+		_, err := Compile(tab, &binlogdatapb.FieldEvent{Fields: test.fields}, test.columns, Replicate, Options{})
 		if err == nil || !strings.Contains(err.Error(), test.missing) || !strings.Contains(err.Error(), `"users"`) {
 			t.Errorf("%v does not name %s", err, test.missing)
 		}
@@ -197,17 +197,17 @@ func TestCompileNamesTheColumnThatIsMissing(t *testing.T) {
 
 func TestCompileNamesTheColumnWhoseLabelsCannotBeRead(t *testing.T) {
 	for _, columnType := range []string{"enum('a", "enum", "set()", "enum(1)", "set('a') = ('b')", "enum('a',b)"} {
-		table, f := oneColumn(columnType, "")
+		tab, f := oneColumn(columnType, "")
 		f.EnumSetStringValues = false
-		if _, err := Compile(table, f, []string{"v"}, Replicate, Options{}); err == nil || !strings.Contains(err.Error(), `"v"`) {
+		if _, err := Compile(tab, f, []string{"v"}, Replicate, Options{}); err == nil || !strings.Contains(err.Error(), `"v"`) {
 			t.Errorf("%s: %v", columnType, err)
 		}
 	}
 }
 
 func TestKeyChanged(t *testing.T) {
-	table, f, before := users()
-	p := compile(t, table, f, Replicate, Options{})
+	tab, f, before := users()
+	p := compile(t, tab, f, Replicate, Options{})
 	with := func(i int, value string) *querypb.Row {
 		r := &querypb.Row{}
 		rest := before.Values
@@ -250,8 +250,8 @@ func TestKeyChanged(t *testing.T) {
 	if p.KeyChanged(encoded(null), encoded(with(5, ""))) != true || p.KeyChanged(encoded(null), encoded(null)) {
 		t.Error("NULL is not told from empty, or is not itself")
 	}
-	table.Key = nil
-	if compile(t, table, f, Replicate, Options{}).KeyChanged(encoded(before), encoded(with(0, "2"))) {
+	tab.Key = nil
+	if compile(t, tab, f, Replicate, Options{}).KeyChanged(encoded(before), encoded(with(0, "2"))) {
 		t.Error("a table without a key has none to change")
 	}
 }
@@ -271,8 +271,8 @@ func TestTooLongAValueIsNull(t *testing.T) {
 		{"base64", "longblob", strings.Repeat("x", MaxLength/4*3), MaxLength + 2},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			table, f := oneColumn(test.columnType, "utf8mb4")
-			got, changes, err := compile(t, table, f, Copy, Options{}).Append(nil, encoded(rowOf(test.value)), nil)
+			tab, f := oneColumn(test.columnType, "utf8mb4")
+			got, changes, err := compile(t, tab, f, Copy, Options{}).Append(nil, encoded(rowOf(test.value)), nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -291,8 +291,8 @@ func TestTooLongAValueIsNull(t *testing.T) {
 }
 
 func TestChangesAreAddedToThoseBefore(t *testing.T) {
-	table, f := oneColumn("date", "")
-	p := compile(t, table, f, Copy, Options{})
+	tab, f := oneColumn("date", "")
+	p := compile(t, tab, f, Copy, Options{})
 	_, changes, err := p.Append(nil, encoded(rowOf("0000-00-00")), []Change{{Field: "a"}})
 	if err != nil || len(changes) != 2 || changes[0].Field != "a" || changes[1].Field != "v" {
 		t.Error(changes, err)
@@ -300,8 +300,8 @@ func TestChangesAreAddedToThoseBefore(t *testing.T) {
 }
 
 func TestCommonTypesAllocateNothing(t *testing.T) {
-	table, f, r := users()
-	p := compile(t, table, f, Replicate, Options{})
+	tab, f, r := users()
+	p := compile(t, tab, f, Replicate, Options{})
 	buffer := make([]byte, 0, 4096)
 	var err error
 	row := encoded(r)
@@ -316,8 +316,8 @@ func TestCommonTypesAllocateNothing(t *testing.T) {
 		if e.want == "null" || bytes.ContainsAny([]byte(e.replicated), "\\\n") || e.replicated != e.copied {
 			continue // changes and mended documents may allocate
 		}
-		table, f := oneColumn(e.columnType, e.charset)
-		p, row := compile(t, table, f, Replicate, e.options), encoded(rowOf(e.replicated))
+		tab, f := oneColumn(e.columnType, e.charset)
+		p, row := compile(t, tab, f, Replicate, e.options), encoded(rowOf(e.replicated))
 		if n := testing.AllocsPerRun(10, func() { _, _, err = p.Append(buffer, row, nil) }); n != 0 || err != nil {
 			t.Errorf("%s %q: %v allocations, %v", e.columnType, e.replicated, n, err)
 		}
@@ -329,15 +329,15 @@ func BenchmarkAppend5(b *testing.B) { benchmarkAppend(b, 5) }
 func BenchmarkAppend8(b *testing.B) { benchmarkAppend(b, 8) }
 
 func benchmarkAppend(b *testing.B, columns int) {
-	table, f, r := users()
-	table.Key = nil
+	tab, f, r := users()
+	tab.Key = nil
 	f.Fields, r.Lengths = f.Fields[:columns], r.Lengths[:columns]
 	var size int64
 	for _, n := range r.Lengths {
 		size += n
 	}
 	r.Values = r.Values[:size]
-	p := compile(b, table, f, Replicate, Options{})
+	p := compile(b, tab, f, Replicate, Options{})
 	row := encoded(r)
 	var buffer []byte
 	var err error

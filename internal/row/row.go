@@ -8,7 +8,7 @@ package row
 import (
 	"encoding/json"
 
-	"source-planetscale/internal/schema"
+	"source-planetscale/internal/table"
 )
 
 // Options are the user's choices that change a column's type.
@@ -52,7 +52,7 @@ type Change struct {
 // JSONSchema returns the JSON schema of a column as discover shows it. Null comes first where null is allowed; that is
 // also so for a NOT NULL column whose type can hold what JSON or Airbyte cannot (a zero date, a text over MaxLength), so
 // that every record obeys its schema.
-func JSONSchema(c schema.Column, o Options) json.RawMessage {
-	k := kindOf(parseDeclaration(c.Type), o)
+func JSONSchema(c table.Column, o Options) json.RawMessage {
+	k := kindOf(table.ParseType(c.Type), o)
 	return k.shape.fragment(c.Nullable || k.nulls)
 }

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"source-planetscale/internal/schema"
+	"source-planetscale/internal/table"
 
 	binlogdatapb "vitess.io/vitess/go/vt/proto/binlogdata"
 	querypb "vitess.io/vitess/go/vt/proto/query"
@@ -39,10 +39,10 @@ var (
 )
 
 // rowsOf is a table with its one row.
-func rowsOf(columns [][3]string) (*schema.Table, *binlogdatapb.FieldEvent, *querypb.Row) {
-	t, f, r := &schema.Table{Name: "t"}, &binlogdatapb.FieldEvent{}, &querypb.Row{}
+func rowsOf(columns [][3]string) (*table.Table, *binlogdatapb.FieldEvent, *querypb.Row) {
+	t, f, r := &table.Table{Name: "t"}, &binlogdatapb.FieldEvent{}, &querypb.Row{}
 	for _, c := range columns {
-		t.Columns = append(t.Columns, schema.Column{Name: c[0], Type: c[1]})
+		t.Columns = append(t.Columns, table.Column{Name: c[0], Type: c[1]})
 		f.Fields = append(f.Fields, &querypb.Field{Name: c[0], ColumnType: c[1], Charset: 255})
 		r.Lengths = append(r.Lengths, int64(len(c[2])))
 		r.Values = append(r.Values, c[2]...)
@@ -55,8 +55,8 @@ func BenchmarkNarrow(b *testing.B) { benchmarkRow(b, narrow) }
 func BenchmarkWide(b *testing.B) { benchmarkRow(b, wide) }
 
 func benchmarkRow(b *testing.B, columns [][3]string) {
-	table, f, r := rowsOf(columns)
-	p := compile(b, table, f, Replicate, Options{})
+	tab, f, r := rowsOf(columns)
+	p := compile(b, tab, f, Replicate, Options{})
 	row := encoded(r)
 	var buffer []byte
 	var err error

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"source-planetscale/internal/table"
 )
 
 // encoder appends the JSON of one value that is not NULL. It returns errNoJSON for a value that JSON or Airbyte has no
@@ -14,9 +16,9 @@ type encoder func(dst, value []byte) ([]byte, error)
 
 // kind is one row of the type table: a family of MySQL column types that share a schema and an encoder.
 type kind struct {
-	title string                          // heading in TYPES.md
-	bases []string                        // the type's names in information_schema.columns.column_type
-	when  func(declaration, Options) bool // narrows bases; nil: all
+	title string                         // heading in TYPES.md
+	bases []string                       // the type's names in information_schema.columns.column_type
+	when  func(table.Type, Options) bool // narrows bases; nil: all
 	shape shape
 	nulls bool // a value that is not NULL may come out as null, with a Change
 	text  bool // the column has a character set
@@ -27,7 +29,7 @@ type kind struct {
 
 // source is what an encoder is compiled from.
 type source struct {
-	declaration declaration
+	declaration table.Type
 	charset     string // MySQL's name of the column's character set; "" when there is none or it is not known
 	phase       Phase
 	labels      bool // ENUM and SET come as labels, not as numbers
@@ -160,10 +162,10 @@ var unknownKind = kind{
 }
 
 // kindOf finds the row of the type table.
-func kindOf(d declaration, o Options) *kind {
+func kindOf(d table.Type, o Options) *kind {
 	for i := range kinds {
 		k := &kinds[i]
-		if slices.Contains(k.bases, d.base) && (k.when == nil || k.when(d, o)) {
+		if slices.Contains(k.bases, d.Base) && (k.when == nil || k.when(d, o)) {
 			return k
 		}
 	}
@@ -174,34 +176,15 @@ func always(e encoder) func(source) (encoder, error) {
 	return func(source) (encoder, error) { return e, nil }
 }
 
-func isBoolean(d declaration, o Options) bool { return d.args == "1" && !o.TinyIntAsInteger }
+func isBoolean(d table.Type, o Options) bool { return d.Args == "1" && !o.TinyIntAsInteger }
 
-func isOneBit(d declaration, _ Options) bool { return d.args == "1" || d.args == "" }
+func isOneBit(d table.Type, _ Options) bool { return d.Args == "1" || d.Args == "" }
 
 // isWhole is about a DECIMAL, whose scale is 0 unless declared.
-func isWhole(d declaration, _ Options) bool {
-	_, scale, _ := strings.Cut(d.args, ",")
+func isWhole(d table.Type, _ Options) bool {
+	_, scale, _ := strings.Cut(d.Args, ",")
 	n, _ := strconv.Atoi(strings.TrimSpace(scale))
 	return n == 0
-}
-
-// declaration is a column type taken apart: "decimal(10,2) unsigned" is "decimal" and "10,2".
-type declaration struct {
-	base string // in lower case
-	args string // between the parentheses, as written
-}
-
-// parseDeclaration reads the COLUMN_TYPE of information_schema.columns.
-func parseDeclaration(columnType string) declaration {
-	head := strings.TrimSpace(columnType)
-	if end := strings.IndexAny(head, "( "); end >= 0 {
-		d := declaration{base: strings.ToLower(head[:end])}
-		if last := strings.LastIndexByte(head, ')'); head[end] == '(' && last > end {
-			d.args = head[end+1 : last]
-		}
-		return d
-	}
-	return declaration{base: strings.ToLower(head)}
 }
 
 // shape is a JSON schema without its null: the type and what else belongs to it.

@@ -14,7 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
-	"source-planetscale/internal/schema"
+	"source-planetscale/internal/table"
 	"source-planetscale/internal/wire"
 
 	binlogdatapb "vitess.io/vitess/go/vt/proto/binlogdata"
@@ -241,8 +241,8 @@ var examples = []example{
 }
 
 // oneColumn is a table and its FIELD event with the column v.
-func oneColumn(columnType, charset string) (*schema.Table, *binlogdatapb.FieldEvent) {
-	t := &schema.Table{Name: "t", Columns: []schema.Column{{Name: "v", Type: columnType, Charset: charset}}}
+func oneColumn(columnType, charset string) (*table.Table, *binlogdatapb.FieldEvent) {
+	t := &table.Table{Name: "t", Columns: []table.Column{{Name: "v", Type: columnType, Charset: charset}}}
 	f := &binlogdatapb.FieldEvent{Fields: []*querypb.Field{{Name: "v", ColumnType: columnType}}, EnumSetStringValues: true}
 	return t, f
 }
@@ -269,13 +269,13 @@ func encoded(r *querypb.Row) wire.Row {
 	return change.After
 }
 
-func compile(t testing.TB, table *schema.Table, f *binlogdatapb.FieldEvent, ph Phase, o Options) *Plan {
+func compile(t testing.TB, tab *table.Table, f *binlogdatapb.FieldEvent, ph Phase, o Options) *Plan {
 	t.Helper()
 	var names []string
 	for _, field := range f.Fields {
 		names = append(names, field.Name)
 	}
-	p, err := Compile(table, f, names, ph, o)
+	p, err := Compile(tab, f, names, ph, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -286,8 +286,8 @@ func TestEveryTypeInBothPhases(t *testing.T) {
 	for _, e := range examples {
 		check := func(ph Phase, value, want string) {
 			t.Run(fmt.Sprintf("%s/%.30q/%d", e.columnType, value, ph), func(t *testing.T) {
-				table, f := oneColumn(e.columnType, e.charset)
-				got, changes, err := compile(t, table, f, ph, e.options).Append(nil, encoded(rowOf(value)), nil)
+				tab, f := oneColumn(e.columnType, e.charset)
+				got, changes, err := compile(t, tab, f, ph, e.options).Append(nil, encoded(rowOf(value)), nil)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -301,7 +301,7 @@ func TestEveryTypeInBothPhases(t *testing.T) {
 				if diff := cmp.Diff(wantChanges, changes); diff != "" {
 					t.Error(diff)
 				}
-				obeys(t, JSONSchema(table.Columns[0], e.options), got[len(`"v":`):])
+				obeys(t, JSONSchema(tab.Columns[0], e.options), got[len(`"v":`):])
 			})
 		}
 		wantCopied := e.wantCopied
@@ -375,7 +375,7 @@ func allKinds() []*kind {
 
 func exampleOf(k *kind) example {
 	for _, e := range examples {
-		if e.options == (Options{}) && kindOf(parseDeclaration(e.columnType), e.options) == k {
+		if e.options == (Options{}) && kindOf(table.ParseType(e.columnType), e.options) == k {
 			return e
 		}
 	}
@@ -396,26 +396,26 @@ func TestADocumentThatIsNoneIsNull(t *testing.T) {
 
 func TestJSONSchema(t *testing.T) {
 	for _, test := range []struct {
-		column schema.Column
+		column table.Column
 		o      Options
 		want   string
 	}{
-		{schema.Column{Type: "tinyint(1)"}, Options{}, `{"type":"boolean"}`},
-		{schema.Column{Type: "tinyint(1)", Nullable: true}, Options{TinyIntAsInteger: true}, `{"type":["null","number"],"airbyte_type":"integer"}`},
-		{schema.Column{Type: "INT UNSIGNED"}, Options{}, `{"type":"number","airbyte_type":"integer"}`},
-		{schema.Column{Type: "decimal(10,0) unsigned"}, Options{}, `{"type":"number","airbyte_type":"integer"}`},
-		{schema.Column{Type: "decimal(10,2)"}, Options{}, `{"type":"number"}`},
-		{schema.Column{Type: "date"}, Options{}, `{"type":["null","string"],"format":"date"}`},
-		{schema.Column{Type: "datetime(6)"}, Options{}, `{"type":["null","string"],"format":"date-time","airbyte_type":"timestamp_without_timezone"}`},
-		{schema.Column{Type: "timestamp"}, Options{}, `{"type":["null","string"],"format":"date-time","airbyte_type":"timestamp_with_timezone"}`},
-		{schema.Column{Type: "time"}, Options{}, `{"type":["null","string"],"format":"time","airbyte_type":"time_without_timezone"}`},
-		{schema.Column{Type: "varchar(20)", Nullable: true}, Options{}, `{"type":["null","string"]}`},
-		{schema.Column{Type: "varchar(20)"}, Options{}, `{"type":"string"}`},
-		{schema.Column{Type: "longtext"}, Options{}, `{"type":["null","string"]}`},
-		{schema.Column{Type: "blob"}, Options{}, `{"type":"string","contentEncoding":"base64"}`},
-		{schema.Column{Type: "vector(3)"}, Options{}, `{"type":["null","array"],"items":{"type":"number"}}`},
-		{schema.Column{Type: "json"}, Options{}, `{"oneOf":[{"type":"null"},{"type":"array"},{"type":"object"},{"type":"number"},{"type":"string"},{"type":"boolean"}],"airbyte_type":"json"}`},
-		{schema.Column{Type: "uuid"}, Options{}, `{"type":["null","string"]}`},
+		{table.Column{Type: "tinyint(1)"}, Options{}, `{"type":"boolean"}`},
+		{table.Column{Type: "tinyint(1)", Nullable: true}, Options{TinyIntAsInteger: true}, `{"type":["null","number"],"airbyte_type":"integer"}`},
+		{table.Column{Type: "INT UNSIGNED"}, Options{}, `{"type":"number","airbyte_type":"integer"}`},
+		{table.Column{Type: "decimal(10,0) unsigned"}, Options{}, `{"type":"number","airbyte_type":"integer"}`},
+		{table.Column{Type: "decimal(10,2)"}, Options{}, `{"type":"number"}`},
+		{table.Column{Type: "date"}, Options{}, `{"type":["null","string"],"format":"date"}`},
+		{table.Column{Type: "datetime(6)"}, Options{}, `{"type":["null","string"],"format":"date-time","airbyte_type":"timestamp_without_timezone"}`},
+		{table.Column{Type: "timestamp"}, Options{}, `{"type":["null","string"],"format":"date-time","airbyte_type":"timestamp_with_timezone"}`},
+		{table.Column{Type: "time"}, Options{}, `{"type":["null","string"],"format":"time","airbyte_type":"time_without_timezone"}`},
+		{table.Column{Type: "varchar(20)", Nullable: true}, Options{}, `{"type":["null","string"]}`},
+		{table.Column{Type: "varchar(20)"}, Options{}, `{"type":"string"}`},
+		{table.Column{Type: "longtext"}, Options{}, `{"type":["null","string"]}`},
+		{table.Column{Type: "blob"}, Options{}, `{"type":"string","contentEncoding":"base64"}`},
+		{table.Column{Type: "vector(3)"}, Options{}, `{"type":["null","array"],"items":{"type":"number"}}`},
+		{table.Column{Type: "json"}, Options{}, `{"oneOf":[{"type":"null"},{"type":"array"},{"type":"object"},{"type":"number"},{"type":"string"},{"type":"boolean"}],"airbyte_type":"json"}`},
+		{table.Column{Type: "uuid"}, Options{}, `{"type":["null","string"]}`},
 	} {
 		if got := string(JSONSchema(test.column, test.o)); got != test.want {
 			t.Errorf("%s: %s, want %s", test.column.Type, got, test.want)

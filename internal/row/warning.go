@@ -7,13 +7,13 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"source-planetscale/internal/schema"
+	"source-planetscale/internal/table"
 )
 
 // Warning says what a user should know of a column before its values arrive: that Vitess cannot replicate it, or not all
 // of its values, or that its type or its character set is unknown here. It returns "" for all other columns.
-func Warning(c schema.Column, o Options) string {
-	d := parseDeclaration(c.Type)
+func Warning(c table.Column, o Options) string {
+	d := table.ParseType(c.Type)
 	k := kindOf(d, o)
 	if reason := unreplicable(d, c.Charset); reason != "" {
 		return fmt.Sprintf("column %q has %s, and changes of a table with such a column cannot be replicated: alter the column, or choose full refresh", c.Name, reason)
@@ -23,7 +23,7 @@ func Warning(c schema.Column, o Options) string {
 		return fmt.Sprintf("column %q has the type %q, which this connector does not know: its values are sent as the text the server gives", c.Name, c.Type)
 	case k.text && !knownCharset(c.Charset):
 		return fmt.Sprintf("column %q has the character set %q, which this connector cannot convert: its values are read as UTF-8, with U+FFFD for each byte that is none", c.Name, c.Charset)
-	case isLabelled(d) && beyondBMP(c.Charset) && strings.Contains(d.args, "?"):
+	case isLabelled(d) && beyondBMP(c.Charset) && strings.Contains(d.Args, "?"):
 		return fmt.Sprintf("column %q has a label with a question mark; if that stands for a character beyond U+FFFF, such as an emoji, the label is copied as it is, but replicated with the question mark: MySQL describes it so", c.Name)
 	}
 	return ""
@@ -31,13 +31,13 @@ func Warning(c schema.Column, o Options) string {
 
 // unreplicable finds what the binlog side of Vitess fails at when it first meets a row of the table, as of 24.0.3; a copy
 // is well.
-func unreplicable(d declaration, charset string) string {
+func unreplicable(d table.Type, charset string) string {
 	switch {
 	case isLabelled(d):
 		return unreadableLabel(d)
-	case d.base == "varchar" || d.base == "varbinary":
+	case d.Base == "varchar" || d.Base == "varbinary":
 		// vstreamer takes the length in the binlog's metadata for a type: its upper byte 0xF7 for ENUM, 0xF8 for SET.
-		characters, _ := strconv.Atoi(d.args)
+		characters, _ := strconv.Atoi(d.Args)
 		if size := characters * widthOf(charset); size>>8 == 0xF7 || size>>8 == 0xF8 {
 			return fmt.Sprintf("a length of %d bytes, which Vitess takes for an ENUM's or a SET's (as it does from 63232 to 63743)", size)
 		}
@@ -45,11 +45,11 @@ func unreplicable(d declaration, charset string) string {
 	return ""
 }
 
-func isLabelled(d declaration) bool { return d.base == "enum" || d.base == "set" }
+func isLabelled(d table.Type) bool { return d.Base == "enum" || d.Base == "set" }
 
 // unreadableLabel looks for labels that Vitess cannot read off the declaration: MySQL declares those of the character set
 // binary that are no text of the BMP in hexadecimal, and Vitess's DecodeStringSQL fails at a backslash before a % or a _.
-func unreadableLabel(d declaration) string {
+func unreadableLabel(d table.Type) string {
 	labels, err := declaredLabels(source{declaration: d})
 	if err != nil {
 		return "labels that are no texts"

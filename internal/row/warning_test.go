@@ -5,12 +5,12 @@ import (
 	"strings"
 	"testing"
 
-	"source-planetscale/internal/schema"
+	"source-planetscale/internal/table"
 )
 
 func TestWarning(t *testing.T) {
 	for _, e := range examples {
-		got := Warning(schema.Column{Name: "v", Type: e.columnType, Charset: e.charset}, e.options)
+		got := Warning(table.Column{Name: "v", Type: e.columnType, Charset: e.charset}, e.options)
 		unknown := slices.Contains([]string{"inet6", "uuid"}, e.columnType) || e.charset == "klingon"
 		if (got != "") != unknown {
 			t.Errorf("%s %s: %q", e.columnType, e.charset, got)
@@ -43,7 +43,7 @@ func TestWarningOfWhatVitessCannotReplicate(t *testing.T) {
 		{"varbinary(63744)", "", ""},
 		{"varbinary(65000)", "", ""},
 	} {
-		got := Warning(schema.Column{Name: "v", Type: test.columnType, Charset: test.charset}, Options{})
+		got := Warning(table.Column{Name: "v", Type: test.columnType, Charset: test.charset}, Options{})
 		if (got != "") != (test.want != "") || !strings.Contains(got, test.want) {
 			t.Errorf("%s %s: %q, want %q", test.columnType, test.charset, got, test.want)
 		}

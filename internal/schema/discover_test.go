@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 
+	"source-planetscale/internal/table"
+
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -56,29 +58,29 @@ func TestTables(t *testing.T) {
 	got := mine(t, db, "sch_u_")
 	want := &Contents{
 		Views: []string{"sch_u_view"},
-		Tables: []Table{
-			{Name: "sch_u_T", Key: []string{"e", "id"}, MySQLKey: []string{"e", "id"}, Columns: []Column{
+		Tables: []table.Table{
+			{Name: "sch_u_T", Key: []string{"e", "id"}, MySQLKey: []string{"e", "id"}, Columns: []table.Column{
 				{Name: "id", Type: "int unsigned"},
 				{Name: "e", Type: "enum('a','b,''c')", Charset: "latin1"},
 			}},
-			{Name: strings.Replace(oddName, "sch_", "sch_u_", 1), Key: []string{"x.y `z"}, MySQLKey: []string{"x.y `z"}, Columns: []Column{
+			{Name: strings.Replace(oddName, "sch_", "sch_u_", 1), Key: []string{"x.y `z"}, MySQLKey: []string{"x.y `z"}, Columns: []table.Column{
 				{Name: "x.y `z", Type: "int"},
 			}},
-			{Name: "sch_u_generated", Key: []string{"id"}, MySQLKey: []string{"id"}, Columns: []Column{
+			{Name: "sch_u_generated", Key: []string{"id"}, MySQLKey: []string{"id"}, Columns: []table.Column{
 				{Name: "id", Type: "int"},
 				{Name: "v", Type: "int", Nullable: true},
 				{Name: "s", Type: "int", Nullable: true},
 				{Name: "hidden", Type: "int", Nullable: true},
 				{Name: "a, b", Type: "json", Nullable: true},
 			}},
-			{Name: "sch_u_prefix", Columns: []Column{{Name: "a", Type: "varchar(9)", Charset: "utf8mb4"}}},
-			{Name: "sch_u_t", Columns: []Column{
+			{Name: "sch_u_prefix", Columns: []table.Column{{Name: "a", Type: "varchar(9)", Charset: "utf8mb4"}}},
+			{Name: "sch_u_t", Columns: []table.Column{
 				{Name: "t", Type: "text", Nullable: true, Charset: "utf8mb4"},
 				{Name: "b", Type: "varbinary(3)"},
 				{Name: "d", Type: "decimal(5,2)", Nullable: true},
 				{Name: "at", Type: "datetime(3)"},
 			}},
-			{Name: "sch_u_unique", Key: []string{"b"}, MySQLKey: []string{"b"}, Columns: []Column{
+			{Name: "sch_u_unique", Key: []string{"b"}, MySQLKey: []string{"b"}, Columns: []table.Column{
 				{Name: "a", Type: "varchar(9)", Charset: "utf8mb4"},
 				{Name: "b", Type: "bigint"},
 				{Name: "c", Type: "int", Nullable: true},
@@ -166,8 +168,8 @@ func TestVindexesWithoutMultiStatements(t *testing.T) {
 // Pages of any size give the same as one page, for names that differ in case, accents and odd letters only.
 func TestPages(t *testing.T) {
 	db := openSandbox(t, "commerce")
-	want := map[string][]Column{}
-	columns := []Column{{Name: "id", Type: "int"}, {Name: "b", Type: "int", Nullable: true}}
+	want := map[string][]table.Column{}
+	columns := []table.Column{{Name: "id", Type: "int"}, {Name: "b", Type: "int", Nullable: true}}
 	for _, suffix := range []string{"T", "t", "e", "E", "é", "É", "ss", "ß", "漢", "a b", "a\"", "a'", "a`", "a\\", "a;", "a%", "a_", "a.b", "K"} {
 		name := "sch_p_" + suffix
 		create(t, db, "table", name, "(id int primary key, b int)")
@@ -244,7 +246,7 @@ func TestPagesWhileTablesChange(t *testing.T) {
 			create(t, db, "table", "sch_c_001", definition)
 		},
 	}
-	got, err := byTable(t.Context(), question(t, db), 3, ownOnly(columnsQuery, "sch\\_c\\_%"), "", func(rows *sql.Rows) (string, Column, error) {
+	got, err := byTable(t.Context(), question(t, db), 3, ownOnly(columnsQuery, "sch\\_c\\_%"), "", func(rows *sql.Rows) (string, table.Column, error) {
 		table, column, err := scanColumn(rows)
 		if change, ok := changes[table]; ok {
 			delete(changes, table)
@@ -308,7 +310,7 @@ func TestColumnsAreThoseOfTables(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			want := map[string][]Column{}
+			want := map[string][]table.Column{}
 			for _, table := range tables.Tables {
 				if strings.HasPrefix(table.Name, "sch_c_") { // others' come and go
 					want[table.Name] = table.Columns
@@ -318,7 +320,7 @@ func TestColumnsAreThoseOfTables(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			maps.DeleteFunc(columns, func(name string, _ []Column) bool { return !strings.HasPrefix(name, "sch_c_") })
+			maps.DeleteFunc(columns, func(name string, _ []table.Column) bool { return !strings.HasPrefix(name, "sch_c_") })
 			if diff := cmp.Diff(want, columns); diff != "" {
 				t.Errorf("shard %s, only %q: %s", shard, only, diff)
 			}

@@ -3,6 +3,8 @@ package schema
 import (
 	"slices"
 	"strings"
+
+	"source-planetscale/internal/table"
 )
 
 // keyPart is one part of one unique index, as information_schema.statistics describes it.
@@ -20,7 +22,7 @@ type keyPart struct {
 // without nullable columns the one whose types cost least, and of those the one with the fewest columns. Between
 // equals Vitess leaves the choice to MySQL, and the first by name is taken here. Keys over expressions or prefixes are
 // passed over; Vitess makes no such exception.
-func mysqlKey(parts []keyPart, columns []Column) []string {
+func mysqlKey(parts []keyPart, columns []table.Column) []string {
 	var best []string
 	var bestCost int
 	for len(parts) > 0 {
@@ -52,7 +54,7 @@ func columnNames(index []keyPart) []string {
 	return names
 }
 
-func keyCost(index []keyPart, columns []Column) int {
+func keyCost(index []keyPart, columns []table.Column) int {
 	sum := 0
 	for _, part := range index {
 		for _, column := range columns {
@@ -73,11 +75,7 @@ var typeCosts = map[string]int{
 
 // typeCost takes a COLUMN_TYPE; its first word is the DATA_TYPE that Vitess goes by.
 func typeCost(columnType string) int {
-	word := columnType
-	if end := strings.IndexAny(columnType, " ("); end >= 0 {
-		word = columnType[:end]
-	}
-	if cost, ok := typeCosts[strings.ToLower(word)]; ok {
+	if cost, ok := typeCosts[table.ParseType(columnType).Base]; ok {
 		return cost
 	}
 	return 1000
@@ -97,12 +95,12 @@ func withVindex(key, vindex []string) []string {
 // splitColumns reads the columns' names that SHOW VSCHEMA VINDEXES joins with ", ". A name may hold that itself, so the
 // text is matched against the table's columns, longer names first, and returned in the table's own spelling; nil when
 // they don't account for all of it.
-func splitColumns(text string, columns []Column) []string {
-	byLength := slices.SortedFunc(slices.Values(columns), func(a, b Column) int { return len(b.Name) - len(a.Name) })
+func splitColumns(text string, columns []table.Column) []string {
+	byLength := slices.SortedFunc(slices.Values(columns), func(a, b table.Column) int { return len(b.Name) - len(a.Name) })
 	return splitNames(text, byLength)
 }
 
-func splitNames(text string, columns []Column) []string {
+func splitNames(text string, columns []table.Column) []string {
 	for _, column := range columns {
 		size := len(column.Name)
 		if size > len(text) || !strings.EqualFold(text[:size], column.Name) {

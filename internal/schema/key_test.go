@@ -4,11 +4,13 @@ import (
 	"strings"
 	"testing"
 
+	"source-planetscale/internal/table"
+
 	"github.com/google/go-cmp/cmp"
 )
 
 func TestMySQLKey(t *testing.T) {
-	columns := []Column{
+	columns := []table.Column{
 		{Name: "tiny", Type: "tinyint(1)"},
 		{Name: "number", Type: "int unsigned"},
 		{Name: "big", Type: "bigint"},
@@ -70,7 +72,7 @@ func TestWithVindex(t *testing.T) {
 }
 
 func TestSplitColumns(t *testing.T) {
-	columns := []Column{{Name: "a"}, {Name: "b"}, {Name: "Region"}, {Name: "x"}, {Name: "y"}, {Name: "x, y"}, {Name: "a, z"}, {Name: "é, ü"}}
+	columns := []table.Column{{Name: "a"}, {Name: "b"}, {Name: "Region"}, {Name: "x"}, {Name: "y"}, {Name: "x, y"}, {Name: "a, z"}, {Name: "é, ü"}}
 	for text, want := range map[string]string{
 		"a": "a", "a, b": "a|b", "b, a": "b|a", "region": "Region", "x, y": "x, y", "x, y, x": "x, y|x", "x, a": "x|a",
 		"a, z, b": "a, z|b", "b, é, ü": "b|é, ü",

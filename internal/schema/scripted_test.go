@@ -12,6 +12,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"source-planetscale/internal/table"
+
 	"github.com/go-sql-driver/mysql"
 	"github.com/google/go-cmp/cmp"
 )
@@ -168,7 +170,7 @@ func TestVschemaNotShown(t *testing.T) {
 			return twoShards, nil
 		}).open(t)
 		id := []string{"id"}
-		contents := &Contents{Tables: []Table{{Name: "t", Columns: []Column{{Name: "id"}}, Key: id, MySQLKey: id}}}
+		contents := &Contents{Tables: []table.Table{{Name: "t", Columns: []table.Column{{Name: "id"}}, Key: id, MySQLKey: id}}}
 		err := db.AddVindexes(t.Context(), contents)
 		if (err == nil) != c.warning || len(contents.Warnings) == 1 != c.warning {
 			t.Errorf("%v: got error %v and warnings %q", c.err, err, contents.Warnings)
@@ -188,7 +190,7 @@ func TestReferenceTable(t *testing.T) {
 		return twoShards, nil
 	}).open(t)
 	id := []string{"id"}
-	contents := &Contents{Tables: []Table{{Name: "t", Columns: []Column{{Name: "id"}}, Key: id, MySQLKey: id}}}
+	contents := &Contents{Tables: []table.Table{{Name: "t", Columns: []table.Column{{Name: "id"}}, Key: id, MySQLKey: id}}}
 	if err := db.AddVindexes(t.Context(), contents); err != nil || len(contents.Warnings) != 0 {
 		t.Errorf("got error %v and warnings %q, want neither", err, contents.Warnings)
 	}

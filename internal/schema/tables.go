@@ -1,3 +1,6 @@
+// Package schema asks a keyspace what its tables look like: columns, keys and, in a sharded keyspace, the vindex columns that
+// tell shards apart; and what its servers say of themselves. Everything is read over the MySQL protocol, from
+// information_schema and vtgate's SHOW.
 package schema
 
 import (
@@ -7,6 +10,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"source-planetscale/internal/table"
 
 	vitess "vitess.io/vitess/go/vt/schema"
 )
@@ -25,7 +30,7 @@ const (
 // Contents is what a keyspace holds, without Vitess's own tables.
 type Contents struct {
 	// Tables, by name.
-	Tables []Table
+	Tables []table.Table
 	// Views by name; VStream does not carry their changes.
 	Views []string
 	// Warnings are for the log: what could not be found out, and what it means.
@@ -62,7 +67,7 @@ func (db *DB) TablesOf(ctx context.Context, shard, only string) (*Contents, erro
 
 // ColumnsOf reads no more than the columns of what TablesOf reads, by table, those of views among them: one question instead
 // of three, for what is asked often.
-func (db *DB) ColumnsOf(ctx context.Context, shard, only string) (map[string][]Column, error) {
+func (db *DB) ColumnsOf(ctx context.Context, shard, only string) (map[string][]table.Column, error) {
 	conn, err := db.conn(ctx, shard)
 	if err != nil {
 		return nil, err
@@ -71,7 +76,7 @@ func (db *DB) ColumnsOf(ctx context.Context, shard, only string) (map[string][]C
 	return db.columns(ctx, conn, only)
 }
 
-func (db *DB) columns(ctx context.Context, conn *sql.Conn, only string) (map[string][]Column, error) {
+func (db *DB) columns(ctx context.Context, conn *sql.Conn, only string) (map[string][]table.Column, error) {
 	columns, err := byTable(ctx, conn, db.pageRows, restrict(columnsQuery, only), only, scanColumn)
 	if err != nil {
 		return nil, failed("reading the columns of "+db.keyspace, err)
@@ -92,7 +97,7 @@ func scanType(rows *sql.Rows) (table, tableType string, err error) {
 	return table, tableType, err
 }
 
-func scanColumn(rows *sql.Rows) (table string, c Column, err error) {
+func scanColumn(rows *sql.Rows) (table string, c table.Column, err error) {
 	var nullable string
 	var charset sql.NullString
 	err = rows.Scan(&table, &c.Name, &c.Type, &nullable, &charset)
@@ -109,7 +114,7 @@ func scanKeyPart(rows *sql.Rows) (table string, p keyPart, err error) {
 }
 
 // assemble leaves out tables that were made or dropped between the questions.
-func assemble(types map[string][]string, columns map[string][]Column, keys map[string][]keyPart) (*Contents, error) {
+func assemble(types map[string][]string, columns map[string][]table.Column, keys map[string][]keyPart) (*Contents, error) {
 	contents := &Contents{}
 	for _, name := range slices.Sorted(maps.Keys(types)) {
 		switch {
@@ -118,7 +123,7 @@ func assemble(types map[string][]string, columns map[string][]Column, keys map[s
 		case vitess.IsInternalOperationTableName(name), len(columns[name]) == 0:
 		default:
 			key := mysqlKey(keys[name], columns[name])
-			table := Table{Name: name, Columns: columns[name], Key: key, MySQLKey: key}
+			table := table.Table{Name: name, Columns: columns[name], Key: key, MySQLKey: key}
 			for _, column := range key {
 				if table.Column(column) == nil {
 					return nil, fmt.Errorf("%w: %q", ErrAltered, name)

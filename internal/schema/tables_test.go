@@ -5,25 +5,27 @@ import (
 	"strings"
 	"testing"
 
+	"source-planetscale/internal/table"
+
 	"github.com/google/go-cmp/cmp"
 )
 
 func TestAssemble(t *testing.T) {
-	id := []Column{{Name: "id", Type: "int"}}
+	id := []table.Column{{Name: "id", Type: "int"}}
 	primary := []keyPart{{index: "PRIMARY", column: "id"}}
 	internal := "_vt_prg_6ace8bcef73211ea87e9f875a4d24e90_20200915120410_"
 	types := map[string][]string{
 		"b": {"BASE TABLE"}, "B": {"BASE TABLE"}, "a": {"BASE TABLE"}, "v": {"VIEW"}, "dropped": {"BASE TABLE"},
 		internal: {"BASE TABLE"}, "orders_vt_2024": {"BASE TABLE"},
 	}
-	columns := map[string][]Column{"b": id, "B": id, "a": id, "v": id, internal: id, "orders_vt_2024": id, "made": id}
+	columns := map[string][]table.Column{"b": id, "B": id, "a": id, "v": id, internal: id, "orders_vt_2024": id, "made": id}
 	keys := map[string][]keyPart{"b": primary, internal: primary, "dropped": primary, "made": primary}
 	got, err := assemble(types, columns, keys)
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := &Contents{
-		Tables: []Table{
+		Tables: []table.Table{
 			{Name: "B", Columns: id},
 			{Name: "a", Columns: id},
 			{Name: "b", Columns: id, Key: []string{"id"}, MySQLKey: []string{"id"}},
@@ -37,7 +39,7 @@ func TestAssemble(t *testing.T) {
 }
 
 func TestAssembleAlteredTable(t *testing.T) {
-	_, err := assemble(map[string][]string{"a": {"BASE TABLE"}}, map[string][]Column{"a": {{Name: "id"}}},
+	_, err := assemble(map[string][]string{"a": {"BASE TABLE"}}, map[string][]table.Column{"a": {{Name: "id"}}},
 		map[string][]keyPart{"a": {{index: "PRIMARY", column: "renamed"}}})
 	if !errors.Is(err, ErrAltered) || !strings.Contains(err.Error(), `"a"`) {
 		t.Errorf("got %v, want an error that names the table", err)

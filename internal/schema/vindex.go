@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"fmt"
 	"strings"
+
+	"source-planetscale/internal/table"
 )
 
 // AddVindexes extends the tables' keys in a sharded keyspace by their primary vindex. Where the server does not show
@@ -41,7 +43,7 @@ func (db *DB) AddVindexes(ctx context.Context, contents *Contents) error {
 	return nil
 }
 
-func withKey(tables []Table) []string {
+func withKey(tables []table.Table) []string {
 	var names []string
 	for _, table := range tables {
 		if table.MySQLKey != nil {

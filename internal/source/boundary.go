@@ -10,7 +10,7 @@ import (
 	querypb "vitess.io/vitess/go/vt/proto/query"
 
 	"source-planetscale/internal/airbyte"
-	"source-planetscale/internal/vstream"
+	"source-planetscale/internal/gtid"
 	"source-planetscale/internal/wire"
 )
 
@@ -246,7 +246,7 @@ func (r *reader) save(t *tableReader) bool {
 		shard.Position, shard.Layout, shard.Copy.LastPK = r.at, t.layout, r.key
 	}
 	if t.stream.state.FullRefresh {
-		shard.Position = vstream.Position{} // a snapshot is not followed by changes
+		shard.Position = gtid.Position{} // a snapshot is not followed by changes
 	}
 	return true
 }

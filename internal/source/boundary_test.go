@@ -33,7 +33,7 @@ func TestPositionOfOtherShardsEndsTheReader(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t, 9, nil)
 			rd := newReader(r.sync, "-80", at(9))
-			rd.add(r.add(table("users"), airbyte.Incremental, &state.Shard{Position: at(5)}), at(5), state.Layout{})
+			rd.add(r.add(testTable("users"), airbyte.Incremental, &state.Shard{Position: at(5)}), at(5), state.Layout{})
 			rd.at, rd.copying = at(5), c.copying
 			response, err := (&vtgatepb.VStreamResponse{Events: []*event{begin(7, 9), c.position, commit(7)}}).MarshalVT()
 			if err != nil {
@@ -79,7 +79,7 @@ func TestHeartbeatInATransactionIsNoBoundary(t *testing.T) {
 		send(rowOf(7, "users", nil, []string{"2", "b"}), commit(7))
 		return hold(done)
 	})
-	r.add(table("users"), airbyte.Incremental, &state.Shard{Position: at(5)})
+	r.add(testTable("users"), airbyte.Incremental, &state.Shard{Position: at(5)})
 	if got := rows(r.must()); !slices.Equal(got, []string{"1:a", "2:b"}) {
 		t.Errorf("records %v", got)
 	}

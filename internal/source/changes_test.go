@@ -8,15 +8,15 @@ import (
 
 	"source-planetscale/internal/airbyte"
 	"source-planetscale/internal/fakevtgate"
-	"source-planetscale/internal/schema"
 	"source-planetscale/internal/state"
+	"source-planetscale/internal/table"
 )
 
 // A zero date in the key makes rows the same, or ones that a destination refuses.
 func TestNullInAKeyIsSaidToBeOne(t *testing.T) {
-	days := &schema.Table{
+	days := &table.Table{
 		Name: "days", Key: []string{"day"}, MySQLKey: []string{"day"},
-		Columns: []schema.Column{{Name: "day", Type: "date"}, {Name: "other", Type: "date"}},
+		Columns: []table.Column{{Name: "day", Type: "date"}, {Name: "other", Type: "date"}},
 	}
 	r := newRig(t, 6, func(_ *request, send func(...*event), done <-chan struct{}) error {
 		send(begin(7, 6), fakevtgate.Fields(7, "days", fakevtgate.Field("day", "date", querypb.Type_DATE), fakevtgate.Field("other", "date", querypb.Type_DATE)))

@@ -13,6 +13,7 @@ import (
 	topodatapb "vitess.io/vitess/go/vt/proto/topodata"
 
 	"source-planetscale/internal/dial"
+	"source-planetscale/internal/gtid"
 	"source-planetscale/internal/row"
 	"source-planetscale/internal/vstream"
 )
@@ -48,8 +49,8 @@ type Config struct {
 		DoNotTreatTinyIntAsBoolean bool `json:"do_not_treat_tiny_int_as_boolean"`
 	} `json:"options"`
 
-	startingPositions map[string]vstream.Position // by shard of this keyspace
-	tunnel            *dial.Tunnel                // nil for none
+	startingPositions map[string]gtid.Position // by shard of this keyspace
+	tunnel            *dial.Tunnel             // nil for none
 }
 
 // minTimeoutSeconds is the shortest timeout_seconds; the former connector had the same.
@@ -122,8 +123,8 @@ func (c *Config) warn(data []byte, log *slog.Logger) {
 	c.TimeoutSeconds = min(c.TimeoutSeconds, maxTimeoutSeconds)
 }
 
-func parseStartingGTIDs(text, keyspace string) (map[string]vstream.Position, error) {
-	positions := map[string]vstream.Position{}
+func parseStartingGTIDs(text, keyspace string) (map[string]gtid.Position, error) {
+	positions := map[string]gtid.Position{}
 	if strings.TrimSpace(text) == "" {
 		return positions, nil
 	}
@@ -131,8 +132,8 @@ func parseStartingGTIDs(text, keyspace string) (map[string]vstream.Position, err
 	if err := json.Unmarshal([]byte(text), &byKeyspace); err != nil {
 		return nil, fmt.Errorf(`starting_gtids is not of the form {"keyspace": {"shard": "MySQL56/…"}}: %w`, err)
 	}
-	for shard, gtid := range byKeyspace[keyspace] {
-		p, err := vstream.ParsePosition(gtid)
+	for shard, text := range byKeyspace[keyspace] {
+		p, err := gtid.Parse(text)
 		if err != nil {
 			return nil, fmt.Errorf("starting_gtids, keyspace %s, shard %s: %w", keyspace, shard, err)
 		}

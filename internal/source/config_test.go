@@ -15,6 +15,7 @@ import (
 
 	"source-planetscale/internal/airbyte"
 	"source-planetscale/internal/dial"
+	"source-planetscale/internal/gtid"
 	"source-planetscale/internal/vstream"
 )
 
@@ -36,7 +37,7 @@ func TestParseConfigFillsInDefaults(t *testing.T) {
 		Host: "aws.connect.psdb.cloud", Database: "shop", Username: "u", Password: "pscale_pw_secret",
 		MySQLPort: 3306, GRPCPort: 443, TLS: dial.TLS{Mode: dial.VerifyIdentity}, Tunnel: dial.TunnelOptions{Method: dial.NoTunnel}, GRPCAuth: vstream.Basic,
 		Concurrency: 4, CheckpointIntervalSeconds: 60, InvalidPositionBehavior: "Fail sync", MaxRetries: 3, TimeoutSeconds: 300,
-		startingPositions: map[string]vstream.Position{},
+		startingPositions: map[string]gtid.Position{},
 	}
 	if !reflect.DeepEqual(*c, want) {
 		t.Errorf("got %+v\nexpected %+v", *c, want)

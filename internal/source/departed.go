@@ -7,8 +7,8 @@ import (
 
 	binlogdatapb "vitess.io/vitess/go/vt/proto/binlogdata"
 
+	"source-planetscale/internal/gtid"
 	"source-planetscale/internal/schema"
-	"source-planetscale/internal/vstream"
 )
 
 // journals are those of MoveTables, by shard as in "commerce:-80".
@@ -18,7 +18,7 @@ type journals map[string][]*binlogdatapb.Journal
 type departure struct {
 	st    *stream
 	shard string
-	at    vstream.Position      // where the shard stood
+	at    gtid.Position         // where the shard stood
 	to    *binlogdatapb.Journal // the shards that have the table since
 	// sure tells that the table was not dropped and made anew since then, or the stream fails of that by itself: its saved
 	// position is from before. Of a stream that begins afresh nothing tells it, since the journal stays.
@@ -76,7 +76,7 @@ func (s *syncer) departures(from journals) []departure {
 	var departures []departure
 	for _, shard := range s.shards {
 		for _, j := range from[s.cfg.Database+":"+shard] {
-			at, err := vstream.ParsePosition(j.LocalPosition)
+			at, err := gtid.Parse(j.LocalPosition)
 			if err != nil || len(j.ShardGtids) == 0 {
 				continue // of a form that we do not know
 			}
@@ -97,10 +97,10 @@ func (s *syncer) departures(from journals) []departure {
 }
 
 // replay is the position since which changes of a shard are read; zero for none.
-func (s *stream) replay(shard string) vstream.Position {
+func (s *stream) replay(shard string) gtid.Position {
 	saved := s.state.Shards[shard]
 	if saved == nil {
-		return vstream.Position{}
+		return gtid.Position{}
 	}
 	at, _ := saved.Replay()
 	return at
@@ -118,7 +118,7 @@ func (d departure) now(keyspace string, to journals) whereabouts {
 				continue
 			}
 			for _, into := range j.ShardGtids {
-				at, err := vstream.ParsePosition(into.Gtid)
+				at, err := gtid.Parse(into.Gtid)
 				switch {
 				case into.Keyspace != keyspace, err != nil:
 					sure = false // it went on to a third keyspace, which may have given it back

@@ -56,7 +56,7 @@ func TestWhereATableIs(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t, 12, nil)
-			st := r.add(table("users"), airbyte.Incremental, c.saved)
+			st := r.add(testTable("users"), airbyte.Incremental, c.saved)
 			if c.saved == nil {
 				delete(st.state.Shards, "-")
 			}

@@ -10,7 +10,7 @@ import (
 
 	"source-planetscale/internal/airbyte"
 	"source-planetscale/internal/row"
-	"source-planetscale/internal/schema"
+	"source-planetscale/internal/table"
 )
 
 func (a *app) discoverCommand() *cobra.Command {
@@ -60,7 +60,7 @@ func (a *app) discover(ctx context.Context, cfg *Config) error {
 }
 
 // describe makes a table's entry of the catalog.
-func (a *app) describe(cfg *Config, t *schema.Table) (*airbyte.Stream, error) {
+func (a *app) describe(cfg *Config, t *table.Table) (*airbyte.Stream, error) {
 	properties := map[string]json.RawMessage{
 		columnCursor:    json.RawMessage(`{"type":["null","number"],"airbyte_type":"integer"}`),
 		columnUpdatedAt: json.RawMessage(`{"type":["null","string"],"format":"date-time","airbyte_type":"timestamp_with_timezone"}`),
@@ -86,7 +86,7 @@ func (a *app) describe(cfg *Config, t *schema.Table) (*airbyte.Stream, error) {
 		return nil, fmt.Errorf("the schema of table %s: %w", t.Name, err)
 	}
 	for _, name := range t.Key {
-		if base, _, _ := strings.Cut(t.Column(name).Type, " "); strings.HasPrefix(base, "float") {
+		if table.ParseType(t.Column(name).Type).Base == "float" {
 			a.log.Warn(fmt.Sprintf("Table %s has the FLOAT column %s in its key: a copy gives six digits of it, so that several rows may share a key at the destination, and changes of them miss their row. Give the table another key.", t.Name, name))
 		}
 	}

@@ -8,10 +8,10 @@ import (
 	querypb "vitess.io/vitess/go/vt/proto/query"
 
 	"source-planetscale/internal/airbyte"
+	"source-planetscale/internal/gtid"
 	"source-planetscale/internal/row"
-	"source-planetscale/internal/schema"
 	"source-planetscale/internal/state"
-	"source-planetscale/internal/vstream"
+	"source-planetscale/internal/table"
 )
 
 // VStream reads the rows of the binary log with the columns that the table has now, by their place. Rows written before a
@@ -77,7 +77,7 @@ func (t *tableReader) has(columns []string) []string {
 
 // ddl notes what a statement did to the reader's tables.
 func (r *reader) ddl(ctx context.Context, statement string) error {
-	ddl, ok := schema.ParseDDL(statement)
+	ddl, ok := table.ParseDDL(statement)
 	if !ok {
 		return nil // no harm: a change of columns that is not seen keeps the table's rows refused
 	}
@@ -110,9 +110,9 @@ func (r *reader) ddl(ctx context.Context, statement string) error {
 }
 
 // nextPosition is what the next boundary makes the position, zero if nothing was said of it.
-func (r *reader) nextPosition() (vstream.Position, error) {
+func (r *reader) nextPosition() (gtid.Position, error) {
 	if r.next.gtid == "" {
-		return vstream.Position{}, nil
+		return gtid.Position{}, nil
 	}
 	return r.at.Follow(r.next.gtid)
 }
@@ -170,12 +170,12 @@ func (r *reader) look(ctx context.Context, snapshot bool) error {
 
 // compare compares the table with what it is now. Rows that were read while its columns were changed may stand under wrong
 // names, and so may those that were written before, if they are still to be read.
-func (t *tableReader) compare(r *reader, now schema.Table, snapshot bool) error {
+func (t *tableReader) compare(r *reader, now table.Table, snapshot bool) error {
 	former, was := t.stream.state.Columns, t.stream.state.Columns
 	if t.layout.Columns != nil {
 		was = t.layout.Columns
 	}
-	extends := schema.Extends(now.Columns, was)
+	extends := table.Extends(now.Columns, was)
 	if !extends && t.replayed {
 		return t.failf(airbyte.ConfigError, nil, "The columns of %s were changed while changes made before that were read from shard %s, which may stand under wrong names; refresh the source's schema and clear the stream's data.", t.stream.descriptor, r.shard)
 	}
@@ -190,7 +190,7 @@ func (t *tableReader) compare(r *reader, now schema.Table, snapshot bool) error 
 	default:
 		t.layout.Stale, t.layout.Had, t.layout.Columns = true, 0, nil
 	}
-	if len(now.Columns) != len(former) || !schema.Extends(now.Columns, former) {
+	if len(now.Columns) != len(former) || !table.Extends(now.Columns, former) {
 		t.layout.Columns = now.Columns
 	}
 	return nil

@@ -14,13 +14,13 @@ import (
 	"source-planetscale/internal/airbyte"
 	"source-planetscale/internal/destination"
 	"source-planetscale/internal/fakevtgate"
-	"source-planetscale/internal/schema"
 	"source-planetscale/internal/state"
+	"source-planetscale/internal/table"
 )
 
 // looks lets users have these columns when it is looked up for the first time, the second and so on; then the last.
-func (r *rig) looks(columns ...[]schema.Column) {
-	r.sync.tables = func(ctx context.Context, shard, only string, keys bool) (map[string]schema.Table, error) {
+func (r *rig) looks(columns ...[]table.Column) {
+	r.sync.tables = func(ctx context.Context, shard, only string, keys bool) (map[string]table.Table, error) {
 		r.alter("users", columns[0]...)
 		columns = columns[min(1, len(columns)-1):]
 		return r.tables(ctx, shard, only, keys)
@@ -43,23 +43,23 @@ func copyOfUsers(before ...*event) fakevtgate.Stream {
 }
 
 // next is the sync after one that left that state, with the columns that the table has now.
-func next(t *testing.T, saved *state.Stream, stop int, now []schema.Column, stream fakevtgate.Stream) *rig {
+func next(t *testing.T, saved *state.Stream, stop int, now []table.Column, stream fakevtgate.Stream) *rig {
 	r := newRig(t, stop, stream)
-	users := table("users")
+	users := testTable("users")
 	users.Columns = now
 	s := r.add(users, airbyte.Incremental, nil)
 	s.state.Columns, s.state.Shards = saved.Columns, saved.Shards
 	s.adopt(now)
-	r.add(table("others"), airbyte.Incremental, &state.Shard{Position: at(stop)})
+	r.add(testTable("others"), airbyte.Incremental, &state.Shard{Position: at(stop)})
 	return r
 }
 
 // A copy may wait for hours; what was changed meanwhile is no reason to refuse what comes after it.
 func TestColumnsChangedBeforeACopyBegins(t *testing.T) {
-	swapped := table("users").Columns
+	swapped := testTable("users").Columns
 	slices.Reverse(swapped)
 	r := newRig(t, 5, copyOfUsers())
-	r.add(table("users"), airbyte.Incremental, nil)
+	r.add(testTable("users"), airbyte.Incremental, nil)
 	r.looks(swapped)
 	out := r.must()
 	saved := streamOf(t, out.States[len(out.States)-1])
@@ -81,14 +81,14 @@ func TestColumnsChangedBeforeACopyBegins(t *testing.T) {
 // Columns that were exchanged and then exchanged again look as at the peek, but at the copy's end they were others.
 func TestColumnsChangedOnceTheCopyIsComplete(t *testing.T) {
 	r := newRig(t, 5, copyOfUsers())
-	r.add(table("users"), airbyte.Incremental, nil)
-	r.looks(dropped, table("users").Columns)
+	r.add(testTable("users"), airbyte.Incremental, nil)
+	r.looks(dropped, testTable("users").Columns)
 	out := r.must()
 	saved := streamOf(t, out.States[len(out.States)-1])
 	if !saved.Shards["-"].Layout.Stale {
 		t.Fatalf("the copy left %+v", saved.Shards["-"].Layout)
 	}
-	again := next(t, saved, 7, table("users").Columns, func(_ *request, send func(...*event), done <-chan struct{}) error {
+	again := next(t, saved, 7, testTable("users").Columns, func(_ *request, send func(...*event), done <-chan struct{}) error {
 		send(insert(7, "users")...)
 		return hold(done)
 	})
@@ -106,7 +106,7 @@ func TestAColumnDroppedBeforeACopyBeginsIsLeftOut(t *testing.T) {
 		}
 		return copies(q, send, done)
 	})
-	users := table("users")
+	users := testTable("users")
 	r.now["users"] = *users
 	users.Columns = dropped
 	r.add(users, airbyte.Incremental, nil)
@@ -135,8 +135,8 @@ func TestACopyGivesTextInTheCharacterSetThatItsSnapshotHas(t *testing.T) {
 		send(script.CopyCompleted())
 		return hold(done)
 	})
-	r.add(table("users"), airbyte.FullRefresh, nil)
-	latin := table("users").Columns
+	r.add(testTable("users"), airbyte.FullRefresh, nil)
+	latin := testTable("users").Columns
 	latin[1].Charset = "latin1"
 	r.looks(latin)
 	if got := rows(r.must()); !slices.Equal(got, []string{"1:é"}) {
@@ -156,8 +156,8 @@ func TestRowsAreRefusedOnceColumnsWereChangedWhenAStreamBroke(t *testing.T) {
 		send(script.VGTID(7, nil), fakevtgate.Other())
 		return hold(done)
 	})
-	r.add(table("users"), airbyte.Incremental, &state.Shard{Position: at(5)})
-	r.add(table("others"), airbyte.Incremental, &state.Shard{Position: at(5)})
+	r.add(testTable("users"), airbyte.Incremental, &state.Shard{Position: at(5)})
+	r.add(testTable("others"), airbyte.Incremental, &state.Shard{Position: at(5)})
 	r.alter("users", dropped...)
 	out := r.failsAlone("columns of shop.users were changed, and rows")
 	if got := rows(out); !slices.Equal(got, []string{"6:x"}) { // of others
@@ -178,8 +178,8 @@ func TestColumnsChangedBeforeACopyGoesOn(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t, 5, copyOfUsers(c.before...))
-			r.add(table("users"), airbyte.Incremental, &state.Shard{Position: at(5), Copy: &state.Copy{Oldest: at(5), LastPK: pk("users", "1").Lastpk}})
-			r.add(table("others"), airbyte.Incremental, &state.Shard{Position: at(5)})
+			r.add(testTable("users"), airbyte.Incremental, &state.Shard{Position: at(5), Copy: &state.Copy{Oldest: at(5), LastPK: pk("users", "1").Lastpk}})
+			r.add(testTable("others"), airbyte.Incremental, &state.Shard{Position: at(5)})
 			r.alter("users", dropped...)
 			if c.fails {
 				r.failsAlone("columns of shop.users were changed, and rows")
@@ -206,10 +206,10 @@ func TestColumnsChangedBeforeACopyStartsOver(t *testing.T) {
 		send(script.VGTID(7, nil), ddl("alter table users drop column gone"))
 		return hold(done)
 	})
-	users := r.add(table("users"), airbyte.Incremental, &state.Shard{Copy: &state.Copy{Oldest: at(5)}})
+	users := r.add(testTable("users"), airbyte.Incremental, &state.Shard{Copy: &state.Copy{Oldest: at(5)}})
 	users.state.Columns = dropped
 	users.adopt(users.table.Columns)
-	r.add(table("others"), airbyte.Incremental, &state.Shard{Position: at(7)})
+	r.add(testTable("others"), airbyte.Incremental, &state.Shard{Position: at(7)})
 	if got := rows(r.failsAlone("columns of shop.users were changed, and rows")); !slices.Equal(got, []string{"1:x"}) {
 		t.Errorf("records %v", got)
 	}
@@ -227,9 +227,9 @@ func TestACopyThatBreaksBeforeItsSnapshotForgetsItsColumns(t *testing.T) {
 		}
 		return copyOfUsers(caughtUp...)(q, send, done)
 	})
-	r.add(table("users"), airbyte.Incremental, &state.Shard{Position: at(5), Copy: &state.Copy{Oldest: at(5), LastPK: pk("users", "1").Lastpk}})
-	r.add(table("others"), airbyte.Incremental, &state.Shard{Position: at(5)})
-	r.looks(table("users").Columns, dropped)
+	r.add(testTable("users"), airbyte.Incremental, &state.Shard{Position: at(5), Copy: &state.Copy{Oldest: at(5), LastPK: pk("users", "1").Lastpk}})
+	r.add(testTable("others"), airbyte.Incremental, &state.Shard{Position: at(5)})
+	r.looks(testTable("users").Columns, dropped)
 	r.failsAlone("columns of shop.users were changed, and rows")
 }
 
@@ -243,7 +243,7 @@ func TestColumnsAreNotKnownWhereTheStopWasMovedTo(t *testing.T) {
 		send(script.VGTID(6, nil), &event{Type: binlogdatapb.VEventType_OTHER})
 		return hold(done)
 	})
-	r.add(table("users"), airbyte.Incremental, &state.Shard{Position: at(5)})
+	r.add(testTable("users"), airbyte.Incremental, &state.Shard{Position: at(5)})
 	r.stands = 6 // 7 is gone
 	r.alter("users", dropped...)
 	out := r.must()
@@ -255,7 +255,7 @@ func TestColumnsAreNotKnownWhereTheStopWasMovedTo(t *testing.T) {
 	}
 }
 
-func names(columns []schema.Column) []string {
+func names(columns []table.Column) []string {
 	var list []string
 	for _, c := range columns {
 		list = append(list, c.Name)

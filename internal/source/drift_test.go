@@ -18,9 +18,9 @@ import (
 	"source-planetscale/internal/airbyte"
 	"source-planetscale/internal/destination"
 	"source-planetscale/internal/fakevtgate"
-	"source-planetscale/internal/schema"
+	"source-planetscale/internal/gtid"
 	"source-planetscale/internal/state"
-	"source-planetscale/internal/vstream"
+	"source-planetscale/internal/table"
 )
 
 func ddl(statement string) *event {
@@ -37,14 +37,14 @@ func insert(n int, tables ...string) []*event {
 }
 
 // savedUnder is a state at position n that was saved when the table had those columns.
-func (r *rig) savedUnder(columns []schema.Column, name string, n int) *stream {
-	s := r.add(table(name), airbyte.Incremental, &state.Shard{Position: at(n)})
+func (r *rig) savedUnder(columns []table.Column, name string, n int) *stream {
+	s := r.add(testTable(name), airbyte.Incremental, &state.Shard{Position: at(n)})
 	s.state.Columns = columns
 	s.adopt(s.table.Columns)
 	return s
 }
 
-var dropped = []schema.Column{{Name: "id", Type: "bigint"}, {Name: "gone", Type: "int"}, {Name: "name", Type: "varchar(50)"}}
+var dropped = []table.Column{{Name: "id", Type: "bigint"}, {Name: "gone", Type: "int"}, {Name: "name", Type: "varchar(50)"}}
 
 // failsAlone runs a sync in which users fails with that message and others is complete.
 func (r *rig) failsAlone(message string) *destination.Output {
@@ -69,7 +69,7 @@ func TestRowsFromBeforeAChangeOfColumnsAreRefused(t *testing.T) {
 		return hold(done)
 	})
 	r.savedUnder(dropped, "users", 5)
-	r.add(table("others"), airbyte.Incremental, &state.Shard{Position: at(5)})
+	r.add(testTable("others"), airbyte.Incremental, &state.Shard{Position: at(5)})
 	out := r.failsAlone("columns of shop.users were changed")
 	if got := rows(out); !slices.Equal(got, []string{"6:x"}) {
 		t.Errorf("records %v", got)
@@ -105,7 +105,7 @@ func TestColumnsAddedAtTheEndAreNoReasonToFail(t *testing.T) {
 		send(insert(6, "users")...)
 		return hold(done)
 	})
-	r.savedUnder([]schema.Column{{Name: "id", Type: "bigint"}}, "users", 5)
+	r.savedUnder([]table.Column{{Name: "id", Type: "bigint"}}, "users", 5)
 	if got := rows(r.must()); !slices.Equal(got, []string{"6:x"}) {
 		t.Errorf("records %v", got)
 	}
@@ -129,9 +129,9 @@ func TestChangeOfColumnsDuringTheSync(t *testing.T) {
 		send(insert(6, "users", "others")...)
 		return hold(done)
 	})
-	r.add(table("users"), airbyte.Incremental, &state.Shard{Position: at(5)})
-	r.add(table("others"), airbyte.Incremental, &state.Shard{Position: at(5)})
-	r.now["users"] = schema.Table{Columns: []schema.Column{{Name: "name", Type: "varchar(50)"}}}
+	r.add(testTable("users"), airbyte.Incremental, &state.Shard{Position: at(5)})
+	r.add(testTable("others"), airbyte.Incremental, &state.Shard{Position: at(5)})
+	r.now["users"] = table.Table{Columns: []table.Column{{Name: "name", Type: "varchar(50)"}}}
 	out := r.failsAlone("were changed while changes made before that were read")
 	for _, s := range out.States {
 		if s.Stream.Name == "users" {
@@ -148,8 +148,8 @@ func TestRowsGoneWithoutADelete(t *testing.T) {
 				send(insert(7, "others")...)
 				return hold(done)
 			})
-			r.add(table("users"), airbyte.Incremental, &state.Shard{Position: at(5)})
-			r.add(table("others"), airbyte.Incremental, &state.Shard{Position: at(5)})
+			r.add(testTable("users"), airbyte.Incremental, &state.Shard{Position: at(5)})
+			r.add(testTable("others"), airbyte.Incremental, &state.Shard{Position: at(5)})
 			r.failsAlone("was dropped, renamed or truncated")
 		})
 	}
@@ -163,8 +163,8 @@ func TestTruncationThatIsPastIsNoNews(t *testing.T) {
 		send(insert(8, "users")...)
 		return hold(done)
 	})
-	r.add(table("users"), airbyte.Incremental, &state.Shard{Position: at(6)})
-	r.add(table("others"), airbyte.Incremental, &state.Shard{Position: at(5)})
+	r.add(testTable("users"), airbyte.Incremental, &state.Shard{Position: at(6)})
+	r.add(testTable("others"), airbyte.Incremental, &state.Shard{Position: at(5)})
 	if got := rows(r.must()); !slices.Equal(got, []string{"7:x", "8:x"}) {
 		t.Errorf("records %v", got)
 	}
@@ -178,8 +178,8 @@ func TestTableThatBreaksASharedStreamIsLeftOut(t *testing.T) {
 		send(insert(6, "others")...)
 		return hold(done)
 	})
-	r.add(table("users"), airbyte.Incremental, &state.Shard{Position: at(5)})
-	r.add(table("others"), airbyte.Incremental, &state.Shard{Position: at(5)})
+	r.add(testTable("users"), airbyte.Incremental, &state.Shard{Position: at(5)})
+	r.add(testTable("others"), airbyte.Incremental, &state.Shard{Position: at(5)})
 	out := r.failsAlone("cannot stream shop.users")
 	if got := rows(out); !slices.Equal(got, []string{"6:x"}) {
 		t.Errorf("records %v", got)
@@ -195,8 +195,8 @@ func TestRowsOfFormerColumnsThatArePastAreNoNews(t *testing.T) {
 		send(insert(8, "users")...)
 		return hold(done)
 	})
-	r.add(table("users"), airbyte.Incremental, &state.Shard{Position: at(6)})
-	r.add(table("others"), airbyte.Incremental, &state.Shard{Position: at(5)})
+	r.add(testTable("users"), airbyte.Incremental, &state.Shard{Position: at(6)})
+	r.add(testTable("others"), airbyte.Incremental, &state.Shard{Position: at(5)})
 	if got := rows(r.must()); !slices.Equal(got, []string{"7:x", "8:x"}) {
 		t.Errorf("records %v", got)
 	}
@@ -212,7 +212,7 @@ func TestRowsFromBeforeAColumnWasAddedComeWithoutIt(t *testing.T) {
 		return hold(done)
 	})
 	r.sync.cfg.CheckpointIntervalSeconds = 0
-	r.savedUnder([]schema.Column{{Name: "id", Type: "bigint"}}, "users", 5)
+	r.savedUnder([]table.Column{{Name: "id", Type: "bigint"}}, "users", 5)
 	out := r.must()
 	if got := rows(out); !slices.Equal(got, []string{"6:<nil>", "7:x"}) {
 		t.Errorf("records %v", got)
@@ -230,7 +230,7 @@ func TestCopyThatReplaysFewerColumnsNamesNone(t *testing.T) {
 			send(begin(0, 0), fields(0, "users"), script.VGTID(6, pk("users", "1")), commit(0), script.CopyCompleted())
 			return hold(done)
 		})
-		r.add(table("users"), airbyte.Incremental, &state.Shard{Position: at(5), Copy: &state.Copy{Oldest: at(5), LastPK: pk("users", "1").Lastpk}, Layout: state.Layout{Had: had}})
+		r.add(testTable("users"), airbyte.Incremental, &state.Shard{Position: at(5), Copy: &state.Copy{Oldest: at(5), LastPK: pk("users", "1").Lastpk}, Layout: state.Layout{Had: had}})
 		r.must()
 		if got := r.requests()[0].Filter.Rules[0].Filter; got != want {
 			t.Errorf("with %d former columns: %s", had, got)
@@ -244,8 +244,8 @@ func TestRowsWithFewerColumnsThanEverBeforeAreRefused(t *testing.T) {
 		send(begin(7, 6), fakevtgate.Fields(7, "users", onlyID...), rowOf(7, "users", nil, []string{"6"}), script.VGTID(6, nil), commit(7))
 		return hold(done)
 	})
-	r.savedUnder(table("users").Columns, "users", 5)
-	r.add(table("others"), airbyte.Incremental, &state.Shard{Position: at(6)})
+	r.savedUnder(testTable("users").Columns, "users", 5)
+	r.add(testTable("others"), airbyte.Incremental, &state.Shard{Position: at(6)})
 	r.failsAlone("come without the column \"name\"")
 }
 
@@ -267,8 +267,8 @@ func TestHarmlessChangesWithRowsBetween(t *testing.T) {
 		send(begin(7, 10), fakevtgate.Fields(7, "users", three...), rowOf(7, "users", nil, []string{"0", "x", "5"}), script.VGTID(10, nil), commit(7))
 		return hold(done)
 	})
-	users := table("users")
-	users.Columns = append(users.Columns, schema.Column{Name: "extra", Type: "bigint", Nullable: true})
+	users := testTable("users")
+	users.Columns = append(users.Columns, table.Column{Name: "extra", Type: "bigint", Nullable: true})
 	s := r.add(users, airbyte.Incremental, &state.Shard{Position: at(5)})
 	s.state.Columns = users.Columns[:1]
 	s.adopt(users.Columns)
@@ -301,8 +301,8 @@ func TestRowsBetweenTwoChangesOfColumnsAreRefused(t *testing.T) {
 	for _, first := range []string{"alter table users drop column gone", "alter table users add column other int"} {
 		t.Run(first, func(t *testing.T) {
 			r := newRig(t, 9, twoChanges(first))
-			r.add(table("users"), airbyte.Incremental, &state.Shard{Position: at(5)})
-			r.add(table("others"), airbyte.Incremental, &state.Shard{Position: at(5)})
+			r.add(testTable("users"), airbyte.Incremental, &state.Shard{Position: at(5)})
+			r.add(testTable("others"), airbyte.Incremental, &state.Shard{Position: at(5)})
 			r.failsAlone("may have been written under yet other columns")
 		})
 	}
@@ -310,7 +310,7 @@ func TestRowsBetweenTwoChangesOfColumnsAreRefused(t *testing.T) {
 
 // A sync that was killed between the two goes on from a state after the first.
 func TestKilledBetweenTwoChangesOfColumns(t *testing.T) {
-	for name, was := range map[string][]schema.Column{"back and forth": table("users").Columns, "stale": dropped} {
+	for name, was := range map[string][]table.Column{"back and forth": testTable("users").Columns, "stale": dropped} {
 		t.Run(name, func(t *testing.T) {
 			killed := newRig(t, 9, nil)
 			ctx, kill := context.WithCancel(t.Context())
@@ -333,7 +333,7 @@ func TestKilledBetweenTwoChangesOfColumns(t *testing.T) {
 			r := newRig(t, 9, twoChanges(""))
 			users := r.savedUnder(saved.Columns, "users", 7)
 			users.state.Shards["-"] = saved.Shards["-"]
-			r.add(table("others"), airbyte.Incremental, &state.Shard{Position: at(7)})
+			r.add(testTable("others"), airbyte.Incremental, &state.Shard{Position: at(7)})
 			r.failsAlone("may have been written under yet other columns")
 		})
 	}
@@ -362,14 +362,14 @@ func TestChangeOfColumnsSinceAPositionOfUnknownColumns(t *testing.T) {
 	}
 	r := newRig(t, 7, stream)
 	r.savedUnder(nil, "users", 5)
-	r.add(table("others"), airbyte.Incremental, &state.Shard{Position: at(5)})
+	r.add(testTable("others"), airbyte.Incremental, &state.Shard{Position: at(5)})
 	r.failsAlone("may have been written under yet other columns")
 
 	r = newRig(t, 7, stream)
-	users := r.add(table("users"), airbyte.Incremental, nil)
+	users := r.add(testTable("users"), airbyte.Incremental, nil)
 	users.state.Shards = map[string]*state.Shard{}
-	users.begin(r.sync.shards, map[string]vstream.Position{"-": at(5)})
-	r.add(table("others"), airbyte.Incremental, &state.Shard{Position: at(5)})
+	users.begin(r.sync.shards, map[string]gtid.Position{"-": at(5)})
+	r.add(testTable("others"), airbyte.Incremental, &state.Shard{Position: at(5)})
 	r.failsAlone("may have been written under yet other columns")
 }
 
@@ -378,7 +378,7 @@ func TestDroppedPartitionsAreSaid(t *testing.T) {
 		send(changed(6, "alter table users drop partition p1")...)
 		return hold(done)
 	})
-	r.add(table("users"), airbyte.Incremental, &state.Shard{Position: at(5)})
+	r.add(testTable("users"), airbyte.Incremental, &state.Shard{Position: at(5)})
 	out := r.must()
 	if !slices.ContainsFunc(out.Logs, func(l destination.Log) bool {
 		return l.Level == "WARN" && strings.Contains(l.Message, "Partitions of table shop.users were dropped or truncated in shard -")

@@ -37,8 +37,8 @@ func TestEstimatesAreOfTheShardsThatAreCopied(t *testing.T) {
 	users := r.addSaved("users", map[string]*state.Shard{"40-80": resumed, "80-": {Position: at(5)}})
 	r.addSaved("done", map[string]*state.Shard{"-40": {Position: at(5)}, "40-80": {Position: at(5)}, "80-": {Position: at(20)}})
 	r.addSaved("split", map[string]*state.Shard{"-80": {Position: at(5)}, "80-": {Position: at(5)}})
-	r.add(table("unknown"), airbyte.FullRefresh, nil)
-	r.add(table("notes"), airbyte.FullRefresh, nil)
+	r.add(testTable("unknown"), airbyte.FullRefresh, nil)
+	r.add(testTable("notes"), airbyte.FullRefresh, nil)
 	sizes := map[string]map[string]schema.TableSize{}
 	for shard, rows := range map[string]int64{"-40": 100, "40-80": 20, "80-": 3} {
 		size := schema.TableSize{Rows: rows, Bytes: 8 * rows}

@@ -22,9 +22,9 @@ import (
 	"source-planetscale/internal/airbyte"
 	"source-planetscale/internal/destination"
 	"source-planetscale/internal/fakevtgate"
-	"source-planetscale/internal/schema"
+	"source-planetscale/internal/gtid"
 	"source-planetscale/internal/state"
-	"source-planetscale/internal/vstream"
+	"source-planetscale/internal/table"
 	"source-planetscale/internal/wire"
 )
 
@@ -46,7 +46,7 @@ func TestOlderVTGatePutsTheKeyspaceBeforeTheName(t *testing.T) {
 		send(begin(7, 6), fields(7, "shop.users"), rowOf(7, "shop.users", nil, []string{"1", "a"}), script.VGTID(6, nil), commit(7))
 		return hold(done)
 	})
-	r.add(table("users"), airbyte.Incremental, &state.Shard{Position: at(5)})
+	r.add(testTable("users"), airbyte.Incremental, &state.Shard{Position: at(5)})
 	out, err := r.run()
 	if got := rows(out); err != nil || !slices.Equal(got, []string{"1:a"}) {
 		t.Errorf("records %v, error %v", got, err)
@@ -69,7 +69,7 @@ func TestStopThatIsGoneIsNoticedOnABusySource(t *testing.T) {
 		}
 	}
 	r.sync.cfg.CheckpointIntervalSeconds = 1
-	r.add(table("users"), airbyte.Incremental, &state.Shard{Position: at(5)})
+	r.add(testTable("users"), airbyte.Incremental, &state.Shard{Position: at(5)})
 	out, err := within(t, r, 8*time.Second)
 	if err != nil {
 		t.Errorf("did not end: %v, %d records", err, len(out.Records))
@@ -101,7 +101,7 @@ func TestReplicationAfterACopyEndsAtTheNewStop(t *testing.T) {
 			}
 		}
 	}
-	r.add(table("users"), airbyte.Incremental, nil)
+	r.add(testTable("users"), airbyte.Incremental, nil)
 	_, err := within(t, r, 8*time.Second)
 	if err != nil {
 		t.Errorf("did not end: %v", err)
@@ -117,9 +117,9 @@ func TestOnlyTheTableThatTheServerNamesIsBlamed(t *testing.T) {
 		send(insert(6, tablesIn(q)...)...)
 		return hold(done)
 	})
-	r.add(table("customer"), airbyte.Incremental, &state.Shard{Position: at(5)})
-	r.add(table("corder"), airbyte.Incremental, &state.Shard{Position: at(5)})
-	r.add(table("shape"), airbyte.Incremental, &state.Shard{Position: at(5)})
+	r.add(testTable("customer"), airbyte.Incremental, &state.Shard{Position: at(5)})
+	r.add(testTable("corder"), airbyte.Incremental, &state.Shard{Position: at(5)})
+	r.add(testTable("shape"), airbyte.Incremental, &state.Shard{Position: at(5)})
 	out, err := r.run()
 	want := map[destination.Stream]string{streamNamed("customer"): "COMPLETE", streamNamed("corder"): "INCOMPLETE", streamNamed("shape"): "COMPLETE"}
 	if !errors.Is(err, errIncomplete) || !maps.Equal(out.Statuses, want) {
@@ -133,9 +133,9 @@ func TestOneStatementDropsTwoTables(t *testing.T) {
 		send(insert(7, "third")...)
 		return hold(done)
 	})
-	r.add(table("users"), airbyte.Incremental, &state.Shard{Position: at(5)})
-	r.add(table("others"), airbyte.Incremental, &state.Shard{Position: at(5)})
-	r.add(table("third"), airbyte.Incremental, &state.Shard{Position: at(5)})
+	r.add(testTable("users"), airbyte.Incremental, &state.Shard{Position: at(5)})
+	r.add(testTable("others"), airbyte.Incremental, &state.Shard{Position: at(5)})
+	r.add(testTable("third"), airbyte.Incremental, &state.Shard{Position: at(5)})
 	out, err := r.run()
 	want := map[destination.Stream]string{streamNamed("users"): "INCOMPLETE", streamNamed("others"): "INCOMPLETE", streamNamed("third"): "COMPLETE"}
 	if !errors.Is(err, errIncomplete) || !maps.Equal(out.Statuses, want) {
@@ -150,8 +150,8 @@ func TestNoRecordFollowsItsStreamsEnd(t *testing.T) {
 		send(begin(7, 6), fields(7, "users"), fields(7, "others"), rowOf(7, "users", nil, []string{"9", "x"}), bad, rowOf(7, "others", nil, []string{"1", "o"}), script.VGTID(6, nil), commit(7))
 		return hold(done)
 	})
-	r.add(table("users"), airbyte.Incremental, &state.Shard{Position: at(5)})
-	r.add(table("others"), airbyte.Incremental, &state.Shard{Position: at(5)})
+	r.add(testTable("users"), airbyte.Incremental, &state.Shard{Position: at(5)})
+	r.add(testTable("others"), airbyte.Incremental, &state.Shard{Position: at(5)})
 	if _, err := r.run(); !errors.Is(err, errIncomplete) {
 		t.Errorf("error %v", err)
 	}
@@ -172,7 +172,7 @@ func TestSlowConsumerIsNoStall(t *testing.T) {
 	})
 	r.sync.cfg.TimeoutSeconds = 1
 	r.sync.w = airbyte.NewWriter(&slowWriter{w: &r.out})
-	r.add(table("users"), airbyte.Incremental, &state.Shard{Position: at(5)})
+	r.add(testTable("users"), airbyte.Incremental, &state.Shard{Position: at(5)})
 	out := r.must()
 	if n := len(r.requests()); n != 1 {
 		t.Errorf("%d streams were opened, %d records", n, len(out.Records))
@@ -207,7 +207,7 @@ func TestResumedCopyWaitsForItsLock(t *testing.T) {
 		return hold(done)
 	})
 	r.sync.cfg.TimeoutSeconds = 1
-	r.add(table("users"), airbyte.Incremental, &state.Shard{Position: at(5), Copy: &state.Copy{Oldest: at(3), LastPK: pk("users", "1").Lastpk}})
+	r.add(testTable("users"), airbyte.Incremental, &state.Shard{Position: at(5), Copy: &state.Copy{Oldest: at(3), LastPK: pk("users", "1").Lastpk}})
 	_, err := within(t, r, 10*time.Second)
 	if n := len(r.requests()); n != 1 || err != nil {
 		t.Errorf("%d streams, %v", n, err)
@@ -215,7 +215,7 @@ func TestResumedCopyWaitsForItsLock(t *testing.T) {
 }
 
 func TestCopyThatAlwaysStartsOverMakesNoProgress(t *testing.T) {
-	users := table("users")
+	users := testTable("users")
 	users.Columns[0].Type = "enum('1','2')"
 	r := newRig(t, 5, func(_ *request, send func(...*event), done <-chan struct{}) error {
 		send(begin(0, 0), fields(0, "users"), script.VGTID(5, nil), rowOf(0, "users", nil, []string{"1", "a"}), script.VGTID(5, pk("users", "1")), commit(0))
@@ -236,7 +236,7 @@ func TestTransactionThatNeverEndsMakesNoProgress(t *testing.T) {
 		return status.Error(codes.Unknown, "failed to extract row's value from binlog event")
 	})
 	r.sync.cfg.MaxRetries = 0
-	r.add(table("users"), airbyte.Incremental, &state.Shard{Position: at(5)})
+	r.add(testTable("users"), airbyte.Incremental, &state.Shard{Position: at(5)})
 	_, err := within(t, r, 6*time.Second)
 	if n := len(r.requests()); err == nil || n > 8 { // with growing pauses; without there are a dozen
 		t.Errorf("%d attempts, error %v", n, err)
@@ -245,7 +245,7 @@ func TestTransactionThatNeverEndsMakesNoProgress(t *testing.T) {
 
 // MySQL prints GTID sets on several lines, and users paste them.
 func TestPositionOnTwoLinesStaysOutOfRecords(t *testing.T) {
-	p, err := vstream.ParsePosition("MySQL56/" + fakevtgate.UUID + ":1-5,\n26b1039f-22b6-11ed-b765-0a43f95f28a3:1-3")
+	p, err := gtid.Parse("MySQL56/" + fakevtgate.UUID + ":1-5,\n26b1039f-22b6-11ed-b765-0a43f95f28a3:1-3")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -254,7 +254,7 @@ func TestPositionOnTwoLinesStaysOutOfRecords(t *testing.T) {
 			vgtidText("MySQL56/"+fakevtgate.UUID+":1-6,26b1039f-22b6-11ed-b765-0a43f95f28a3:1-3", nil), commit(7))
 		return hold(done)
 	})
-	s := r.add(table("users"), airbyte.Incremental, &state.Shard{Position: p})
+	s := r.add(testTable("users"), airbyte.Incremental, &state.Shard{Position: p})
 	s.configured[columnMetadata] = true
 	err = r.sync.run(context.Background())
 	_, perr := destination.Parse(bytes.NewReader(r.out.buf.Bytes()))
@@ -288,7 +288,7 @@ func TestStdoutThatClosesBeforeTheFirstRecordEndsTheSync(t *testing.T) {
 		return hold(done)
 	})
 	r.sync.w = airbyte.NewWriter(&closing{w: &r.out})
-	r.add(table("users"), airbyte.Incremental, &state.Shard{Position: at(5)})
+	r.add(testTable("users"), airbyte.Incremental, &state.Shard{Position: at(5)})
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	err := r.sync.run(ctx)
@@ -320,9 +320,9 @@ func TestNoStateCoversRowsReadUnderOtherColumns(t *testing.T) {
 		return hold(done)
 	})
 	r.sync.cfg.CheckpointIntervalSeconds = 0
-	r.add(table("users"), airbyte.Incremental, &state.Shard{Position: at(5)})
-	r.add(table("others"), airbyte.Incremental, &state.Shard{Position: at(5)})
-	r.now["users"] = schema.Table{Columns: []schema.Column{{Name: "name", Type: "varchar(50)"}}}
+	r.add(testTable("users"), airbyte.Incremental, &state.Shard{Position: at(5)})
+	r.add(testTable("others"), airbyte.Incremental, &state.Shard{Position: at(5)})
+	r.now["users"] = table.Table{Columns: []table.Column{{Name: "name", Type: "varchar(50)"}}}
 	out, _ := within(t, r, 2*time.Second) // stopped before the end
 	var last *state.Shard
 	for _, s := range out.States {
@@ -342,7 +342,7 @@ func TestCopyWhoseKeyWasChangedStartsOver(t *testing.T) {
 		return hold(done)
 	})
 	former := &querypb.QueryResult{Fields: []*querypb.Field{{Name: "name", Type: querypb.Type_VARCHAR}}, Rows: pk("users", "1").Lastpk.Rows}
-	users := table("users")
+	users := testTable("users")
 	users.Columns[1].Nullable = false
 	r.add(users, airbyte.Incremental, &state.Shard{Position: at(6), Copy: &state.Copy{Oldest: at(6), LastPK: former}})
 	r.must()
@@ -361,12 +361,12 @@ func TestCopyWhoseKeyWasChangedWhenItBrokeStartsOver(t *testing.T) {
 			return hold(done)
 		}
 		send(begin(0, 0), fields(0, "users"), script.VGTID(6, nil), rowOf(0, "users", nil, []string{"1", "a"}), script.VGTID(6, pk("users", "1")), commit(0))
-		other := table("users")
+		other := testTable("users")
 		other.MySQLKey = []string{"name"}
 		r.now["users"] = *other
 		return status.Error(codes.Unavailable, "gone")
 	}
-	r.add(table("users"), airbyte.Incremental, nil)
+	r.add(testTable("users"), airbyte.Incremental, nil)
 	r.must()
 	if g := r.requests()[1].Vgtid.ShardGtids[0]; g.Gtid != "" || g.TablePKs != nil {
 		t.Errorf("the copy went on at %v", g)
@@ -387,7 +387,7 @@ func TestCopyWhoseKeyChangesStartsOver(t *testing.T) {
 		send(script.VGTID(6, nil), script.CopyCompleted())
 		return hold(done)
 	})
-	r.add(table("users"), airbyte.Incremental, &state.Shard{Position: at(6), Copy: &state.Copy{Oldest: at(6), LastPK: pk("users", "1").Lastpk}})
+	r.add(testTable("users"), airbyte.Incremental, &state.Shard{Position: at(6), Copy: &state.Copy{Oldest: at(6), LastPK: pk("users", "1").Lastpk}})
 	out := r.must()
 	if got := rows(out); !slices.Equal(got, []string{"9:z", "1:a", "2:b"}) {
 		t.Errorf("records %v", got)
@@ -413,7 +413,7 @@ func TestCopyThatTheServerForgotStartsOver(t *testing.T) {
 			}
 		}
 	})
-	r.add(table("users"), airbyte.Incremental, nil)
+	r.add(testTable("users"), airbyte.Incremental, nil)
 	_, err := within(t, r, 6*time.Second)
 	if err != nil {
 		t.Errorf("never ends: %v", err)

@@ -8,9 +8,9 @@ import (
 	"time"
 
 	"source-planetscale/internal/airbyte"
-	"source-planetscale/internal/schema"
+	"source-planetscale/internal/gtid"
 	"source-planetscale/internal/state"
-	"source-planetscale/internal/vstream"
+	"source-planetscale/internal/table"
 )
 
 // plan is the work of one sync.
@@ -66,7 +66,7 @@ func (s *stream) resharded(existing []string) bool {
 }
 
 // begin gives a state to the shards that were never read: a copy, or where the user says that replication starts.
-func (s *stream) begin(shards []string, starting map[string]vstream.Position) {
+func (s *stream) begin(shards []string, starting map[string]gtid.Position) {
 	for _, shard := range shards {
 		if s.state.Shards[shard] != nil {
 			continue
@@ -169,7 +169,7 @@ func checkShards(d airbyte.StreamDescriptor, saved *state.Stream, existing []str
 }
 
 // streamsOf prepares the configured streams. Those that cannot be read are returned as failures; the others go on.
-func (s *syncer) streamsOf(catalog *airbyte.ConfiguredCatalog, tables map[string]*schema.Table, saved map[airbyte.StreamDescriptor]*state.Stream) map[airbyte.StreamDescriptor]*failure {
+func (s *syncer) streamsOf(catalog *airbyte.ConfiguredCatalog, tables map[string]*table.Table, saved map[airbyte.StreamDescriptor]*state.Stream) map[airbyte.StreamDescriptor]*failure {
 	failures := map[airbyte.StreamDescriptor]*failure{}
 	for i := range catalog.Streams {
 		c := &catalog.Streams[i]
@@ -194,7 +194,7 @@ func (s *syncer) streamsOf(catalog *airbyte.ConfiguredCatalog, tables map[string
 	return failures
 }
 
-func (s *syncer) streamOf(c *airbyte.ConfiguredStream, t *schema.Table, saved *state.Stream) (*stream, error) {
+func (s *syncer) streamOf(c *airbyte.ConfiguredStream, t *table.Table, saved *state.Stream) (*stream, error) {
 	d := c.Stream.Descriptor()
 	switch {
 	case d.Namespace != "" && d.Namespace != s.cfg.Database:

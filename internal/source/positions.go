@@ -10,9 +10,9 @@ import (
 	topodatapb "vitess.io/vitess/go/vt/proto/topodata"
 
 	"source-planetscale/internal/airbyte"
+	"source-planetscale/internal/gtid"
 	"source-planetscale/internal/schema"
 	"source-planetscale/internal/state"
-	"source-planetscale/internal/vstream"
 )
 
 // checkPositions asks, before anything is streamed, whether every shard still has the changes since the saved positions.
@@ -68,23 +68,23 @@ func (s *syncer) lostShard(ctx context.Context, db *schema.DB, st *stream, known
 }
 
 // positionsOf are the positions that a shard will be streamed from.
-func positionsOf(saved *state.Shard) []vstream.Position {
+func positionsOf(saved *state.Shard) []gtid.Position {
 	switch {
 	case saved == nil:
 		return nil // it replaces a shard that was split or merged
 	case saved.Copy == nil:
-		return []vstream.Position{saved.Position}
+		return []gtid.Position{saved.Position}
 	case saved.Copy.LastPK != nil && saved.Copy.Restarted:
-		return []vstream.Position{saved.Position, saved.Copy.Oldest}
+		return []gtid.Position{saved.Position, saved.Copy.Oldest}
 	case saved.Copy.LastPK != nil:
-		return []vstream.Position{saved.Position}
+		return []gtid.Position{saved.Position}
 	case !saved.Copy.Oldest.IsZero():
-		return []vstream.Position{saved.Copy.Oldest}
+		return []gtid.Position{saved.Copy.Oldest}
 	}
 	return nil
 }
 
-func (s *syncer) whyLost(ctx context.Context, db *schema.DB, shard string, p vstream.Position) (string, error) {
+func (s *syncer) whyLost(ctx context.Context, db *schema.DB, shard string, p gtid.Position) (string, error) {
 	if p.Equal(s.stopOf(shard)) {
 		return "", nil
 	}
@@ -117,7 +117,7 @@ const (
 // whyAhead judges a position that holds all that the shard has, and more. A replica may lag behind the tablet that was read
 // last: there is nothing to stream yet. A primary was set back, as to a backup, and will give transactions the same names
 // again: they would be taken for those that were read already.
-func (s *syncer) whyAhead(ctx context.Context, shard string, p vstream.Position) (string, error) {
+func (s *syncer) whyAhead(ctx context.Context, shard string, p gtid.Position) (string, error) {
 	if s.cfg.tabletType() != topodatapb.TabletType_PRIMARY {
 		s.log.Warn(fmt.Sprintf("Shard %s is behind a saved position, as a replica that lags behind the one that was read last: there is nothing to read until it has caught up.", shard))
 		return "", nil

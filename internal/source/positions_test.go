@@ -27,7 +27,7 @@ func TestPositionAheadOfTheServers(t *testing.T) {
 			}
 			r.sync.cfg.UseReplica = c.replica
 			r.sync.aheadUntil = time.Now().Add(aheadPoll) // instead of aheadPatience
-			r.add(table("users"), airbyte.Incremental, &state.Shard{Position: at(9)})
+			r.add(testTable("users"), airbyte.Incremental, &state.Shard{Position: at(9)})
 			failures := map[airbyte.StreamDescriptor]*failure{}
 			if err := r.sync.checkPositions(t.Context(), nil, failures); err != nil {
 				t.Fatal(err)

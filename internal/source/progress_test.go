@@ -105,8 +105,8 @@ func TestSilentSyncGivesAStateEveryHour(t *testing.T) {
 	for _, mode := range []airbyte.SyncMode{airbyte.Incremental, airbyte.FullRefresh} {
 		t.Run(string(mode), func(t *testing.T) {
 			r := newRig(t, 6, nil)
-			done := r.add(table("done"), mode, nil)
-			users := r.add(table("users"), mode, nil)
+			done := r.add(testTable("done"), mode, nil)
+			users := r.add(testTable("users"), mode, nil)
 			users.state.Shards["-"] = &state.Shard{Position: at(5), Copy: &state.Copy{Oldest: at(5), LastPK: pk("users", "1").Lastpk}}
 			users.open = 1
 			synctest.Test(t, func(t *testing.T) {

@@ -53,7 +53,7 @@ func readManyChanges(t *testing.T, mutate func(table string, id int, ev *event))
 	t.Helper()
 	r := newRig(t, 5+manyRows/rowsResponse, manyChanges(mutate))
 	for _, name := range []string{"orders", "users"} {
-		r.add(table(name), airbyte.Incremental, &state.Shard{Position: at(5)})
+		r.add(testTable(name), airbyte.Incremental, &state.Shard{Position: at(5)})
 	}
 	out, err := r.run()
 	return r, out, err
@@ -126,7 +126,7 @@ func TestARowThatCannotBeReadIsNotTriedAgain(t *testing.T) {
 		send(begin(7, 6), fields(7, "users"), bad, script.VGTID(6, nil), commit(7))
 		return hold(done)
 	})
-	r.add(table("users"), airbyte.Incremental, &state.Shard{Position: at(5)})
+	r.add(testTable("users"), airbyte.Incremental, &state.Shard{Position: at(5)})
 	out, err := r.run()
 	if !errors.Is(err, errIncomplete) || len(r.requests()) != 1 || len(out.States) > 0 {
 		t.Errorf("the sync ended with %v after %d streams and %d states", err, len(r.requests()), len(out.States))
@@ -159,7 +159,7 @@ func TestTwoReasonsToEndTables(t *testing.T) {
 			return hold(done)
 		})
 		for _, name := range []string{"orders", "others", "users"} {
-			r.add(table(name), airbyte.Incremental, &state.Shard{Position: at(5)})
+			r.add(testTable(name), airbyte.Incremental, &state.Shard{Position: at(5)})
 		}
 		out, err := r.run()
 		if !errors.Is(err, errIncomplete) {
@@ -188,7 +188,7 @@ func TestAStreamOfNoTablesIsNotOpened(t *testing.T) {
 		return status.Error(codes.Unavailable, "restart")
 	})
 	for _, name := range []string{"orders", "users"} {
-		r.add(table(name), airbyte.Incremental, &state.Shard{Position: at(5)})
+		r.add(testTable(name), airbyte.Incremental, &state.Shard{Position: at(5)})
 	}
 	if out, err := r.run(); !errors.Is(err, errIncomplete) || len(out.Errors) != 2 {
 		t.Errorf("the sync ended with %v and the traces %+v", err, out.Errors)
@@ -207,7 +207,7 @@ func TestMalformedEventIsReadAgain(t *testing.T) {
 		return hold(done)
 	})
 	for _, name := range []string{"orders", "users"} {
-		r.add(table(name), airbyte.Incremental, &state.Shard{Position: at(5)})
+		r.add(testTable(name), airbyte.Incremental, &state.Shard{Position: at(5)})
 	}
 	out := r.must()
 	if got := rows(out); !slices.Equal(got, []string{"1:a", "1:a", "1:a", "1:a"}) || attempts != 2 {
@@ -235,7 +235,7 @@ func TestDroppedTableThatBreaksTheStreamIsNobodyElsesFault(t *testing.T) {
 		return status.Error(codes.Unknown, "failed to build table replication plan for table users: it is gone")
 	})
 	for _, name := range []string{"orders", "others", "users"} {
-		r.add(table(name), airbyte.Incremental, &state.Shard{Position: at(5)})
+		r.add(testTable(name), airbyte.Incremental, &state.Shard{Position: at(5)})
 	}
 	out, err := r.run()
 	if !errors.Is(err, errIncomplete) || len(out.Errors) != 1 || out.Errors[0].Stream.Name != "users" {
@@ -253,7 +253,7 @@ func TestRecordsMadeAnewHaveTheirTime(t *testing.T) {
 	r := newRig(t, 7, nil)
 	var tables []*stream
 	for _, name := range []string{"orders", "users"} {
-		tables = append(tables, r.add(table(name), airbyte.Incremental, &state.Shard{Position: at(5)}))
+		tables = append(tables, r.add(testTable(name), airbyte.Incremental, &state.Shard{Position: at(5)}))
 	}
 	rd := newReader(r.sync, "-", at(7))
 	rd.at = at(5)
@@ -280,7 +280,7 @@ func TestALargeResponseIsNotKept(t *testing.T) {
 	r.sync.w = airbyte.NewWriter(io.Discard)
 	rd := newReader(r.sync, "-", at(7))
 	rd.at = at(5)
-	rd.add(r.add(table("orders"), airbyte.Incremental, &state.Shard{Position: at(5)}), at(5), state.Layout{})
+	rd.add(r.add(testTable("orders"), airbyte.Incremental, &state.Shard{Position: at(5)}), at(5), state.Layout{})
 	apply(t, rd, begin(7, 6), fields(7, "orders"))
 	heap := func() int64 {
 		runtime.GC()

@@ -16,6 +16,7 @@ import (
 
 	"source-planetscale/internal/airbyte"
 	"source-planetscale/internal/schema"
+	"source-planetscale/internal/table"
 	"source-planetscale/internal/vstream"
 )
 
@@ -114,7 +115,7 @@ const peeks = 10
 
 // peekWithTables peeks, and finds the tables as they are there: looked up before and after, the catalog's are the same, and
 // the same in all shards.
-func (s *syncer) peekWithTables(ctx context.Context, db *schema.DB, catalog *airbyte.ConfiguredCatalog) (map[string]*schema.Table, error) {
+func (s *syncer) peekWithTables(ctx context.Context, db *schema.DB, catalog *airbyte.ConfiguredCatalog) (map[string]*table.Table, error) {
 	before, err := s.configuredTables(ctx, db, catalog)
 	if err != nil {
 		return nil, err
@@ -136,16 +137,16 @@ func (s *syncer) peekWithTables(ctx context.Context, db *schema.DB, catalog *air
 }
 
 // configuredTables looks up the catalog's tables; one that does not exist is missing. It returns nil while shards differ.
-func (s *syncer) configuredTables(ctx context.Context, db *schema.DB, catalog *airbyte.ConfiguredCatalog) (map[string]*schema.Table, error) {
+func (s *syncer) configuredTables(ctx context.Context, db *schema.DB, catalog *airbyte.ConfiguredCatalog) (map[string]*table.Table, error) {
 	var mu sync.Mutex
-	var configured map[string]*schema.Table
+	var configured map[string]*table.Table
 	differ := false
 	err := schema.EachShard(ctx, s.shards, func(ctx context.Context, shard string) error {
 		k, err := tablesOf(ctx, db, shard, "")
 		if err != nil {
 			return err
 		}
-		here := map[string]*schema.Table{}
+		here := map[string]*table.Table{}
 		for i := range k.Tables {
 			t := &k.Tables[i]
 			if slices.ContainsFunc(catalog.Streams, func(c airbyte.ConfiguredStream) bool { return c.Stream.Name == t.Name }) {
@@ -179,13 +180,13 @@ func tablesOf(ctx context.Context, db *schema.DB, shard, only string) (*schema.C
 }
 
 // tablesBy is a syncer's tables.
-func tablesBy(db *schema.DB) func(ctx context.Context, shard, only string, keys bool) (map[string]schema.Table, error) {
-	return func(ctx context.Context, shard, only string, keys bool) (map[string]schema.Table, error) {
-		tables := map[string]schema.Table{}
+func tablesBy(db *schema.DB) func(ctx context.Context, shard, only string, keys bool) (map[string]table.Table, error) {
+	return func(ctx context.Context, shard, only string, keys bool) (map[string]table.Table, error) {
+		tables := map[string]table.Table{}
 		if !keys {
-			columns, err := ofShard(shard, func(shard string) (map[string][]schema.Column, error) { return db.ColumnsOf(ctx, shard, only) })
+			columns, err := ofShard(shard, func(shard string) (map[string][]table.Column, error) { return db.ColumnsOf(ctx, shard, only) })
 			for name, c := range columns {
-				tables[name] = schema.Table{Name: name, Columns: c}
+				tables[name] = table.Table{Name: name, Columns: c}
 			}
 			return tables, err
 		}

@@ -12,9 +12,10 @@ import (
 	querypb "vitess.io/vitess/go/vt/proto/query"
 
 	"source-planetscale/internal/airbyte"
+	"source-planetscale/internal/gtid"
 	"source-planetscale/internal/row"
-	"source-planetscale/internal/schema"
 	"source-planetscale/internal/state"
+	"source-planetscale/internal/table"
 	"source-planetscale/internal/vstream"
 	"source-planetscale/internal/wire"
 )
@@ -51,7 +52,7 @@ type reader struct {
 	copying bool
 	// toJournal is set for a shard that was split or merged: it is read up to its journal.
 	toJournal bool
-	stop      vstream.Position // where replication ends
+	stop      gtid.Position // where replication ends
 
 	queue *queue
 	batch *airbyte.Batch
@@ -61,7 +62,7 @@ type reader struct {
 	waited time.Duration
 
 	// The position reached: at, at the last boundary; next, a candidate that the next boundary makes the position.
-	at          vstream.Position
+	at          gtid.Position
 	key         *querypb.QueryResult // the copy's key at the last boundary
 	described   []*querypb.Field     // the columns of the copy's rows
 	next        candidate
@@ -85,10 +86,10 @@ type tableReader struct {
 	tally  *tally
 	// table is as it was last looked up, with the stream's key; layout is that of the changes from where the reader stands,
 	// and reached, in a copy, that at the last boundary.
-	table           *schema.Table
+	table           *table.Table
 	layout, reached state.Layout
 	// from is what the table has already; transactions that it holds are skipped.
-	from vstream.Position
+	from gtid.Position
 	// plans by phase, since copy and binary log write some values differently; nil until a FIELD event came.
 	plans [2]*row.Plan
 	// unreadable is why a phase's rows cannot be read, by its last FIELD event.
@@ -107,7 +108,7 @@ type checkpoint struct {
 	interval time.Duration // until the next one
 }
 
-func newReader(s *syncer, shard string, stop vstream.Position) *reader {
+func newReader(s *syncer, shard string, stop gtid.Position) *reader {
 	return &reader{
 		sync: s, shard: shard, stop: stop, tables: map[string]*tableReader{},
 		queue: newQueue(s.processors), batch: airbyte.NewBatch(), made: &moment{}, saved: checkpoint{time: time.Now(), interval: s.cfg.checkpointInterval()},
@@ -115,7 +116,7 @@ func newReader(s *syncer, shard string, stop vstream.Position) *reader {
 }
 
 // add gives the reader a table, which has everything up to a position, and the layout of the changes to be read.
-func (r *reader) add(s *stream, from vstream.Position, layout state.Layout) {
+func (r *reader) add(s *stream, from gtid.Position, layout state.Layout) {
 	r.tables[s.table.Name] = &tableReader{stream: s, tally: s.tally(r.shard), table: s.table, from: from, layout: layout, reached: layout}
 	r.names = append(r.names, s.table.Name)
 }
@@ -134,7 +135,7 @@ func (r *reader) attempt(ctx context.Context) error {
 		}
 	}
 	if r.copying && !r.resumable() {
-		r.at, r.key = vstream.Position{}, nil // the copy starts over
+		r.at, r.key = gtid.Position{}, nil // the copy starts over
 		r.tables[r.names[0]].tally.startOver()
 	}
 	stream, err := r.sync.client.Open(ctx, r.request())
@@ -319,7 +320,7 @@ func (r *reader) request() vstream.Request {
 	if r.copying {
 		shard.LastPK = r.key
 		if !r.tables[r.names[0]].stream.incremental {
-			shard.Position = vstream.Position{} // go on after the key without replaying changes
+			shard.Position = gtid.Position{} // go on after the key without replaying changes
 		}
 	}
 	req.Shards = []vstream.Shard{shard}

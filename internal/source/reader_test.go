@@ -18,8 +18,8 @@ import (
 	"source-planetscale/internal/destination"
 	"source-planetscale/internal/fakevtgate"
 	"source-planetscale/internal/row"
-	"source-planetscale/internal/schema"
 	"source-planetscale/internal/state"
+	"source-planetscale/internal/table"
 	"source-planetscale/internal/vstream"
 )
 
@@ -52,7 +52,7 @@ func TestCopyIsUnfinishedUntilCompleted(t *testing.T) {
 		return hold(done)
 	})
 	r.sync.cfg.CheckpointIntervalSeconds = 0 // a state at every boundary
-	r.add(table("users"), airbyte.Incremental, nil)
+	r.add(testTable("users"), airbyte.Incremental, nil)
 	out := r.must()
 	if got := rows(out); !slices.Equal(got, []string{"1:a", "2:b"}) {
 		t.Errorf("records %v", got)
@@ -84,7 +84,7 @@ func TestCopyResumesAfterItsKey(t *testing.T) {
 		return hold(done)
 	})
 	key := pk("users", "1").Lastpk
-	r.add(table("users"), airbyte.Incremental, &state.Shard{Position: at(5), Copy: &state.Copy{Oldest: at(3), LastPK: key}})
+	r.add(testTable("users"), airbyte.Incremental, &state.Shard{Position: at(5), Copy: &state.Copy{Oldest: at(3), LastPK: key}})
 	out := r.must()
 	if got := rows(out); !slices.Equal(got, []string{"1:A", "2:b"}) {
 		t.Errorf("records %v", got)
@@ -110,7 +110,7 @@ func TestRestartedCopyReplicatesFromItsFirstSnapshot(t *testing.T) {
 		send(begin(7, 7), script.VGTID(7, nil), commit(7))
 		return hold(done)
 	})
-	r.add(table("users"), airbyte.Incremental, &state.Shard{Copy: &state.Copy{Oldest: at(5)}})
+	r.add(testTable("users"), airbyte.Incremental, &state.Shard{Copy: &state.Copy{Oldest: at(5)}})
 	out := r.must()
 	if got := rows(out); !slices.Equal(got, []string{"1:a", "2:b", "-3:c"}) {
 		t.Errorf("records %v", got)
@@ -122,7 +122,7 @@ func TestRestartedCopyReplicatesFromItsFirstSnapshot(t *testing.T) {
 
 // The server goes on by itself after a key that it cannot compare: rows may be missing.
 func TestCopyThatCannotBeResumedStartsOver(t *testing.T) {
-	users := table("users")
+	users := testTable("users")
 	users.Columns[0].Type = "enum('1','2')"
 	attempts := 0
 	r := newRig(t, 5, func(_ *request, send func(...*event), done <-chan struct{}) error {
@@ -160,7 +160,7 @@ func TestReplicationStopsAtTheFirstBoundaryThatHoldsTheStop(t *testing.T) {
 			begin(8, 7), rowOf(8, "users", nil, []string{"3", "c"}), script.VGTID(7, nil), commit(8))
 		return hold(done)
 	})
-	r.add(table("users"), airbyte.Incremental, &state.Shard{Position: at(5)})
+	r.add(testTable("users"), airbyte.Incremental, &state.Shard{Position: at(5)})
 	out := r.must()
 	if got := rows(out); !slices.Equal(got, []string{"1:a", "2:b"}) {
 		t.Errorf("records %v", got)
@@ -176,7 +176,7 @@ func TestReplicationStopsPastTheStop(t *testing.T) {
 		send(begin(7, 9), script.VGTID(9, nil), commit(7))
 		return hold(done)
 	})
-	r.add(table("users"), airbyte.Incremental, &state.Shard{Position: at(5)})
+	r.add(testTable("users"), airbyte.Incremental, &state.Shard{Position: at(5)})
 	if out := r.must(); !shardOf(t, out.States[len(out.States)-1]).Position.Equal(at(9)) {
 		t.Errorf("states %v", out.States)
 	}
@@ -189,7 +189,7 @@ func TestDDLAndOtherAreBoundaries(t *testing.T) {
 				send(script.VGTID(6, nil), &event{Type: ev})
 				return hold(done)
 			})
-			r.add(table("users"), airbyte.Incremental, &state.Shard{Position: at(5)})
+			r.add(testTable("users"), airbyte.Incremental, &state.Shard{Position: at(5)})
 			r.must()
 		})
 	}
@@ -201,7 +201,7 @@ func TestChangedKeyIsADeleteAndARow(t *testing.T) {
 			rowOf(7, "users", []string{"1", "a"}, []string{"2", "a"}), rowOf(7, "users", []string{"5", "a"}, []string{"5", "b"}), script.VGTID(6, nil), commit(7))
 		return hold(done)
 	})
-	r.add(table("users"), airbyte.Incremental, &state.Shard{Position: at(5)})
+	r.add(testTable("users"), airbyte.Incremental, &state.Shard{Position: at(5)})
 	out := r.must()
 	if got := rows(out); !slices.Equal(got, []string{"-1:a", "2:a", "5:b"}) {
 		t.Errorf("records %v", got)
@@ -222,8 +222,8 @@ func TestTablesSkipTheTransactionsTheyHave(t *testing.T) {
 		return hold(done)
 	})
 	r.sync.cfg.CheckpointIntervalSeconds = 0
-	r.add(table("early"), airbyte.Incremental, &state.Shard{Position: at(5)})
-	r.add(table("late"), airbyte.Incremental, &state.Shard{Position: at(7)})
+	r.add(testTable("early"), airbyte.Incremental, &state.Shard{Position: at(5)})
+	r.add(testTable("late"), airbyte.Incremental, &state.Shard{Position: at(7)})
 	out := r.must()
 	if got := rows(out); !slices.Equal(got, []string{"6:e", "7:e", "8:e", "8:l"}) {
 		t.Errorf("records %v", got)
@@ -253,8 +253,8 @@ func TestWithoutNamedTransactionsEachPositionHasItsStream(t *testing.T) {
 		}
 		return hold(done)
 	})
-	r.add(table("early"), airbyte.Incremental, &state.Shard{Position: at(5)})
-	r.add(table("late"), airbyte.Incremental, &state.Shard{Position: at(6)})
+	r.add(testTable("early"), airbyte.Incremental, &state.Shard{Position: at(5)})
+	r.add(testTable("late"), airbyte.Incremental, &state.Shard{Position: at(6)})
 	out := r.must()
 	tables, err := destinationTables("early", "late")
 	if err != nil {
@@ -285,7 +285,7 @@ func TestBrokenStreamGoesOnWhereItStood(t *testing.T) {
 		send(begin(7, 7), fields(7, "users"), rowOf(7, "users", nil, []string{"7", "b"}), script.VGTID(7, nil), commit(7))
 		return hold(done)
 	})
-	r.add(table("users"), airbyte.Incremental, &state.Shard{Position: at(5)})
+	r.add(testTable("users"), airbyte.Incremental, &state.Shard{Position: at(5)})
 	out := r.must()
 	if got := rows(out); !slices.Equal(got, []string{"6:a", "7:half", "7:b"}) {
 		t.Errorf("records %v", got)
@@ -308,7 +308,7 @@ func TestStopMovesWhenTheSourceNoLongerHoldsIt(t *testing.T) {
 		send(begin(7, 7), fields(7, "users"), rowOf(7, "users", nil, []string{"7", "b"}), script.VGTID(7, nil), commit(7))
 		return hold(done)
 	}
-	r.add(table("users"), airbyte.Incremental, &state.Shard{Position: at(5)})
+	r.add(testTable("users"), airbyte.Incremental, &state.Shard{Position: at(5)})
 	out := r.must()
 	if got := rows(out); !slices.Equal(got, []string{"7:b"}) {
 		t.Errorf("records %v", got)
@@ -340,7 +340,7 @@ func TestStreamThatDoesNotMoveIsOpenedAgain(t *testing.T) {
 		return hold(done)
 	})
 	r.sync.cfg.TimeoutSeconds = 1
-	r.add(table("users"), airbyte.Incremental, &state.Shard{Position: at(5)})
+	r.add(testTable("users"), airbyte.Incremental, &state.Shard{Position: at(5)})
 	r.must()
 	if n := len(r.requests()); n != 2 {
 		t.Errorf("%d streams were opened", n)
@@ -365,7 +365,7 @@ func TestSilentStreamIsOpenedAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.sync.client = client
-	r.add(table("users"), airbyte.Incremental, &state.Shard{Position: at(5)})
+	r.add(testTable("users"), airbyte.Incremental, &state.Shard{Position: at(5)})
 	out := r.must()
 	if got := rows(out); !slices.Equal(got, []string{"6:x"}) {
 		t.Errorf("records %v", got)
@@ -438,7 +438,7 @@ func TestPermanentErrorsAreNotRetried(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t, 7, func(*request, func(...*event), <-chan struct{}) error { return c.err })
-			r.add(table("users"), airbyte.Incremental, &state.Shard{Position: at(5)})
+			r.add(testTable("users"), airbyte.Incremental, &state.Shard{Position: at(5)})
 			out, err := r.run()
 			if !errors.Is(err, errIncomplete) || len(r.requests()) != 1 {
 				t.Fatalf("error %v after %d attempts", err, len(r.requests()))
@@ -461,7 +461,7 @@ func TestTooLargeRowFailsItsTableAlone(t *testing.T) {
 		return hold(done)
 	})
 	for _, name := range []string{"others", "parts", "users"} {
-		r.add(table(name), airbyte.Incremental, &state.Shard{Position: at(5)})
+		r.add(testTable(name), airbyte.Incremental, &state.Shard{Position: at(5)})
 	}
 	out := r.failsAlone("larger than a message may be")
 	if got := rows(out); !slices.Equal(got, []string{"6:x", "6:x"}) {
@@ -477,8 +477,8 @@ func TestOneFailingStreamLeavesTheOthers(t *testing.T) {
 		copyOf(send, "good", 5)
 		return hold(done)
 	})
-	r.add(table("bad"), airbyte.Incremental, nil)
-	r.add(table("good"), airbyte.Incremental, nil)
+	r.add(testTable("bad"), airbyte.Incremental, nil)
+	r.add(testTable("good"), airbyte.Incremental, nil)
 	out, err := r.run()
 	if !errors.Is(err, errIncomplete) || out.Statuses[streamNamed("bad")] != "INCOMPLETE" || out.Statuses[streamNamed("good")] != "COMPLETE" {
 		t.Errorf("error %v, statuses %v", err, out.Statuses)
@@ -505,7 +505,7 @@ func TestPartialRowsFailLoudly(t *testing.T) {
 				send(begin(7, 6), fields(7, "users"), row, script.VGTID(6, nil), commit(7))
 				return hold(done)
 			})
-			r.add(table("users"), airbyte.Incremental, &state.Shard{Position: at(5)})
+			r.add(testTable("users"), airbyte.Incremental, &state.Shard{Position: at(5)})
 			out, err := r.run()
 			if !errors.Is(err, errIncomplete) || len(out.Records) != 0 || !strings.Contains(out.Errors[0].Message, "binlog_row_image=FULL") {
 				t.Errorf("error %v, records %v, traces %+v", err, rows(out), out.Errors)
@@ -525,7 +525,7 @@ func TestFullRefreshIgnoresChanges(t *testing.T) {
 		send(script.CopyCompleted())
 		return hold(done)
 	})
-	r.add(table("users"), airbyte.FullRefresh, nil)
+	r.add(testTable("users"), airbyte.FullRefresh, nil)
 	out := r.must()
 	if got := rows(out); !slices.Equal(got, []string{"1:a", "2:b"}) {
 		t.Errorf("records %v", got)
@@ -544,7 +544,7 @@ func TestUnknownEventsAreIgnored(t *testing.T) {
 			&event{Type: binlogdatapb.VEventType_FIELD}, &event{Type: binlogdatapb.VEventType_ROW}, script.VGTID(6, nil), commit(7))
 		return hold(done)
 	})
-	r.add(table("users"), airbyte.Incremental, &state.Shard{Position: at(5)})
+	r.add(testTable("users"), airbyte.Incremental, &state.Shard{Position: at(5)})
 	if out := r.must(); len(out.Records) != 0 {
 		t.Errorf("records %v", rows(out))
 	}
@@ -566,7 +566,7 @@ func TestTableIsConfiguredOnce(t *testing.T) {
 		}
 	}
 	catalog := &airbyte.ConfiguredCatalog{Streams: []airbyte.ConfiguredStream{stream("shop"), stream("")}}
-	failures := r.sync.streamsOf(catalog, map[string]*schema.Table{"users": table("users")}, nil)
+	failures := r.sync.streamsOf(catalog, map[string]*table.Table{"users": testTable("users")}, nil)
 	if len(r.sync.streams) != 1 || len(failures) != 1 || failures[airbyte.StreamDescriptor{Name: "users"}] == nil {
 		t.Errorf("%d streams, failures %v", len(r.sync.streams), failures)
 	}

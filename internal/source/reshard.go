@@ -14,6 +14,7 @@ import (
 	topodatapb "vitess.io/vitess/go/vt/proto/topodata"
 
 	"source-planetscale/internal/airbyte"
+	"source-planetscale/internal/gtid"
 	"source-planetscale/internal/state"
 	"source-planetscale/internal/vstream"
 )
@@ -30,9 +31,9 @@ func (r *reader) journal(ctx context.Context, j *binlogdatapb.Journal) error {
 	if j.GetMigrationType() != binlogdatapb.MigrationType_SHARDS || r.copying {
 		return nil // the next position, of other shards, ends a copy
 	}
-	moved := map[string]vstream.Position{}
+	moved := map[string]gtid.Position{}
 	for _, g := range j.ShardGtids {
-		p, err := vstream.ParsePosition(g.Gtid)
+		p, err := gtid.Parse(g.Gtid)
 		if err != nil {
 			return err
 		}
@@ -164,7 +165,7 @@ func (s *syncer) readToJournal(ctx context.Context, shard string, streams []*str
 		for _, st := range group {
 			at, layout := st.state.Shards[shard].Replay()
 			r.at = at
-			r.add(st, vstream.Position{}, layout)
+			r.add(st, gtid.Position{}, layout)
 		}
 		s.log.Info(fmt.Sprintf("Reading what is left of the former shard %s: %s.", shard, r))
 		err := s.read(ctx, r)

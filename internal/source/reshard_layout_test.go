@@ -4,17 +4,17 @@ import (
 	"reflect"
 	"testing"
 
+	"source-planetscale/internal/gtid"
 	"source-planetscale/internal/state"
-	"source-planetscale/internal/vstream"
 )
 
 // What is known of the columns goes on with the positions that it belongs to.
 func TestNewShardsHaveTheLayoutOfTheFormer(t *testing.T) {
 	key := pk("users", "1").Lastpk
 	former := func(layout state.Layout, c *state.Copy) *state.Shard {
-		return &state.Shard{Position: at(5), Moved: map[string]vstream.Position{"-80": at(10), "-": at(10)}, Layout: layout, Copy: c}
+		return &state.Shard{Position: at(5), Moved: map[string]gtid.Position{"-80": at(10), "-": at(10)}, Layout: layout, Copy: c}
 	}
-	own := table("users").Columns
+	own := testTable("users").Columns
 	one, other, both := state.Layout{Columns: own, Had: 1}, state.Layout{Columns: own, Stale: true}, state.Layout{Columns: own, Had: 1, Stale: true}
 	for name, c := range map[string]struct {
 		former map[string]*state.Shard

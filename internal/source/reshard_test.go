@@ -16,8 +16,8 @@ import (
 	"source-planetscale/internal/airbyte"
 	"source-planetscale/internal/destination"
 	"source-planetscale/internal/fakevtgate"
+	"source-planetscale/internal/gtid"
 	"source-planetscale/internal/state"
-	"source-planetscale/internal/vstream"
 )
 
 // newShards gives the rig's keyspace other shards. They and the former ones stand at transaction 20.
@@ -32,7 +32,7 @@ func (r *rig) newShards(names ...string) {
 // addSaved configures a stream with saved shards, as streamOf does.
 func (r *rig) addSaved(name string, shards map[string]*state.Shard) *stream {
 	r.t.Helper()
-	s := r.add(table(name), airbyte.Incremental, &state.Shard{Position: at(1)})
+	s := r.add(testTable(name), airbyte.Incremental, &state.Shard{Position: at(1)})
 	s.state.Shards = shards
 	if !s.resharded(r.sync.exist) {
 		s.begin(r.sync.shards, nil)
@@ -173,7 +173,7 @@ func TestMergedShardsAreReadToTheirJournals(t *testing.T) {
 	})
 	r.newShards("-")
 	// An earlier sync was stopped when it had read one of the two.
-	r.addSaved("users", map[string]*state.Shard{"-80": {Position: at(5)}, "80-": {Position: at(5), Moved: map[string]vstream.Position{"-": at(10)}}})
+	r.addSaved("users", map[string]*state.Shard{"-80": {Position: at(5)}, "80-": {Position: at(5), Moved: map[string]gtid.Position{"-": at(10)}}})
 	out := r.must()
 	if got := rows(out); !slices.Equal(got, []string{"6:-80", "20:-"}) {
 		t.Errorf("records %v", got)
@@ -195,7 +195,7 @@ func TestMergedShardsRowsFromAfterAChangeOfColumnsAreGiven(t *testing.T) {
 		return hold(done)
 	})
 	r.newShards("-")
-	s := r.addSaved("users", map[string]*state.Shard{"-80": {Position: at(5)}, "80-": {Position: at(5), Moved: map[string]vstream.Position{"-": at(10)}}})
+	s := r.addSaved("users", map[string]*state.Shard{"-80": {Position: at(5)}, "80-": {Position: at(5), Moved: map[string]gtid.Position{"-": at(10)}}})
 	s.state.Shards["-80"].Layout.Adopt(s.table.Columns, dropped)
 	if got := rows(r.must()); !slices.Equal(got, []string{"20:-"}) {
 		t.Errorf("records %v", got)
@@ -389,7 +389,7 @@ func TestSplitWhileReplicating(t *testing.T) {
 		send(journalTo("-80", "80-"))
 		return hold(done)
 	})
-	r.add(table("users"), airbyte.Incremental, &state.Shard{Position: at(5)})
+	r.add(testTable("users"), airbyte.Incremental, &state.Shard{Position: at(5)})
 	out := r.must()
 	shard := shardOf(t, out.States[len(out.States)-1])
 	if len(out.Records) != 1 || !shard.Moved["-80"].Equal(at(10)) || !shard.Moved["80-"].Equal(at(10)) {
@@ -403,7 +403,7 @@ func TestSplitThatWasTakenBack(t *testing.T) {
 		send(journalTo("-80", "80-"))
 		return hold(done)
 	})
-	r.add(table("users"), airbyte.Incremental, &state.Shard{Position: at(5), Moved: map[string]vstream.Position{"-80": at(10), "80-": at(10)}})
+	r.add(testTable("users"), airbyte.Incremental, &state.Shard{Position: at(5), Moved: map[string]gtid.Position{"-80": at(10), "80-": at(10)}})
 	out, err := r.run()
 	if !errors.Is(err, errIncomplete) || len(out.Errors) != 1 || out.Errors[0].FailureType != "transient_error" || !strings.Contains(out.Errors[0].Message, "ReverseTraffic") {
 		t.Errorf("error %v, traces %+v", err, out.Errors)
@@ -436,7 +436,7 @@ func TestConfiguredShardThatWasSplitStandsForItsParts(t *testing.T) {
 func TestShardThatWasSplitTwice(t *testing.T) {
 	for name, saved := range map[string]*state.Shard{
 		"nothing read of the first":  {Position: at(5)},
-		"the first journal was read": {Position: at(5), Moved: map[string]vstream.Position{"-80": at(10), "80-": at(10)}},
+		"the first journal was read": {Position: at(5), Moved: map[string]gtid.Position{"-80": at(10), "80-": at(10)}},
 		"in a copy":                  {Position: at(5), Copy: &state.Copy{Oldest: at(5), LastPK: pk("users", "1").Lastpk}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -531,7 +531,7 @@ func TestFormerShardThatLeadsNowhere(t *testing.T) {
 			}
 			r = lostFormer(t, stream)
 			r.sync.cfg.InvalidPositionBehavior = resync
-			r.sync.cfg.startingPositions = map[string]vstream.Position{"-80": at(3)}
+			r.sync.cfg.startingPositions = map[string]gtid.Position{"-80": at(3)}
 			out = r.must()
 			got := rows(out)[max(0, len(out.Records)-2):]
 			slices.Sort(got)
@@ -579,7 +579,7 @@ func TestCopyDoesNotBeginInAShardThatNoLongerServes(t *testing.T) {
 			copyOf(send, "users", 6)
 			return hold(done)
 		})
-		r.add(table("users"), mode, nil)
+		r.add(testTable("users"), mode, nil)
 		r.sync.serving = func(context.Context) ([]string, error) { return []string{"-80", "80-"}, nil }
 		out, err := r.run()
 		if !errors.Is(err, errIncomplete) || len(out.Errors) != 1 || out.Errors[0].FailureType != "transient_error" || !strings.Contains(out.Errors[0].Message, "split or merged") {

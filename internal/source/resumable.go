@@ -2,11 +2,10 @@ package source
 
 import (
 	"slices"
-	"strings"
+
+	"source-planetscale/internal/table"
 
 	querypb "vitess.io/vitess/go/vt/proto/query"
-
-	"source-planetscale/internal/schema"
 )
 
 // comparableTypes are the types whose values the server's `key > literal` orders as the copy does. Not among them, seen on
@@ -22,7 +21,7 @@ var comparableTypes = []string{
 // comparable tells whether the server can go on with a copy of the table after this key, as VStream gives it: nil if there
 // is none yet, all columns of a table without one. The server takes a key's values by their place for those of the key that
 // the table has now.
-func comparable(t *schema.Table, key *querypb.QueryResult) bool {
+func comparable(t *table.Table, key *querypb.QueryResult) bool {
 	now := t.MySQLKey
 	if now == nil {
 		for _, c := range t.Columns {
@@ -73,15 +72,13 @@ func keyColumns(key *querypb.QueryResult) []string {
 	return columns
 }
 
-func comparableColumns(t *schema.Table, columns []string) bool {
+func comparableColumns(t *table.Table, columns []string) bool {
 	for _, name := range columns {
 		c := t.Column(name)
 		if c == nil || c.Nullable {
 			return false
 		}
-		base, _, _ := strings.Cut(c.Type, "(")
-		base, _, _ = strings.Cut(base, " ")
-		if !slices.Contains(comparableTypes, strings.ToLower(base)) {
+		if !slices.Contains(comparableTypes, table.ParseType(c.Type).Base) {
 			return false
 		}
 	}

@@ -9,8 +9,8 @@ import (
 
 	"source-planetscale/internal/airbyte"
 	"source-planetscale/internal/fakevtgate"
-	"source-planetscale/internal/schema"
 	"source-planetscale/internal/state"
+	"source-planetscale/internal/table"
 )
 
 // addUnfinished configures users, whose copy got to a key.
@@ -20,8 +20,8 @@ func (r *rig) addUnfinished(key *querypb.QueryResult) *stream {
 }
 
 // namedUsers is users with names that may be a key.
-func namedUsers() *schema.Table {
-	users := table("users")
+func namedUsers() *table.Table {
+	users := testTable("users")
 	users.Columns[1].Nullable = false
 	return users
 }
@@ -29,12 +29,12 @@ func namedUsers() *schema.Table {
 // keyIsNameFrom makes name the key of users from the n-th time on that they are looked up.
 func (r *rig) keyIsNameFrom(n int) {
 	looks := 0
-	r.sync.tables = func(context.Context, string, string, bool) (map[string]schema.Table, error) {
+	r.sync.tables = func(context.Context, string, string, bool) (map[string]table.Table, error) {
 		users := namedUsers()
 		if looks++; looks >= n {
 			users.MySQLKey = []string{"name"}
 		}
-		return map[string]schema.Table{"users": *users}, nil
+		return map[string]table.Table{"users": *users}, nil
 	}
 }
 
@@ -136,7 +136,7 @@ func TestAStateDescribesItsCopysKey(t *testing.T) {
 		return hold(done)
 	})
 	r.sync.cfg.CheckpointIntervalSeconds = 0
-	r.add(table("users"), airbyte.Incremental, nil)
+	r.add(testTable("users"), airbyte.Incremental, nil)
 	for _, s := range r.must().States {
 		if c := shardOf(t, s).Copy; c != nil && c.LastPK != nil {
 			if f := c.LastPK.Fields[0]; f.ColumnType != "bigint" || f.Charset != idAndName[0].Charset || f.Type != querypb.Type_INT64 {

@@ -18,8 +18,9 @@ import (
 	"source-planetscale/internal/airbyte"
 	"source-planetscale/internal/destination"
 	"source-planetscale/internal/fakevtgate"
-	"source-planetscale/internal/schema"
+	"source-planetscale/internal/gtid"
 	"source-planetscale/internal/state"
+	"source-planetscale/internal/table"
 	"source-planetscale/internal/vstream"
 )
 
@@ -48,8 +49,8 @@ type rig struct {
 	out    output
 	stream fakevtgate.Stream
 	mu     sync.Mutex
-	now    map[string]schema.Table // the tables as they are
-	stands int                     // the transaction that the source stands at
+	now    map[string]table.Table // the tables as they are
+	stands int                    // the transaction that the source stands at
 }
 
 // requests are those for tables, without the questions for positions.
@@ -62,7 +63,7 @@ var script = fakevtgate.Script{Keyspace: "shop", Shard: "-"}
 // newRig makes a rig whose source stands at transaction stop.
 func newRig(t *testing.T, stop int, stream fakevtgate.Stream) *rig {
 	t.Helper()
-	r := &rig{t: t, stands: stop, stream: stream, now: map[string]schema.Table{}}
+	r := &rig{t: t, stands: stop, stream: stream, now: map[string]table.Table{}}
 	server, err := fakevtgate.Start(func(q *request, send func(...*event), done <-chan struct{}) error {
 		if asked := q.Vgtid.ShardGtids[0]; asked.Gtid == "current" {
 			send(fakevtgate.Script{Keyspace: "shop", Shard: asked.Shard}.VGTID(r.stands, nil), fakevtgate.Other())
@@ -99,10 +100,10 @@ func newRig(t *testing.T, stop int, stream fakevtgate.Stream) *rig {
 }
 
 // tables are all tables as they are, or only one, without keys unless they are asked for.
-func (r *rig) tables(_ context.Context, _, only string, keys bool) (map[string]schema.Table, error) {
+func (r *rig) tables(_ context.Context, _, only string, keys bool) (map[string]table.Table, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	tables := map[string]schema.Table{}
+	tables := map[string]table.Table{}
 	for name, t := range r.now {
 		if only != "" && name != only {
 			continue
@@ -116,7 +117,7 @@ func (r *rig) tables(_ context.Context, _, only string, keys bool) (map[string]s
 }
 
 // alter gives a table other columns.
-func (r *rig) alter(name string, columns ...schema.Column) {
+func (r *rig) alter(name string, columns ...table.Column) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	t := r.now[name]
@@ -125,11 +126,11 @@ func (r *rig) alter(name string, columns ...schema.Column) {
 }
 
 // at is the position that holds the transactions 1 to n; none for 0.
-func at(n int) vstream.Position {
+func at(n int) gtid.Position {
 	if n == 0 {
-		return vstream.Position{}
+		return gtid.Position{}
 	}
-	p, err := vstream.ParsePosition(fakevtgate.GTID(n))
+	p, err := gtid.Parse(fakevtgate.GTID(n))
 	if err != nil {
 		panic(err)
 	}
@@ -137,17 +138,17 @@ func at(n int) vstream.Position {
 }
 
 // table is a table with the columns id BIGINT, its key, and name VARCHAR.
-func table(name string) *schema.Table {
-	return &schema.Table{
+func testTable(name string) *table.Table {
+	return &table.Table{
 		Name: name, Key: []string{"id"}, MySQLKey: []string{"id"},
-		Columns: []schema.Column{{Name: "id", Type: "bigint"}, {Name: "name", Type: "varchar(50)", Nullable: true, Charset: "utf8mb4"}},
+		Columns: []table.Column{{Name: "id", Type: "bigint"}, {Name: "name", Type: "varchar(50)", Nullable: true, Charset: "utf8mb4"}},
 	}
 }
 
 var idAndName = []*querypb.Field{fakevtgate.Field("id", "bigint", querypb.Type_INT64), fakevtgate.Field("name", "varchar(50)", querypb.Type_VARCHAR)}
 
 // add configures a stream with a saved state, nil to begin afresh.
-func (r *rig) add(t *schema.Table, mode airbyte.SyncMode, saved *state.Shard) *stream {
+func (r *rig) add(t *table.Table, mode airbyte.SyncMode, saved *state.Shard) *stream {
 	r.t.Helper()
 	properties := map[string]any{columnCursor: true, columnUpdatedAt: true, columnDeletedAt: true}
 	for _, c := range t.Columns {

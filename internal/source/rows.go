@@ -8,8 +8,8 @@ import (
 	binlogdatapb "vitess.io/vitess/go/vt/proto/binlogdata"
 
 	"source-planetscale/internal/airbyte"
+	"source-planetscale/internal/gtid"
 	"source-planetscale/internal/row"
-	"source-planetscale/internal/vstream"
 	"source-planetscale/internal/wire"
 )
 
@@ -122,14 +122,14 @@ func (r *reader) start(t *tableReader) error {
 // skips tells whether the table already has the current transaction.
 func (t *tableReader) skips(r *reader) (bool, error) {
 	if r.at.Contains(t.from) {
-		t.from = vstream.Position{}
+		t.from = gtid.Position{}
 		return false, nil
 	}
 	if r.eventGTID == "" {
 		return false, errNoEventGTID
 	}
 	if t.skipGTID != r.eventGTID {
-		p, err := vstream.ParsePosition(r.eventGTID)
+		p, err := gtid.Parse(r.eventGTID)
 		if err != nil {
 			return false, err
 		}

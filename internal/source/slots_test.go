@@ -20,7 +20,7 @@ func TestCopiesWaitForTheirPlace(t *testing.T) {
 	})
 	names := []string{"a", "b", "c", "d", "e", "f", "g", "h", "i", "j"}
 	for _, name := range names {
-		r.add(table(name), airbyte.Incremental, nil)
+		r.add(testTable(name), airbyte.Incremental, nil)
 	}
 	r.sync.slots = newSlots(4, r.sync.shards)
 	out := r.must()

@@ -13,8 +13,8 @@ import (
 
 	"source-planetscale/internal/airbyte"
 	"source-planetscale/internal/fakevtgate"
-	"source-planetscale/internal/schema"
 	"source-planetscale/internal/state"
+	"source-planetscale/internal/table"
 	"source-planetscale/internal/wire"
 )
 
@@ -24,7 +24,7 @@ const narrowRows = 1000
 // reader that is ready for it.
 func narrow(t testing.TB, made fakevtgate.At) (*reader, []byte) {
 	t.Helper()
-	users := &schema.Table{Name: "users", Key: []string{"id"}, MySQLKey: []string{"id"}}
+	users := &table.Table{Name: "users", Key: []string{"id"}, MySQLKey: []string{"id"}}
 	columns := [][3]string{
 		{"id", "bigint", "1234567"},
 		{"email", "varchar(255)", "someone@example.com"},
@@ -39,7 +39,7 @@ func narrow(t testing.TB, made fakevtgate.At) (*reader, []byte) {
 	var values []string
 	properties := map[string]any{columnCursor: true, columnUpdatedAt: true, columnDeletedAt: true}
 	for _, c := range columns {
-		users.Columns = append(users.Columns, schema.Column{Name: c[0], Type: c[1]})
+		users.Columns = append(users.Columns, table.Column{Name: c[0], Type: c[1]})
 		fields = append(fields, &querypb.Field{Name: c[0], ColumnType: c[1], Charset: 255})
 		values = append(values, c[2])
 		properties[c[0]] = true
@@ -57,8 +57,8 @@ func narrow(t testing.TB, made fakevtgate.At) (*reader, []byte) {
 	}
 	r := newReader(&syncer{
 		cfg: &Config{CheckpointIntervalSeconds: 3600}, w: airbyte.NewWriter(io.Discard), processors: 2,
-		tables: func(context.Context, string, string, bool) (map[string]schema.Table, error) {
-			return map[string]schema.Table{"users": *users}, nil
+		tables: func(context.Context, string, string, bool) (map[string]table.Table, error) {
+			return map[string]table.Table{"users": *users}, nil
 		},
 	}, "-", at(5))
 	r.add(s, at(5), state.Layout{})

@@ -5,8 +5,8 @@ import (
 	"slices"
 	"strings"
 
+	"source-planetscale/internal/gtid"
 	"source-planetscale/internal/state"
-	"source-planetscale/internal/vstream"
 )
 
 // step is what a sync does with a stream in one shard, in the log's words.
@@ -27,7 +27,7 @@ const (
 )
 
 // stepOf decides what to do with what the stream has of a shard.
-func (s *stream) stepOf(saved *state.Shard, stop vstream.Position) step {
+func (s *stream) stepOf(saved *state.Shard, stop gtid.Position) step {
 	switch {
 	case saved.Copy != nil && saved.Copy.LastPK != nil:
 		return copiesOn

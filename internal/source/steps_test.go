@@ -19,7 +19,7 @@ func TestPlanSaysWhatIsDoneInWhichShard(t *testing.T) {
 		"c0-e0": {Position: at(20)},
 		"e0-":   {Position: at(21)},
 	})
-	notes := r.add(table("notes"), airbyte.FullRefresh, nil)
+	notes := r.add(testTable("notes"), airbyte.FullRefresh, nil)
 	notes.state.Shards["e0-"] = &state.Shard{} // a retry of the job that read it
 	got := r.sync.plan().sentences()
 	if want := []string{
@@ -38,7 +38,7 @@ func TestPlanOfVeryManyStreamsAndShardsIsShort(t *testing.T) {
 	}
 	r.newShards(shards...)
 	for i := range plansSaid + 7 {
-		r.add(table(fmt.Sprintf("t%d", i)), airbyte.FullRefresh, nil)
+		r.add(testTable(fmt.Sprintf("t%d", i)), airbyte.FullRefresh, nil)
 	}
 	got := r.sync.plan().sentences()
 	if len(got) != plansSaid+1 || got[plansSaid] != "7 more streams are read, too, and not named here." {

@@ -10,8 +10,8 @@ import (
 	"time"
 
 	"source-planetscale/internal/airbyte"
-	"source-planetscale/internal/schema"
 	"source-planetscale/internal/state"
+	"source-planetscale/internal/table"
 )
 
 // The columns that discover adds to each table's own.
@@ -25,7 +25,7 @@ const (
 // stream is one configured stream in the course of a sync, shared by the readers of its shards.
 type stream struct {
 	descriptor  airbyte.StreamDescriptor
-	table       *schema.Table
+	table       *table.Table
 	incremental bool
 	prefix      *airbyte.RecordPrefix
 	// columns are the table's columns to give, in the table's order; configured, what the catalog asks for.
@@ -55,7 +55,7 @@ type stream struct {
 type ourColumns struct{ cursor, updatedAt, deletedAt, metadata bool }
 
 // newStream prepares a configured stream over its table; saved is the stream's state, nil for none.
-func newStream(c *airbyte.ConfiguredStream, t *schema.Table, saved *state.Stream) (*stream, error) {
+func newStream(c *airbyte.ConfiguredStream, t *table.Table, saved *state.Stream) (*stream, error) {
 	properties, err := c.Stream.Properties()
 	if err != nil {
 		return nil, because(airbyte.ConfigError, err, "The catalog's entry of stream %s is damaged; refresh the source's schema.", c.Stream.Descriptor())
@@ -92,7 +92,7 @@ func newStream(c *airbyte.ConfiguredStream, t *schema.Table, saved *state.Stream
 
 // withKeyOf returns the table with the key that the destination knows: the catalog's columns (discover put the vindex's
 // there, which are dear to look up) after MySQL's own.
-func withKeyOf(t *schema.Table, c *airbyte.ConfiguredStream) *schema.Table {
+func withKeyOf(t *table.Table, c *airbyte.ConfiguredStream) *table.Table {
 	extended := *t
 	extended.Key = slices.Clone(t.MySQLKey)
 	for _, path := range slices.Concat(c.Stream.SourceDefinedPrimaryKey, c.PrimaryKey) {
@@ -104,7 +104,7 @@ func withKeyOf(t *schema.Table, c *airbyte.ConfiguredStream) *schema.Table {
 }
 
 // adopt makes the table's columns of today the state's.
-func (s *stream) adopt(now []schema.Column) {
+func (s *stream) adopt(now []table.Column) {
 	was := s.state.Columns
 	for _, shard := range s.state.Shards {
 		if !shard.Position.IsZero() || shard.Moved != nil {
@@ -114,7 +114,7 @@ func (s *stream) adopt(now []schema.Column) {
 			c.Layout.Adopt(now, was)
 		}
 	}
-	s.changed = len(was) > 0 && (len(now) != len(was) || !schema.Extends(now, was))
+	s.changed = len(was) > 0 && (len(now) != len(was) || !table.Extends(now, was))
 	s.state.Columns = now
 }
 
@@ -134,7 +134,7 @@ func (s *stream) selected() []string {
 }
 
 // warnMissing says which configured columns the table does not have, unless that was said before.
-func (s *stream) warnMissing(log *slog.Logger, t *schema.Table) {
+func (s *stream) warnMissing(log *slog.Logger, t *table.Table) {
 	var missing []string
 	for name := range s.configured {
 		if t.Column(name) != nil || isOurs(name) {

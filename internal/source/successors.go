@@ -7,8 +7,8 @@ import (
 
 	"vitess.io/vitess/go/vt/key"
 
+	"source-planetscale/internal/gtid"
 	"source-planetscale/internal/state"
-	"source-planetscale/internal/vstream"
 )
 
 // addGeneration gives a state to the shards that replaced those which were read to their journals, and exist no more themselves.
@@ -68,7 +68,7 @@ func succeed(shards map[string]*state.Shard, existing []string, shard string, in
 	if !incremental {
 		return &state.Shard{Copy: &state.Copy{}} // a snapshot of the new shard
 	}
-	at, copied, layout := vstream.Position{}, true, before[0].Layout
+	at, copied, layout := gtid.Position{}, true, before[0].Layout
 	for _, b := range before {
 		layout = layout.Join(b.Layout)
 		if p, ok := b.Moved[shard]; ok {

@@ -14,7 +14,8 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"source-planetscale/internal/airbyte"
-	"source-planetscale/internal/schema"
+	"source-planetscale/internal/gtid"
+	"source-planetscale/internal/table"
 	"source-planetscale/internal/vstream"
 )
 
@@ -29,13 +30,13 @@ type syncer struct {
 	client  *vstream.Client
 	shards  []string // to read
 	exist   []string // all shards of the keyspace
-	stop    sync.Map // vstream.Position by shard, peeked before anything was read
+	stop    sync.Map // gtid.Position by shard, peeked before anything was read
 	moved   sync.Map // the shards whose stop was moved since: what columns the tables have there is not known
 	streams []*stream
 	slots   *slots
 	// tables asks a shard for all its tables by name, or one of them, as they are now. Without keys it is asked for their columns
 	// alone, which takes a third of the time, and views are among them.
-	tables func(ctx context.Context, shard, only string, keys bool) (map[string]schema.Table, error)
+	tables func(ctx context.Context, shard, only string, keys bool) (map[string]table.Table, error)
 	// serving asks for the shards that exist now.
 	serving  func(context.Context) ([]string, error)
 	patience time.Duration // of retry
@@ -97,9 +98,9 @@ func (s *syncer) readAll(ctx context.Context) error {
 }
 
 // stopOf is where the reading of a shard ends.
-func (s *syncer) stopOf(shard string) vstream.Position {
+func (s *syncer) stopOf(shard string) gtid.Position {
 	p, _ := s.stop.Load(shard)
-	at, _ := p.(vstream.Position)
+	at, _ := p.(gtid.Position)
 	return at
 }
 
@@ -110,7 +111,7 @@ func (s *syncer) copy(ctx context.Context, st *stream, shard string) error {
 	}
 	r := newReader(s, shard, s.stopOf(shard))
 	saved := st.state.Shards[shard]
-	r.add(st, vstream.Position{}, saved.Layout)
+	r.add(st, gtid.Position{}, saved.Layout)
 	r.copying = true
 	s.log.Info(fmt.Sprintf("Copying stream %s, shard %s.", st.descriptor, shard))
 	r.at, r.key = saved.Position, saved.Copy.LastPK
@@ -176,7 +177,7 @@ func (s *syncer) replicateHalves(ctx context.Context, shard string, streams []*s
 }
 
 // oldest returns the position among the streams' that all others contain, zero if there is none.
-func oldest(streams []*stream, shard string) vstream.Position {
+func oldest(streams []*stream, shard string) gtid.Position {
 	at := streams[0].state.Shards[shard].Position
 	for _, st := range streams {
 		if p := st.state.Shards[shard].Position; at.Contains(p) {
@@ -185,7 +186,7 @@ func oldest(streams []*stream, shard string) vstream.Position {
 	}
 	for _, st := range streams {
 		if !st.state.Shards[shard].Position.Contains(at) {
-			return vstream.Position{}
+			return gtid.Position{}
 		}
 	}
 	return at

@@ -45,7 +45,7 @@ func TestRecordsAreCountedByShard(t *testing.T) {
 		return hold(done)
 	})
 	r.newShards("-80", "80-")
-	users := r.add(table("users"), airbyte.Incremental, nil)
+	users := r.add(testTable("users"), airbyte.Incremental, nil)
 	out := r.must()
 	for shard, want := range map[string][3]int64{"-80": {4, 2, 1}, "80-": {2, 2, 0}} {
 		tally := users.tally(shard)

@@ -4,14 +4,14 @@ import (
 	"errors"
 	"slices"
 
-	"source-planetscale/internal/schema"
+	"source-planetscale/internal/table"
 )
 
 // Layout is what is known of the columns under which the changes after a position were written. The zero Layout says that at
 // the position they are Stream.Columns.
 type Layout struct {
 	// Columns are the table's in this shard where they are known to be others than Stream.Columns; else nil.
-	Columns []schema.Column
+	Columns []table.Column
 	// Stale is set while changes made under other columns than those are to be read.
 	Stale bool
 	// Assumed says whether the columns of the changes to be read are known.
@@ -37,13 +37,13 @@ const (
 
 // Adopt makes the layout one that refers to the columns that the table has now, instead of those of the stream that were
 // saved with it. What was written under others is stale, unless those of now only extend them.
-func (l *Layout) Adopt(now, was []schema.Column) {
+func (l *Layout) Adopt(now, was []table.Column) {
 	if l.Columns != nil {
 		was = l.Columns
 	}
 	l.Columns = nil
 	switch {
-	case !schema.Extends(now, was):
+	case !table.Extends(now, was):
 		l.Stale, l.Had = true, 0
 	case len(was) == 0: // the former connector's state
 		l.Assumed = max(l.Assumed, Assumed)
@@ -80,9 +80,9 @@ func (j layoutJSON) parse() (Layout, error) {
 // columnsJSON are of each column its name, its type or that one's digest, and, where there is one, its character set.
 type columnsJSON [][]string
 
-func newColumnsJSON(columns []schema.Column) (list columnsJSON) {
+func newColumnsJSON(columns []table.Column) (list columnsJSON) {
 	for _, c := range columns {
-		column := []string{c.Name, schema.DigestType(c.Type)}
+		column := []string{c.Name, table.DigestType(c.Type)}
 		if c.Charset != "" {
 			column = append(column, c.Charset)
 		}
@@ -91,12 +91,12 @@ func newColumnsJSON(columns []schema.Column) (list columnsJSON) {
 	return list
 }
 
-func (list columnsJSON) parse() (columns []schema.Column, err error) {
+func (list columnsJSON) parse() (columns []table.Column, err error) {
 	for _, c := range list {
 		if len(c) < 2 || len(c) > 3 {
 			return nil, errors.New("a column of it has not name, type and character set")
 		}
-		column := schema.Column{Name: c[0], Type: c[1]}
+		column := table.Column{Name: c[0], Type: c[1]}
 		if len(c) == 3 {
 			column.Charset = c[2]
 		}

@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"strings"
 
-	"google.golang.org/protobuf/encoding/protowire"
+	"source-planetscale/internal/gtid"
 
-	"source-planetscale/internal/vstream"
+	"google.golang.org/protobuf/encoding/protowire"
 )
 
 // ParseLegacy reads the state of planetscale/airbyte-source:
@@ -59,7 +59,7 @@ func ParseLegacy(data []byte, keyspace string) (map[string]*Stream, error) {
 }
 
 // parseCursor reads {1: shard, 2: keyspace, 3: position, 4: last_known_pk}. It tells whether the copy was unfinished.
-func parseCursor(text, keyspace, shard string) (p vstream.Position, copying bool, err error) {
+func parseCursor(text, keyspace, shard string) (p gtid.Position, copying bool, err error) {
 	if text == "" {
 		return p, false, nil
 	}
@@ -83,6 +83,6 @@ func parseCursor(text, keyspace, shard string) (p vstream.Position, copying bool
 	if fields[1] != shard || fields[2] != keyspace {
 		return p, false, fmt.Errorf("its cursor is of shard %q of keyspace %q", fields[1], fields[2])
 	}
-	p, err = vstream.ParsePosition(fields[3])
+	p, err = gtid.Parse(fields[3])
 	return p, fields[4] != "", err
 }

@@ -9,10 +9,10 @@ import (
 	"errors"
 	"fmt"
 
-	querypb "vitess.io/vitess/go/vt/proto/query"
+	"source-planetscale/internal/gtid"
+	"source-planetscale/internal/table"
 
-	"source-planetscale/internal/schema"
-	"source-planetscale/internal/vstream"
+	querypb "vitess.io/vitess/go/vt/proto/query"
 )
 
 // version is written into every state, so that a later release can tell what it reads.
@@ -31,26 +31,26 @@ type Stream struct {
 	Cursor int64
 	// Columns are the table's columns, in order, as they were when the sync that saved this began. VStream reads old rows with
 	// today's columns, so that a change between the two must be noticed: see Layout.
-	Columns []schema.Column
+	Columns []table.Column
 	Shards  map[string]*Shard
 }
 
 // Shard says how far one shard of a stream was read.
 type Shard struct {
 	// Position up to which the stream has every change; while a copy is unfinished, of the rows copied so far.
-	Position vstream.Position
+	Position gtid.Position
 	// Layout is that of the changes after Position or, once Moved is set, after the positions there.
 	Layout Layout
 	// Moved is set once the shard was read to the end that a split or merge put to it: where the shards that replaced it
 	// go on.
-	Moved map[string]vstream.Position
+	Moved map[string]gtid.Position
 	// Copy is nil once the copy is complete.
 	Copy *Copy
 }
 
 // Replay returns the position since which changes are to be read whatever becomes of the copy, and their layout; zero if no
 // row was read.
-func (s *Shard) Replay() (vstream.Position, Layout) {
+func (s *Shard) Replay() (gtid.Position, Layout) {
 	if s.Copy != nil && (s.Copy.LastPK == nil || s.Copy.Restarted) {
 		return s.Copy.Oldest, s.Copy.Layout
 	}
@@ -60,7 +60,7 @@ func (s *Shard) Replay() (vstream.Position, Layout) {
 // Copy is an unfinished copy.
 type Copy struct {
 	// Oldest is the position of the first snapshot that any attempt at this copy took; zero before the first one.
-	Oldest vstream.Position
+	Oldest gtid.Position
 	// Layout is that of the changes after Oldest.
 	Layout Layout
 	// Restarted is set when a later attempt did not go on after a key but began again with the first row.
@@ -70,7 +70,7 @@ type Copy struct {
 }
 
 // Start notes that a copy begins with the first row, from a snapshot at that position.
-func (c *Copy) Start(at vstream.Position, layout Layout) {
+func (c *Copy) Start(at gtid.Position, layout Layout) {
 	if c.Oldest.IsZero() {
 		c.Oldest, c.Layout = at, layout
 		return
@@ -81,7 +81,7 @@ func (c *Copy) Start(at vstream.Position, layout Layout) {
 // Complete notes that the copy is complete and its stream stands at the given position, from where to replicate. After a
 // restart that is the first attempt's snapshot: a row that the first attempt wrote and that was deleted before the next one
 // began would otherwise stay at the destination for ever.
-func (s *Shard) Complete(at vstream.Position, layout Layout) {
+func (s *Shard) Complete(at gtid.Position, layout Layout) {
 	if s.Copy.Restarted {
 		at, layout = s.Copy.Oldest, s.Copy.Layout
 	}
@@ -212,7 +212,7 @@ func (j *shardJSON) parse() (*Shard, error) {
 	if j == nil {
 		return nil, fmt.Errorf("its state is null")
 	}
-	position, err := vstream.ParsePosition(j.Position)
+	position, err := gtid.Parse(j.Position)
 	if err != nil {
 		return nil, err
 	}
@@ -222,12 +222,12 @@ func (j *shardJSON) parse() (*Shard, error) {
 	}
 	shard := &Shard{Position: position, Layout: layout}
 	for successor, text := range j.Moved {
-		p, err := vstream.ParsePosition(text)
+		p, err := gtid.Parse(text)
 		if err != nil {
 			return nil, err
 		}
 		if shard.Moved == nil {
-			shard.Moved = make(map[string]vstream.Position, len(j.Moved))
+			shard.Moved = make(map[string]gtid.Position, len(j.Moved))
 		}
 		shard.Moved[successor] = p
 	}
@@ -238,7 +238,7 @@ func (j *shardJSON) parse() (*Shard, error) {
 }
 
 func (j *copyJSON) parse() (*Copy, error) {
-	oldest, err := vstream.ParsePosition(j.Oldest)
+	oldest, err := gtid.Parse(j.Oldest)
 	if err != nil {
 		return nil, err
 	}

@@ -7,12 +7,12 @@ import (
 	"strings"
 	"testing"
 
+	"source-planetscale/internal/gtid"
+	"source-planetscale/internal/table"
+
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 	querypb "vitess.io/vitess/go/vt/proto/query"
-
-	"source-planetscale/internal/schema"
-	"source-planetscale/internal/vstream"
 )
 
 const (
@@ -20,9 +20,9 @@ const (
 	later = "MySQL56/16b1039f-22b6-11ed-b765-0a43f95f28a3:1-20"
 )
 
-func position(t testing.TB, s string) vstream.Position {
+func position(t testing.TB, s string) gtid.Position {
 	t.Helper()
-	p, err := vstream.ParsePosition(s)
+	p, err := gtid.Parse(s)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,12 +39,12 @@ func key() *querypb.QueryResult {
 func TestRoundTrip(t *testing.T) {
 	in := &Stream{
 		Cursor:  1763860000000000,
-		Columns: []schema.Column{{Name: "id", Type: "bigint"}, {Name: "näme", Type: "enum('a','b')", Charset: "latin1"}},
+		Columns: []table.Column{{Name: "id", Type: "bigint"}, {Name: "näme", Type: "enum('a','b')", Charset: "latin1"}},
 		Shards: map[string]*Shard{
-			"-80": {Position: position(t, later), Layout: Layout{Columns: []schema.Column{{Name: "id", Type: "int"}}, Stale: true, Assumed: Relied, Had: 3}},
+			"-80": {Position: position(t, later), Layout: Layout{Columns: []table.Column{{Name: "id", Type: "int"}}, Stale: true, Assumed: Relied, Had: 3}},
 			"80-": {Position: position(t, later), Copy: &Copy{Oldest: position(t, early), Layout: Layout{Stale: true}, Restarted: true, LastPK: key()}},
 			"c0-": {Copy: &Copy{}},
-			"-40": {Position: position(t, early), Moved: map[string]vstream.Position{"-20": position(t, later), "20-40": position(t, early)}},
+			"-40": {Position: position(t, early), Moved: map[string]gtid.Position{"-20": position(t, later), "20-40": position(t, early)}},
 		},
 	}
 	data, err := json.Marshal(in)
@@ -222,7 +222,7 @@ func FuzzParseLegacy(f *testing.F) {
 }
 
 func TestJoin(t *testing.T) {
-	own := []schema.Column{{Name: "id", Type: "bigint"}}
+	own := []table.Column{{Name: "id", Type: "bigint"}}
 	for _, c := range []struct{ a, b, want Layout }{
 		{Layout{Columns: own}, Layout{Columns: own}, Layout{Columns: own}},
 		{Layout{Columns: own}, Layout{}, Layout{Columns: own, Stale: true}},

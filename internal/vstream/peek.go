@@ -7,6 +7,7 @@ import (
 	binlogdatapb "vitess.io/vitess/go/vt/proto/binlogdata"
 	vtgatepb "vitess.io/vitess/go/vt/proto/vtgate"
 
+	"source-planetscale/internal/gtid"
 	"source-planetscale/internal/wire"
 )
 
@@ -15,7 +16,7 @@ const current = "current"
 
 // Peek returns where each shard stands now, in one RPC. A shard that does not answer before ctx ends, or within Silence, is
 // named in the error: vtgate sends heartbeats while it waits for the shard's tablet, ten minutes if that one hangs.
-func (c *Client) Peek(ctx context.Context, keyspace string, shards []string) (map[string]Position, error) {
+func (c *Client) Peek(ctx context.Context, keyspace string, shards []string) (map[string]gtid.Position, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.Silence)
 	defer cancel()
 	v := &binlogdatapb.VGtid{}
@@ -32,7 +33,7 @@ func (c *Client) Peek(ctx context.Context, keyspace string, shards []string) (ma
 		return nil, err
 	}
 	defer s.Close()
-	positions := make(map[string]Position, len(shards))
+	positions := make(map[string]gtid.Position, len(shards))
 	for len(positions) < len(shards) {
 		response, err := s.Recv()
 		if err == nil {
@@ -46,7 +47,7 @@ func (c *Client) Peek(ctx context.Context, keyspace string, shards []string) (ma
 	return positions, nil
 }
 
-func collectAll(positions map[string]Position, response wire.Response) error {
+func collectAll(positions map[string]gtid.Position, response wire.Response) error {
 	for {
 		var ev wire.Event
 		if more, err := response.Next(&ev); err != nil || !more {
@@ -65,12 +66,12 @@ func collectAll(positions map[string]Position, response wire.Response) error {
 	}
 }
 
-func collect(positions map[string]Position, v *binlogdatapb.VGtid) error {
+func collect(positions map[string]gtid.Position, v *binlogdatapb.VGtid) error {
 	for _, g := range v.GetShardGtids() {
 		if g.Gtid == current {
 			continue
 		}
-		p, err := ParsePosition(g.Gtid)
+		p, err := gtid.Parse(g.Gtid)
 		if err != nil {
 			return fmt.Errorf("shard %s: %w", g.Shard, err)
 		}
@@ -79,7 +80,7 @@ func collect(positions map[string]Position, v *binlogdatapb.VGtid) error {
 	return nil
 }
 
-func missing(shards []string, have map[string]Position) string {
+func missing(shards []string, have map[string]gtid.Position) string {
 	for _, s := range shards {
 		if _, ok := have[s]; !ok {
 			return s

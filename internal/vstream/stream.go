@@ -13,6 +13,7 @@ import (
 	querypb "vitess.io/vitess/go/vt/proto/query"
 	vtgatepb "vitess.io/vitess/go/vt/proto/vtgate"
 
+	"source-planetscale/internal/gtid"
 	"source-planetscale/internal/wire"
 )
 
@@ -23,7 +24,7 @@ const heartbeatSeconds = 5
 type Shard struct {
 	Name string
 	// Position to replicate from; zero to copy the tables first.
-	Position Position
+	Position gtid.Position
 	// LastPK is the key after which a copy goes on, nil to copy from the first row. With a Position, the changes since
 	// then to rows up to that key come first; without one they don't come at all.
 	LastPK *querypb.QueryResult

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"source-planetscale/internal/gtid"
+
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	querypb "vitess.io/vitess/go/vt/proto/query"
@@ -27,14 +29,19 @@ func TestFilterAlwaysSelects(t *testing.T) {
 }
 
 func TestVGtidHoldsPositionAndKey(t *testing.T) {
+	const at = "MySQL56/16b1039f-22b6-11ed-b765-0a43f95f28a3:1-10"
+	position, err := gtid.Parse(at)
+	if err != nil {
+		t.Fatal(err)
+	}
 	key := &querypb.QueryResult{Fields: []*querypb.Field{{Name: "id"}}}
 	v := vgtid(Request{
 		Keyspace: "shop",
-		Shards:   []Shard{{Name: "-80", Position: parse(t, one+":1-10"), LastPK: key}, {Name: "80-"}},
+		Shards:   []Shard{{Name: "-80", Position: position, LastPK: key}, {Name: "80-"}},
 		Tables:   []Table{{Name: "users"}},
 	})
 	first, second := v.ShardGtids[0], v.ShardGtids[1]
-	if first.Gtid != "MySQL56/"+one+":1-10" || first.TablePKs[0].TableName != "users" || first.TablePKs[0].Lastpk != key {
+	if first.Gtid != at || first.TablePKs[0].TableName != "users" || first.TablePKs[0].Lastpk != key {
 		t.Errorf("got %v", first)
 	}
 	if second.Keyspace != "shop" || second.Gtid != "" || second.TablePKs != nil {

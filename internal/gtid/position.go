@@ -1,4 +1,5 @@
-package vstream
+// Package gtid is about positions: sets of transactions, as VStream and MySQL write them. It does no I/O.
+package gtid
 
 import (
 	"cmp"
@@ -19,8 +20,8 @@ type Position struct {
 	set replication.Mysql56GTIDSet
 }
 
-// ParsePosition parses a position as VStream writes it, with or without the flavor before it; "" is the zero Position.
-func ParsePosition(s string) (Position, error) {
+// Parse parses a position as VStream writes it, with or without the flavor before it; "" is the zero Position.
+func Parse(s string) (Position, error) {
 	// MySQL itself prints sets of several servers on several lines.
 	gtids := strings.TrimPrefix(strings.Join(strings.Fields(s), ""), flavor)
 	if gtids == "" {
@@ -39,12 +40,12 @@ func (p Position) Follow(s string) (Position, error) {
 	if order, ok := compareEnds(s, p.text); ok && order >= 0 {
 		return Position{text: s}, nil
 	}
-	return ParsePosition(s)
+	return Parse(s)
 }
 
 func (p Position) parsed() replication.Mysql56GTIDSet {
 	if p.set == nil && p.text != "" {
-		q, err := ParsePosition(p.text)
+		q, err := Parse(p.text)
 		if err != nil {
 			panic(err) // Follow compared it with one that was parsed
 		}

@@ -1,6 +1,6 @@
-// Package schema knows what a keyspace's tables look like: columns, keys and, in a sharded keyspace, the vindex
-// columns that tell shards apart. Everything is read over the MySQL protocol, from information_schema and vtgate's SHOW.
-package schema
+// Package table is what is known of a table without asking a server: its columns, its keys, what a column's declaration says,
+// what a DDL statement does to it, and whether rows written under some columns can be read under others. It does no I/O.
+package table
 
 // Table is one base table of a keyspace.
 type Table struct {

@@ -1,4 +1,4 @@
-package vstream
+package gtid
 
 import (
 	"strings"
@@ -12,7 +12,7 @@ const (
 
 func parse(t testing.TB, s string) Position {
 	t.Helper()
-	p, err := ParsePosition(s)
+	p, err := Parse(s)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,12 +92,12 @@ func FuzzFollow(f *testing.F) {
 	f.Add(one+":1-9:12-13", one+":1-10:12-13")
 	f.Add("16b1039f-22b6-11ed-1111-111111111111:1-9", "16b1039f-22b6-11ed-1111-111111111112:1-9")
 	f.Fuzz(func(t *testing.T, first, second string) {
-		p, err := ParsePosition(first)
+		p, err := Parse(first)
 		if err != nil {
 			return
 		}
 		q, err := p.Follow(flavor + second)
-		want, wantErr := ParsePosition(second)
+		want, wantErr := Parse(second)
 		if (err == nil) != (wantErr == nil) {
 			t.Fatalf("%q after %q: %v, parsed anew: %v", second, p, err, wantErr)
 		}
@@ -126,7 +126,7 @@ func TestPositionIsWrittenAsVStreamDoes(t *testing.T) {
 
 func TestParsePositionRefuses(t *testing.T) {
 	for _, in := range []string{"current", "MariaDB/0-1-2", one, one + ":x", "MySQL56/x:1", one + ":5-1", "FilePos/mysql-bin.1:4"} {
-		if p, err := ParsePosition(in); err == nil || !strings.Contains(err.Error(), "is not a position") {
+		if p, err := Parse(in); err == nil || !strings.Contains(err.Error(), "is not a position") {
 			t.Errorf("%q became %q, error %v", in, p, err)
 		}
 	}
@@ -137,11 +137,11 @@ func FuzzParsePosition(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		p, err := ParsePosition(s)
+		p, err := Parse(s)
 		if err != nil {
 			return
 		}
-		again, err := ParsePosition(p.String())
+		again, err := Parse(p.String())
 		if err != nil || !again.Equal(p) || !p.Contains(again) {
 			t.Fatalf("%q became %q, and that %q (%v)", s, p, again, err)
 		}
