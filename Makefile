@@ -41,7 +41,7 @@ test-all: ## Run all tests, the long ones included
 
 .PHONY: test-image
 test-image: image ## Build the image and test it under the limits of Airbyte's platform
-	@$(WITH_SANDBOX) SOURCE_PLANETSCALE_IMAGE=$(IMAGE) go run $(GOTESTSUM) --format testname -- -run '^TestImage' .
+	@$(WITH_SANDBOX) SOURCE_PLANETSCALE_IMAGE=$(IMAGE) go run $(GOTESTSUM) --format testname -- -run '^TestImage' ./image
 
 # Measuring needs the machine for itself. The part of very many tables starts a second Vitess for two minutes.
 .PHONY: bench

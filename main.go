@@ -2,50 +2,9 @@
 package main
 
 import (
-	"context"
 	"os"
-	"os/signal"
-	"runtime/debug"
-	"syscall"
-	"time"
 
 	"source-planetscale/internal/source"
 )
 
-// grace is how long a command may take to stop when asked to. A write to a stdout that nobody reads cannot be interrupted.
-const grace = 3 * time.Second
-
-// garbage is how much the heap may grow before it is collected, in percent of what is in use: less than Go's own choice, 100.
-// Nearly all of it is buffers without pointers, so that collecting it more often costs hardly any time (ADR 5).
-const garbage = 75
-
-func main() {
-	if _, set := os.LookupEnv("GOGC"); !set {
-		debug.SetGCPercent(garbage)
-	}
-	os.Exit(run())
-}
-
-func run() int {
-	ctx, cancel := context.WithCancelCause(context.Background())
-	defer cancel(nil)
-	// A closed stdout is to show as a write error, not to kill the process.
-	signal.Ignore(syscall.SIGPIPE)
-	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
-	code := make(chan int, 1)
-	go func() { code <- source.Run(ctx, os.Args[1:], os.Stdout, os.Stderr) }()
-	select {
-	case c := <-code:
-		return c
-	case <-signals:
-		signal.Stop(signals) // a second signal kills
-		cancel(source.ErrTerminated)
-	}
-	select {
-	case c := <-code:
-		return c
-	case <-time.After(grace):
-		return source.ExitTerminated
-	}
-}
+func main() { os.Exit(source.Main()) }

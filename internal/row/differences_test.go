@@ -6,7 +6,7 @@ import (
 )
 
 // differences are the values that MySQL or Vitess give differently to a copy and to replication, in a way that cannot be
-// told from other values. They are printed in TYPES.md; types_test.go at the module's root shows each on a real server.
+// told from other values. They are printed in TYPES.md; e2e's TestTypes shows each on a real server.
 var differences = []struct{ name, copied, replicated, reason string }{
 	{
 		"FLOAT of more than six digits", "`16777200`", "`16777216`",

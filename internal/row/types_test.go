@@ -451,7 +451,7 @@ const typesHead = `<!-- Printed from the type table in internal/row/types.go: go
 # From a MySQL column to JSON
 
 A row has the same JSON whether it came with the first copy of a table or later from the binlog, but for the values listed at the end. The type test
-(go test -run TestTypes, in types_test.go) holds all of this against a real server.
+(go test -run TestTypes ./e2e) holds all of this against a real server.
 
 - A nullable column has ` + "`\"null\"`" + ` before its type. The types that show it below have it in a NOT NULL column too, since they can hold what JSON or
   Airbyte cannot; such a value is null, with an entry in the record's ` + "`meta.changes`: `NULLED`, `SOURCE_SERIALIZATION_ERROR`" + `.

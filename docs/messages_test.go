@@ -1,0 +1,188 @@
+package docs
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"go/types"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const manual = "docs/planetscale.md"
+
+// TestEveryMessageIsInTheManual finds the errors and warnings in the code of the program, and holds them against the
+// manual's tables of messages, whose first column has them in code spans. A message that the tables lack, or that the code
+// no longer has, fails it.
+func TestEveryMessageIsInTheManual(t *testing.T) {
+	inCode, inManual := messagesInCode(t), messagesInManual(t)
+	if len(inCode) < 100 {
+		t.Fatalf("only %d messages were found in the code", len(inCode))
+	}
+	for message, place := range inCode {
+		if !inManual[message] {
+			t.Errorf("%s gives a message that %s lacks: %s", place, manual, message)
+		}
+	}
+	for message := range inManual {
+		if inCode[message] == "" {
+			t.Errorf("%s has a message that the program no longer gives: %s", manual, message)
+		}
+	}
+}
+
+// TestEveryMessageHasCauseAndCure refuses rows that leave the reader with the message alone.
+func TestEveryMessageHasCauseAndCure(t *testing.T) {
+	empty := regexp.MustCompile(`^(Config error\. )?(As it says.*|See .*)?$`)
+	for _, row := range messageRows(t) {
+		if len(row) != 3 || empty.MatchString(row[1]) || empty.MatchString(row[2]) {
+			t.Errorf("%s does not give a cause and a cure in the row %q", manual, row)
+		}
+	}
+}
+
+// messagesInManual are the code spans in the first column of the tables of messages.
+func messagesInManual(t *testing.T) map[string]bool {
+	t.Helper()
+	found := map[string]bool{}
+	for _, row := range messageRows(t) {
+		for _, span := range codeSpan.FindAllStringSubmatch(row[0], -1) {
+			found[span[1]] = true
+		}
+	}
+	return found
+}
+
+// messageRows are the rows of the tables of messages.
+func messageRows(t *testing.T) [][]string {
+	t.Helper()
+	return tableRows(t, manual, "| Message")
+}
+
+// messagesInCode maps each message to its place. What the program fills in is "…".
+func messagesInCode(t *testing.T) map[string]string {
+	t.Helper()
+	found := map[string]string{}
+	for _, folder := range foldersOfTheProgram(t) {
+		files, err := filepath.Glob(filepath.Join(folder, "*.go"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range files {
+			if !strings.HasSuffix(file, "_test.go") {
+				messagesOf(t, file, found)
+			}
+		}
+	}
+	return found
+}
+
+// foldersOfTheProgram are those of our packages that are linked into it.
+func foldersOfTheProgram(t *testing.T) []string {
+	t.Helper()
+	out, err := exec.Command("go", "list", "-deps", "-f", "{{with .Module}}{{if .Main}}{{$.Dir}}{{end}}{{end}}", ".").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Fields(string(out))
+}
+
+// speakers are the functions whose first text is a message: of errors, and of warnings in the log.
+var speakers = []string{"New", "Errorf", "configErrorf", "because", "failf", "fault", "misfit", "Warn", "warn"}
+
+func messagesOf(t *testing.T, file string, found map[string]string) {
+	t.Helper()
+	set := token.NewFileSet()
+	tree, err := parser.ParseFile(set, file, nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ast.Inspect(tree, func(n ast.Node) bool {
+		var candidates []ast.Expr
+		switch n := n.(type) {
+		case *ast.CallExpr:
+			// Warnings are also collected first, or returned.
+			collected := calledName(n) == "append" && strings.HasSuffix(types.ExprString(n.Args[0]), ".Warnings")
+			returned := calledName(n) == "Sprintf" && filepath.Base(file) == "warning.go"
+			if slices.Contains(speakers, calledName(n)) || collected || returned {
+				candidates = n.Args
+			}
+		case *ast.CompositeLit:
+			if name, ok := n.Type.(*ast.Ident); ok && name.Name == "failure" {
+				candidates = n.Elts
+			}
+		}
+		for _, c := range candidates {
+			if message := normal(text(c)); isSentence(message) {
+				found[message] = set.Position(n.Pos()).String()
+				break
+			}
+		}
+		return true
+	})
+}
+
+func calledName(call *ast.CallExpr) string {
+	switch f := call.Fun.(type) {
+	case *ast.Ident:
+		return f.Name
+	case *ast.SelectorExpr:
+		return f.Sel.Name
+	}
+	return ""
+}
+
+// text is the constant text of an expression; what is not constant is "%s".
+func text(e ast.Expr) string {
+	switch e := e.(type) {
+	case *ast.BasicLit:
+		if s, err := strconv.Unquote(e.Value); err == nil && e.Kind == token.STRING {
+			return s
+		}
+	case *ast.BinaryExpr:
+		return text(e.X) + text(e.Y)
+	case *ast.CallExpr:
+		if calledName(e) == "Sprintf" {
+			return text(e.Args[0])
+		}
+	case *ast.KeyValueExpr:
+		return text(e.Value)
+	}
+	return "%s"
+}
+
+var verb = regexp.MustCompile(`%[+#]?[a-zA-Z]`)
+
+func normal(format string) string {
+	return strings.ReplaceAll(verb.ReplaceAllString(format, "…"), "%%", "%")
+}
+
+// isSentence leaves out what only puts other errors together.
+func isSentence(message string) bool {
+	return len(regexp.MustCompile(`\pL{2,}`).FindAllString(message, -1)) >= 3
+}
+
+func TestMessagesAreFoundInCode(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "x.go")
+	source := "package x\nfunc f() { fmt.Errorf(\"shard %s: %w\"); because(kind, err, \"one \"+x+\" two %d three.\", 1); _ = &failure{kind, fmt.Sprintf(\"some text of %q\", y), err}; log.Warn(fmt.Sprintf(`said in %v words`, z)) }"
+	if err := os.WriteFile(file, []byte(source), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	found := map[string]string{}
+	messagesOf(t, file, found)
+	for _, want := range []string{"one … two … three.", "some text of …", "said in … words"} {
+		if found[want] == "" {
+			t.Errorf("%q is not found", want)
+		}
+		delete(found, want)
+	}
+	if len(found) > 0 {
+		t.Errorf("found too much: %v", found)
+	}
+}

@@ -1,0 +1,189 @@
+// Package docs holds the pages against the program and the tests.
+package docs
+
+import (
+	"encoding/json"
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// TestMain lets the tests name files as the pages do: from the root.
+func TestMain(m *testing.M) {
+	if err := os.Chdir(".."); err != nil {
+		panic(err)
+	}
+	os.Exit(m.Run())
+}
+
+var codeSpan = regexp.MustCompile("`([^`]+)`")
+
+// TestManualHasTheTypes holds the manual's short table of types against TYPES.md, which is printed from the program's.
+func TestManualHasTheTypes(t *testing.T) {
+	full, short := map[string]string{}, map[string]string{}
+	for _, row := range tableRows(t, "TYPES.md", "| MySQL") {
+		for _, span := range codeSpan.FindAllStringSubmatch(row[0], -1) {
+			full[span[1]] = airbyteType(t, strings.Trim(row[1], "`"))
+		}
+	}
+	for _, row := range tableRows(t, manual, "| MySQL") {
+		for _, span := range codeSpan.FindAllStringSubmatch(row[0], -1) {
+			short[span[1]] = row[1]
+		}
+	}
+	for name, want := range full {
+		if short[name] != want {
+			t.Errorf("%s says that %s becomes %q, TYPES.md %q", manual, name, short[name], want)
+		}
+	}
+	for name := range short {
+		if full[name] == "" {
+			t.Errorf("%s has %s, which TYPES.md lacks", manual, name)
+		}
+	}
+}
+
+// airbyteType names a schema as Airbyte's pages do.
+func airbyteType(t *testing.T, schema string) string {
+	t.Helper()
+	var s struct {
+		Type            any
+		Format          string
+		AirbyteType     string `json:"airbyte_type"`
+		ContentEncoding string
+	}
+	if err := json.Unmarshal([]byte(schema), &s); err != nil {
+		t.Fatalf("%s: %v", schema, err)
+	}
+	if list, ok := s.Type.([]any); ok {
+		s.Type = list[len(list)-1] // the first is null
+	}
+	name, _ := s.Type.(string)
+	switch {
+	case s.AirbyteType != "":
+		return strings.ReplaceAll(s.AirbyteType, "_", " ")
+	case s.ContentEncoding != "":
+		return name + " (" + s.ContentEncoding + ")"
+	case s.Format != "":
+		return s.Format
+	}
+	return name
+}
+
+// TestPagesHaveTheOptions holds the manual's table of groups, and the README's of options, against the specification.
+func TestPagesHaveTheOptions(t *testing.T) {
+	var spec struct {
+		Page struct {
+			Groups     []struct{ ID, Title string }
+			Properties map[string]struct {
+				Group  string
+				Hidden bool `json:"airbyte_hidden"`
+			}
+		} `json:"connectionSpecification"`
+	}
+	if err := json.Unmarshal(read(t, "internal/source/spec.json"), &spec); err != nil {
+		t.Fatal(err)
+	}
+	var want, inManual, inREADME []string
+	for _, group := range spec.Page.Groups {
+		for name, option := range spec.Page.Properties {
+			if option.Group == group.ID && !option.Hidden {
+				want = append(want, group.Title+": "+name)
+			}
+		}
+	}
+	for _, row := range tableRows(t, manual, "| group") {
+		for _, span := range codeSpan.FindAllStringSubmatch(row[1], -1) {
+			inManual = append(inManual, row[0]+": "+span[1])
+		}
+	}
+	slices.Sort(want)
+	slices.Sort(inManual)
+	if !slices.Equal(want, inManual) {
+		t.Errorf("%s has the options\n%q, the specification\n%q", manual, inManual, want)
+	}
+	for _, row := range tableRows(t, "README.md", "| key") {
+		for _, span := range codeSpan.FindAllStringSubmatch(row[0], -1) {
+			name, _, _ := strings.Cut(span[1], ".")
+			inREADME = append(inREADME, name)
+		}
+	}
+	slices.Sort(inREADME)
+	if all := slices.Sorted(maps.Keys(spec.Page.Properties)); !slices.Equal(all, inREADME) {
+		t.Errorf("the README has the options\n%q, the specification\n%q", inREADME, all)
+	}
+}
+
+// tableRows are the cells of each table whose head begins so.
+func tableRows(t *testing.T, file, head string) [][]string {
+	t.Helper()
+	var rows [][]string
+	within := false
+	for line := range strings.Lines(string(read(t, file))) {
+		switch {
+		case !strings.HasPrefix(line, "|"):
+			within = false
+		case strings.HasPrefix(line, head+" |"):
+			within = true
+		case within && !strings.HasPrefix(line, "|---"):
+			rows = append(rows, strings.Split(strings.Trim(line, "| \n"), " | "))
+		}
+	}
+	return rows
+}
+
+// TestLinksLeadSomewhere follows the links between the pages, to the heading. Those of bench/ lead to what `make bench` writes, too.
+func TestLinksLeadSomewhere(t *testing.T) {
+	pages, err := filepath.Glob("*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, pattern := range []string{"docs/*.md", "docs/adr/*.md"} {
+		more, err := filepath.Glob(pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		pages = append(pages, more...)
+	}
+	for _, page := range pages {
+		for _, link := range regexp.MustCompile(`\]\(([^)\s]+)\)`).FindAllStringSubmatch(string(read(t, page)), -1) {
+			if strings.Contains(link[1], "://") {
+				continue
+			}
+			file, heading, _ := strings.Cut(link[1], "#")
+			target := page
+			if file != "" {
+				target = filepath.Join(filepath.Dir(page), file)
+			}
+			if _, err := os.Stat(target); err != nil {
+				t.Errorf("%s links to %s: %v", page, link[1], err)
+			} else if heading != "" && !slices.Contains(headings(t, target), heading) {
+				t.Errorf("%s links to %s, a heading that %s has not", page, link[1], target)
+			}
+		}
+	}
+}
+
+// headings are a page's, in the form that links have.
+func headings(t *testing.T, page string) []string {
+	t.Helper()
+	var list []string
+	for _, h := range regexp.MustCompile(`(?m)^#+ (.+)$`).FindAllStringSubmatch(string(read(t, page)), -1) {
+		text := regexp.MustCompile(`[^\pL\pN _-]`).ReplaceAllString(strings.ToLower(h[1]), "")
+		list = append(list, strings.ReplaceAll(text, " ", "-"))
+	}
+	return list
+}
+
+func read(t *testing.T, file string) []byte {
+	t.Helper()
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}

@@ -1,0 +1,80 @@
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"source-planetscale/e2e/script"
+)
+
+// resumableKeys are columns of keys after which a copy can go on, and expressions of their values in which %[1]d is a number.
+var resumableKeys = []struct{ name, column, value string }{
+	{"unsigned", "bigint unsigned", "18446744073709551615 - %[1]d"},
+	{"decimal", "decimal(20,5)", "%[1]d * 1.00001 - 500"},
+	{"date", "date", "'1000-01-01' + interval %[1]d day"},
+	{"datetime", "datetime(6)", "'2026-03-29 01:59:59' + interval %[1]d * 1234567 microsecond"},
+	{"timestamp", "timestamp(6)", "'2026-03-29 01:59:59' + interval %[1]d * 1234567 microsecond"},
+	{"time", "time(3)", "sec_to_time(%[1]d / 7)"},
+	{"text", "varchar(40) character set utf8mb4", "concat(elt(%[1]d %% 6 + 1, 'a', 'B', 'Ä', 'ß', '''\\\\', '🙂'), %[1]d)"},
+	{"latin1", "varchar(40) character set latin1 collate latin1_german1_ci", "concat(elt(%[1]d %% 4 + 1, 'a', 'B', 'Ä', 'ß'), %[1]d)"},
+	{"char", "char(20) character set utf8mb4 collate utf8mb4_bin", "concat(elt(%[1]d %% 3 + 1, 'a', 'Z', 'é'), %[1]d)"},
+	{"binary", "binary(16)", "concat(elt(%[1]d %% 4 + 1, x'00', x'27', x'5c', x'ff'), unhex(lpad(hex(%[1]d), 8, '0')))"},
+	{"varbinary", "varbinary(16)", "concat(elt(%[1]d %% 4 + 1, x'00', x'27', x'5c', x'ff'), unhex(lpad(hex(%[1]d), 8, '0')))"},
+}
+
+// keyRows is how many rows the tables of resumableKeys have.
+const keyRows = 4000
+
+// newKeyPipeline makes a filled table whose key begins with a column, two rows of each value.
+func newKeyPipeline(t *testing.T, name, column, value string) *pipeline {
+	t.Helper()
+	p := newPipelineOf(t, name, os.Getenv("SANDBOX_PLAIN_MYSQL"), os.Getenv("SANDBOX_CONFIG_SHARDED"))
+	p.exec("alter table " + name + " add column k " + column + " not null, drop primary key, add primary key (k, id)")
+	p.configure(os.Getenv("SANDBOX_CONFIG_SHARDED"))
+	p.reset()
+	for from := 0; from < keyRows; from += 500 {
+		var values []string
+		for id := from; id < from+500; id++ {
+			values = append(values, fmt.Sprintf("(%d,1,1,'%s',%s)", id, strings.Repeat("and so on ", 200), fmt.Sprintf(value, id/2)))
+		}
+		await(t, time.Minute, func() error { // until vtgate has heard of the column
+			_, err := p.db.Exec("insert ignore into " + name + " (id, part, v, note, k) values " + strings.Join(values, ","))
+			return err
+		})
+	}
+	return p
+}
+
+// TestCopyGoesOnAfterAnyKey kills copies of tables with keys of all types by which copies are resumed.
+func TestCopyGoesOnAfterAnyKey(t *testing.T) {
+	long(t)
+	script.RequireSandbox(t)
+	for _, key := range resumableKeys {
+		t.Run(key.name, func(t *testing.T) {
+			p := newKeyPipeline(t, "key_"+key.name, key.column, key.value)
+			p.copyHalf(keyRows * 2 / 3)
+			p.readToEnd()
+			p.mustEqualTheSource()
+			for _, s := range p.last.States {
+				if strings.Contains(string(s.Message), `"restarted":true`) {
+					t.Fatal("the copy started over")
+				}
+			}
+		})
+	}
+}
+
+// TestCollationChangedBetweenAttemptsOfACopy reorders the rows of a copy that stands at x, before the ä and ö of Swedish: in the
+// new order they come before x.
+func TestCollationChangedBetweenAttemptsOfACopy(t *testing.T) {
+	script.RequireSandbox(t)
+	const column = "varchar(40) character set utf8mb4 collate utf8mb4_"
+	p := newKeyPipeline(t, "key_collation", column+"sv_0900_ai_ci", "concat(elt(%[1]d %% 4 + 1, 'x', 'y', 'ä', 'ö'), %[1]d)")
+	p.copyHalf(keyRows * 2 / 3)
+	p.exec("alter table key_collation modify k " + column + "0900_ai_ci not null")
+	p.readToEnd()
+	p.mustEqualTheSource()
+}

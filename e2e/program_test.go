@@ -1,0 +1,30 @@
+package e2e
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+)
+
+// TestProgramIsSmall builds the program as `make build` does: platforms pull it for every sync on a new node.
+func TestProgramIsSmall(t *testing.T) {
+	const most = 25_000_000
+	info, err := os.Stat(plainConnector(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info.Size() >= most {
+		t.Errorf("the program has %d bytes, and should have less than %d: see what a new import brought in", info.Size(), most)
+	}
+}
+
+// plainConnector builds the connector as it is shipped: the race detector needs memory of its own.
+func plainConnector(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "plain")
+	if out, err := exec.Command("make", "--silent", "--directory=..", "build", "PROGRAM="+path).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	return path
+}

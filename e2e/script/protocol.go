@@ -1,0 +1,151 @@
+package script
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+)
+
+// protocolStream is what validate knows of one configured stream.
+type protocolStream struct {
+	schema     *jsonschema.Schema
+	properties map[string]any
+	status     string
+	records    int
+	since      int // records since the last STATE
+}
+
+// Validate holds a read's output against the protocol: every record has its stream's columns and obeys its schema, each
+// STATE counts the records since the last one, no record comes after its stream's end, and every stream ends COMPLETE
+// and with a state after its last record.
+func Validate(output, catalog string) error {
+	streams, err := protocolStreams(catalog)
+	if err != nil {
+		return err
+	}
+	var problems []error
+	for n, line := range strings.Split(strings.TrimSpace(output), "\n") {
+		m, err := jsonschema.UnmarshalJSON(strings.NewReader(line))
+		if err != nil {
+			return fmt.Errorf("line %d is not JSON: %w", n+1, err)
+		}
+		if err := validateMessage(streams, m.(map[string]any)); err != nil {
+			problems = append(problems, fmt.Errorf("line %d: %w", n+1, err))
+		}
+	}
+	for name, s := range streams {
+		if s.status != "COMPLETE" {
+			problems = append(problems, fmt.Errorf("stream %s ends with status %q", name, s.status))
+		}
+		if s.since > 0 {
+			problems = append(problems, fmt.Errorf("stream %s has %d records after its last state", name, s.since))
+		}
+	}
+	if len(problems) > 20 {
+		problems = problems[:20]
+	}
+	return errors.Join(problems...)
+}
+
+func protocolStreams(catalog string) (map[string]*protocolStream, error) {
+	var c struct {
+		Streams []struct {
+			Stream struct {
+				Name   string         `json:"name"`
+				Schema map[string]any `json:"json_schema"`
+			} `json:"stream"`
+		} `json:"streams"`
+	}
+	if err := json.Unmarshal([]byte(catalog), &c); err != nil {
+		return nil, err
+	}
+	streams := map[string]*protocolStream{}
+	for _, s := range c.Streams {
+		compiler := jsonschema.NewCompiler()
+		for name, pattern := range formats {
+			compiler.RegisterFormat(&jsonschema.Format{Name: name, Validate: pattern.validate})
+		}
+		if err := compiler.AddResource("stream.json", s.Stream.Schema); err != nil {
+			return nil, err
+		}
+		schema, err := compiler.Compile("stream.json")
+		if err != nil {
+			return nil, err
+		}
+		properties, _ := s.Stream.Schema["properties"].(map[string]any)
+		streams[s.Stream.Name] = &protocolStream{schema: schema, properties: properties}
+	}
+	return streams, nil
+}
+
+func validateMessage(streams map[string]*protocolStream, m map[string]any) error {
+	switch m["type"] {
+	case "RECORD":
+		record := m["record"].(map[string]any)
+		s := streams[record["stream"].(string)]
+		if s == nil {
+			return fmt.Errorf("a record of stream %v, which is not configured", record["stream"])
+		}
+		return s.record(record["data"].(map[string]any))
+	case "STATE":
+		state := m["state"].(map[string]any)
+		descriptor := state["stream"].(map[string]any)["stream_descriptor"].(map[string]any)
+		s := streams[descriptor["name"].(string)]
+		count := fmt.Sprint(state["sourceStats"].(map[string]any)["recordCount"])
+		if want := fmt.Sprintf("%d.0", s.since); count != want {
+			return fmt.Errorf("the state of %v counts %s records, %s came", descriptor["name"], count, want)
+		}
+		s.since = 0
+	case "TRACE":
+		trace := m["trace"].(map[string]any)
+		if status, ok := trace["stream_status"].(map[string]any); ok {
+			s := streams[status["stream_descriptor"].(map[string]any)["name"].(string)]
+			next := status["status"].(string)
+			if !legal[s.status+">"+next] {
+				return fmt.Errorf("status %s after %q", next, s.status)
+			}
+			s.status = next
+		}
+	}
+	return nil
+}
+
+// formats are JSON schema's as Airbyte reads them: without an offset where the airbyte_type says so.
+var formats = map[string]format{
+	"date":      {regexp.MustCompile(`^\d{4}-\d\d-\d\d$`)},
+	"date-time": {regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z?$`)},
+	"time":      {regexp.MustCompile(`^\d\d:\d\d:\d\d(\.\d{1,6})?$`)},
+}
+
+type format struct{ *regexp.Regexp }
+
+func (f format) validate(v any) error {
+	if s, ok := v.(string); ok && !f.MatchString(s) {
+		return fmt.Errorf("does not match %s", f)
+	}
+	return nil
+}
+
+// legal are the transitions between a stream's statuses.
+var legal = map[string]bool{
+	">STARTED": true, "STARTED>RUNNING": true, "STARTED>COMPLETE": true, "STARTED>INCOMPLETE": true,
+	"RUNNING>COMPLETE": true, "RUNNING>INCOMPLETE": true,
+}
+
+func (s *protocolStream) record(data map[string]any) error {
+	s.records++
+	s.since++
+	if s.status != "STARTED" && s.status != "RUNNING" {
+		return fmt.Errorf("a record while the status is %q", s.status)
+	}
+	for column := range data {
+		if s.properties[column] == nil {
+			return fmt.Errorf("column %s is not in the schema", column)
+		}
+	}
+	return s.schema.Validate(data)
+}

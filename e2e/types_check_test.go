@@ -1,0 +1,260 @@
+package e2e
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"os"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"source-planetscale/internal/destination"
+)
+
+// value is what a column has in the nth row: its nth case, else NULL, or the only value it can have.
+func (c *typesColumn) value(n int) typesForced {
+	switch {
+	case n < len(c.is):
+		return typesForced{literal: c.is[n][0], copied: c.is[n][1], replicated: c.is[n][1]}
+	case n < c.cases():
+		return c.but[n-len(c.is)]
+	case c.hasNull():
+		return typesForced{literal: c.filler(), copied: "null", replicated: "null"}
+	}
+	return c.value(0)
+}
+
+func (c *typesColumn) cases() int { return len(c.is) + len(c.but) }
+
+func (c *typesColumn) hasNull() bool {
+	return !strings.Contains(strings.ToUpper(c.definition), "NOT NULL")
+}
+
+// filler is NULL, in SQL.
+func (c *typesColumn) filler() string {
+	if strings.Contains(c.definition, "GENERATED") {
+		return "DEFAULT"
+	}
+	return "NULL"
+}
+
+// warns tells whether discover has to warn of the column.
+func (c *typesColumn) warns() bool {
+	return slices.ContainsFunc(c.but, func(f typesForced) bool { return f.difference == emojiLabel })
+}
+
+// label names a column in a failure.
+func (c *typesColumn) label(table typesTable) string {
+	return fmt.Sprintf("%s.%s, %.80s", table.name, c.name, c.definition)
+}
+
+// rows is how many rows a table has: one more than its longest list of cases, for NULL.
+func (table *typesTable) rows() int {
+	rows := 0
+	for i := range table.columns {
+		rows = max(rows, table.columns[i].cases())
+	}
+	if table.keys > 0 {
+		return rows
+	}
+	return rows + 1
+}
+
+// image is one record of a table as the comparison needs it.
+type image struct {
+	id      int64
+	updated bool
+	deleted bool
+}
+
+func (r *typesRig) checkCopy(table *typesTable, out *destination.Output) {
+	records := r.images(table, out)
+	for n := range table.rows() {
+		r.checkRow(table, n, "copy", records[image{id: int64(n)}])
+	}
+	r.checkCount(table, "copy", records, table.rows())
+}
+
+func (r *typesRig) checkReplication(table *typesTable, out *destination.Output) {
+	records := r.images(table, out)
+	for n := range table.rows() {
+		r.checkRow(table, n, "update", records[image{id: int64(n), updated: true}])
+		r.checkRow(table, n, "delete", records[image{id: int64(n), updated: true, deleted: true}])
+		r.checkRow(table, n, "insert", records[image{id: int64(n) + secondBatch}])
+	}
+	r.checkCount(table, "replication", records, 3*table.rows())
+}
+
+func (r *typesRig) checkCount(table *typesTable, phase string, records map[image]*destination.Record, want int) {
+	if len(records) != want {
+		r.Errorf("%s: %d records came by %s, not %d", table.name, len(records), phase, want)
+	}
+}
+
+func (r *typesRig) images(table *typesTable, out *destination.Output) map[image]*destination.Record {
+	records := map[image]*destination.Record{}
+	for i := range out.Records {
+		record := &out.Records[i]
+		if record.Stream != (destination.Stream{Name: table.name, Namespace: r.keyspace}) {
+			continue
+		}
+		id, err := record.Data["id"].(json.Number).Int64()
+		r.must(err)
+		key := image{id, record.Data["n"] == json.Number("1"), record.Data["_ab_cdc_deleted_at"] != nil}
+		if records[key] != nil {
+			r.Errorf("%s: a record came twice: %+v", table.name, key)
+		}
+		records[key] = record
+	}
+	return records
+}
+
+// checkRow compares one record with the cases of its row.
+func (r *typesRig) checkRow(table *typesTable, n int, phase string, record *destination.Record) {
+	if record == nil {
+		r.Errorf("%s: no record came by %s of the row %d", table.name, phase, n)
+		return
+	}
+	changes := slices.Clone(record.Changes)
+	for i := range table.columns {
+		c := &table.columns[i]
+		v := c.value(n)
+		want := v.replicated
+		if phase == "copy" {
+			want = v.copied
+		}
+		if n < c.cases() || n == c.cases() && c.hasNull() {
+			r.cases++
+		}
+		got := record.Data[c.name]
+		if at := slices.IndexFunc(changes, func(change map[string]string) bool { return change["field"] == c.name }); at >= 0 {
+			got = reasonOf(changes[at])
+			changes = slices.Delete(changes, at, at+1)
+		}
+		r.compare(fmt.Sprintf("%s, %.80s, %s", c.label(*table), v.literal, phase), got, want)
+	}
+	if len(changes) > 0 {
+		r.Errorf("%s, row %d, %s: needless changes %v", table.name, n, phase, changes)
+	}
+}
+
+// nullReason stands for a null of which meta.changes gives the reason.
+type nullReason string
+
+func reasonOf(change map[string]string) nullReason {
+	if change["change"] != "NULLED" || len(change) != 3 {
+		return nullReason(fmt.Sprint(change))
+	}
+	return nullReason("null, " + change["reason"])
+}
+
+func (r *typesRig) compare(what string, got any, want string) {
+	var wanted any = nullReason(want)
+	if want != nulled && want != oversized {
+		d := json.NewDecoder(strings.NewReader(want))
+		d.UseNumber()
+		if err := d.Decode(&wanted); err != nil {
+			r.Fatalf("%s: the expectation is no JSON: %v", what, err)
+		}
+	}
+	if !reflect.DeepEqual(got, wanted) {
+		r.Errorf("%s: %s", what, apart(shown(got), want))
+	}
+}
+
+// apart shows two values from a little before the place where they begin to differ.
+func apart(got, want string) string {
+	const before, after = 30, 300
+	same := 0
+	for same < min(len(got), len(want)) && got[same] == want[same] {
+		same++
+	}
+	from := max(0, same-before)
+	return fmt.Sprintf("got %.*q, want %.*q, from character %d on", after, got[from:], after, want[from:], from)
+}
+
+// shown is a decoded value as JSON.
+func shown(v any) string {
+	if reason, ok := v.(nullReason); ok {
+		return string(reason)
+	}
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		return err.Error()
+	}
+	return strings.TrimSpace(b.String())
+}
+
+func quoteJSON(s string) string { return shown(s) }
+
+func base64JSON(b []byte) string { return shown(base64.StdEncoding.EncodeToString(b)) }
+
+// wkb is MySQL's form of a geometry, in base64.
+func wkb(srid uint32, geometry []byte) string {
+	return base64JSON(append(binary.LittleEndian.AppendUint32(nil, srid), geometry...))
+}
+
+// shape is a geometry of a WKB type: little-endian, then its parts.
+func shape(kind uint32, parts ...any) []byte {
+	b := binary.LittleEndian.AppendUint32([]byte{1}, kind)
+	for _, part := range parts {
+		b, _ = binary.Append(b, binary.LittleEndian, part)
+	}
+	return b
+}
+
+func point(x, y float64) []byte { return shape(1, x, y) }
+
+func line(coordinates ...float64) []byte { return shape(2, uint32(len(coordinates)/2), coordinates) }
+
+func polygon(ring ...float64) []byte { return shape(3, uint32(1), uint32(len(ring)/2), ring) }
+
+func collection(kind uint32, parts ...[]byte) []byte {
+	return shape(kind, uint32(len(parts)), bytes.Join(parts, nil))
+}
+
+// readDifferences reads the names of the differences that TYPES.md lists.
+func readDifferences(t *testing.T) []string {
+	t.Helper()
+	data, err := os.ReadFile("../TYPES.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, ok := strings.Cut(string(data), "## Where copy and replication differ")
+	if !ok {
+		t.Fatal("TYPES.md does not list the differences between copy and replication")
+	}
+	var names []string
+	for _, m := range regexp.MustCompile(`(?m)^\| ([^|]+) \|`).FindAllStringSubmatch(section, -1)[1:] { // the first is the head
+		names = append(names, m[1])
+	}
+	return names
+}
+
+// checkDifferences holds the differences that the tables expect against those that TYPES.md lists.
+func checkDifferences(t *testing.T, listed []string, tables []typesTable) {
+	t.Helper()
+	expected := map[string]bool{}
+	for _, table := range tables {
+		for _, c := range table.columns {
+			for _, f := range c.but {
+				expected[f.difference] = true
+				if !slices.Contains(listed, f.difference) {
+					t.Errorf("%s: TYPES.md does not list the difference %q", c.label(table), f.difference)
+				}
+			}
+		}
+	}
+	for _, name := range listed {
+		if !expected[name] {
+			t.Errorf("TYPES.md lists a difference that no case shows: %q", name)
+		}
+	}
+}

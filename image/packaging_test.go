@@ -1,0 +1,158 @@
+package image
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"source-planetscale/internal/source"
+)
+
+// yq turns YAML into JSON; pinned like the Makefile's tools.
+const yq = "github.com/mikefarah/yq/v4@v4.47.1"
+
+type metadata struct {
+	Data struct {
+		Icon             string `json:"icon"`
+		DockerRepository string `json:"dockerRepository"`
+		DockerImageTag   string `json:"dockerImageTag"`
+		DocumentationURL string `json:"documentationUrl"`
+		ReleaseDate      string `json:"releaseDate"`
+		AllowedHosts     struct{ Hosts []string }
+	} `json:"data"`
+}
+
+// TestMetadata holds metadata.yaml against Airbyte's model, and against what the rest of the project says of the same.
+func TestMetadata(t *testing.T) {
+	var m metadata
+	yamlFile(t, "metadata.yaml", "testdata/metadata.schema.json", &m)
+	var spec struct {
+		DocumentationURL        string `json:"documentationUrl"`
+		ConnectionSpecification struct {
+			Properties map[string]any `json:"properties"`
+		} `json:"connectionSpecification"`
+	}
+	if err := json.Unmarshal(read(t, "internal/source/spec.json"), &spec); err != nil {
+		t.Fatal(err)
+	}
+	if m.Data.DocumentationURL != spec.DocumentationURL {
+		t.Errorf("documentationUrl is %s, the specification's %s", m.Data.DocumentationURL, spec.DocumentationURL)
+	}
+	for _, host := range m.Data.AllowedHosts.Hosts {
+		option, _, _ := strings.Cut(strings.Trim(host, "${}"), ".")
+		if spec.ConnectionSpecification.Properties[option] == nil {
+			t.Errorf("allowedHosts has %s, and the specification no option %s", host, option)
+		}
+	}
+	if icon := read(t, m.Data.Icon); !bytes.Contains(icon, []byte(`viewBox="0 0 250 250"`)) {
+		t.Errorf("%s is not a picture of 250 by 250", m.Data.Icon)
+	}
+	if !bytes.Contains(read(t, "Dockerfile"), []byte("io.airbyte.name="+m.Data.DockerRepository+" ")) {
+		t.Errorf("the Dockerfile's label io.airbyte.name is not the dockerRepository %s", m.Data.DockerRepository)
+	}
+}
+
+// TestVersionIsOne holds what names the version against the one place where it is decided.
+func TestVersionIsOne(t *testing.T) {
+	var m metadata
+	yamlFile(t, "metadata.yaml", "testdata/metadata.schema.json", &m)
+	label := regexp.MustCompile(`io\.airbyte\.version=(\S+)`).FindSubmatch(read(t, "Dockerfile"))
+	entry := regexp.MustCompile(`(?m)^## (\S+) \((.+)\)$`).FindSubmatch(read(t, "CHANGELOG.md"))
+	if label == nil || entry == nil {
+		t.Fatal("the Dockerfile has no label io.airbyte.version, or the changelog no entry like `## 1.2.3 (2026-12-31)`")
+	}
+	for place, version := range map[string]string{
+		"metadata.yaml":       m.Data.DockerImageTag,
+		"the Dockerfile":      string(label[1]),
+		"CHANGELOG.md's head": string(entry[1]),
+	} {
+		if version != source.Version {
+			t.Errorf("%s says version %s, internal/source/version.go %s", place, version, source.Version)
+		}
+	}
+	for _, page := range []string{"README.md", "docs/airbyte.md"} {
+		for _, tag := range regexp.MustCompile(`source-planetscale:(\d+\.\d+\.\d+)`).FindAllSubmatch(read(t, page), -1) {
+			if string(tag[1]) != source.Version {
+				t.Errorf("%s shows an image of version %s, internal/source/version.go says %s", page, tag[1], source.Version)
+			}
+		}
+	}
+	if date := string(entry[2]); date != "unreleased" && m.Data.ReleaseDate == "" {
+		t.Errorf("CHANGELOG.md says that the version was released on %s, and metadata.yaml has no releaseDate", date)
+	}
+}
+
+// TestFlagsAreOne holds the flags that the image's program is built with against those of `make build`.
+func TestFlagsAreOne(t *testing.T) {
+	flags := regexp.MustCompile(`go build (-trimpath .+) -o `)
+	made, image := flags.FindSubmatch(read(t, "Makefile")), flags.FindSubmatch(read(t, "Dockerfile"))
+	if made == nil || image == nil || !bytes.Equal(made[1], image[1]) {
+		t.Errorf("`make build` builds with %q, the Dockerfile with %q", made, image)
+	}
+}
+
+// TestAcceptanceConfig holds the configuration of Airbyte's acceptance tests against its model, and its files against the
+// project's; the script acceptance runs what they hold.
+func TestAcceptanceConfig(t *testing.T) {
+	var config struct {
+		Tests map[string]struct {
+			Tests []map[string]any `json:"tests"`
+		} `json:"acceptance_tests"`
+	}
+	yamlFile(t, "acceptance-test-config.yml", "testdata/acceptance.schema.json", &config)
+	for name, tests := range config.Tests {
+		for _, test := range tests.Tests {
+			for key, value := range test {
+				file, _ := value.(string)
+				if !strings.HasSuffix(key, "_path") || filepath.Dir(file) == "secrets" {
+					continue
+				}
+				if !json.Valid(read(t, file)) {
+					t.Errorf("%s: %s is not JSON", name, file)
+				}
+			}
+		}
+	}
+}
+
+// yamlFile reads a YAML file of the repository into a value, and fails the test where it does not obey the schema.
+func yamlFile(t *testing.T, file, schemaFile string, into any) {
+	t.Helper()
+	cmd := exec.Command("go", "run", yq, "-o=json", ".", filepath.Join("..", file))
+	cmd.Stderr = os.Stderr
+	data, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("reading %s with yq: %v", file, err)
+	}
+	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(data))
+	if err != nil {
+		t.Fatal(err)
+	}
+	schema, err := jsonschema.NewCompiler().Compile(schemaFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := schema.Validate(doc); err != nil {
+		t.Errorf("%s: %v", file, err)
+	}
+	if err := json.Unmarshal(data, into); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// read returns what a file of the repository holds.
+func read(t *testing.T, file string) []byte {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join("..", file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
