@@ -12,7 +12,7 @@ GOVULNCHECK  := golang.org/x/vuln/cmd/govulncheck@v1.1.4
 
 SANDBOX      := .sandbox
 PROGRAM      := bin/source-planetscale
-IMAGE        := localhost/source-planetscale:$(shell sed -n 's/^const Version = "\(.*\)"/\1/p' internal/source/version.go)
+IMAGE        := localhost/source-planetscale:$(shell sed -n 's/^const Version = "\(.*\)"/\1/p' internal/connector/version.go)
 ARCH         := $(shell go env GOARCH)
 # The sandbox's addresses, for the tests.
 WITH_SANDBOX := set -euo pipefail; go run ./cmd/sandbox up --dir $(SANDBOX); env=$$(go run ./cmd/sandbox env --dir $(SANDBOX)); set -a; eval "$$env"; set +a;

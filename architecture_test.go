@@ -1,10 +1,17 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"go/types"
 	"io"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -14,28 +21,70 @@ const module = "source-planetscale"
 
 // arrows are all imports between our packages; ARCHITECTURE.md draws them. An arrow that is not here is a decision to make.
 var arrows = map[string][]string{
-	".":                     {"internal/source"},
-	"bench":                 {"internal/sandbox"},
-	"cmd/demo":              {"internal/destination", "internal/sandbox"},
-	"cmd/sandbox":           {"internal/sandbox", "internal/sandbox/edge"},
-	"docs":                  {}, // its tests alone, as image's
-	"e2e":                   {},
-	"e2e/script":            {"internal/destination"},
-	"image":                 {},
-	"internal/airbyte":      {},
-	"internal/destination":  {},
-	"internal/dial":         {},
-	"internal/fakevtgate":   {},
-	"internal/gtid":         {},
+	".":                {"internal/connector"},
+	"bench":            {"internal/sandbox"},
+	"cmd/demo":         {"internal/destination", "internal/sandbox"},
+	"cmd/sandbox":      {"internal/sandbox", "internal/sandbox/edge"},
+	"docs":             {}, // its tests alone, as image's
+	"e2e":              {},
+	"e2e/script":       {"internal/destination"},
+	"image":            {},
+	"internal/airbyte": {},
+	"internal/config":  {"internal/dial", "internal/failure", "internal/gtid", "internal/lineage", "internal/row", "internal/vstream"},
+	"internal/connector": {
+		"internal/airbyte", "internal/config", "internal/dial", "internal/engine", "internal/failure", "internal/gtid",
+		"internal/record", "internal/row", "internal/schema", "internal/table", "internal/vstream",
+	},
+	"internal/destination": {},
+	"internal/dial":        {"internal/failure"},
+	"internal/engine": {
+		"internal/airbyte", "internal/config", "internal/failure", "internal/gtid", "internal/lineage", "internal/partition",
+		"internal/plan", "internal/reader", "internal/record", "internal/schema", "internal/state", "internal/table", "internal/vstream",
+	},
+	"internal/failure":    {"internal/airbyte"},
+	"internal/fakevtgate": {},
+	"internal/gtid":       {},
+	"internal/lineage":    {"internal/gtid", "internal/state"},
+	"internal/partition": {
+		"internal/airbyte", "internal/failure", "internal/gtid", "internal/lineage", "internal/record", "internal/state", "internal/table",
+	},
+	"internal/plan": {"internal/gtid", "internal/lineage", "internal/state"},
+	"internal/reader": {
+		"internal/airbyte", "internal/failure", "internal/gtid", "internal/partition", "internal/plan", "internal/record", "internal/row",
+		"internal/table", "internal/vstream", "internal/wire",
+	},
+	"internal/record":       {"internal/airbyte", "internal/failure", "internal/gtid", "internal/row", "internal/wire"},
 	"internal/row":          {"internal/table", "internal/wire"},
 	"internal/sandbox":      {"internal/sandbox/edge"},
 	"internal/sandbox/edge": {},
-	"internal/schema":       {"internal/dial", "internal/table"},
-	"internal/source":       {"internal/airbyte", "internal/dial", "internal/gtid", "internal/row", "internal/schema", "internal/state", "internal/table", "internal/vstream", "internal/wire"},
+	"internal/schema":       {"internal/dial", "internal/failure", "internal/table"},
 	"internal/state":        {"internal/gtid", "internal/table"},
 	"internal/table":        {},
-	"internal/vstream":      {"internal/dial", "internal/gtid", "internal/wire"},
+	"internal/vstream":      {"internal/dial", "internal/failure", "internal/gtid", "internal/wire"},
 	"internal/wire":         {},
+}
+
+// pure are the rooms that hold the rules that keep rows right. They do no I/O, so that each rule can be tried in all its states.
+var pure = []string{
+	"internal/failure", "internal/gtid", "internal/lineage", "internal/partition", "internal/plan", "internal/record", "internal/row",
+	"internal/state", "internal/table", "internal/wire",
+}
+
+// impure is what they don't import, themselves or through another room of ours. What Vitess' packages import is theirs.
+var impure = []string{"net", "net/", "google.golang.org/grpc", "database/sql", module + "/internal/dial"}
+
+// largestRoom is how much of what users run one package may have, in percent of the lines.
+const largestRoom = 18
+
+const (
+	fieldsOfAStruct  = 14
+	methodsOfAStruct = 20
+)
+
+// core are the rooms whose structs stay small. The other ones describe foreign things: configurations, messages.
+var core = []string{
+	"internal/engine", "internal/failure", "internal/gtid", "internal/lineage", "internal/partition", "internal/plan", "internal/reader",
+	"internal/record", "internal/table",
 }
 
 type goPackage struct {
@@ -58,6 +107,108 @@ func TestImportsPointOneWay(t *testing.T) {
 			}
 		}
 	}
+}
+
+func TestPureRoomsDoNoIO(t *testing.T) {
+	imports := map[string][]string{}
+	for _, p := range packages(t, "./...") {
+		imports[p.ImportPath] = p.Imports
+	}
+	for _, room := range pure {
+		seen := map[string]bool{}
+		for todo := []string{module + "/" + room}; len(todo) > 0; todo = todo[1:] {
+			for _, imported := range imports[todo[0]] {
+				if slices.ContainsFunc(impure, func(bad string) bool {
+					return imported == bad || strings.HasPrefix(imported, strings.TrimSuffix(bad, "/")+"/")
+				}) {
+					t.Errorf("%s imports %s, by %s", room, imported, todo[0])
+				}
+				if strings.HasPrefix(imported, module+"/") && !seen[imported] {
+					seen[imported] = true
+					todo = append(todo, imported)
+				}
+			}
+		}
+	}
+}
+
+func TestNoRoomIsLargerThanItsShare(t *testing.T) {
+	lines, all := map[string]int{}, 0
+	for _, p := range packages(t, ".") {
+		for _, dep := range p.Deps {
+			if !strings.HasPrefix(dep, module+"/") {
+				continue
+			}
+			for _, file := range sources(t, local(dep)) {
+				data, err := os.ReadFile(file)
+				if err != nil {
+					t.Fatal(err)
+				}
+				lines[dep] += bytes.Count(data, []byte("\n"))
+			}
+			all += lines[dep]
+		}
+	}
+	if len(lines) < 10 {
+		t.Fatalf("only %d rooms were found", len(lines))
+	}
+	for room, n := range lines {
+		if 100*n > largestRoom*all {
+			t.Errorf("%s has %d lines of %d, more than %d %%", room, n, all, largestRoom)
+		}
+	}
+}
+
+func TestStructsOfTheCoreAreSmall(t *testing.T) {
+	for _, room := range core {
+		fields, methods := map[string]int{}, map[string]int{}
+		for _, file := range sources(t, room) {
+			tree, err := parser.ParseFile(token.NewFileSet(), file, nil, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, d := range tree.Decls {
+				count(d, fields, methods)
+			}
+		}
+		for name, n := range fields {
+			if n > fieldsOfAStruct || methods[name] > methodsOfAStruct {
+				t.Errorf("%s.%s has %d fields and %d methods", room, name, n, methods[name])
+			}
+		}
+	}
+}
+
+// count counts the fields of a declared struct, or a method of its receiver's.
+func count(d ast.Decl, fields, methods map[string]int) {
+	switch d := d.(type) {
+	case *ast.FuncDecl:
+		if d.Recv != nil {
+			methods[strings.TrimPrefix(types.ExprString(d.Recv.List[0].Type), "*")]++
+		}
+	case *ast.GenDecl:
+		for _, spec := range d.Specs {
+			named, ok := spec.(*ast.TypeSpec)
+			if !ok {
+				continue
+			}
+			if s, ok := named.Type.(*ast.StructType); ok {
+				for _, f := range s.Fields.List {
+					fields[named.Name.Name] += max(1, len(f.Names))
+				}
+			}
+		}
+	}
+}
+
+// sources are the Go files of a folder that are not tests.
+func sources(t *testing.T, folder string) []string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(folder, "*.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return slices.DeleteFunc(files, func(f string) bool { return strings.HasSuffix(f, "_test.go") })
 }
 
 // What users run holds nothing that is only for tests.

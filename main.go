@@ -4,7 +4,7 @@ package main
 import (
 	"os"
 
-	"source-planetscale/internal/source"
+	"source-planetscale/internal/connector"
 )
 
-func main() { os.Exit(source.Main()) }
+func main() { os.Exit(connector.Main()) }

@@ -94,7 +94,22 @@ func foldersOfTheProgram(t *testing.T) []string {
 }
 
 // speakers are the functions whose first text is a message: of errors, and of warnings in the log.
-var speakers = []string{"New", "Errorf", "configErrorf", "because", "failf", "fault", "misfit", "Warn", "warn"}
+var speakers = []string{"New", "Errorf", "fault", "misfit", "Warn", "warn", "Lost"}
+
+// judges are package failure's functions: of a remedy, and of what happened.
+var judges = []string{"Config", "Transient", "System"}
+
+// verdict is the message that a call of one of them makes, "" for another call.
+func verdict(call *ast.CallExpr) string {
+	name, ok := strings.CutPrefix(types.ExprString(call.Fun), "failure.")
+	if !slices.Contains(judges, name) || !ok && len(call.Args) < 2 {
+		return ""
+	}
+	if remedy := normal(text(call.Args[0])); remedy != "" {
+		return normal(text(call.Args[1])) + "; " + remedy + "."
+	}
+	return normal(text(call.Args[1])) + "."
+}
 
 func messagesOf(t *testing.T, file string, found map[string]string) {
 	t.Helper()
@@ -107,15 +122,15 @@ func messagesOf(t *testing.T, file string, found map[string]string) {
 		var candidates []ast.Expr
 		switch n := n.(type) {
 		case *ast.CallExpr:
+			if message := verdict(n); message != "" && isSentence(message) {
+				found[message] = set.Position(n.Pos()).String()
+				return true
+			}
 			// Warnings are also collected first, or returned.
 			collected := calledName(n) == "append" && strings.HasSuffix(types.ExprString(n.Args[0]), ".Warnings")
 			returned := calledName(n) == "Sprintf" && filepath.Base(file) == "warning.go"
 			if slices.Contains(speakers, calledName(n)) || collected || returned {
 				candidates = n.Args
-			}
-		case *ast.CompositeLit:
-			if name, ok := n.Type.(*ast.Ident); ok && name.Name == "failure" {
-				candidates = n.Elts
 			}
 		}
 		for _, c := range candidates {
@@ -151,8 +166,12 @@ func text(e ast.Expr) string {
 		if calledName(e) == "Sprintf" {
 			return text(e.Args[0])
 		}
-	case *ast.KeyValueExpr:
-		return text(e.Value)
+	case *ast.Ident:
+		if e.Obj != nil { // a constant of the file
+			if spec, ok := e.Obj.Decl.(*ast.ValueSpec); ok && e.Obj.Kind == ast.Con && len(spec.Values) == 1 {
+				return text(spec.Values[0])
+			}
+		}
 	}
 	return "%s"
 }
@@ -170,13 +189,13 @@ func isSentence(message string) bool {
 
 func TestMessagesAreFoundInCode(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "x.go")
-	source := "package x\nfunc f() { fmt.Errorf(\"shard %s: %w\"); because(kind, err, \"one \"+x+\" two %d three.\", 1); _ = &failure{kind, fmt.Sprintf(\"some text of %q\", y), err}; log.Warn(fmt.Sprintf(`said in %v words`, z)) }"
+	source := "package x\nfunc f() { fmt.Errorf(\"shard %s: %w\"); failure.Config(\"do \"+x+\" two things\", \"something of %d happened\", 1); _ = failure.System(\"\", \"some text of %q\", y).Because(err); log.Warn(fmt.Sprintf(`said in %v words`, z)) }"
 	if err := os.WriteFile(file, []byte(source), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	found := map[string]string{}
 	messagesOf(t, file, found)
-	for _, want := range []string{"one … two … three.", "some text of …", "said in … words"} {
+	for _, want := range []string{"something of … happened; do … two things.", "some text of ….", "said in … words"} {
 		if found[want] == "" {
 			t.Errorf("%q is not found", want)
 		}

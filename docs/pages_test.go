@@ -85,7 +85,7 @@ func TestPagesHaveTheOptions(t *testing.T) {
 			}
 		} `json:"connectionSpecification"`
 	}
-	if err := json.Unmarshal(read(t, "internal/source/spec.json"), &spec); err != nil {
+	if err := json.Unmarshal(read(t, "internal/config/spec.json"), &spec); err != nil {
 		t.Fatal(err)
 	}
 	var want, inManual, inREADME []string

@@ -8,11 +8,11 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"source-planetscale/e2e/script"
-	"source-planetscale/internal/source"
+	"source-planetscale/internal/connector"
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"source-planetscale": func() { os.Exit(source.Main()) }})
+	testscript.Main(m, map[string]func(){"source-planetscale": func() { os.Exit(connector.Main()) }})
 }
 
 func TestScripts(t *testing.T) {

@@ -18,7 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"source-planetscale/e2e/script"
-	"source-planetscale/internal/source"
+	"source-planetscale/internal/connector"
 )
 
 // imageVariable names the image to test.
@@ -178,13 +178,13 @@ func TestImageIsAConnectors(t *testing.T) {
 	if got.User != "1000:1000" {
 		t.Errorf("the user is %q", got.User)
 	}
-	if got.Labels["io.airbyte.name"] != "airbyte/source-planetscale" || got.Labels["io.airbyte.version"] != source.Version {
+	if got.Labels["io.airbyte.name"] != "airbyte/source-planetscale" || got.Labels["io.airbyte.version"] != connector.Version {
 		t.Errorf("the labels are %v", got.Labels)
 	}
 	inside(t, image, `[ "$(id -un) $(id -u):$(id -g)" = "airbyte 1000:1000" ]`)
 	inside(t, image, `for p in sh sleep mv touch cat; do command -v $p >/dev/null || exit 1; done`)
 	inside(t, image, `grep -q BEGIN /etc/ssl/certs/ca-certificates.crt`)
-	inside(t, image, `[ "$($AIRBYTE_ENTRYPOINT version)" = `+source.Version+` ]`)
+	inside(t, image, `[ "$($AIRBYTE_ENTRYPOINT version)" = `+connector.Version+` ]`)
 	inside(t, image, `! touch $AIRBYTE_ENTRYPOINT 2>/dev/null`)
 	inside(t, image, `[ "$(pwd)" = /airbyte ] && touch /airbyte/file`)
 }

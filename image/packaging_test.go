@@ -12,7 +12,7 @@ import (
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
-	"source-planetscale/internal/source"
+	"source-planetscale/internal/connector"
 )
 
 // yq turns YAML into JSON; pinned like the Makefile's tools.
@@ -39,7 +39,7 @@ func TestMetadata(t *testing.T) {
 			Properties map[string]any `json:"properties"`
 		} `json:"connectionSpecification"`
 	}
-	if err := json.Unmarshal(read(t, "internal/source/spec.json"), &spec); err != nil {
+	if err := json.Unmarshal(read(t, "internal/config/spec.json"), &spec); err != nil {
 		t.Fatal(err)
 	}
 	if m.Data.DocumentationURL != spec.DocumentationURL {
@@ -73,14 +73,14 @@ func TestVersionIsOne(t *testing.T) {
 		"the Dockerfile":      string(label[1]),
 		"CHANGELOG.md's head": string(entry[1]),
 	} {
-		if version != source.Version {
-			t.Errorf("%s says version %s, internal/source/version.go %s", place, version, source.Version)
+		if version != connector.Version {
+			t.Errorf("%s says version %s, internal/connector/version.go %s", place, version, connector.Version)
 		}
 	}
 	for _, page := range []string{"README.md", "docs/airbyte.md"} {
 		for _, tag := range regexp.MustCompile(`source-planetscale:(\d+\.\d+\.\d+)`).FindAllSubmatch(read(t, page), -1) {
-			if string(tag[1]) != source.Version {
-				t.Errorf("%s shows an image of version %s, internal/source/version.go says %s", page, tag[1], source.Version)
+			if string(tag[1]) != connector.Version {
+				t.Errorf("%s shows an image of version %s, internal/connector/version.go says %s", page, tag[1], connector.Version)
 			}
 		}
 	}

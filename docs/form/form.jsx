@@ -5,7 +5,7 @@ import './form.css';
 import { createRoot } from 'react-dom/client';
 import Form from '@rjsf/react-bootstrap';
 import validator from '@rjsf/validator-ajv8';
-import file from '../../internal/source/spec.json';
+import file from '../../internal/config/spec.json';
 
 const spec = file.connectionSpecification;
 

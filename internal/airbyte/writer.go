@@ -37,12 +37,28 @@ type StreamState struct {
 	State  json.RawMessage
 }
 
+// Tx is a commit under way. Only Commit makes one, so that whoever has it has the writer to himself.
+type Tx struct{ states []StreamState }
+
+// Put has a state written behind the commit's records.
+func (tx *Tx) Put(s StreamState) { tx.states = append(tx.states, s) }
+
+// Bytes are those of the states put so far.
+func (tx *Tx) Bytes() int {
+	n := 0
+	for _, s := range tx.states {
+		n += len(s.State)
+	}
+	return n
+}
+
 // Commit writes the batch's records and then, before anybody else can write, the states that cover them. It is the only way to
 // write a state, so that no state can precede its records.
 //
-// states may be nil. It is called with the writer locked, which orders it among all commits: it may change what
-// concurrent streams share. A state equal to the stream's last one is not repeated. The batch is empty afterwards.
-func (w *Writer) Commit(b *Batch, states func() ([]StreamState, error)) error {
+// change may be nil. It is called with the writer locked, which orders it among all commits: who needs a Tx to change what
+// concurrent streams share need not lock anything else. A state equal to the stream's last one is not repeated. The batch is empty
+// afterwards.
+func (w *Writer) Commit(b *Batch, change func(*Tx) error) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.err != nil {
@@ -52,12 +68,13 @@ func (w *Writer) Commit(b *Batch, states func() ([]StreamState, error)) error {
 	for stream, n := range b.counts {
 		w.since[stream] += n
 	}
-	if states != nil {
-		list, err := states()
+	if change != nil {
+		var tx Tx
+		err := change(&tx)
 		if err != nil {
 			return err
 		}
-		for _, s := range list {
+		for _, s := range tx.states {
 			if b.buf, err = w.appendState(b.buf, s); err != nil {
 				return err
 			}

@@ -22,13 +22,12 @@ func record(t *testing.T, b *Batch, data string, changes ...Change) {
 	}
 }
 
-func states(list ...string) func() ([]StreamState, error) {
-	return func() ([]StreamState, error) {
-		var out []StreamState
+func states(list ...string) func(*Tx) error {
+	return func(tx *Tx) error {
 		for _, s := range list {
-			out = append(out, StreamState{Stream: users, State: json.RawMessage(s)})
+			tx.Put(StreamState{Stream: users, State: json.RawMessage(s)})
 		}
-		return out, nil
+		return nil
 	}
 }
 
@@ -109,7 +108,7 @@ func TestFirstWriteErrorIsFinal(t *testing.T) {
 		t.Errorf("the first commit returned %v", err)
 	}
 	called := false
-	err := w.Commit(b, func() ([]StreamState, error) { called = true; return nil, nil })
+	err := w.Commit(b, func(*Tx) error { called = true; return nil })
 	if !errors.Is(err, errPipe) || called || pipe.writes != 1 {
 		t.Errorf("after a write error: error %v, states asked for: %v, writes: %d", err, called, pipe.writes)
 	}
@@ -150,7 +149,7 @@ func TestRecordsOfSeveralStreams(t *testing.T) {
 		}
 	}
 	state := func(d StreamDescriptor) StreamState { return StreamState{Stream: d, State: json.RawMessage(`{}`)} }
-	if err := w.Commit(b, func() ([]StreamState, error) { return []StreamState{state(users), state(orders)}, nil }); err != nil {
+	if err := w.Commit(b, func(tx *Tx) error { tx.Put(state(users)); tx.Put(state(orders)); return nil }); err != nil {
 		t.Fatal(err)
 	}
 	lines := strings.Split(out.String(), "\n")

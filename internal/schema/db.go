@@ -50,7 +50,7 @@ func Open(ctx context.Context, server dial.Config, user, password, keyspace, tab
 	config.DBName = db.target("")
 	db.sql, err = login(ctx, config)
 	if isNumbered(err, erBadDB) {
-		return nil, unknownKeyspace(ctx, config, keyspace)
+		return nil, judged(unknownKeyspace(ctx, config, keyspace))
 	}
 	if err != nil {
 		return nil, err
@@ -116,7 +116,7 @@ func unknownKeyspace(ctx context.Context, config *mysql.Config, keyspace string)
 
 // EachShard calls ask for each of the shards, for as many at a time as there are connections: from far away a keyspace of
 // many shards would keep a sync waiting for each of their answers in turn. The first error ends all.
-func EachShard(ctx context.Context, shards []string, ask func(ctx context.Context, shard string) error) error {
+func EachShard[S any](ctx context.Context, shards []S, ask func(ctx context.Context, shard S) error) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(maxConnections)
 	for _, shard := range shards {

@@ -50,12 +50,12 @@ func failed(doing string, err error) error {
 	switch {
 	case errors.Is(err, context.Canceled), errors.Is(err, dial.ErrUnknownHost):
 	case errors.As(err, new(*mysql.MySQLError)):
-		return fmt.Errorf("%s: %w: %w", doing, ErrRefused, err)
+		return judged(fmt.Errorf("%s: %w: %w", doing, ErrRefused, err))
 	case dial.IsTLSError(err):
 	case isLost(err):
-		return fmt.Errorf("%s: %w: %w", doing, ErrUnreachable, err)
+		return judged(fmt.Errorf("%s: %w: %w", doing, ErrUnreachable, err))
 	}
-	return fmt.Errorf("%s: %w", doing, err)
+	return judged(fmt.Errorf("%s: %w", doing, err))
 }
 
 func isLost(err error) bool {
@@ -72,16 +72,16 @@ func loginFailed(addr string, err error) error {
 		switch {
 		// vtgate has no number for these.
 		case answer.Number == erSecureTransport, strings.Contains(answer.Message, "must use SSL/TLS"):
-			return fmt.Errorf("%s: tls: the server demands TLS, but tls.mode is disabled: %w", doing, err)
+			return judged(fmt.Errorf("%s: tls: the server demands TLS, but tls.mode is disabled: %w", doing, err))
 		case strings.Contains(answer.Message, "does not match client cert"):
-			return fmt.Errorf("%s: %w: %w", doing, ErrAuth, err)
+			return judged(fmt.Errorf("%s: %w: %w", doing, ErrAuth, err))
 		}
 	}
 	switch {
 	case errors.Is(err, mysql.ErrNoTLS):
-		return fmt.Errorf("%s: tls: the server offers none, but tls.mode asks for it: %w", doing, err)
+		return judged(fmt.Errorf("%s: tls: the server offers none, but tls.mode asks for it: %w", doing, err))
 	case isNumbered(err, erAccessDenied, erDBAccessDenied, erAccessDeniedNoPasswd, erMustChangePassword, erAccountLocked):
-		return fmt.Errorf("%s: %w: %w", doing, ErrAuth, err)
+		return judged(fmt.Errorf("%s: %w: %w", doing, ErrAuth, err))
 	default:
 		return failed(doing, err)
 	}

@@ -126,7 +126,7 @@ func assemble(types map[string][]string, columns map[string][]table.Column, keys
 			table := table.Table{Name: name, Columns: columns[name], Key: key, MySQLKey: key}
 			for _, column := range key {
 				if table.Column(column) == nil {
-					return nil, fmt.Errorf("%w: %q", ErrAltered, name)
+					return nil, judged(fmt.Errorf("%w: %q", ErrAltered, name))
 				}
 			}
 			contents.Tables = append(contents.Tables, table)

@@ -40,17 +40,18 @@ func ParseLegacy(data []byte, keyspace string) (map[string]*Stream, error) {
 		if ks != keyspace {
 			return nil, fmt.Errorf("its stream %q is of another keyspace than the configured database %q", name, keyspace)
 		}
-		s := &Stream{Shards: map[string]*Shard{}}
+		s := &Stream{Shards: map[gtid.Shard]*Shard{}}
 		for shard, cursor := range stream.Shards {
+			at := gtid.Shard{Keyspace: keyspace, Name: shard}
 			position, copying, err := parseCursor(cursor.Cursor, keyspace, shard)
 			if err != nil {
 				return nil, fmt.Errorf("stream %s, shard %s: %w", name, shard, err)
 			}
 			switch {
 			case copying:
-				s.Shards[shard] = &Shard{Copy: &Copy{Oldest: position}}
+				s.Shards[at] = &Shard{Copy: &Copy{Oldest: position}}
 			case !position.IsZero():
-				s.Shards[shard] = &Shard{Position: position}
+				s.Shards[at] = &Shard{Position: position}
 			}
 		}
 		streams[table] = s

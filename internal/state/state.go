@@ -32,7 +32,7 @@ type Stream struct {
 	// Columns are the table's columns, in order, as they were when the sync that saved this began. VStream reads old rows with
 	// today's columns, so that a change between the two must be noticed: see Layout.
 	Columns []table.Column
-	Shards  map[string]*Shard
+	Shards  map[gtid.Shard]*Shard
 }
 
 // Shard says how far one shard of a stream was read.
@@ -40,21 +40,27 @@ type Shard struct {
 	// Position up to which the stream has every change; while a copy is unfinished, of the rows copied so far.
 	Position gtid.Position
 	// Layout is that of the changes after Position or, once Moved is set, after the positions there.
-	Layout Layout
+	Layout table.Layout
 	// Moved is set once the shard was read to the end that a split or merge put to it: where the shards that replaced it
 	// go on.
-	Moved map[string]gtid.Position
+	Moved map[gtid.Shard]gtid.Position
 	// Copy is nil once the copy is complete.
 	Copy *Copy
 }
 
 // Replay returns the position since which changes are to be read whatever becomes of the copy, and their layout; zero if no
 // row was read.
-func (s *Shard) Replay() (gtid.Position, Layout) {
+func (s *Shard) Replay() (gtid.Position, table.Layout) {
 	if s.Copy != nil && (s.Copy.LastPK == nil || s.Copy.Restarted) {
 		return s.Copy.Oldest, s.Copy.Layout
 	}
 	return s.Position, s.Layout
+}
+
+// Begun reports whether rows of the shard were given that later changes may concern.
+func (s *Shard) Begun() bool {
+	from, _ := s.Replay()
+	return !from.IsZero()
 }
 
 // Copy is an unfinished copy.
@@ -62,7 +68,7 @@ type Copy struct {
 	// Oldest is the position of the first snapshot that any attempt at this copy took; zero before the first one.
 	Oldest gtid.Position
 	// Layout is that of the changes after Oldest.
-	Layout Layout
+	Layout table.Layout
 	// Restarted is set when a later attempt did not go on after a key but began again with the first row.
 	Restarted bool
 	// LastPK is the key of the last row written, nil if there is none to go on after.
@@ -70,7 +76,7 @@ type Copy struct {
 }
 
 // Start notes that a copy begins with the first row, from a snapshot at that position.
-func (c *Copy) Start(at gtid.Position, layout Layout) {
+func (c *Copy) Start(at gtid.Position, layout table.Layout) {
 	if c.Oldest.IsZero() {
 		c.Oldest, c.Layout = at, layout
 		return
@@ -81,7 +87,7 @@ func (c *Copy) Start(at gtid.Position, layout Layout) {
 // Complete notes that the copy is complete and its stream stands at the given position, from where to replicate. After a
 // restart that is the first attempt's snapshot: a row that the first attempt wrote and that was deleted before the next one
 // began would otherwise stay at the destination for ever.
-func (s *Shard) Complete(at gtid.Position, layout Layout) {
+func (s *Shard) Complete(at gtid.Position, layout table.Layout) {
 	if s.Copy.Restarted {
 		at, layout = s.Copy.Oldest, s.Copy.Layout
 	}
@@ -123,16 +129,17 @@ func (s *Stream) MarshalJSON() ([]byte, error) {
 	if s.FullRefresh {
 		out.SyncMode = fullRefresh
 	}
-	for name, shard := range s.Shards {
-		j := &shardJSON{Position: shard.Position.String(), layoutJSON: shard.Layout.json()}
+	for at, shard := range s.Shards {
+		name := at.Name
+		j := &shardJSON{Position: shard.Position.String(), layoutJSON: newLayoutJSON(shard.Layout)}
 		for successor, p := range shard.Moved {
 			if j.Moved == nil {
 				j.Moved = make(map[string]string, len(shard.Moved))
 			}
-			j.Moved[successor] = p.String()
+			j.Moved[successor.Name] = p.String()
 		}
 		if c := shard.Copy; c != nil {
-			j.Copy = &copyJSON{Oldest: c.Oldest.String(), layoutJSON: c.Layout.json(), Restarted: c.Restarted}
+			j.Copy = &copyJSON{Oldest: c.Oldest.String(), layoutJSON: newLayoutJSON(c.Layout), Restarted: c.Restarted}
 			if c.LastPK != nil {
 				key, err := c.LastPK.MarshalVT()
 				if err != nil {
@@ -146,8 +153,9 @@ func (s *Stream) MarshalJSON() ([]byte, error) {
 	return json.Marshal(out)
 }
 
-// Parse reads a stream's state as MarshalJSON wrote it. What it does not know, it refuses: a state read wrongly loses rows.
-func Parse(data []byte) (*Stream, error) {
+// Parse reads the state of a stream of the keyspace as MarshalJSON wrote it. What it does not know, it refuses: a state read wrongly
+// loses rows.
+func Parse(data []byte, keyspace string) (*Stream, error) {
 	var head struct {
 		Version int `json:"version"`
 	}
@@ -172,20 +180,20 @@ func Parse(data []byte) (*Stream, error) {
 	case in.SyncMode != incremental && in.SyncMode != fullRefresh:
 		return nil, fmt.Errorf("its sync_mode is %q", in.SyncMode)
 	}
-	s := &Stream{FullRefresh: in.SyncMode == fullRefresh, SyncID: in.SyncID, Cursor: in.Cursor, Shards: make(map[string]*Shard, len(in.Shards))}
+	s := &Stream{FullRefresh: in.SyncMode == fullRefresh, SyncID: in.SyncID, Cursor: in.Cursor, Shards: make(map[gtid.Shard]*Shard, len(in.Shards))}
 	var err error
 	if s.Columns, err = in.Columns.parse(); err != nil {
 		return nil, err
 	}
 	for name, j := range in.Shards {
-		shard, err := j.parse()
+		shard, err := j.parse(keyspace)
 		if err != nil {
 			return nil, fmt.Errorf("shard %s: %w", name, err)
 		}
 		if err := shard.check(); err != nil && !s.FullRefresh {
 			return nil, fmt.Errorf("shard %s %w", name, err)
 		}
-		s.Shards[name] = shard
+		s.Shards[gtid.Shard{Keyspace: keyspace, Name: name}] = shard
 	}
 	return s, nil
 }
@@ -208,7 +216,7 @@ func (s *Shard) check() error {
 	return nil
 }
 
-func (j *shardJSON) parse() (*Shard, error) {
+func (j *shardJSON) parse(keyspace string) (*Shard, error) {
 	if j == nil {
 		return nil, fmt.Errorf("its state is null")
 	}
@@ -227,9 +235,9 @@ func (j *shardJSON) parse() (*Shard, error) {
 			return nil, err
 		}
 		if shard.Moved == nil {
-			shard.Moved = make(map[string]gtid.Position, len(j.Moved))
+			shard.Moved = make(map[gtid.Shard]gtid.Position, len(j.Moved))
 		}
-		shard.Moved[successor] = p
+		shard.Moved[gtid.Shard{Keyspace: keyspace, Name: successor}] = p
 	}
 	if j.Copy != nil {
 		shard.Copy, err = j.Copy.parse()

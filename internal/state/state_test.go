@@ -29,6 +29,9 @@ func position(t testing.TB, s string) gtid.Position {
 	return p
 }
 
+// in is a shard of the keyspace shop.
+func in(name string) gtid.Shard { return gtid.Shard{Keyspace: "shop", Name: name} }
+
 func key() *querypb.QueryResult {
 	return &querypb.QueryResult{
 		Fields: []*querypb.Field{{Name: "id", Type: querypb.Type_INT64}},
@@ -37,33 +40,33 @@ func key() *querypb.QueryResult {
 }
 
 func TestRoundTrip(t *testing.T) {
-	in := &Stream{
+	want := &Stream{
 		Cursor:  1763860000000000,
 		Columns: []table.Column{{Name: "id", Type: "bigint"}, {Name: "näme", Type: "enum('a','b')", Charset: "latin1"}},
-		Shards: map[string]*Shard{
-			"-80": {Position: position(t, later), Layout: Layout{Columns: []table.Column{{Name: "id", Type: "int"}}, Stale: true, Assumed: Relied, Had: 3}},
-			"80-": {Position: position(t, later), Copy: &Copy{Oldest: position(t, early), Layout: Layout{Stale: true}, Restarted: true, LastPK: key()}},
-			"c0-": {Copy: &Copy{}},
-			"-40": {Position: position(t, early), Moved: map[string]gtid.Position{"-20": position(t, later), "20-40": position(t, early)}},
+		Shards: map[gtid.Shard]*Shard{
+			in("-80"): {Position: position(t, later), Layout: table.Layout{Columns: []table.Column{{Name: "id", Type: "int"}}, Stale: true, Assumed: table.Relied, Had: 3}},
+			in("80-"): {Position: position(t, later), Copy: &Copy{Oldest: position(t, early), Layout: table.Layout{Stale: true}, Restarted: true, LastPK: key()}},
+			in("c0-"): {Copy: &Copy{}},
+			in("-40"): {Position: position(t, early), Moved: map[gtid.Shard]gtid.Position{in("-20"): position(t, later), in("20-40"): position(t, early)}},
 		},
 	}
-	data, err := json.Marshal(in)
+	data, err := json.Marshal(want)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if !strings.Contains(string(data), `"-80":{"position":"`+later+`",`) {
 		t.Errorf("a position that a person can read is missing in %s", data)
 	}
-	out, err := Parse(data)
+	out, err := Parse(data, "shop")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !proto.Equal(out.Shards["80-"].Copy.LastPK, key()) {
-		t.Errorf("the key came back as %v", out.Shards["80-"].Copy.LastPK)
+	if !proto.Equal(out.Shards[in("80-")].Copy.LastPK, key()) {
+		t.Errorf("the key came back as %v", out.Shards[in("80-")].Copy.LastPK)
 	}
-	in.Shards["80-"].Copy.LastPK, out.Shards["80-"].Copy.LastPK = nil, nil
-	if !reflect.DeepEqual(in, out) {
-		t.Errorf("came back as %+v, expected %+v", out, in)
+	want.Shards[in("80-")].Copy.LastPK, out.Shards[in("80-")].Copy.LastPK = nil, nil
+	if !reflect.DeepEqual(want, out) {
+		t.Errorf("came back as %+v, expected %+v", out, want)
 	}
 }
 
@@ -88,7 +91,7 @@ func TestParseRefusesWhatItDoesNotKnow(t *testing.T) {
 		`{"version":1,"sync_mode":"incremental","shards":{"-":{"position":"","copy":{"oldest_position":"","last_pk":"/////w=="}}}}`:                    "not a key",
 		`{"version":1,"sync_mode":"incremental","shards":{"-":{"position":"","copy":{"oldest_position":"","last_pk":"` + noRows(t) + `"}}}}`:           "not one row",
 	} {
-		if _, err := Parse([]byte(in)); err == nil || !strings.Contains(err.Error(), problem) {
+		if _, err := Parse([]byte(in), "shop"); err == nil || !strings.Contains(err.Error(), problem) {
 			t.Errorf("%s: error %v, expected one about %q", in, err, problem)
 		}
 	}
@@ -112,7 +115,7 @@ func encoded(t *testing.T, k *querypb.QueryResult) string {
 }
 
 func TestRestartedCopyIsFollowedByTheChangesSinceItsFirstSnapshot(t *testing.T) {
-	before, after := Layout{Had: 1}, Layout{Had: 2}
+	before, after := table.Layout{Had: 1}, table.Layout{Had: 2}
 	s := &Shard{Copy: &Copy{}}
 	s.Copy.Start(position(t, early), before)
 	s.Complete(position(t, later), after)
@@ -152,7 +155,7 @@ func TestParseLegacy(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := streams["users"].Shards["-80"]; !got.Position.Equal(position(t, early)) || got.Copy != nil {
+	if got := streams["users"].Shards[in("-80")]; !got.Position.Equal(position(t, early)) || got.Copy != nil {
 		t.Errorf("a finished copy came back as %+v", got)
 	}
 	lastPK, _ := key().MarshalVT()
@@ -160,11 +163,11 @@ func TestParseLegacy(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c := streams["users"].Shards["-80"].Copy; c == nil || c.LastPK != nil || !c.Oldest.Equal(position(t, early)) {
+	if c := streams["users"].Shards[in("-80")].Copy; c == nil || c.LastPK != nil || !c.Oldest.Equal(position(t, early)) {
 		t.Errorf("an unfinished copy must start over, and came back as %+v", c)
 	}
 	streams, err = ParseLegacy([]byte(legacy("shop:users", "-80", "")), "shop")
-	if err != nil || streams["users"].Shards["-80"] != nil {
+	if err != nil || streams["users"].Shards[in("-80")] != nil {
 		t.Errorf("a shard that was not begun: %v, %+v", err, streams)
 	}
 }
@@ -188,11 +191,11 @@ func TestParseLegacyRefusesDamage(t *testing.T) {
 }
 
 func FuzzParse(f *testing.F) {
-	data, _ := json.Marshal(&Stream{Cursor: 7, Shards: map[string]*Shard{"-80": {Position: position(f, later), Copy: &Copy{Oldest: position(f, early), LastPK: key()}}}})
+	data, _ := json.Marshal(&Stream{Cursor: 7, Shards: map[gtid.Shard]*Shard{in("-80"): {Position: position(f, later), Copy: &Copy{Oldest: position(f, early), LastPK: key()}}}})
 	f.Add(data)
 	f.Add([]byte(`{"version":1,"sync_mode":"full_refresh","shards":{"-":{"position":""}}}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		s, err := Parse(data)
+		s, err := Parse(data, "shop")
 		if err != nil {
 			return
 		}
@@ -200,7 +203,7 @@ func FuzzParse(f *testing.F) {
 		if err != nil {
 			t.Fatalf("a state that was read cannot be written: %v", err)
 		}
-		back, err := Parse(again)
+		back, err := Parse(again, "shop")
 		if err != nil {
 			t.Fatalf("a state that was written cannot be read: %v", err)
 		}
@@ -219,18 +222,4 @@ func FuzzParseLegacy(f *testing.F) {
 			t.Fatal("neither streams nor an error")
 		}
 	})
-}
-
-func TestJoin(t *testing.T) {
-	own := []table.Column{{Name: "id", Type: "bigint"}}
-	for _, c := range []struct{ a, b, want Layout }{
-		{Layout{Columns: own}, Layout{Columns: own}, Layout{Columns: own}},
-		{Layout{Columns: own}, Layout{}, Layout{Columns: own, Stale: true}},
-		{Layout{Stale: true}, Layout{Assumed: Relied}, Layout{Stale: true, Assumed: Relied}},
-		{Layout{Assumed: Assumed, Had: 1}, Layout{Stale: true, Had: 2}, Layout{Stale: true, Assumed: Assumed, Had: 2}},
-	} {
-		if got := c.a.Join(c.b); !reflect.DeepEqual(got, c.want) {
-			t.Errorf("%+v and %+v are %+v", c.a, c.b, got)
-		}
-	}
 }

@@ -16,12 +16,12 @@ const current = "current"
 
 // Peek returns where each shard stands now, in one RPC. A shard that does not answer before ctx ends, or within Silence, is
 // named in the error: vtgate sends heartbeats while it waits for the shard's tablet, ten minutes if that one hangs.
-func (c *Client) Peek(ctx context.Context, keyspace string, shards []string) (map[string]gtid.Position, error) {
+func (c *Client) Peek(ctx context.Context, shards ...gtid.Shard) (map[gtid.Shard]gtid.Position, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.Silence)
 	defer cancel()
 	v := &binlogdatapb.VGtid{}
 	for _, shard := range shards {
-		v.ShardGtids = append(v.ShardGtids, &binlogdatapb.ShardGtid{Keyspace: keyspace, Shard: shard, Gtid: current})
+		v.ShardGtids = append(v.ShardGtids, &binlogdatapb.ShardGtid{Keyspace: shard.Keyspace, Shard: shard.Name, Gtid: current})
 	}
 	s, err := c.open(ctx, &vtgatepb.VStreamRequest{
 		TabletType: c.cfg.TabletType,
@@ -33,7 +33,7 @@ func (c *Client) Peek(ctx context.Context, keyspace string, shards []string) (ma
 		return nil, err
 	}
 	defer s.Close()
-	positions := make(map[string]gtid.Position, len(shards))
+	positions := make(map[gtid.Shard]gtid.Position, len(shards))
 	for len(positions) < len(shards) {
 		response, err := s.Recv()
 		if err == nil {
@@ -41,13 +41,14 @@ func (c *Client) Peek(ctx context.Context, keyspace string, shards []string) (ma
 			s.Keep(0)
 		}
 		if err != nil {
-			return nil, fmt.Errorf("asking for the current position of shard %s of keyspace %s: %w", missing(shards, positions), keyspace, err)
+			s := missing(shards, positions)
+			return nil, fmt.Errorf("asking for the current position of shard %s of keyspace %s: %w", s.Name, s.Keyspace, err)
 		}
 	}
 	return positions, nil
 }
 
-func collectAll(positions map[string]gtid.Position, response wire.Response) error {
+func collectAll(positions map[gtid.Shard]gtid.Position, response wire.Response) error {
 	for {
 		var ev wire.Event
 		if more, err := response.Next(&ev); err != nil || !more {
@@ -66,7 +67,7 @@ func collectAll(positions map[string]gtid.Position, response wire.Response) erro
 	}
 }
 
-func collect(positions map[string]gtid.Position, v *binlogdatapb.VGtid) error {
+func collect(positions map[gtid.Shard]gtid.Position, v *binlogdatapb.VGtid) error {
 	for _, g := range v.GetShardGtids() {
 		if g.Gtid == current {
 			continue
@@ -75,16 +76,16 @@ func collect(positions map[string]gtid.Position, v *binlogdatapb.VGtid) error {
 		if err != nil {
 			return fmt.Errorf("shard %s: %w", g.Shard, err)
 		}
-		positions[g.Shard] = p
+		positions[gtid.Shard{Keyspace: g.Keyspace, Name: g.Shard}] = p
 	}
 	return nil
 }
 
-func missing(shards []string, have map[string]gtid.Position) string {
+func missing(shards []gtid.Shard, have map[gtid.Shard]gtid.Position) gtid.Shard {
 	for _, s := range shards {
 		if _, ok := have[s]; !ok {
 			return s
 		}
 	}
-	return ""
+	return gtid.Shard{}
 }

@@ -10,6 +10,7 @@ import (
 
 	"source-planetscale/internal/dial"
 	"source-planetscale/internal/fakevtgate"
+	"source-planetscale/internal/gtid"
 )
 
 // A shard whose tablet hangs gives no position, while heartbeats show that vtgate is alive.
@@ -36,7 +37,7 @@ func TestPeekOfAShardThatDoesNotAnswer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = client.Peek(t.Context(), "shop", []string{"-80", "80-"})
+	_, err = client.Peek(t.Context(), gtid.Shards("shop", "-80", "80-")...)
 	if err == nil || !strings.Contains(err.Error(), "shard 80- of keyspace shop") || KindOf(err) != Transient {
 		t.Errorf("got %v", err)
 	}

@@ -20,9 +20,10 @@ import (
 // heartbeatSeconds is how often vtgate says that an idle stream is alive.
 const heartbeatSeconds = 5
 
-// Shard is where the stream of one shard begins.
-type Shard struct {
-	Name string
+// Request says what to stream: tables of one shard.
+type Request struct {
+	Shard  gtid.Shard
+	Tables []Table
 	// Position to replicate from; zero to copy the tables first.
 	Position gtid.Position
 	// LastPK is the key after which a copy goes on, nil to copy from the first row. With a Position, the changes since
@@ -35,13 +36,6 @@ type Table struct {
 	Name string
 	// Columns to select; nil for all, whatever they are when a row is read.
 	Columns []string
-}
-
-// Request says what to stream.
-type Request struct {
-	Keyspace string
-	Shards   []Shard
-	Tables   []Table
 }
 
 // messages is how many may be received before the owner is done with the first: enough small ones that the owner and the
@@ -198,15 +192,11 @@ func (s *Stream) Close() {
 }
 
 func vgtid(r Request) *binlogdatapb.VGtid {
-	v := &binlogdatapb.VGtid{}
-	for _, shard := range r.Shards {
-		g := &binlogdatapb.ShardGtid{Keyspace: r.Keyspace, Shard: shard.Name, Gtid: shard.Position.String()}
-		if shard.LastPK != nil {
-			g.TablePKs = []*binlogdatapb.TableLastPK{{TableName: r.Tables[0].Name, Lastpk: shard.LastPK}}
-		}
-		v.ShardGtids = append(v.ShardGtids, g)
+	g := &binlogdatapb.ShardGtid{Keyspace: r.Shard.Keyspace, Shard: r.Shard.Name, Gtid: r.Position.String()}
+	if r.LastPK != nil {
+		g.TablePKs = []*binlogdatapb.TableLastPK{{TableName: r.Tables[0].Name, Lastpk: r.LastPK}}
 	}
-	return v
+	return &binlogdatapb.VGtid{ShardGtids: []*binlogdatapb.ShardGtid{g}}
 }
 
 // filter writes a rule per table. The select is always there: a rule without one works while copying and fails in

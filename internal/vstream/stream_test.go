@@ -35,17 +35,13 @@ func TestVGtidHoldsPositionAndKey(t *testing.T) {
 		t.Fatal(err)
 	}
 	key := &querypb.QueryResult{Fields: []*querypb.Field{{Name: "id"}}}
-	v := vgtid(Request{
-		Keyspace: "shop",
-		Shards:   []Shard{{Name: "-80", Position: position, LastPK: key}, {Name: "80-"}},
-		Tables:   []Table{{Name: "users"}},
-	})
-	first, second := v.ShardGtids[0], v.ShardGtids[1]
-	if first.Gtid != at || first.TablePKs[0].TableName != "users" || first.TablePKs[0].Lastpk != key {
-		t.Errorf("got %v", first)
+	v := vgtid(Request{Shard: gtid.Shard{Keyspace: "shop", Name: "-80"}, Position: position, LastPK: key, Tables: []Table{{Name: "users"}}})
+	if g := v.ShardGtids[0]; g.Keyspace != "shop" || g.Shard != "-80" || g.Gtid != at || g.TablePKs[0].TableName != "users" || g.TablePKs[0].Lastpk != key {
+		t.Errorf("got %v", g)
 	}
-	if second.Keyspace != "shop" || second.Gtid != "" || second.TablePKs != nil {
-		t.Errorf("got %v", second)
+	v = vgtid(Request{Shard: gtid.Shard{Keyspace: "shop", Name: "80-"}, Tables: []Table{{Name: "users"}}})
+	if g := v.ShardGtids[0]; g.Shard != "80-" || g.Gtid != "" || g.TablePKs != nil {
+		t.Errorf("got %v", g)
 	}
 }
 

@@ -1,0 +1,227 @@
+// Package config is the file given with --config: its form (spec.json), its defaults, which spec.json says, and what its options mean.
+package config
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"time"
+
+	topodatapb "vitess.io/vitess/go/vt/proto/topodata"
+
+	"source-planetscale/internal/dial"
+	"source-planetscale/internal/failure"
+	"source-planetscale/internal/gtid"
+	"source-planetscale/internal/lineage"
+	"source-planetscale/internal/row"
+	"source-planetscale/internal/vstream"
+)
+
+// Config is the file given with --config; spec.json describes it, and a test keeps the two together.
+type Config struct {
+	Host     string `json:"host"`
+	Database string `json:"database"` // a keyspace
+	Username string `json:"username"`
+	Password string `json:"password"`
+
+	MySQLPort int                `json:"mysql_port"`
+	GRPCPort  int                `json:"grpc_port"`
+	TLS       dial.TLS           `json:"tls"`
+	Tunnel    dial.TunnelOptions `json:"tunnel_method"`
+	GRPCAuth  vstream.Auth       `json:"grpc_auth"`
+	Cells     string             `json:"cells"`
+
+	Shards          string `json:"shards"`
+	UseReplica      bool   `json:"use_replica"`
+	UseRDOnly       bool   `json:"use_rdonly"`
+	IncludeMetadata bool   `json:"include_metadata"`
+	StartingGTIDs   string `json:"starting_gtids"`
+
+	Concurrency               int    `json:"concurrency"`
+	CheckpointIntervalSeconds int    `json:"checkpoint_interval_seconds"`
+	InvalidPositionBehavior   string `json:"invalid_cdc_cursor_position_behavior"`
+	MaxRetries                int    `json:"max_retries"`
+	TimeoutSeconds            int    `json:"timeout_seconds"`
+	// UseGTIDWithTablePKs is accepted and ignored: without the position, a resumed copy loses changes.
+	UseGTIDWithTablePKs bool `json:"use_gtid_with_table_pks"`
+	Options             struct {
+		DoNotTreatTinyIntAsBoolean bool `json:"do_not_treat_tiny_int_as_boolean"`
+	} `json:"options"`
+
+	startingPositions map[gtid.Shard]gtid.Position
+	tunnel            *dial.Tunnel // nil for none
+}
+
+// minTimeoutSeconds is the shortest timeout_seconds; the former connector had the same.
+const minTimeoutSeconds = 300
+
+// maxTimeoutSeconds is a day: after that a connection may be cut anyhow.
+const maxTimeoutSeconds = 24 * 60 * 60
+
+// Resync is the value of invalid_cdc_cursor_position_behavior that copies a stream again.
+const Resync = "Re-sync data"
+
+// Parse checks a configuration against the specification and fills in the defaults. Its errors name keys, never the
+// values of secrets.
+func Parse(data []byte, log *slog.Logger) (*Config, error) {
+	data, err := dropNulls(data)
+	if err != nil {
+		return nil, err
+	}
+	if err := validateConfig(data); err != nil {
+		return nil, err
+	}
+	c := &Config{}
+	if err := json.Unmarshal(defaults(), c); err != nil {
+		return nil, fmt.Errorf("the defaults of spec.json, which is built in, cannot be read: %w", err)
+	}
+	if err := json.Unmarshal(data, c); err != nil {
+		return nil, fmt.Errorf("the configuration cannot be read: %w", err)
+	}
+	c.Host = strings.Trim(c.Host, "[]")
+	c.warn(data, log)
+	if c.tunnel, err = dial.NewTunnel(c.Tunnel, func(sentence string) { log.Warn(sentence) }); err != nil {
+		return nil, err
+	}
+	c.startingPositions, err = parseStartingGTIDs(c.StartingGTIDs, c.Database)
+	return c, err
+}
+
+// dropNulls removes keys without a value: platforms save untouched settings as null.
+func dropNulls(data []byte) ([]byte, error) {
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(data, &fields); err != nil || fields == nil {
+		return nil, errors.New("the configuration is not a JSON object; expected {\"host\": …, \"database\": …, \"username\": …, \"password\": …}")
+	}
+	for key, value := range fields {
+		switch {
+		case string(value) == "null":
+			delete(fields, key)
+		case bytes.HasPrefix(bytes.TrimSpace(value), []byte("{")):
+			inner, err := dropNulls(value)
+			if err != nil {
+				return nil, err
+			}
+			fields[key] = inner
+		}
+	}
+	return json.Marshal(fields)
+}
+
+func (c *Config) warn(data []byte, log *slog.Logger) {
+	for _, key := range unknownKeys(data) {
+		log.Warn(fmt.Sprintf("The configuration has the unknown key %q, which is ignored.", key))
+	}
+	if c.TLS.Mode == dial.Disabled {
+		log.Warn("TLS is disabled (tls.mode): the password and all rows go over the network unencrypted.")
+	}
+	if c.TimeoutSeconds < minTimeoutSeconds {
+		log.Warn(fmt.Sprintf("timeout_seconds is %d; %d is used, the shortest that is allowed.", c.TimeoutSeconds, minTimeoutSeconds))
+		c.TimeoutSeconds = minTimeoutSeconds
+	}
+	c.TimeoutSeconds = min(c.TimeoutSeconds, maxTimeoutSeconds)
+}
+
+func parseStartingGTIDs(text, keyspace string) (map[gtid.Shard]gtid.Position, error) {
+	positions := map[gtid.Shard]gtid.Position{}
+	if strings.TrimSpace(text) == "" {
+		return positions, nil
+	}
+	var byKeyspace map[string]map[string]string
+	if err := json.Unmarshal([]byte(text), &byKeyspace); err != nil {
+		return nil, fmt.Errorf(`starting_gtids is not of the form {"keyspace": {"shard": "MySQL56/…"}}: %w`, err)
+	}
+	for shard, text := range byKeyspace[keyspace] {
+		p, err := gtid.Parse(text)
+		if err != nil {
+			return nil, fmt.Errorf("starting_gtids, keyspace %s, shard %s: %w", keyspace, shard, err)
+		}
+		if p.IsZero() {
+			return nil, fmt.Errorf("starting_gtids has no position for shard %s of keyspace %s; leave the shard out to copy it", shard, keyspace)
+		}
+		positions[gtid.Shard{Keyspace: keyspace, Name: shard}] = p
+	}
+	if len(byKeyspace) > 0 && byKeyspace[keyspace] == nil {
+		return nil, fmt.Errorf("starting_gtids does not name the keyspace %q, which is the configured database", keyspace)
+	}
+	return positions, nil
+}
+
+// StartingPositions are where incremental streams without a state begin instead of copying.
+func (c *Config) StartingPositions() map[gtid.Shard]gtid.Position { return c.startingPositions }
+
+// Dial says where the server is, and how it is reached.
+func (c *Config) Dial() dial.Config {
+	return dial.Config{Host: c.Host, MySQLPort: c.MySQLPort, GRPCPort: c.GRPCPort, TLS: c.TLS, Tunnel: c.tunnel}
+}
+
+// VStream says the same of its streams.
+func (c *Config) VStream() vstream.Config {
+	return vstream.Config{
+		Dial: c.Dial(), Auth: c.GRPCAuth, Username: c.Username, Password: c.Password,
+		TabletType: c.TabletType(), Cells: strings.ReplaceAll(c.Cells, " ", ""),
+	}
+}
+
+// TabletType is the type of the tablets to read from.
+func (c *Config) TabletType() topodatapb.TabletType {
+	switch {
+	case c.UseRDOnly:
+		return topodatapb.TabletType_RDONLY
+	case c.UseReplica:
+		return topodatapb.TabletType_REPLICA
+	}
+	return topodatapb.TabletType_PRIMARY
+}
+
+// Primary reports whether primaries are read.
+func (c *Config) Primary() bool { return c.TabletType() == topodatapb.TabletType_PRIMARY }
+
+// RowOptions are the user's choices that change a column's type.
+func (c *Config) RowOptions() row.Options {
+	return row.Options{TinyIntAsInteger: c.Options.DoNotTreatTinyIntAsBoolean}
+}
+
+// CheckpointInterval is how often the progress is saved.
+func (c *Config) CheckpointInterval() time.Duration {
+	return time.Duration(c.CheckpointIntervalSeconds) * time.Second
+}
+
+// Timeout is how long a stream may give neither a row nor a newer position.
+func (c *Config) Timeout() time.Duration { return time.Duration(c.TimeoutSeconds) * time.Second }
+
+// Resyncs reports whether a stream whose position is lost is to be copied again.
+func (c *Config) Resyncs() bool { return c.InvalidPositionBehavior == Resync }
+
+// Pick picks the configured shards out of those that exist; none configured means all. A shard that was split stands for
+// those that cover its key range.
+func (c *Config) Pick(existing []gtid.Shard) ([]gtid.Shard, error) {
+	var picked []gtid.Shard
+	for name := range strings.SplitSeq(c.Shards, ",") {
+		if name = strings.TrimSpace(name); name == "" {
+			continue
+		}
+		shard := gtid.Shard{Keyspace: c.Database, Name: name}
+		stands := []gtid.Shard{shard}
+		if !slices.Contains(existing, shard) {
+			stands = lineage.Cover(shard, existing)
+		}
+		if stands == nil {
+			return nil, failure.Config("", "The option shards cannot be used: the configured shard %q does not exist in keyspace %s; it has the shards %s",
+				name, c.Database, strings.Join(gtid.Names(existing), ", "))
+		}
+		for _, s := range stands {
+			if !slices.Contains(picked, s) {
+				picked = append(picked, s)
+			}
+		}
+	}
+	if picked == nil {
+		return existing, nil
+	}
+	return picked, nil
+}

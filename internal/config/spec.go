@@ -1,0 +1,167 @@
+package config
+
+import (
+	"bytes"
+	_ "embed"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+	"github.com/santhosh-tekuri/jsonschema/v6/kind"
+	"golang.org/x/text/language"
+	"golang.org/x/text/message"
+)
+
+//go:embed spec.json
+var specFile []byte
+
+type specification struct {
+	ConnectionSpecification json.RawMessage `json:"connectionSpecification"`
+}
+
+// Spec returns the ConnectorSpecification on one line.
+func Spec() (json.RawMessage, error) {
+	var line bytes.Buffer
+	if err := json.Compact(&line, specFile); err != nil {
+		return nil, fmt.Errorf("spec.json, which is built in, is not valid JSON: %w", err)
+	}
+	return line.Bytes(), nil
+}
+
+// defaults are those that the specification shows, as a configuration.
+func defaults() []byte {
+	var s struct {
+		ConnectionSpecification struct {
+			Properties map[string]struct{ Default json.RawMessage }
+		}
+	}
+	if json.Unmarshal(specFile, &s) != nil {
+		return nil
+	}
+	values := map[string]json.RawMessage{}
+	for key, property := range s.ConnectionSpecification.Properties {
+		if property.Default != nil {
+			values[key] = property.Default
+		}
+	}
+	data, err := json.Marshal(values)
+	if err != nil {
+		return nil
+	}
+	return data
+}
+
+// validateConfig holds a configuration against the connectionSpecification.
+func validateConfig(data []byte) error {
+	var s specification
+	if err := json.Unmarshal(specFile, &s); err != nil {
+		return fmt.Errorf("spec.json, which is built in, is not valid JSON: %w", err)
+	}
+	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(s.ConnectionSpecification))
+	if err != nil {
+		return fmt.Errorf("spec.json, which is built in, is not valid JSON: %w", err)
+	}
+	compiler := jsonschema.NewCompiler()
+	if err := compiler.AddResource("spec.json", doc); err != nil {
+		return fmt.Errorf("spec.json, which is built in, is not a schema: %w", err)
+	}
+	schema, err := compiler.Compile("spec.json")
+	if err != nil {
+		return fmt.Errorf("spec.json, which is built in, is not a schema: %w", err)
+	}
+	config, err := jsonschema.UnmarshalJSON(bytes.NewReader(data))
+	if err != nil {
+		return fmt.Errorf("the configuration is not valid JSON: %w", err)
+	}
+	var invalid *jsonschema.ValidationError
+	if err := schema.Validate(config); errors.As(err, &invalid) {
+		return fmt.Errorf("the configuration is not valid: %s", strings.Join(problems(invalid), "; "))
+	}
+	return nil
+}
+
+// problems lists the innermost causes: the key, and what is wrong with it. Of alternatives it lists the chosen one's.
+func problems(e *jsonschema.ValidationError) []string {
+	if len(e.Causes) == 0 {
+		text := problem(e)
+		if len(e.InstanceLocation) > 0 {
+			text = strings.Join(e.InstanceLocation, ".") + ": " + text
+		}
+		return []string{text}
+	}
+	causes := e.Causes
+	if _, ok := e.ErrorKind.(*kind.OneOf); ok && slices.ContainsFunc(causes, isChosen) {
+		causes = slices.DeleteFunc(slices.Clone(causes), func(c *jsonschema.ValidationError) bool { return !isChosen(c) })
+	}
+	var list []string
+	for _, cause := range causes {
+		for _, p := range problems(cause) {
+			if !slices.Contains(list, p) {
+				list = append(list, p)
+			}
+		}
+	}
+	return list
+}
+
+// isChosen tells whether an alternative is the one that the configuration names by its constant.
+func isChosen(e *jsonschema.ValidationError) bool {
+	_, other := e.ErrorKind.(*kind.Const)
+	return !other && !slices.ContainsFunc(e.Causes, func(c *jsonschema.ValidationError) bool { return !isChosen(c) })
+}
+
+func problem(e *jsonschema.ValidationError) string {
+	if k, ok := e.ErrorKind.(*kind.Pattern); ok {
+		return fmt.Sprintf("%q is not of the form %s", k.Got, patternDescriptor(e.SchemaURL))
+	}
+	return e.ErrorKind.LocalizedString(message.NewPrinter(language.English))
+}
+
+// patternDescriptor is what the settings page shows of a pattern: url ends with #/connectionSpecification's path to it.
+func patternDescriptor(url string) string {
+	var s struct {
+		Node any `json:"connectionSpecification"`
+	}
+	if json.Unmarshal(specFile, &s) != nil {
+		return ""
+	}
+	_, path, _ := strings.Cut(url, "#/")
+	for key := range strings.SplitSeq(path, "/") {
+		switch node := s.Node.(type) {
+		case map[string]any:
+			s.Node = node[key]
+		case []any:
+			if i, err := strconv.Atoi(key); err == nil && i < len(node) {
+				s.Node = node[i]
+			}
+		}
+	}
+	property, _ := s.Node.(map[string]any)
+	text, _ := property["pattern_descriptor"].(string)
+	return text
+}
+
+// unknownKeys returns the top-level keys of a configuration that the specification does not have, sorted.
+func unknownKeys(data []byte) []string {
+	var s struct {
+		ConnectionSpecification struct {
+			Properties map[string]any `json:"properties"`
+		} `json:"connectionSpecification"`
+	}
+	var config map[string]any
+	if json.Unmarshal(specFile, &s) != nil || json.Unmarshal(data, &config) != nil {
+		return nil
+	}
+	var unknown []string
+	for key := range config {
+		if _, ok := s.ConnectionSpecification.Properties[key]; !ok {
+			unknown = append(unknown, key)
+		}
+	}
+	slices.Sort(unknown)
+	return unknown
+}

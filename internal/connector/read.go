@@ -1,0 +1,110 @@
+package connector
+
+import (
+	"context"
+	"io"
+	"os"
+	"runtime"
+	"strings"
+	"sync/atomic"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"source-planetscale/internal/airbyte"
+	"source-planetscale/internal/config"
+	"source-planetscale/internal/engine"
+	"source-planetscale/internal/failure"
+	"source-planetscale/internal/schema"
+	"source-planetscale/internal/vstream"
+)
+
+func (a *app) readCommand() *cobra.Command {
+	configFile, catalog, saved := file{flag: "config"}, file{flag: "catalog"}, file{flag: "state"}
+	c := &cobra.Command{
+		Use: "read", Short: "Print the rows of the configured streams, or what changed since the state", Args: noArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return a.read(c.Context(), &configFile, &catalog, &saved) },
+	}
+	configFile.register(c, "the configuration `file`")
+	catalog.register(c, "the configured catalog `file`")
+	saved.register(c, "the state `file` of the last sync; none to begin afresh")
+	return c
+}
+
+func (a *app) read(ctx context.Context, configFile, catalogFile, stateFile *file) error {
+	cfg, err := a.config(configFile)
+	if err != nil {
+		return err
+	}
+	catalog, err := readCatalog(catalogFile)
+	if err != nil {
+		return err
+	}
+	state, err := readState(stateFile)
+	if err != nil {
+		return err
+	}
+	client, err := vstream.New(cfg.VStream())
+	if err != nil {
+		return err
+	}
+	var db *schema.DB
+	err = engine.NewRetrier(cfg.MaxRetries, 0, a.log).Insist(ctx, "Logging in", func(ctx context.Context) (err error) {
+		db, err = openDB(ctx, cfg)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	shared := engine.Shared{
+		Writer: a.w, Log: a.log, Slots: engine.NewSlots(cfg.Concurrency), Progress: engine.NewProgress(a.w, a.log, terminal(a.stderr)),
+		Sequence: &atomic.Int64{}, Processors: runtime.GOMAXPROCS(0),
+	}
+	defer shared.Progress.Start()()
+	return engine.New(engine.Options{Shared: shared, Config: cfg, Client: client, Server: engine.ServerOf(db, cfg.Database)}).Read(ctx, catalog, state)
+}
+
+// terminal returns w if it is one, else nil.
+func terminal(w io.Writer) io.Writer {
+	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+		return w
+	}
+	return nil
+}
+
+func openDB(ctx context.Context, cfg *config.Config) (*schema.DB, error) {
+	return schema.Open(ctx, cfg.Dial(), cfg.Username, cfg.Password, cfg.Database, strings.ToLower(cfg.TabletType().String()))
+}
+
+func readCatalog(f *file) (*airbyte.ConfiguredCatalog, error) {
+	data, err := f.data()
+	if err != nil {
+		return nil, err
+	}
+	catalog, err := airbyte.ParseConfiguredCatalog(data)
+	if err != nil {
+		return nil, unusable(f, err)
+	}
+	return catalog, nil
+}
+
+// readState reads the state file; without one, or with an empty one, every stream begins afresh.
+func readState(f *file) (*airbyte.State, error) {
+	var data []byte
+	if f.path != "" {
+		var err error
+		if data, err = f.data(); err != nil {
+			return nil, err
+		}
+	}
+	state, err := airbyte.ParseState(data)
+	if err != nil {
+		return nil, unusable(f, err)
+	}
+	return state, nil
+}
+
+func unusable(f *file, err error) error {
+	return failure.Config("", "The file given with --%s cannot be used: %s", f.flag, err).Because(err)
+}

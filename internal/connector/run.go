@@ -1,0 +1,165 @@
+// Package connector is the program: its commands, their arguments and files, signals and exit codes.
+package connector
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"source-planetscale/internal/airbyte"
+	"source-planetscale/internal/config"
+	"source-planetscale/internal/engine"
+	"source-planetscale/internal/failure"
+)
+
+// Exit codes. The platform takes 0 and 143 for well, all others fail the attempt.
+const (
+	exitOK         = 0
+	exitFailed     = 1
+	exitTerminated = 143 // 128 + SIGTERM
+)
+
+// app is one run of the program.
+type app struct {
+	w      *airbyte.Writer
+	log    *slog.Logger
+	stdout io.Writer
+	stderr io.Writer
+}
+
+// Run runs the command that args (without the program's name) name, and returns the exit code. Messages go to stdout;
+// stderr gets nothing but what a person asked for at a terminal.
+func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	if f, ok := stdout.(*os.File); ok {
+		go airbyte.EndWithReader(ctx, f, cancel)
+	}
+	w := airbyte.NewWriter(stdout)
+	a := &app{w: w, log: slog.New(airbyte.NewLogHandler(w, slog.LevelInfo)), stdout: stdout, stderr: stderr}
+	root := a.command()
+	root.SetArgs(args)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	return a.exit(ctx, root.ExecuteContext(ctx))
+}
+
+// exit turns the error of a command into its trace and the exit code.
+func (a *app) exit(ctx context.Context, err error) int {
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.Is(context.Cause(ctx), failure.ErrTerminated):
+		a.log.Info("Asked to stop; the next sync goes on from the last checkpoint.")
+		return exitTerminated
+	case errors.Is(err, airbyte.ErrWrite):
+		return exitFailed // nobody reads what we would say
+	case errors.Is(err, engine.ErrIncomplete):
+		return exitFailed // each stream has said why
+	}
+	if a.w.Error(failure.Judge(err).Trace(nil)) != nil {
+		return exitFailed
+	}
+	return exitFailed
+}
+
+func (a *app) command() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "source-planetscale",
+		Short: "The PlanetScale source for Airbyte",
+		Long: `Reads a PlanetScale (or Vitess) database and gives Airbyte its rows and their changes.
+
+Each command prints Airbyte protocol messages, one JSON document a line. Try it by hand:
+
+  source-planetscale check    --config source.json
+  source-planetscale discover --config source.json
+  source-planetscale read     --config source.json --catalog catalog.json [--state state.json]
+
+where source.json is {"host": "…", "database": "…", "username": "…", "password": "…"}.`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return failure.Config("there are spec, check, discover, read, position and version (try --help)", "There is no command %q", args[0])
+			}
+			return failure.Config("there are spec, check, discover, read, position and version (try --help)", "A command is missing")
+		},
+		RunE: func(*cobra.Command, []string) error { return nil },
+	}
+	root.SetFlagErrorFunc(usageError)
+	root.CompletionOptions.DisableDefaultCmd = true
+	root.AddCommand(a.specCommand(), a.checkCommand(), a.discoverCommand(), a.readCommand(), a.positionCommand(), a.versionCommand())
+	return root
+}
+
+func usageError(_ *cobra.Command, err error) error {
+	return failure.Config("try --help", "The command line cannot be used: %s", err).Because(err)
+}
+
+// noArgs refuses arguments that are not flags.
+func noArgs(c *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return failure.Config("try --help", "The command %s takes no argument %q", c.Name(), args[0])
+	}
+	return nil
+}
+
+// file is a flag that names a JSON file.
+type file struct{ flag, path string }
+
+func (f *file) register(c *cobra.Command, usage string) {
+	c.Flags().StringVar(&f.path, f.flag, "", usage)
+}
+
+// data reads the file; a missing flag is an error.
+func (f *file) data() ([]byte, error) {
+	if f.path == "" {
+		return nil, failure.Config("it names a JSON file (try --help)", "The option --%s is missing", f.flag)
+	}
+	data, err := os.ReadFile(f.path)
+	if err != nil {
+		return nil, failure.Config("", "The file given with --%s cannot be read: %s", f.flag, err).Because(err)
+	}
+	return data, nil
+}
+
+// config reads and checks the configuration.
+func (a *app) config(f *file) (*config.Config, error) {
+	data, err := f.data()
+	if err != nil {
+		return nil, err
+	}
+	cfg, err := config.Parse(data, a.log)
+	if err != nil {
+		return nil, unusable(f, err)
+	}
+	return cfg, nil
+}
+
+func (a *app) specCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "spec", Short: "Print what the configuration may hold", Args: noArgs,
+		RunE: func(*cobra.Command, []string) error {
+			line, err := config.Spec()
+			if err != nil {
+				return err
+			}
+			return a.w.Spec(line)
+		},
+	}
+}
+
+func (a *app) versionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "version", Short: "Print the version", Args: noArgs,
+		RunE: func(*cobra.Command, []string) error {
+			_, err := fmt.Fprintln(a.stdout, Version)
+			return err
+		},
+	}
+}

@@ -1,0 +1,4 @@
+package connector
+
+// Version is the connector's version, the one place where it is written.
+const Version = "0.1.0"

@@ -1,0 +1,23 @@
+package dial
+
+import (
+	"errors"
+
+	"source-planetscale/internal/failure"
+)
+
+// Judge says what an error of the network means: of the tunnel, of TLS, or of a name. It is nil for any other.
+func Judge(err error) *failure.Verdict {
+	var t *TunnelError
+	switch {
+	case errors.As(err, &t) && t.Permanent:
+		return failure.Config("", "The SSH tunnel cannot be used: %s", t).Because(err)
+	case errors.As(err, &t):
+		return failure.Transient("", "The SSH tunnel cannot be made: %s", t).Because(err)
+	case IsTLSError(err):
+		return failure.Config("", "The TLS options do not fit the server: %s", err).Because(err)
+	case errors.Is(err, ErrUnknownHost):
+		return failure.Config("", "The host cannot be found: %s", err).Because(err)
+	}
+	return nil
+}

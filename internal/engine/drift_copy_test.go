@@ -1,0 +1,261 @@
+package engine
+
+import (
+	"context"
+	"io"
+	"slices"
+	"strings"
+	"testing"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	binlogdatapb "vitess.io/vitess/go/vt/proto/binlogdata"
+
+	"source-planetscale/internal/airbyte"
+	"source-planetscale/internal/destination"
+	"source-planetscale/internal/fakevtgate"
+	"source-planetscale/internal/gtid"
+	"source-planetscale/internal/state"
+	"source-planetscale/internal/table"
+)
+
+// looks lets users have these columns when it is looked up for the first time, the second and so on; then the last.
+func (r *rig) looks(columns ...[]table.Column) {
+	r.look = func(ctx context.Context, shard gtid.Shard, only string, keys bool) (map[string]table.Table, error) {
+		r.alter("users", columns[0]...)
+		columns = columns[min(1, len(columns)-1):]
+		return r.tables(ctx, shard, only, keys)
+	}
+}
+
+// copyOfUsers copies one row from a snapshot at transaction 6; with what was changed before, it goes on after a key.
+func copyOfUsers(before ...*event) fakevtgate.Stream {
+	return func(_ *request, send func(...*event), done <-chan struct{}) error {
+		send(before...)
+		if len(before) == 0 {
+			send(begin(0, 0), fields(0, "users"), script.VGTID(6, nil), commit(0))
+		} else {
+			send(begin(0, 0), fields(0, "users"), script.VGTID(6, pk("users", "1")), commit(0))
+		}
+		send(begin(0, 0), rowOf(0, "users", nil, []string{"1", "x"}), script.VGTID(6, pk("users", "1")), commit(0))
+		send(script.CopyCompleted())
+		return hold(done)
+	}
+}
+
+// next is the sync after one that left that state, with the columns that the table has now.
+func next(t *testing.T, saved *state.Stream, stop int, now []table.Column, stream fakevtgate.Stream) *rig {
+	r := newRig(t, stop, stream)
+	users := testTable("users")
+	users.Columns = now
+	r.addStream(users, airbyte.Incremental, saved)
+	r.add(testTable("others"), airbyte.Incremental, &state.Shard{Position: at(stop)})
+	return r
+}
+
+// A copy may wait for hours; what was changed meanwhile is no reason to refuse what comes after it.
+func TestColumnsChangedBeforeACopyBegins(t *testing.T) {
+	swapped := testTable("users").Columns
+	slices.Reverse(swapped)
+	r := newRig(t, 5, copyOfUsers())
+	r.add(testTable("users"), airbyte.Incremental, nil)
+	r.looks(swapped)
+	out := r.must()
+	saved := streamOf(t, out.States[len(out.States)-1])
+	if l := saved.Shards[in("-")].Layout; l.Stale || l.Assumed != table.Known || !slices.Equal(names(l.Columns), names(swapped)) {
+		t.Errorf("the copy left %+v", l)
+	}
+	if first := shardOf(t, out.States[0]); !slices.Equal(names(first.Copy.Layout.Columns), names(swapped)) {
+		t.Errorf("the copy began with %+v", first.Copy.Layout)
+	}
+	again := next(t, saved, 7, swapped, func(_ *request, send func(...*event), done <-chan struct{}) error {
+		send(insert(7, "users")...)
+		return hold(done)
+	})
+	if got := rows(again.must()); !slices.Equal(got, []string{"7:x"}) {
+		t.Errorf("records %v", got)
+	}
+}
+
+// Columns that were exchanged and then exchanged again look as at the peek, but at the copy's end they were others.
+func TestColumnsChangedOnceTheCopyIsComplete(t *testing.T) {
+	r := newRig(t, 5, copyOfUsers())
+	r.add(testTable("users"), airbyte.Incremental, nil)
+	r.looks(dropped, testTable("users").Columns)
+	out := r.must()
+	saved := streamOf(t, out.States[len(out.States)-1])
+	if !saved.Shards[in("-")].Layout.Stale {
+		t.Fatalf("the copy left %+v", saved.Shards[in("-")].Layout)
+	}
+	again := next(t, saved, 7, testTable("users").Columns, func(_ *request, send func(...*event), done <-chan struct{}) error {
+		send(insert(7, "users")...)
+		return hold(done)
+	})
+	if got := rows(again.failsAlone("columns of shop.users were changed")); len(got) != 0 {
+		t.Errorf("records %v", got)
+	}
+}
+
+// The server does not open a stream that names a column which is gone.
+func TestAColumnDroppedBeforeACopyBeginsIsLeftOut(t *testing.T) {
+	copies := copyOfUsers()
+	r := newRig(t, 5, func(q *request, send func(...*event), done <-chan struct{}) error {
+		if strings.Contains(q.Filter.Rules[0].Filter, "gone") {
+			return status.Error(codes.FailedPrecondition, "column gone not found in table users")
+		}
+		return copies(q, send, done)
+	})
+	users := testTable("users")
+	r.now["users"] = *users
+	users.Columns = dropped
+	r.add(users, airbyte.Incremental, nil)
+	out := r.must()
+	if got := rows(out); !slices.Equal(got, []string{"1:x"}) {
+		t.Errorf("records %v", got)
+	}
+	if got := r.requests()[1].Filter.Rules[0].Filter; got != "select `id`, `name` from `users`" {
+		t.Errorf("the copy is of %s", got)
+	}
+	if l := lastOf(t, out.States, "users").Layout; l.Stale || !slices.Equal(names(l.Columns), []string{"id", "name"}) {
+		t.Errorf("the copy left %+v", l)
+	}
+	warned := func(l destination.Log) bool {
+		return strings.Contains(l.Message, "shop.users: the table no longer has the columns gone,")
+	}
+	if n := len(slices.DeleteFunc(out.Logs, func(l destination.Log) bool { return !warned(l) })); n != 1 {
+		t.Errorf("%d warnings", n)
+	}
+}
+
+func TestACopyGivesTextInTheCharacterSetThatItsSnapshotHas(t *testing.T) {
+	r := newRig(t, 5, func(_ *request, send func(...*event), done <-chan struct{}) error {
+		send(begin(0, 0), fields(0, "users"), script.VGTID(6, nil), commit(0))
+		send(begin(0, 0), rowOf(0, "users", nil, []string{"1", "\xe9"}), script.VGTID(6, pk("users", "1")), commit(0))
+		send(script.CopyCompleted())
+		return hold(done)
+	})
+	r.add(testTable("users"), airbyte.FullRefresh, nil)
+	latin := testTable("users").Columns
+	latin[1].Charset = "latin1"
+	r.looks(latin)
+	if got := rows(r.must()); !slices.Equal(got, []string{"1:é"}) {
+		t.Errorf("records %v", got)
+	}
+}
+
+// Before the peeked position the columns were those of the peek; what they are after a break makes no difference, but for
+// how the server names them.
+func TestRowsAreRefusedOnceColumnsWereChangedWhenAStreamBroke(t *testing.T) {
+	opened := 0
+	r := newRig(t, 7, func(_ *request, send func(...*event), done <-chan struct{}) error {
+		if opened++; opened == 1 {
+			return io.EOF
+		}
+		send(insert(6, "users", "others")...)
+		send(script.VGTID(7, nil), fakevtgate.Other())
+		return hold(done)
+	})
+	r.add(testTable("users"), airbyte.Incremental, &state.Shard{Position: at(5)})
+	r.add(testTable("others"), airbyte.Incremental, &state.Shard{Position: at(5)})
+	r.alter("users", dropped...)
+	out := r.failsAlone("columns of shop.users were changed, and rows")
+	if got := rows(out); !slices.Equal(got, []string{"6:x"}) { // of others
+		t.Errorf("records %v", got)
+	}
+}
+
+// A copy that goes on after its key begins with older changes of the rows copied already.
+func TestColumnsChangedBeforeACopyGoesOn(t *testing.T) {
+	caughtUp := insert(6, "users")
+	caughtUp[3] = script.VGTID(6, pk("users", "1"))
+	for name, c := range map[string]struct {
+		before []*event
+		fails  bool
+	}{
+		"rows first":   {before: caughtUp, fails: true},
+		"change first": {before: slices.Concat([]*event{script.VGTID(6, pk("users", "1")), ddl("alter table users drop column gone")}, caughtUp)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, 5, copyOfUsers(c.before...))
+			r.add(testTable("users"), airbyte.Incremental, &state.Shard{Position: at(5), Copy: &state.Copy{Oldest: at(5), LastPK: pk("users", "1").Lastpk}})
+			r.add(testTable("others"), airbyte.Incremental, &state.Shard{Position: at(5)})
+			r.alter("users", dropped...)
+			if c.fails {
+				r.failsAlone("columns of shop.users were changed, and rows")
+				return
+			}
+			out := r.must()
+			if got := rows(out); !slices.Equal(got, []string{"6:x", "1:x"}) {
+				t.Errorf("records %v", got)
+			}
+			if l := lastOf(t, out.States, "users").Layout; l.Stale || !slices.Equal(names(l.Columns), names(dropped)) {
+				t.Errorf("the copy left %+v", l)
+			}
+		})
+	}
+}
+
+// A copy that starts over is followed by the changes since its first snapshot, of which some are older than the columns.
+func TestColumnsChangedBeforeACopyStartsOver(t *testing.T) {
+	r := newRig(t, 7, func(q *request, send func(...*event), done <-chan struct{}) error {
+		if q.Vgtid.ShardGtids[0].Gtid == "" {
+			return copyOfUsers()(q, send, done)
+		}
+		send(insert(6, "users")...)
+		send(script.VGTID(7, nil), ddl("alter table users drop column gone"))
+		return hold(done)
+	})
+	r.addUnder(dropped, "users", map[string]*state.Shard{"-": {Copy: &state.Copy{Oldest: at(5)}}})
+	r.add(testTable("others"), airbyte.Incremental, &state.Shard{Position: at(7)})
+	if got := rows(r.failsAlone("columns of shop.users were changed, and rows")); !slices.Equal(got, []string{"1:x"}) {
+		t.Errorf("records %v", got)
+	}
+}
+
+// What the snapshot of a broken stream had says nothing of the changes that come before it in the next one.
+func TestACopyThatBreaksBeforeItsSnapshotForgetsItsColumns(t *testing.T) {
+	caughtUp := insert(6, "users")
+	caughtUp[3] = script.VGTID(6, pk("users", "1"))
+	opened := 0
+	r := newRig(t, 5, func(q *request, send func(...*event), done <-chan struct{}) error {
+		if opened++; opened == 1 {
+			send(begin(0, 0), fields(0, "users")) // looked up, but no boundary comes
+			return io.EOF
+		}
+		return copyOfUsers(caughtUp...)(q, send, done)
+	})
+	r.add(testTable("users"), airbyte.Incremental, &state.Shard{Position: at(5), Copy: &state.Copy{Oldest: at(5), LastPK: pk("users", "1").Lastpk}})
+	r.add(testTable("others"), airbyte.Incremental, &state.Shard{Position: at(5)})
+	r.looks(testTable("users").Columns, dropped)
+	r.failsAlone("columns of shop.users were changed, and rows")
+}
+
+// After a failover the stop may lie behind a change of columns.
+func TestColumnsAreNotKnownWhereTheStopWasMovedTo(t *testing.T) {
+	opened := 0
+	r := newRig(t, 7, func(_ *request, send func(...*event), done <-chan struct{}) error {
+		if opened++; opened == 1 {
+			return io.EOF
+		}
+		send(script.VGTID(6, nil), &event{Type: binlogdatapb.VEventType_OTHER})
+		return hold(done)
+	})
+	r.add(testTable("users"), airbyte.Incremental, &state.Shard{Position: at(5)})
+	r.stands = 6 // 7 is gone
+	r.alter("users", dropped...)
+	out := r.must()
+	if l := lastOf(t, out.States, "users").Layout; !l.Stale {
+		t.Errorf("the sync left %+v", l)
+	}
+	if !slices.ContainsFunc(out.Logs, func(l destination.Log) bool { return strings.Contains(l.Message, "no longer holds the position") }) {
+		t.Error("the stop was not moved")
+	}
+}
+
+func names(columns []table.Column) []string {
+	var list []string
+	for _, c := range columns {
+		list = append(list, c.Name)
+	}
+	return list
+}

@@ -1,0 +1,185 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	binlogdatapb "vitess.io/vitess/go/vt/proto/binlogdata"
+
+	"source-planetscale/internal/failure"
+	"source-planetscale/internal/gtid"
+	"source-planetscale/internal/lineage"
+	"source-planetscale/internal/partition"
+	"source-planetscale/internal/schema"
+)
+
+// movedTables finds the streams whose tables MoveTables led to another keyspace.
+type movedTables struct{ *Sync }
+
+// journals are those of MoveTables.
+type journals map[gtid.Shard][]*binlogdatapb.Journal
+
+// whereabouts of a table that went to a keyspace; the zero one is here.
+type whereabouts struct {
+	keyspace string
+	sure     bool // it is still there
+}
+
+// check asks, once it is known where this sync stops, which tables are in another keyspace now: up to there a stream of
+// this keyspace has their changes, but later on it may just fall silent. Their streams are moved from s.streams to refused.
+func (m movedTables) check(ctx context.Context, refused failures) error {
+	s := m.Sync
+	names := make([]string, len(s.streams))
+	for i, st := range s.streams {
+		names[i] = st.Table.Name
+	}
+	// The planner knows of a table from SwitchTraffic until MoveTables is completed, the journals since then, too.
+	routed, err := s.server.Moved(ctx, names)
+	if err != nil && !errors.Is(err, schema.ErrRefused) {
+		return err
+	}
+	answers := err == nil
+	left, all, err := m.find(ctx)
+	if err != nil {
+		return err
+	}
+	if !answers || !all {
+		s.shared.Log.Info(fmt.Sprintf("The server does not say whether tables of %s were moved to another keyspace; the sync goes on without knowing.", s.cfg.Database))
+	}
+	m.leaveOut(routed, left, refused)
+	return nil
+}
+
+func (m movedTables) leaveOut(routed map[string]string, left map[*partition.Stream]whereabouts, refused failures) {
+	s := m.Sync
+	var here []*partition.Stream
+	for _, st := range s.streams {
+		keyspace, gone := routed[st.Table.Name]
+		if !gone {
+			keyspace, gone = left[st].keyspace, left[st].sure
+		}
+		if gone {
+			refused[st.Descriptor] = failure.Config(fmt.Sprintf("read the table with a source of database %s, and remove the stream from this connection", keyspace),
+				"The rows of table %s are in keyspace %s now, as once MoveTables has moved them there (or before it has moved them here): they are changed there, and the changes are not sure to reach this keyspace", st.Descriptor, keyspace)
+			continue
+		}
+		if keyspace != "" {
+			s.shared.Log.Warn(fmt.Sprintf("MoveTables has moved table %s to keyspace %s, and whether it is here again (moved back, or made anew) cannot be seen. If it is not, its rows here are not changed any more: read it with a source of database %s, and remove the stream from this connection.", st.Descriptor, keyspace, keyspace))
+		}
+		here = append(here, st)
+	}
+	s.streams = here
+}
+
+// find finds the streams whose tables MoveTables led away, and not back, since their saved positions: an earlier move was
+// told by the sync after it. One question to each shard tells of most keyspaces that there is none. all is false if the service
+// did not let us ask some shard.
+func (m movedTables) find(ctx context.Context) (found map[*partition.Stream]whereabouts, all bool, err error) {
+	from, err := m.server.Journals(ctx, m.wanted)
+	if err != nil {
+		return nil, true, err
+	}
+	departures := m.departures(from)
+	others := map[gtid.Shard]bool{}
+	for _, d := range departures {
+		for _, to := range d.to.ShardGtids {
+			others[gtid.Shard{Keyspace: to.Keyspace, Name: to.Shard}] = true
+		}
+	}
+	to, err := m.server.Journals(ctx, slices.SortedFunc(maps.Keys(others), lineage.ByName))
+	if err != nil {
+		return nil, true, err
+	}
+	return away(departures, to), len(from) == len(m.wanted), nil
+}
+
+// away are the streams whose tables were not led back. One shard that is sure decides.
+func away(departures []departure, to journals) map[*partition.Stream]whereabouts {
+	found := map[*partition.Stream]whereabouts{}
+	for _, d := range departures {
+		if now := d.now(to); now.keyspace != "" && !found[d.st].sure {
+			found[d.st] = now
+		}
+	}
+	return found
+}
+
+func (m movedTables) departures(from journals) []departure {
+	byTable := make(map[string]*partition.Stream, len(m.streams))
+	for _, st := range m.streams {
+		byTable[st.Table.Name] = st
+	}
+	var departures []departure
+	for _, shard := range m.wanted {
+		for _, j := range from[shard] {
+			at, err := gtid.Parse(j.LocalPosition)
+			if err != nil || len(j.ShardGtids) == 0 {
+				continue // of a form that we do not know
+			}
+			for _, name := range j.Tables {
+				st := byTable[name]
+				if st == nil {
+					continue
+				}
+				saved := replayFrom(st, shard)
+				// The journal is written after its position: a saved one that equals it is from before.
+				if !saved.Contains(at) || at.Contains(saved) {
+					departures = append(departures, departure{st, shard, at, j, !saved.IsZero()})
+				}
+			}
+		}
+	}
+	return departures
+}
+
+// replayFrom is the position since which changes of a shard are read; zero for none.
+func replayFrom(st *partition.Stream, shard gtid.Shard) gtid.Position {
+	saved := st.Saved()[shard]
+	if saved == nil {
+		return gtid.Position{}
+	}
+	at, _ := saved.Replay()
+	return at
+}
+
+// departure is a switch of MoveTables that led a stream's table away from a shard.
+type departure struct {
+	st    *partition.Stream
+	shard gtid.Shard
+	at    gtid.Position         // where the shard was
+	to    *binlogdatapb.Journal // the shards that have the table since
+	// sure tells that the table was not dropped and made anew since then, or the stream fails of that by itself: its saved
+	// position is from before. Of a stream that begins afresh nothing tells it, since the journal stays.
+	sure bool
+}
+
+// now tells where the table is, by the journals of the shards it went to: when it is led back, they have one that names the
+// position of this shard from which it is here again.
+func (d departure) now(to journals) whereabouts {
+	sure := d.sure
+	for _, other := range d.to.ShardGtids {
+		back, asked := to[gtid.Shard{Keyspace: other.Keyspace, Name: other.Shard}]
+		sure = sure && asked
+		for _, j := range back {
+			if !slices.Contains(j.Tables, d.st.Table.Name) {
+				continue
+			}
+			for _, into := range j.ShardGtids {
+				at, err := gtid.Parse(into.Gtid)
+				switch {
+				case into.Keyspace != d.shard.Keyspace, err != nil:
+					sure = false // it went on to a third keyspace, which may have given it back
+				case into.Shard != d.shard.Name:
+				case at.Contains(d.at):
+					return whereabouts{}
+				case !d.at.Contains(at):
+					sure = false // after a failover that lost transactions positions do not tell which was first
+				}
+			}
+		}
+	}
+	return whereabouts{d.to.ShardGtids[0].Keyspace, sure}
+}

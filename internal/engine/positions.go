@@ -1,0 +1,162 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"source-planetscale/internal/airbyte"
+	"source-planetscale/internal/failure"
+	"source-planetscale/internal/gtid"
+	"source-planetscale/internal/partition"
+	"source-planetscale/internal/plan"
+	"source-planetscale/internal/state"
+)
+
+// judgement is what is known of saved positions.
+type judgement struct {
+	*Sync
+	known map[string]string // by shard and position: why it cannot be used, "" if it can
+	// aheadUntil is how long primaries that lack transactions of saved positions are waited for; zero until one does.
+	aheadUntil time.Time
+}
+
+func newJudgement(s *Sync) *judgement { return &judgement{Sync: s, known: map[string]string{}} }
+
+// check asks, before anything is streamed, whether every shard still has the changes since the saved positions.
+// VStream itself does not say: from a purged position, or one with transactions that the server never had, it sends
+// heartbeats for ever. Streams that cannot go on are moved from s.streams to refused, or start over where the user chose so.
+func (j *judgement) check(ctx context.Context, refused failures) error {
+	s := j.Sync
+	var usable []*partition.Stream
+	for _, st := range s.streams {
+		lost, err := j.lost(ctx, st)
+		if err != nil {
+			return err
+		}
+		parts := s.source().Of(&plan.Stream{Incremental: st.Incremental(), Saved: st.Saved(), Lost: lost})
+		switch {
+		case plan.Has(parts, plan.Refuse):
+			refused[st.Descriptor] = failure.Config("clear the stream's data and sync again, or set invalid_cdc_cursor_position_behavior to \"Re-sync data\"; sync more often than the binary logs are kept",
+				"Stream %s cannot go on from its saved position: shard %s %s", st.Descriptor, lost.Shard.Name, lost.Why)
+			continue
+		case plan.Has(parts, plan.StartOver):
+			s.shared.Log.Warn(fmt.Sprintf("Stream %s is read afresh: shard %s %s. Rows deleted meanwhile stay at the destination unless it is refreshed.", st.Descriptor, lost.Shard.Name, lost.Why))
+			if err := s.change(func(tx *airbyte.Tx) error {
+				st.Reset(tx)
+				st.Begin(tx, s.wanted, nil)
+				return nil
+			}); err != nil {
+				return err
+			}
+		}
+		usable = append(usable, st)
+	}
+	s.streams = usable
+	return nil
+}
+
+// lost finds the first shard whose saved position cannot be used, nil if there is none.
+func (j *judgement) lost(ctx context.Context, st *partition.Stream) (*plan.Loss, error) {
+	if !st.Incremental() {
+		return nil, nil
+	}
+	for _, shard := range slices.Concat(j.wanted, j.ancestors(st)) {
+		if !j.targets.Known(shard) {
+			continue // a former shard that could not be asked
+		}
+		for _, p := range positionsOf(st.Saved()[shard]) {
+			key := shard.String() + " " + p.String()
+			why, ok := j.known[key]
+			if !ok {
+				var err error
+				if why, err = j.why(ctx, shard, p); err != nil {
+					return nil, err
+				}
+				j.known[key] = why
+			}
+			if why != "" {
+				return &plan.Loss{Shard: shard, Why: why}, nil
+			}
+		}
+	}
+	return nil, nil
+}
+
+// positionsOf are the positions that a shard will be streamed from.
+func positionsOf(saved *state.Shard) []gtid.Position {
+	switch {
+	case saved == nil:
+		return nil // it replaces a shard that was split or merged
+	case saved.Copy == nil:
+		return []gtid.Position{saved.Position}
+	case saved.Copy.LastPK != nil && saved.Copy.Restarted:
+		return []gtid.Position{saved.Position, saved.Copy.Oldest}
+	case saved.Copy.LastPK != nil:
+		return []gtid.Position{saved.Position}
+	case !saved.Copy.Oldest.IsZero():
+		return []gtid.Position{saved.Copy.Oldest}
+	}
+	return nil
+}
+
+func (j *judgement) why(ctx context.Context, shard gtid.Shard, p gtid.Position) (string, error) {
+	target := j.targets.Of(shard)
+	switch {
+	case p.Equal(target):
+		return "", nil
+	case p.Contains(target):
+		return j.whyAhead(ctx, shard, p)
+	case !target.Contains(p):
+		return "never had some of its transactions (another server, or changes lost in a failover)", nil
+	}
+	purged, err := j.server.Purged(ctx, shard, p.GTIDSet())
+	switch {
+	case err != nil && refusedOnly(err) == nil:
+		j.shared.Log.Info(fmt.Sprintf("Shard %s does not say which binary logs it has purged; the sync goes on without knowing.", shard.Name))
+		return "", nil
+	case err != nil:
+		return "", err
+	case purged:
+		return "has purged the binary logs since then", nil
+	}
+	return "", nil
+}
+
+const (
+	// aheadPatience is how long primaries may lack what was streamed from it: a transaction is in the binary log before it
+	// is committed, which waits for a replica where replication is semi-synchronous.
+	aheadPatience = 10 * time.Second
+	aheadPoll     = time.Second
+)
+
+// whyAhead judges a position that holds all that the shard has, and more. A replica may lag behind the tablet that was read
+// last: there is nothing to stream yet. A primary was set back, as to a backup, and will give transactions the same names
+// again: they would be taken for those that were read already.
+func (j *judgement) whyAhead(ctx context.Context, shard gtid.Shard, p gtid.Position) (string, error) {
+	if !j.cfg.Primary() {
+		j.shared.Log.Warn(fmt.Sprintf("Shard %s is behind a saved position, as a replica that lags behind the one that was read last: there is nothing to read until it has caught up.", shard.Name))
+		return "", nil
+	}
+	if j.aheadUntil.IsZero() {
+		j.aheadUntil = time.Now().Add(aheadPatience)
+	}
+	for {
+		now, err := Peek(ctx, j.client, []gtid.Shard{shard})
+		if err != nil {
+			return "", err
+		}
+		switch {
+		case now[shard].Contains(p):
+			return "", nil
+		case time.Now().After(j.aheadUntil):
+			return "no longer has some of its transactions (its data was set back, as to a backup)", nil
+		}
+		select {
+		case <-time.After(aheadPoll):
+		case <-ctx.Done():
+			return "", context.Cause(ctx)
+		}
+	}
+}

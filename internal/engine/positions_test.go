@@ -1,0 +1,48 @@
+package engine
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"source-planetscale/internal/airbyte"
+	"source-planetscale/internal/state"
+)
+
+// The server has fewer transactions than the state. A replica may lag; a primary was set back, unless it is about to commit.
+func TestPositionAheadOfTheServers(t *testing.T) {
+	for name, c := range map[string]struct {
+		replica bool
+		commits bool
+		want    string
+	}{
+		"primary":                 {want: "shard - no longer has some of its transactions"},
+		"primary about to commit": {commits: true},
+		"replica":                 {replica: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, 6, nil)
+			if c.commits {
+				r.stands = 9 // after the sync peeked
+			}
+			r.cfg.UseReplica = c.replica
+			r.add(testTable("users"), airbyte.Incremental, &state.Shard{Position: at(9)})
+			refused := failures{}
+			j := newJudgement(r.sync())
+			j.aheadUntil = time.Now().Add(aheadPoll) // instead of aheadPatience
+			if err := j.check(t.Context(), refused); err != nil {
+				t.Fatal(err)
+			}
+			f := refused[airbyte.StreamDescriptor{Name: "users", Namespace: "shop"}]
+			switch {
+			case c.want == "" && (f != nil || len(j.streams) != 1):
+				t.Errorf("the stream fails: %v", f)
+			case c.want != "" && (f == nil || f.Kind != airbyte.ConfigError || !strings.Contains(f.Message(), c.want)):
+				t.Errorf("the failure is %v", f)
+			}
+			if warned := strings.Contains(r.out.buf.String(), "is behind a saved position"); warned != c.replica {
+				t.Errorf("a lag is told: %v", warned)
+			}
+		})
+	}
+}

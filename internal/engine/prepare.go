@@ -1,0 +1,240 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+
+	"source-planetscale/internal/airbyte"
+	"source-planetscale/internal/failure"
+	"source-planetscale/internal/gtid"
+	"source-planetscale/internal/reader"
+	"source-planetscale/internal/schema"
+	"source-planetscale/internal/table"
+	"source-planetscale/internal/vstream"
+)
+
+// failures are the streams that cannot be read at all, and why.
+type failures map[airbyte.StreamDescriptor]*failure.Verdict
+
+// say tells them.
+func (f failures) say(w *airbyte.Writer) error {
+	byName := func(a, b airbyte.StreamDescriptor) int { return strings.Compare(a.String(), b.String()) }
+	for _, d := range slices.SortedFunc(maps.Keys(f), byName) {
+		for _, say := range []func() error{
+			func() error { return w.Status(d, airbyte.Started) },
+			func() error { return w.Error(f[d].Trace(&d)) },
+			func() error { return w.Status(d, airbyte.Incomplete) },
+		} {
+			if err := say(); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// prepare finds out everything that a sync needs to know before it reads the first row. It may be called again after an error.
+func (e *Engine) prepare(ctx context.Context, catalog *airbyte.ConfiguredCatalog, in *airbyte.State) (*Sync, failures, error) {
+	saved, err := e.savedStates(catalog, in)
+	if err != nil {
+		return nil, nil, err
+	}
+	existing, err := e.server.Shards(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	wanted, err := e.cfg.Pick(existing)
+	if err != nil {
+		return nil, nil, err
+	}
+	s := &survey{e.newSync(wanted, existing)}
+	// The rows themselves do not always show it: of a deleted one nothing tells what was not logged.
+	if err := CheckRowImages(ctx, e.shared.Log, e.server, wanted); err != nil {
+		return nil, nil, err
+	}
+	tables, err := s.peekWithTables(ctx, catalog)
+	if err != nil {
+		return nil, nil, err
+	}
+	refused := s.streamsOf(catalog, tables, saved)
+	if err := (movedTables{s.Sync}).check(ctx, refused); err != nil {
+		return nil, nil, err
+	}
+	s.peekAncestors(ctx)
+	if err := newJudgement(s.Sync).check(ctx, refused); err != nil {
+		return nil, nil, err
+	}
+	return s.Sync, refused, s.estimate(ctx)
+}
+
+// survey finds out what a sync needs to know.
+type survey struct{ *Sync }
+
+// newSync makes a sync of shards, none of which has a target yet.
+func (e *Engine) newSync(wanted, existing []gtid.Shard) *Sync {
+	s := &Sync{Engine: e, wanted: wanted, existing: existing, targets: reader.NewTargets()}
+	s.env = &reader.Env{
+		Open: e.client.Open, Peek: e.client.Peek, Serving: e.server.Shards, Tables: e.server.Tables,
+		Targets: s.targets, End: s.end, Changed: e.shared.Progress.changed, Writer: e.shared.Writer, Log: e.shared.Log,
+		Settings: reader.Settings{
+			Checkpoint: e.cfg.CheckpointInterval(), Timeout: e.cfg.Timeout(), Primary: e.cfg.Primary(),
+			Rows: e.cfg.RowOptions(), Processors: e.shared.Processors,
+		},
+	}
+	return s
+}
+
+// peeks is how often the tables may change while they are looked up.
+const peeks = 10
+
+// peekWithTables peeks, and finds the tables as they are there: looked up before and after, the catalog's are the same, and
+// the same in all shards.
+func (s *survey) peekWithTables(ctx context.Context, catalog *airbyte.ConfiguredCatalog) (map[string]*table.Table, error) {
+	before, err := s.configuredTables(ctx, catalog)
+	if err != nil {
+		return nil, err
+	}
+	for range peeks {
+		if err := s.peek(ctx); err != nil {
+			return nil, err
+		}
+		after, err := s.configuredTables(ctx, catalog)
+		if err != nil {
+			return nil, err
+		}
+		if before != nil && reflect.DeepEqual(before, after) {
+			return after, nil
+		}
+		before = after
+	}
+	return nil, failure.Transient("try again when it is done",
+		"The tables of keyspace %s kept changing, or differ between its shards, as while a change of the schema is under way", s.cfg.Database)
+}
+
+// configuredTables looks up the catalog's tables; one that does not exist is missing. It returns nil while shards differ.
+func (s *survey) configuredTables(ctx context.Context, catalog *airbyte.ConfiguredCatalog) (map[string]*table.Table, error) {
+	var mu sync.Mutex
+	var configured map[string]*table.Table
+	differ := false
+	err := schema.EachShard(ctx, s.wanted, func(ctx context.Context, shard gtid.Shard) error {
+		tables, err := s.server.Tables(ctx, shard, "", true)
+		if err != nil {
+			return err
+		}
+		here := map[string]*table.Table{}
+		for name, t := range tables {
+			if slices.ContainsFunc(catalog.Streams, func(c airbyte.ConfiguredStream) bool { return c.Stream.Name == name }) {
+				here[name] = &t
+			}
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		differ = differ || configured != nil && !reflect.DeepEqual(configured, here)
+		configured = here
+		return nil
+	})
+	if err != nil || differ {
+		return nil, err
+	}
+	return configured, nil
+}
+
+// peek asks every shard where it is: where this sync will stop, whatever comes in meanwhile.
+func (s *survey) peek(ctx context.Context) error {
+	now, err := Peek(ctx, s.client, s.wanted)
+	if err != nil {
+		return err
+	}
+	for _, shard := range s.wanted {
+		s.targets.Set(shard, now[shard])
+		s.shared.Log.Info(fmt.Sprintf("Shard %s stands at %s; this sync reads up to there.", shard.Name, now[shard]))
+	}
+	return nil
+}
+
+// Peek asks shards of one keyspace where they are.
+func Peek(ctx context.Context, client *vstream.Client, shards []gtid.Shard) (map[gtid.Shard]gtid.Position, error) {
+	now, err := client.Peek(ctx, shards...)
+	if err != nil {
+		return nil, vstream.Judge(err, "keyspace "+shards[0].Keyspace, strings.Join(gtid.Names(shards), ", "))
+	}
+	return now, nil
+}
+
+// peekAncestors peeks the shards that were split or merged since their positions were saved. What cannot be asked is met again
+// when the shard is to be read.
+func (s *survey) peekAncestors(ctx context.Context) {
+	asked := map[gtid.Shard]bool{}
+	for _, st := range s.streams {
+		for _, shard := range s.ancestors(st) {
+			if asked[shard] {
+				continue
+			}
+			asked[shard] = true
+			if now, err := s.client.Peek(ctx, shard); err == nil {
+				s.targets.Set(shard, now[shard])
+				s.shared.Log.Info(fmt.Sprintf("The former shard %s stands at %s.", shard.Name, now[shard]))
+			}
+		}
+	}
+}
+
+// CheckRowImages proves that the servers log whole rows: what they leave out would show as NULLs that are none.
+func CheckRowImages(ctx context.Context, log Logger, server Server, shards []gtid.Shard) error {
+	for _, shard := range shards {
+		v, err := server.Variables(ctx, shard)
+		if err != nil {
+			return GoOn(ctx, log, err, "how shard "+shard.Name+" logs rows")
+		}
+		if err := usableRowImage(v, shard); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func usableRowImage(v schema.Variables, shard gtid.Shard) error {
+	switch {
+	case !strings.EqualFold(v.RowImage, "FULL"):
+		return failure.Config("set binlog_row_image=FULL", "The server of shard %s logs only parts of rows (binlog_row_image is %s)", shard.Name, v.RowImage)
+	case v.RowValueOptions != "":
+		return failure.Config("set it to an empty string", "The server of shard %s logs only parts of JSON documents (binlog_row_value_options is %s)", shard.Name, v.RowValueOptions)
+	}
+	return nil
+}
+
+// estimate says how many rows the copies will give, where the server says how large its tables are. How many changes
+// there are nobody knows. Of a copy that goes on after a key the whole table is counted, since how many rows lie before the key
+// is not known either: it gives at most that many. Shards that others replace are planned later, and not counted.
+func (s *survey) estimate(ctx context.Context) error {
+	sizes, err := s.server.TableSizes(ctx, s.wanted)
+	if err != nil {
+		return refusedOnly(err) // a progress report without shares and times left
+	}
+	for _, st := range s.streams {
+		var sum schema.TableSize
+		known := false
+		for _, shard := range s.wanted {
+			size, ok := sizes[shard][st.Table.Name]
+			saved := st.Saved()[shard]
+			if !ok || saved == nil || saved.Copy == nil {
+				continue
+			}
+			p := st.In(shard)
+			p.Expected, p.Resumed = size.Rows, saved.Copy.LastPK != nil
+			sum.Rows, sum.Bytes, known = sum.Rows+size.Rows, sum.Bytes+size.Bytes, true
+		}
+		if !known {
+			continue
+		}
+		if err := s.shared.Writer.Estimate(st.Descriptor, sum.Rows, sum.Bytes); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,31 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"source-planetscale/internal/schema"
+)
+
+// Logger is where a command says what it goes on without.
+type Logger interface {
+	Info(text string, args ...any)
+}
+
+// GoOn lets a command go on without a question that the service refused to answer; a lost connection is no such refusal.
+func GoOn(ctx context.Context, log Logger, err error, question string) error {
+	if ctx.Err() != nil || refusedOnly(err) != nil {
+		return err
+	}
+	log.Info(fmt.Sprintf("The server does not say %s; the connector goes on without it.", question))
+	return nil
+}
+
+// refusedOnly is nil for a question that the service refused to answer, else the error.
+func refusedOnly(err error) error {
+	if errors.Is(err, schema.ErrRefused) {
+		return nil
+	}
+	return err
+}

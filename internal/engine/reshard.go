@@ -1,0 +1,160 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"golang.org/x/sync/errgroup"
+
+	"source-planetscale/internal/airbyte"
+	"source-planetscale/internal/failure"
+	"source-planetscale/internal/gtid"
+	"source-planetscale/internal/lineage"
+	"source-planetscale/internal/partition"
+	"source-planetscale/internal/plan"
+	"source-planetscale/internal/reader"
+)
+
+// ancestors are the shards of a stream that exist no more, and are to be read to their journals.
+func (s *Sync) ancestors(st *partition.Stream) []gtid.Shard {
+	if !st.Incremental() {
+		return nil
+	}
+	return lineage.Ancestors(st.Saved(), s.existing)
+}
+
+// carryOver brings the streams' states from shards that were split or merged to those that exist now, one generation after the
+// other: what replaced a shard may have been replaced itself.
+func (s *Sync) carryOver(ctx context.Context) error {
+	c := &crossing{Sync: s, lost: map[*partition.Stream]bool{}}
+	for {
+		unread, err := c.unread()
+		if err != nil {
+			return err
+		}
+		if len(unread) == 0 {
+			break
+		}
+		group, groupCtx := errgroup.WithContext(ctx)
+		for shard, parts := range unread {
+			group.Go(func() error { return c.readToJournal(groupCtx, shard, parts) })
+		}
+		if err := group.Wait(); err != nil {
+			return err
+		}
+	}
+	for _, st := range s.streams {
+		if err := c.arrive(st); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// crossing is the way of the streams from former shards to those that exist.
+type crossing struct {
+	*Sync
+	// lost are the streams that lost a former shard and are to be copied again for that. It changes only under a Tx.
+	lost map[*partition.Stream]bool
+}
+
+// unread finds the former shards whose changes the streams still lack, up to the journal.
+func (c *crossing) unread() (map[gtid.Shard][]*partition.Partition, error) {
+	unread := map[gtid.Shard][]*partition.Partition{}
+	source := c.source()
+	err := c.change(func(tx *airbyte.Tx) error {
+		for _, st := range c.streams {
+			if st.Failed() || c.lost[st] {
+				continue
+			}
+			st.Descend(tx, c.existing)
+			for _, part := range source.Of(&plan.Stream{Incremental: st.Incremental(), Saved: st.Saved()}) {
+				if part.Step == plan.ReadToJournal {
+					unread[part.Shard] = append(unread[part.Shard], st.In(part.Shard))
+					st.Open(tx)
+				}
+			}
+		}
+		return nil
+	})
+	return unread, err
+}
+
+// arrive gives the stream a state for every shard that exists now, and none for any other.
+func (c *crossing) arrive(st *partition.Stream) error {
+	if st.Failed() {
+		return nil
+	}
+	var stray gtid.Shard
+	var found bool
+	if err := c.change(func(tx *airbyte.Tx) error {
+		if !c.lost[st] {
+			stray, found = st.Arrive(tx, c.wanted, c.existing)
+		}
+		return nil
+	}); err != nil {
+		return err
+	}
+	if found {
+		if err := c.lose(st, stray, reader.NoJournal()); err != nil {
+			return err
+		}
+	}
+	return c.change(func(tx *airbyte.Tx) error {
+		starting := c.cfg.StartingPositions()
+		if c.lost[st] {
+			st.Reset(tx)
+			starting = nil
+		}
+		st.Begin(tx, c.wanted, starting)
+		return nil
+	})
+}
+
+// readToJournal gives the changes that the streams still lack of an old shard, each position in a stream of its own: an old
+// shard is read once.
+func (c *crossing) readToJournal(ctx context.Context, shard gtid.Shard, parts []*partition.Partition) error {
+	groups := byPosition(parts, func(p *partition.Partition) gtid.Position {
+		at, _ := p.Saved().Replay()
+		return at
+	})
+	for _, group := range groups {
+		r := reader.Former(c.env, shard, group)
+		c.shared.Log.Info(fmt.Sprintf("Reading what is left of the former shard %s: %s.", shard.Name, r))
+		_, err := c.read(ctx, r)
+		switch {
+		case errors.Is(err, airbyte.ErrWrite):
+			return err
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		}
+		for _, p := range r.Partitions() {
+			if err != nil {
+				if err := c.lose(p.Stream, shard, failure.Judge(err)); err != nil {
+					return err
+				}
+			}
+			if err := c.finish(p.Stream); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// lose deals with a former shard of a stream that cannot be read to its journal.
+func (c *crossing) lose(st *partition.Stream, shard gtid.Shard, v *failure.Verdict) error {
+	if v.Action == failure.Resync && c.cfg.Resyncs() {
+		c.shared.Log.Warn(fmt.Sprintf("Stream %s is read afresh: its shard %s was split or merged and %s. Rows deleted meanwhile stay at the destination unless it is refreshed.", st.Descriptor, shard.Name, v.What))
+		return c.change(func(*airbyte.Tx) error {
+			c.lost[st] = true
+			return nil
+		})
+	}
+	if v.Action == failure.Resync {
+		v = failure.Config("clear the stream's data and sync again, or set invalid_cdc_cursor_position_behavior to \"Re-sync data\"; sync before the old shards are removed",
+			"Stream %s cannot go on: its shard %s was split or merged and %s", st.Descriptor, shard.Name, v.What).Because(v.Cause)
+	}
+	return c.fail(st, v)
+}

@@ -1,0 +1,549 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	binlogdatapb "vitess.io/vitess/go/vt/proto/binlogdata"
+
+	"source-planetscale/internal/airbyte"
+	"source-planetscale/internal/config"
+	"source-planetscale/internal/destination"
+	"source-planetscale/internal/fakevtgate"
+	"source-planetscale/internal/gtid"
+	"source-planetscale/internal/partition"
+	"source-planetscale/internal/state"
+	"source-planetscale/internal/table"
+)
+
+// newShards gives the rig's keyspace other shards. They and the former ones are at transaction 20.
+func (r *rig) newShards(names ...string) {
+	r.stands, r.shards = 20, names
+	for _, name := range names {
+		r.targets[name] = at(20)
+	}
+}
+
+// addSaved configures a stream with saved shards.
+func (r *rig) addSaved(name string, shards map[string]*state.Shard) *partition.Stream {
+	r.t.Helper()
+	return r.addUnder(testTable(name).Columns, name, shards)
+}
+
+// addUnder does that with a state that was saved when the table had those columns.
+func (r *rig) addUnder(columns []table.Column, name string, shards map[string]*state.Shard) *partition.Stream {
+	r.t.Helper()
+	saved := &state.Stream{Columns: columns, Shards: map[gtid.Shard]*state.Shard{}}
+	for shard, s := range shards {
+		saved.Shards[in(shard)] = s
+	}
+	return r.addStream(testTable(name), airbyte.Incremental, saved)
+}
+
+// journalTo says that the shard's rows are in other shards from transaction 10 on.
+func journalTo(shards ...string) *event {
+	j := &binlogdatapb.Journal{MigrationType: binlogdatapb.MigrationType_SHARDS}
+	for _, shard := range shards {
+		j.ShardGtids = append(j.ShardGtids, &binlogdatapb.ShardGtid{Keyspace: "shop", Shard: shard, Gtid: fakevtgate.GTID(10)})
+	}
+	return &event{Type: binlogdatapb.VEventType_JOURNAL, Journal: j}
+}
+
+// shardsOf are the shards of the last state and their positions; those of a copy have a star.
+func shardsOf(t *testing.T, out *destination.Output) map[string]string {
+	t.Helper()
+	parsed := streamOf(t, out.States[len(out.States)-1])
+	shards := map[string]string{}
+	for at, shard := range parsed.Shards {
+		name := at.Name
+		shards[name] = strings.TrimPrefix(shard.Position.String(), "MySQL56/"+fakevtgate.UUID)
+		if shard.Copy != nil {
+			shards[name] += "*"
+		}
+	}
+	return shards
+}
+
+// insertInto is transaction n of a shard.
+func insertInto(shard string, n int, id string) []*event {
+	s := fakevtgate.Script{Keyspace: "shop", Shard: shard}
+	return []*event{begin(7, n), fields(7, "users"), rowOf(7, "users", nil, []string{id, shard}), s.VGTID(n, nil), commit(7)}
+}
+
+func TestSplitShardIsReadToItsJournal(t *testing.T) {
+	r := newRig(t, 0, func(q *request, send func(...*event), done <-chan struct{}) error {
+		switch shard := q.Vgtid.ShardGtids[0].Shard; shard {
+		case "-":
+			send(insertInto(shard, 6, "6")...)
+			send(begin(7, 7), journalTo("-80", "80-"))
+			return status.Error(codes.Internal, "the reader must be gone")
+		default:
+			send(insertInto(shard, 20, "20")...)
+		}
+		return hold(done)
+	})
+	r.newShards("-80", "80-")
+	r.addSaved("users", map[string]*state.Shard{"-": {Position: at(5)}})
+	out := r.must()
+	got := rows(out)
+	slices.Sort(got[1:])
+	if !slices.Equal(got, []string{"6:-", "20:-80", "20:80-"}) {
+		t.Errorf("records %v", got)
+	}
+	if got := shardsOf(t, out); !maps.Equal(got, map[string]string{"-80": ":1-20", "80-": ":1-20"}) {
+		t.Errorf("the last state has %v", got)
+	}
+	for _, q := range r.requests()[1:] {
+		if g := q.Vgtid.ShardGtids[0]; g.Gtid != fakevtgate.GTID(10) {
+			t.Errorf("shard %s was read from %s, not from the journal's position", g.Shard, g.Gtid)
+		}
+	}
+}
+
+// splitAfterADrop reads a shard that gives these events and then was split. The table has lost a column since the last sync.
+func splitAfterADrop(t *testing.T, events ...*event) *rig {
+	r := newRig(t, 0, func(q *request, send func(...*event), done <-chan struct{}) error {
+		if shard := q.Vgtid.ShardGtids[0].Shard; shard != "-" {
+			send(insertInto(shard, 20, "20")...)
+			return hold(done)
+		}
+		send(append(events, journalTo("-80", "80-"))...)
+		return hold(done)
+	})
+	r.newShards("-80", "80-")
+	r.addUnder(dropped, "users", map[string]*state.Shard{"-": {Position: at(5)}})
+	return r
+}
+
+// Columns changed after a split are changed for rows of the new shards, too.
+func TestSplitShardsRowsFromBeforeAChangeOfColumnsAreRefused(t *testing.T) {
+	r := splitAfterADrop(t)
+	out, err := r.run()
+	if !errors.Is(err, ErrIncomplete) || len(out.Records) > 0 || len(out.Errors) == 0 || !strings.Contains(out.Errors[0].Message, "columns of shop.users were changed") {
+		t.Errorf("error %v, %d records, traces %+v", err, len(out.Records), out.Errors)
+	}
+}
+
+func TestSplitShardsRowsFromAfterAChangeOfColumnsAreGiven(t *testing.T) {
+	r := splitAfterADrop(t, changed(6, "alter table users drop column gone")...)
+	got := rows(r.must())
+	slices.Sort(got)
+	if !slices.Equal(got, []string{"20:-80", "20:80-"}) {
+		t.Errorf("records %v", got)
+	}
+}
+
+// The changes that a copy needs when it starts over are those since its first snapshot.
+func TestSplitCopysRowsFromBeforeAChangeOfColumnsAreRefused(t *testing.T) {
+	r := newRig(t, 0, func(q *request, send func(...*event), done <-chan struct{}) error {
+		g := q.Vgtid.ShardGtids[0]
+		s := fakevtgate.Script{Keyspace: "shop", Shard: g.Shard}
+		switch {
+		case g.Shard == "-":
+			send(insertInto("-", 6, "6")...)
+			send(journalTo("-80", "80-"))
+		case g.Gtid == "":
+			send(begin(0, 0), fields(0, "users"), s.VGTID(20, nil), commit(0), s.CopyCompleted())
+		default:
+			send(begin(7, 20), s.VGTID(20, nil), commit(7))
+		}
+		return hold(done)
+	})
+	r.newShards("-80", "80-")
+	r.addUnder(dropped, "users", map[string]*state.Shard{"-": {Copy: &state.Copy{Oldest: at(5)}}})
+	out, err := r.run()
+	if !errors.Is(err, ErrIncomplete) || len(out.Records) > 0 || len(out.Errors) == 0 || !strings.Contains(out.Errors[0].Message, "columns of shop.users were changed, and rows") {
+		t.Errorf("error %v, %d records, traces %+v", err, len(out.Records), out.Errors)
+	}
+}
+
+func TestMergedShardsAreReadToTheirJournals(t *testing.T) {
+	r := newRig(t, 0, func(q *request, send func(...*event), done <-chan struct{}) error {
+		shard := q.Vgtid.ShardGtids[0].Shard
+		if shard == "-" {
+			send(insertInto(shard, 20, "20")...)
+			return hold(done)
+		}
+		send(insertInto(shard, 6, "6")...)
+		send(journalTo("-"))
+		return hold(done)
+	})
+	r.newShards("-")
+	// An earlier sync was stopped when it had read one of the two.
+	r.addSaved("users", map[string]*state.Shard{"-80": {Position: at(5)}, "80-": {Position: at(5), Moved: map[gtid.Shard]gtid.Position{in("-"): at(10)}}})
+	out := r.must()
+	if got := rows(out); !slices.Equal(got, []string{"6:-80", "20:-"}) {
+		t.Errorf("records %v", got)
+	}
+	if got := shardsOf(t, out); !maps.Equal(got, map[string]string{"-": ":1-20"}) {
+		t.Errorf("the last state has %v", got)
+	}
+}
+
+// The new shard has the columns that each former one had at its journal, not where the last sync stopped reading it.
+func TestMergedShardsRowsFromAfterAChangeOfColumnsAreGiven(t *testing.T) {
+	r := newRig(t, 0, func(q *request, send func(...*event), done <-chan struct{}) error {
+		shard := q.Vgtid.ShardGtids[0].Shard
+		if shard == "-" {
+			send(insertInto(shard, 20, "20")...)
+			return hold(done)
+		}
+		send(fakevtgate.Script{Keyspace: "shop", Shard: shard}.VGTID(6, nil), ddl("alter table users drop column gone"), journalTo("-"))
+		return hold(done)
+	})
+	r.newShards("-")
+	s := r.addSaved("users", map[string]*state.Shard{"-80": {Position: at(5)}, "80-": {Position: at(5), Moved: map[gtid.Shard]gtid.Position{in("-"): at(10)}}})
+	s.Saved()[in("-80")].Layout.Adopt(s.Table.Columns, dropped)
+	if got := rows(r.must()); !slices.Equal(got, []string{"20:-"}) {
+		t.Errorf("records %v", got)
+	}
+}
+
+// splitCopy reads a shard that was split in the middle of a copy.
+func splitCopy(t *testing.T) *rig {
+	r := newRig(t, 0, func(q *request, send func(...*event), done <-chan struct{}) error {
+		shard := q.Vgtid.ShardGtids[0].Shard
+		if shard == "-" {
+			send(insertInto(shard, 6, "1")...)
+			send(journalTo("-80", "80-"))
+			return hold(done)
+		}
+		s := fakevtgate.Script{Keyspace: "shop", Shard: shard}
+		send(begin(0, 0), fields(0, "users"), s.VGTID(20, pk("users", "1")))
+		send(rowOf(0, "users", nil, []string{"2", shard}), s.VGTID(20, pk("users", "2")), commit(0), s.CopyCompleted())
+		return hold(done)
+	})
+	r.newShards("-80", "80-")
+	r.addSaved("users", map[string]*state.Shard{"-": {Position: at(5), Copy: &state.Copy{Oldest: at(3), LastPK: pk("users", "1").Lastpk}}})
+	return r
+}
+
+// The copy of a shard that was split goes on after its key in each part.
+func TestSplitCopyCarriesItsKey(t *testing.T) {
+	r := splitCopy(t)
+	out := r.must()
+	got := rows(out)
+	slices.Sort(got)
+	if !slices.Equal(got, []string{"1:-", "2:-80", "2:80-"}) {
+		t.Errorf("records %v", got)
+	}
+	for _, q := range r.requests()[1:] {
+		g := q.Vgtid.ShardGtids[0]
+		if g.Gtid != fakevtgate.GTID(10) || len(g.TablePKs) != 1 || string(g.TablePKs[0].Lastpk.Rows[0].Values) != "1" {
+			t.Errorf("shard %s was read from %v", g.Shard, g)
+		}
+	}
+}
+
+// Copies of shards that were merged have different keys: they start over, and what was deleted meanwhile is replayed.
+func TestMergedCopyStartsOver(t *testing.T) {
+	r := newRig(t, 0, func(q *request, send func(...*event), done <-chan struct{}) error {
+		g := q.Vgtid.ShardGtids[0]
+		s := fakevtgate.Script{Keyspace: "shop", Shard: g.Shard}
+		switch {
+		case g.Shard != "-":
+			send(begin(7, 6), fields(7, "users"), rowOf(7, "users", []string{"3", g.Shard}, nil), s.VGTID(6, nil), commit(7), journalTo("-"))
+		case g.Gtid == "":
+			send(begin(0, 0), fields(0, "users"))
+			send(s.VGTID(20, nil))
+			send(rowOf(0, "users", nil, []string{"1", "-"}), s.VGTID(20, pk("users", "1")), commit(0), s.VGTID(20, nil), s.CopyCompleted())
+		default:
+			send(begin(7, 20), s.VGTID(20, nil), commit(7))
+		}
+		return hold(done)
+	})
+	r.newShards("-")
+	copying := func() *state.Shard {
+		return &state.Shard{Position: at(5), Copy: &state.Copy{Oldest: at(4), LastPK: pk("users", "1").Lastpk}}
+	}
+	r.addSaved("users", map[string]*state.Shard{"-80": copying(), "80-": copying()})
+	out := r.must()
+	got := rows(out)
+	slices.Sort(got[:2])
+	if !slices.Equal(got, []string{"-3:-80", "-3:80-", "1:-"}) {
+		t.Errorf("records %v", got)
+	}
+	if got := shardsOf(t, out); !maps.Equal(got, map[string]string{"-": ":1-20"}) {
+		t.Errorf("the last state has %v", got)
+	}
+}
+
+func TestFormerShardThatNoLongerExists(t *testing.T) {
+	gone := func(q *request, send func(...*event), done <-chan struct{}) error {
+		g := q.Vgtid.ShardGtids[0]
+		if g.Shard == "-" {
+			return status.Error(codes.FailedPrecondition, "shard provided in VGTID, -, not found in the shop keyspace")
+		}
+		s := fakevtgate.Script{Keyspace: "shop", Shard: g.Shard}
+		send(begin(0, 0), fields(0, "users"))
+		send(s.VGTID(20, nil))
+		send(rowOf(0, "users", nil, []string{"1", g.Shard}), s.VGTID(20, pk("users", "1")), commit(0), s.VGTID(20, nil), s.CopyCompleted())
+		return hold(done)
+	}
+	t.Run("Fail sync", func(t *testing.T) {
+		r := newRig(t, 0, gone)
+		r.newShards("-80", "80-")
+		r.addSaved("users", map[string]*state.Shard{"-": {Position: at(5)}})
+		out, err := r.run()
+		if !errors.Is(err, ErrIncomplete) || len(out.Records) > 0 || out.Errors[0].FailureType != "config_error" ||
+			!strings.Contains(out.Errors[0].Message, `its shard - was split or merged`) || out.Statuses[streamNamed("users")] != "INCOMPLETE" {
+			t.Errorf("error %v, records %v, traces %+v, statuses %v", err, rows(out), out.Errors, out.Statuses)
+		}
+	})
+	t.Run("Re-sync data", func(t *testing.T) {
+		r := newRig(t, 0, gone)
+		r.cfg.InvalidPositionBehavior = config.Resync
+		r.newShards("-80", "80-")
+		r.addSaved("users", map[string]*state.Shard{"-": {Position: at(5)}})
+		out := r.must()
+		got := rows(out)
+		slices.Sort(got)
+		if !slices.Equal(got, []string{"1:-80", "1:80-"}) {
+			t.Errorf("records %v", got)
+		}
+	})
+}
+
+// said waits until the sync has printed something.
+func (r *rig) said(words string, done <-chan struct{}) {
+	for {
+		r.out.mu.Lock()
+		found := strings.Contains(r.out.buf.String(), words)
+		r.out.mu.Unlock()
+		if found {
+			return
+		}
+		select {
+		case <-done:
+			return
+		case <-time.After(time.Millisecond):
+		}
+	}
+}
+
+// One of two former shards is gone, so that the stream is to be read afresh, while the other is still read.
+func TestOneOfTwoFormerShardsNoLongerExists(t *testing.T) {
+	r := newRig(t, 0, nil)
+	r.stream = func(q *request, send func(...*event), done <-chan struct{}) error {
+		switch shard := q.Vgtid.ShardGtids[0].Shard; shard {
+		case "-80":
+			return status.Error(codes.FailedPrecondition, "shard provided in VGTID, -80, not found in the shop keyspace")
+		case "80-":
+			r.said("is read afresh", done)
+			send(insertInto(shard, 6, "6")...)
+			send(journalTo("-"))
+		default:
+			copyOf(send, "users", 20)
+		}
+		return hold(done)
+	}
+	r.cfg.InvalidPositionBehavior = config.Resync
+	r.newShards("-")
+	r.addSaved("users", map[string]*state.Shard{"-80": {Position: at(5)}, "80-": {Position: at(5)}})
+	out := r.must()
+	if got := rows(out); !slices.Equal(got, []string{"6:80-", "1:a", "2:b"}) {
+		t.Errorf("records %v", got)
+	}
+	if got := shardsOf(t, out); !maps.Equal(got, map[string]string{"-": ":1-20"}) {
+		t.Errorf("the last state has %v", got)
+	}
+}
+
+// A stream that fails in one former shard is over when the others are read, too.
+func TestStreamThatOneFormerShardDroppedEndsWithTheOthers(t *testing.T) {
+	r := newRig(t, 0, nil)
+	r.stream = func(q *request, send func(...*event), done <-chan struct{}) error {
+		switch shard := q.Vgtid.ShardGtids[0].Shard; shard {
+		case "-80":
+			partial := rowOf(7, "users", []string{"1", "a"}, []string{"1", "b"})
+			partial.RowEvent.RowChanges[0].DataColumns = &binlogdatapb.RowChange_Bitmap{Count: 2, Cols: []byte{1}}
+			send(begin(7, 6), fields(7, "users"), partial)
+		case "80-":
+			r.said("binlog_row_image", done)
+			send(insertInto(shard, 6, "6")...)
+		}
+		send(journalTo("-"))
+		return hold(done)
+	}
+	r.newShards("-")
+	for _, name := range []string{"users", "others"} {
+		r.addSaved(name, map[string]*state.Shard{"-80": {Position: at(5)}, "80-": {Position: at(5)}})
+	}
+	r.targets["-"] = at(10) // where the journals lead to
+	out, err := r.run()
+	if got := rows(out); !errors.Is(err, ErrIncomplete) || !slices.Equal(got, []string{"6:80-"}) || out.Statuses[streamNamed("others")] != "COMPLETE" {
+		t.Errorf("error %v, records %v, statuses %v", err, got, out.Statuses)
+	}
+	if text := r.out.buf.String(); strings.Index(text, `"INCOMPLETE"`) < strings.Index(text, `"type":"RECORD"`) {
+		t.Errorf("a record after INCOMPLETE:\n%s", text)
+	}
+}
+
+// A split while the shard is read: the sync ends there, and the state names the new shards.
+func TestSplitWhileReplicating(t *testing.T) {
+	r := newRig(t, 9, func(_ *request, send func(...*event), done <-chan struct{}) error {
+		send(insert(6, "users")...)
+		send(journalTo("-80", "80-"))
+		return hold(done)
+	})
+	r.add(testTable("users"), airbyte.Incremental, &state.Shard{Position: at(5)})
+	out := r.must()
+	shard := shardOf(t, out.States[len(out.States)-1])
+	if len(out.Records) != 1 || !shard.Moved[in("-80")].Equal(at(10)) || !shard.Moved[in("80-")].Equal(at(10)) {
+		t.Errorf("records %v, state %+v", rows(out), shard)
+	}
+}
+
+// The split was taken back: the shard's journal stays in its binary log, and would end every sync.
+func TestSplitThatWasTakenBack(t *testing.T) {
+	r := newRig(t, 9, func(_ *request, send func(...*event), done <-chan struct{}) error {
+		send(journalTo("-80", "80-"))
+		return hold(done)
+	})
+	r.add(testTable("users"), airbyte.Incremental, &state.Shard{Position: at(5), Moved: map[gtid.Shard]gtid.Position{in("-80"): at(10), in("80-"): at(10)}})
+	out, err := r.run()
+	if !errors.Is(err, ErrIncomplete) || len(out.Errors) != 1 || out.Errors[0].FailureType != "transient_error" || !strings.Contains(out.Errors[0].Message, "ReverseTraffic") {
+		t.Errorf("error %v, traces %+v", err, out.Errors)
+	}
+}
+
+// Two splits between two syncs: the journal of "-" leads to "-80", which is gone already, and to be read to its own journal.
+func TestShardThatWasSplitTwice(t *testing.T) {
+	for name, saved := range map[string]*state.Shard{
+		"nothing read of the first":  {Position: at(5)},
+		"the first journal was read": {Position: at(5), Moved: map[gtid.Shard]gtid.Position{in("-80"): at(10), in("80-"): at(10)}},
+		"in a copy":                  {Position: at(5), Copy: &state.Copy{Oldest: at(5), LastPK: pk("users", "1").Lastpk}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, 0, func(q *request, send func(...*event), done <-chan struct{}) error {
+				g := q.Vgtid.ShardGtids[0]
+				s := fakevtgate.Script{Keyspace: "shop", Shard: g.Shard}
+				switch {
+				case g.Shard == "-":
+					send(journalTo("-80", "80-"))
+				case g.Shard == "-80":
+					send(insertInto(g.Shard, 12, "12")...)
+					send(journalTo("-40", "40-80"))
+				case g.TablePKs != nil:
+					send(begin(0, 0), fields(0, "users"), s.VGTID(20, pk("users", "1")))
+					send(rowOf(0, "users", nil, []string{"20", g.Shard}), s.VGTID(20, pk("users", "20")), commit(0), s.CopyCompleted())
+				default:
+					send(insertInto(g.Shard, 20, "20")...)
+				}
+				return hold(done)
+			})
+			r.newShards("-40", "40-80", "80-")
+			r.addSaved("users", map[string]*state.Shard{"-": saved})
+			out := r.must()
+			got := rows(out)
+			slices.Sort(got)
+			if !slices.Equal(got, []string{"12:-80", "20:-40", "20:40-80", "20:80-"}) {
+				t.Errorf("records %v", got)
+			}
+			if got := shardsOf(t, out); !maps.Equal(got, map[string]string{"-40": ":1-20", "40-80": ":1-20", "80-": ":1-20"}) {
+				t.Errorf("the last state has %v", got)
+			}
+			for _, q := range r.requests() {
+				if g := q.Vgtid.ShardGtids[0]; g.Gtid == "" {
+					t.Errorf("shard %s was asked for without a position", g.Shard)
+				}
+			}
+		})
+	}
+}
+
+// lostFormer reads a shard that was split from the position 15.
+func lostFormer(t *testing.T, stream fakevtgate.Stream) *rig {
+	r := newRig(t, 0, func(q *request, send func(...*event), done <-chan struct{}) error {
+		g := q.Vgtid.ShardGtids[0]
+		if g.Shard == "-" {
+			return stream(q, send, done)
+		}
+		s := fakevtgate.Script{Keyspace: "shop", Shard: g.Shard}
+		send(begin(0, 0), fields(0, "users"), s.VGTID(20, nil), rowOf(0, "users", nil, []string{"1", g.Shard}), s.VGTID(20, pk("users", "1")), commit(0), s.CopyCompleted())
+		return hold(done)
+	})
+	r.newShards("-80", "80-")
+	r.addSaved("users", map[string]*state.Shard{"-": {Position: at(15)}})
+	r.patience, r.cfg.MaxRetries = time.Nanosecond, 1
+	return r
+}
+
+// What a former shard cannot give any more is treated as a purged position is.
+func TestFormerShardThatLeadsNowhere(t *testing.T) {
+	for why, stream := range map[string]fakevtgate.Stream{
+		"has purged the binary logs": func(*request, func(...*event), <-chan struct{}) error {
+			return status.Error(codes.Unknown, "Cannot replicate because the source purged required binary logs (errno 1236)")
+		},
+		"does not stream from the saved position, as when its binary logs were purged": func(*request, func(...*event), <-chan struct{}) error {
+			return status.Error(codes.Canceled, `error starting stream from shard GTID keyspace:"shop" shard:"-": failed to find a PRIMARY tablet for VStream in shop/- within the zone1 cell(s): context has expired`)
+		},
+		// A copy that waited began after the traffic was switched: its position is past the journal. What Vitess writes back to the
+		// shard keeps its log moving.
+		"nothing in it tells where the new shards go on": func(_ *request, send func(...*event), done <-chan struct{}) error {
+			for i := 16; ; i++ {
+				send(insertInto("-", i, "1")...)
+				select {
+				case <-done:
+					return nil
+				case <-time.After(time.Millisecond):
+				}
+			}
+		},
+		"no journal names": func(_ *request, send func(...*event), done <-chan struct{}) error {
+			send(journalTo("-80"))
+			return hold(done)
+		},
+	} {
+		t.Run(why, func(t *testing.T) {
+			r := lostFormer(t, stream)
+			out, err := r.run()
+			if why == "no journal names" {
+				why = "nothing in it tells where the new shards go on"
+			}
+			if !errors.Is(err, ErrIncomplete) || len(out.Errors) != 1 || out.Errors[0].FailureType != "config_error" || !strings.Contains(out.Errors[0].Message, why) {
+				t.Errorf("the error is %v, the traces %+v", err, out.Errors)
+			}
+			r = lostFormer(t, stream)
+			r.configure(`,"starting_gtids":"{\"shop\":{\"-80\":\"` + fakevtgate.GTID(3) + `\"}}"`)
+			r.cfg.InvalidPositionBehavior, r.cfg.MaxRetries = config.Resync, 1
+			out = r.must()
+			got := rows(out)[max(0, len(out.Records)-2):]
+			slices.Sort(got)
+			if !slices.Equal(got, []string{"1:-80", "1:80-"}) {
+				t.Errorf("read afresh, the last records are %v", got)
+			}
+			for _, q := range r.requests() {
+				if g := q.Vgtid.ShardGtids[0]; g.Shard != "-" && g.Gtid != "" {
+					t.Errorf("shard %s was not read afresh, but from %s", g.Shard, g.Gtid)
+				}
+			}
+		})
+	}
+}
+
+// A copy that waited for its place finds its shard split: vtgate would give it all the same.
+func TestCopyDoesNotBeginInAShardThatNoLongerServes(t *testing.T) {
+	for _, mode := range []airbyte.SyncMode{airbyte.Incremental, airbyte.FullRefresh} {
+		r := newRig(t, 6, func(_ *request, send func(...*event), done <-chan struct{}) error {
+			copyOf(send, "users", 6)
+			return hold(done)
+		})
+		r.add(testTable("users"), mode, nil)
+		r.serving = func(context.Context) ([]gtid.Shard, error) { return gtid.Shards("shop", "-80", "80-"), nil }
+		out, err := r.run()
+		if !errors.Is(err, ErrIncomplete) || len(out.Errors) != 1 || out.Errors[0].FailureType != "transient_error" || !strings.Contains(out.Errors[0].Message, "split or merged") {
+			t.Errorf("the error is %v, the traces %+v", err, out.Errors)
+		}
+		if len(out.Records) > 0 || len(r.requests()) != 1 {
+			t.Errorf("%d records, %d requests", len(out.Records), len(r.requests()))
+		}
+	}
+}

@@ -1,0 +1,51 @@
+package engine
+
+import (
+	"context"
+	"log/slog"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"source-planetscale/internal/failure"
+)
+
+// A read fails after max_retries attempts in a row without progress, but not within two minutes of the first failure among
+// them, however long an attempt waited before it failed (a copy may wait an hour for its table's lock).
+func TestFailuresInARowAreHadPatienceWith(t *testing.T) {
+	const wait = 3 * time.Minute
+	for name, c := range map[string]struct {
+		maxRetries int
+		waits      int // the attempt that waits before it fails
+		progresses int // the attempt that gets somewhere
+		first      int // the attempt from whose failure on they count
+	}{
+		"at once":              {maxRetries: 3, first: 1},
+		"after a wait":         {maxRetries: 3, waits: 1, first: 1},
+		"again after progress": {maxRetries: 3, waits: 4, progresses: 4, first: 4},
+		"for long":             {maxRetries: 50, first: 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				retrier := NewRetrier(c.maxRetries, 0, slog.New(slog.DiscardHandler))
+				var first time.Time
+				attempts := 0
+				err := retrier.Do(context.Background(), "The stream", func(context.Context) (bool, error) {
+					attempts++
+					if attempts == c.waits {
+						time.Sleep(wait)
+					}
+					if attempts == c.first {
+						first = time.Now()
+					}
+					return attempts == c.progresses, failure.Transient("", "The server restarts")
+				})
+				if d := time.Since(first); err == nil || d < patience || attempts < c.first+c.maxRetries {
+					t.Errorf("gave up %s after the first failure, after %d attempts: %v", d, attempts, err)
+				} else if d > patience+time.Minute && attempts > c.first+c.maxRetries {
+					t.Errorf("gave up only %s after the first failure, after %d attempts", d, attempts)
+				}
+			})
+		})
+	}
+}

@@ -1,0 +1,171 @@
+package engine
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"source-planetscale/internal/airbyte"
+	"source-planetscale/internal/failure"
+	"source-planetscale/internal/gtid"
+	"source-planetscale/internal/lineage"
+	"source-planetscale/internal/partition"
+	"source-planetscale/internal/state"
+	"source-planetscale/internal/table"
+)
+
+// savedStates finds each stream's state in what the platform handed back.
+func (e *Engine) savedStates(catalog *airbyte.ConfiguredCatalog, in *airbyte.State) (map[airbyte.StreamDescriptor]*state.Stream, error) {
+	var legacy map[string]*state.Stream
+	if in.Legacy != nil {
+		var err error
+		if legacy, err = state.ParseLegacy(in.Legacy, e.cfg.Database); err != nil {
+			return nil, failure.Config("clear the connection's data and sync again", "The saved state cannot be used: %s", err).Because(err)
+		}
+	}
+	saved := map[airbyte.StreamDescriptor]*state.Stream{}
+	for i := range catalog.Streams {
+		c := &catalog.Streams[i]
+		d := c.Stream.Descriptor()
+		data, ok := in.Streams[d]
+		if !ok {
+			if s := legacy[d.Name]; s != nil && c.SyncMode == airbyte.Incremental {
+				saved[d] = s
+			}
+			continue
+		}
+		s, err := state.Parse(data, e.cfg.Database)
+		if err != nil {
+			return nil, failure.Config("clear the stream's data and sync again", "The saved state of stream %s cannot be used: %s", d, err).Because(err)
+		}
+		if usable(s, c) {
+			saved[d] = s
+		}
+	}
+	return saved, nil
+}
+
+// checkForeign refuses a state of another keyspace. Some streams of another one, beside those of ours, may be what the platform
+// still has of a source whose database was changed: they are told.
+func (e *Engine) checkForeign(in *airbyte.State) error {
+	var foreign []string
+	for d := range in.Streams {
+		if d.Namespace != "" && d.Namespace != e.cfg.Database {
+			foreign = append(foreign, d.String())
+		}
+	}
+	switch {
+	case len(foreign) == 0:
+		return nil
+	case len(foreign) == len(in.Streams):
+		return failure.Config("put the option database right, or clear the connection's data to begin afresh",
+			"The saved state is of another database than the configured one, %s: of stream %s, among %d", e.cfg.Database, slices.Min(foreign), len(foreign))
+	default:
+		e.shared.Log.Warn(fmt.Sprintf("The saved state is of another database than the configured one, %s: of stream %s, among %d. It is not used; streams without another state begin afresh.", e.cfg.Database, slices.Min(foreign), len(foreign)))
+		return nil
+	}
+}
+
+// usable reports whether a state belongs to this way of reading the stream. A full refresh that is complete is read again,
+// except by a retry of the same job.
+func usable(s *state.Stream, c *airbyte.ConfiguredStream) bool {
+	if s.FullRefresh != (c.SyncMode == airbyte.FullRefresh) {
+		return false
+	}
+	if !s.FullRefresh || c.SyncID != 0 && s.SyncID == c.SyncID {
+		return true
+	}
+	return slices.ContainsFunc(slices.Collect(maps.Values(s.Shards)), func(shard *state.Shard) bool { return shard.Copy != nil })
+}
+
+// streamsOf prepares the configured streams. Those that cannot be read are returned as failures; the others go on.
+func (s *survey) streamsOf(catalog *airbyte.ConfiguredCatalog, tables map[string]*table.Table, saved map[airbyte.StreamDescriptor]*state.Stream) failures {
+	refused := failures{}
+	for i := range catalog.Streams {
+		c := &catalog.Streams[i]
+		d := c.Stream.Descriptor()
+		st, err := s.streamOf(c, tables[d.Name], saved[d])
+		if err == nil && slices.ContainsFunc(s.streams, func(other *partition.Stream) bool { return other.Table.Name == d.Name }) {
+			err = failure.Config("refresh the source's schema", "Stream %s is in the catalog twice, once without a namespace", d)
+		}
+		if err != nil {
+			refused[d] = failure.Judge(err)
+			continue
+		}
+		s.warn(st)
+		s.streams = append(s.streams, st)
+	}
+	return refused
+}
+
+// warn says what is odd about a stream that can be read.
+func (s *survey) warn(st *partition.Stream) {
+	st.WarnMissing(s.shared.Log, st.Table)
+	if st.Incremental() && st.Changed {
+		s.shared.Log.Warn(fmt.Sprintf("Stream %s: the table's columns were changed since the last sync, which changes its rows without an event for each: those at the destination keep what they had (nothing, in a column that was renamed, or added with a DEFAULT) until they are changed again or the stream is refreshed.", st.Descriptor))
+	}
+	if ahead := time.UnixMicro(st.Records.Cursor()); ahead.After(time.Now()) {
+		s.shared.Log.Warn(fmt.Sprintf("Stream %s: the last _ab_cdc_cursor is %s ahead of this machine's clock; cursors go on from there. Check the clock.", st.Descriptor, time.Until(ahead).Round(time.Second)))
+	}
+}
+
+func (s *survey) streamOf(c *airbyte.ConfiguredStream, t *table.Table, saved *state.Stream) (*partition.Stream, error) {
+	d := c.Stream.Descriptor()
+	switch {
+	case d.Namespace != "" && d.Namespace != s.cfg.Database:
+		return nil, failure.Config("refresh the source's schema", "Stream %s is of another database than the configured one, %s", d, s.cfg.Database)
+	case t == nil:
+		return nil, failure.Config("refresh the source's schema and remove it from the connection", "Stream %s does not exist in the database", d)
+	}
+	if saved != nil {
+		if err := s.checkShards(d, saved); err != nil {
+			return nil, err
+		}
+	}
+	st, err := partition.NewStream(c, t, saved, s.shared.Sequence)
+	if err != nil {
+		return nil, err
+	}
+	if !lineage.Resharded(st.Saved(), s.existing) {
+		if err := s.checkStarting(st); err != nil {
+			return nil, err
+		}
+		return st, s.change(func(tx *airbyte.Tx) error {
+			st.Begin(tx, s.wanted, s.cfg.StartingPositions())
+			return nil
+		})
+	}
+	return st, nil
+}
+
+// checkShards refuses a state with shards that the keyspace does not have and that no split or merge of shards can explain.
+func (s *survey) checkShards(d airbyte.StreamDescriptor, saved *state.Stream) error {
+	for shard := range saved.Shards {
+		if !lineage.Related(shard, s.existing) {
+			return failure.Config("clear the stream's data and sync again",
+				"The saved state of stream %s has the shard %q, but keyspace %s now has the shards %s", d, shard.Name, shard.Keyspace, strings.Join(gtid.Names(s.existing), ", "))
+		}
+	}
+	return nil
+}
+
+// checkStarting refuses to copy a stream that was to start at a position of a shard that is not there, as after a split.
+// Streams with a state do not need the option, which may have been right when they began.
+func (s *survey) checkStarting(st *partition.Stream) error {
+	starting := s.cfg.StartingPositions()
+	for _, shard := range s.wanted {
+		if _, named := starting[shard]; named || st.Saved()[shard] != nil || !st.Incremental() {
+			continue
+		}
+		for _, other := range slices.SortedFunc(maps.Keys(starting), lineage.ByName) {
+			if !slices.Contains(s.existing, other) {
+				return failure.Config(fmt.Sprintf("name those, as the command position prints them, or take %q out of the option to copy the stream", other.Name),
+					"Stream %s begins in shard %s, for which the option starting_gtids has no position; it has one for shard %q, but keyspace %s has the shards %s",
+					st.Descriptor, shard.Name, other.Name, s.cfg.Database, strings.Join(gtid.Names(s.existing), ", "))
+			}
+		}
+	}
+	return nil
+}

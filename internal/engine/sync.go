@@ -1,0 +1,265 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
+
+	"source-planetscale/internal/airbyte"
+	"source-planetscale/internal/failure"
+	"source-planetscale/internal/gtid"
+	"source-planetscale/internal/partition"
+	"source-planetscale/internal/plan"
+	"source-planetscale/internal/reader"
+	"source-planetscale/internal/record"
+)
+
+// Sync is one sync of a keyspace: every stream up to where the source was at its start.
+type Sync struct {
+	*Engine
+	wanted, existing []gtid.Shard // to read, and all of the keyspace
+	targets          *reader.Targets
+	streams          []*partition.Stream
+	env              *reader.Env
+}
+
+// change changes what is saved of streams while nobody else does.
+func (s *Sync) change(f func(*airbyte.Tx) error) error {
+	return s.shared.Writer.Commit(airbyte.NewBatch(), f)
+}
+
+// Run reads the streams. They fail one by one; only a lost stdout or a signal ends them all.
+func (s *Sync) Run(ctx context.Context) error {
+	for _, st := range s.streams {
+		if err := s.shared.Writer.Status(st.Descriptor, airbyte.Started); err != nil {
+			return err
+		}
+	}
+	stop := s.shared.Progress.watch(s.streams)
+	err := s.readAll(ctx)
+	stop()
+	if err != nil {
+		return errors.Join(err, s.abandon(err))
+	}
+	complete := true
+	err = s.change(func(tx *airbyte.Tx) error {
+		for _, st := range s.streams { // whatever left it open: nothing may look like success that is none
+			complete = complete && !st.Failed() && !st.IsOpen(tx)
+		}
+		return nil
+	})
+	if err == nil && !complete {
+		return ErrIncomplete
+	}
+	return err
+}
+
+// source is what the source says, for the plan.
+func (s *Sync) source() *plan.Source {
+	return &plan.Source{Wanted: s.wanted, Existing: s.existing, Targets: s.targets.All(), Resync: s.cfg.Resyncs()}
+}
+
+// work is what a sync has to do.
+type work struct {
+	copies    []*partition.Partition
+	replicate map[gtid.Shard][]*partition.Partition
+}
+
+func (w *work) replicated() int {
+	n := 0
+	for _, parts := range w.replicate {
+		n += len(parts)
+	}
+	return n
+}
+
+// streamsNamed is how many streams the log names with their steps. There may be thousands.
+const streamsNamed = 100
+
+// plan decides for every stream and shard what to do, and says so.
+func (s *Sync) plan() (*work, []string, error) {
+	w := &work{replicate: map[gtid.Shard][]*partition.Partition{}}
+	var sentences []string
+	source, planned := s.source(), 0
+	err := s.change(func(tx *airbyte.Tx) error {
+		for _, st := range s.streams {
+			if st.Failed() {
+				continue
+			}
+			parts := source.Of(&plan.Stream{Incremental: st.Incremental(), Saved: st.Saved()})
+			for _, part := range parts {
+				w.add(tx, st.In(part.Shard), part.Step, source.Targets[part.Shard])
+			}
+			if planned++; planned <= streamsNamed {
+				sentences = append(sentences, plan.Sentence(st.Descriptor.String(), parts))
+			}
+		}
+		return nil
+	})
+	if more := planned - streamsNamed; more > 0 {
+		sentences = append(sentences, fmt.Sprintf("%d more streams are read, too, and not named here.", more))
+	}
+	return w, sentences, err
+}
+
+// add puts a step to the work.
+func (w *work) add(tx *airbyte.Tx, p *partition.Partition, step plan.Step, target gtid.Position) {
+	switch step {
+	case plan.Copy, plan.CopyOn:
+		w.copies = append(w.copies, p)
+	case plan.Replicate:
+		w.replicate[p.Shard] = append(w.replicate[p.Shard], p)
+	default:
+		if p.Stream.Incremental() && p.Saved().Position.Equal(target) {
+			p.UpToDate(tx) // the tables were looked up before and after the peek
+		}
+		return
+	}
+	p.Stream.Open(tx)
+}
+
+// readAll does first what is left of former shards, then what the plan lists.
+func (s *Sync) readAll(ctx context.Context) error {
+	if err := s.carryOver(ctx); err != nil {
+		return err
+	}
+	w, sentences, err := s.plan()
+	if err != nil {
+		return err
+	}
+	s.shared.Log.Info(fmt.Sprintf("Reading %d streams of keyspace %s, shards %s: %d copies and %d tables to replicate.",
+		len(s.streams), s.cfg.Database, strings.Join(gtid.Names(s.wanted), ", "), len(w.copies), w.replicated()))
+	for _, sentence := range sentences {
+		s.shared.Log.Info(sentence)
+	}
+	for _, st := range s.streams {
+		if err := s.finish(st); err != nil {
+			return err
+		}
+	}
+	group, groupCtx := errgroup.WithContext(ctx)
+	for shard, parts := range w.replicate {
+		group.Go(func() error { return s.replicateAll(groupCtx, shard, parts) })
+	}
+	for _, p := range w.copies {
+		group.Go(func() error { return s.copy(groupCtx, p) })
+	}
+	return group.Wait()
+}
+
+// copy copies one table of one shard, then replicates what its copy does not hold up to the target.
+func (s *Sync) copy(ctx context.Context, p *partition.Partition) error {
+	if err := s.shared.Slots.acquire(ctx, p.Shard); err != nil {
+		return err
+	}
+	s.shared.Log.Info(fmt.Sprintf("Copying stream %s, shard %s.", p.Stream.Descriptor, p.Shard.Name))
+	_, err := s.read(ctx, reader.Copy(s.env, p))
+	s.shared.Slots.release(p.Shard)
+	if err == nil && p.Stream.Incremental() && !p.Saved().Position.Contains(s.targets.Of(p.Shard)) {
+		return s.replicate(ctx, p.Shard, []*partition.Partition{p})
+	}
+	return s.settle(ctx, []*partition.Partition{p}, err)
+}
+
+// read tries a reader's stream until it has given all that was wanted.
+func (s *Sync) read(ctx context.Context, r *reader.Reader) (reader.Outcome, error) {
+	defer s.shared.Progress.unchanged(r.Shard())
+	var outcome reader.Outcome
+	err := s.retrier.Do(ctx, r.What(), func(ctx context.Context) (progress bool, err error) {
+		outcome, progress, err = r.Attempt(ctx)
+		return progress, err
+	})
+	return outcome, r.GaveUp(err)
+}
+
+// settle ends partitions of one shard, well or not. It returns only what ends the whole sync.
+func (s *Sync) settle(ctx context.Context, parts []*partition.Partition, err error) error {
+	switch {
+	case errors.Is(err, airbyte.ErrWrite):
+		return err
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	}
+	for _, p := range parts {
+		if err := s.end(ctx, p, err); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// end ends a partition, well or not.
+func (s *Sync) end(_ context.Context, p *partition.Partition, err error) error {
+	if err != nil {
+		if err := s.fail(p.Stream, failure.Judge(err)); err != nil {
+			return err
+		}
+	}
+	return s.finish(p.Stream)
+}
+
+// fail records a stream's first failure, and says it.
+func (s *Sync) fail(st *partition.Stream, v *failure.Verdict) error {
+	if !st.Fail(v) {
+		return nil
+	}
+	return s.shared.Writer.Error(v.Trace(&st.Descriptor))
+}
+
+// finish ends one partition of a stream. With the last one the stream gets its final state and its final status.
+func (s *Sync) finish(st *partition.Stream) error {
+	last := false
+	err := s.change(func(tx *airbyte.Tx) (err error) {
+		last, err = st.Close(tx)
+		return err
+	})
+	if err != nil || !last {
+		return err
+	}
+	return s.conclude(st)
+}
+
+func (s *Sync) conclude(st *partition.Stream) error {
+	w, d := s.shared.Writer, st.Descriptor
+	if st.Run() {
+		if err := w.Status(d, airbyte.Running); err != nil {
+			return err
+		}
+	}
+	st.Records.Nulled.Warn(s.shared.Log, d, st.Table.Key)
+	if n := st.Records.Dropped.Load(); n > 0 {
+		s.shared.Log.Warn(fmt.Sprintf("Stream %s: %d deleted rows were not given, because the catalog has no column %s; refresh the source's schema in Airbyte to get deletes.", d, n, record.ColumnDeletedAt))
+	}
+	status := airbyte.Complete
+	if st.Failed() {
+		status = airbyte.Incomplete
+	}
+	records, bytes := st.Given()
+	s.shared.Log.Info(fmt.Sprintf("Stream %s is %s with %d records (%.1f MB).", d, strings.ToLower(string(status)), records, float64(bytes)/1e6))
+	return w.Status(d, status)
+}
+
+// abandon marks the streams that a fatal error left open as incomplete.
+func (s *Sync) abandon(cause error) error {
+	if errors.Is(cause, airbyte.ErrWrite) {
+		return nil
+	}
+	var open []*partition.Stream
+	err := s.change(func(tx *airbyte.Tx) error {
+		for _, st := range s.streams {
+			if st.IsOpen(tx) {
+				open = append(open, st)
+			}
+		}
+		return nil
+	})
+	for _, st := range open {
+		if err == nil {
+			err = s.shared.Writer.Status(st.Descriptor, airbyte.Incomplete)
+		}
+	}
+	return err
+}

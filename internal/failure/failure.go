@@ -1,0 +1,130 @@
+// Package failure is what an error means to whoever meets it: what happened, what a person can do about it, whether the platform
+// is to try again, and what the connector itself may do before it gives up. A verdict is made once, where the error is born; nobody
+// judges an error again by its text.
+package failure
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"source-planetscale/internal/airbyte"
+)
+
+// Action is what the connector may do about a failure before it tells the platform.
+type Action string
+
+// The actions. The zero one is GiveUp.
+const (
+	// GiveUp: the same attempt fails again.
+	GiveUp Action = ""
+	// Retry: the same attempt may succeed later.
+	Retry Action = "retry"
+	// Restart: the copy must begin with the first row again.
+	Restart Action = "restart"
+	// Reopen: the stream goes on without the one table that broke it.
+	Reopen Action = "reopen"
+	// Split: one of several tables broke the stream, and the error does not say which.
+	Split Action = "split"
+	// Resync: the saved position is of no use any more. The stream may be copied again, where the user allows it.
+	Resync Action = "resync"
+)
+
+// Verdict is an error with its meaning.
+type Verdict struct {
+	Kind   airbyte.FailureType // what it is to the platform
+	Action Action
+	Table  string // the one table that it concerns; "" for all
+	What   string // a sentence without its full stop: what happened, and where
+	Remedy string // what to do, likewise; may be empty
+	Cause  error  // may be nil
+}
+
+// Message is what a person reads.
+func (v *Verdict) Message() string {
+	if v.Remedy == "" {
+		return v.What + "."
+	}
+	return v.What + "; " + v.Remedy + "."
+}
+
+func (v *Verdict) Error() string {
+	if v.Cause == nil {
+		return v.Message()
+	}
+	return v.Message() + " (" + v.Cause.Error() + ")"
+}
+
+func (v *Verdict) Unwrap() error { return v.Cause }
+
+// Config says that the user must change something: the platform does not try again.
+func Config(remedy, format string, args ...any) *Verdict {
+	return &Verdict{Kind: airbyte.ConfigError, Remedy: remedy, What: fmt.Sprintf(format, args...)}
+}
+
+// Transient says that it may pass: both the connector and the platform may try again.
+func Transient(remedy, format string, args ...any) *Verdict {
+	return &Verdict{Kind: airbyte.TransientError, Action: Retry, Remedy: remedy, What: fmt.Sprintf(format, args...)}
+}
+
+// System says that the connector or the server did what it should not.
+func System(remedy, format string, args ...any) *Verdict {
+	return &Verdict{Kind: airbyte.SystemError, Remedy: remedy, What: fmt.Sprintf(format, args...)}
+}
+
+// Because returns the verdict with its cause.
+func (v *Verdict) Because(cause error) *Verdict {
+	v.Cause = cause
+	return v
+}
+
+// Do returns the verdict with another action.
+func (v *Verdict) Do(a Action) *Verdict {
+	v.Action = a
+	return v
+}
+
+// Of names the one table that the verdict concerns.
+func (v *Verdict) Of(table string) *Verdict {
+	v.Table = table
+	return v
+}
+
+// In finds the verdict of an error, nil if it was given none.
+func In(err error) *Verdict {
+	var v *Verdict
+	if errors.As(err, &v) {
+		return v
+	}
+	return nil
+}
+
+// ErrTerminated is the cause of a context that a signal cancelled.
+var ErrTerminated = errors.New("asked to stop by a signal")
+
+// Judge returns an error's verdict, or one for an error that has none.
+func Judge(err error) *Verdict {
+	switch v := In(err); {
+	case v != nil:
+		return v
+	case errors.Is(err, ErrTerminated):
+		return Transient("the next sync goes on from the last checkpoint", "The sync was asked to stop before it was done").Because(err)
+	case errors.Is(err, context.DeadlineExceeded):
+		return Unreachable(err)
+	}
+	return System("", "The connector failed in a way it does not know: %s", err).Because(err)
+}
+
+// Unreachable is the verdict on a server that gives no answer.
+func Unreachable(err error) *Verdict {
+	return Transient("check host and ports, and whether a firewall lets this machine through", "The server cannot be reached or does not answer in time").Because(err)
+}
+
+// Trace is the verdict as the platform is told of it; d is the stream that it concerns, nil for all.
+func (v *Verdict) Trace(d *airbyte.StreamDescriptor) *airbyte.TraceError {
+	t := &airbyte.TraceError{Message: v.Message(), FailureType: v.Kind, Stream: d}
+	if v.Cause != nil {
+		t.InternalMessage = v.Cause.Error()
+	}
+	return t
+}

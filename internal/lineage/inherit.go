@@ -1,0 +1,119 @@
+package lineage
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"strings"
+
+	"source-planetscale/internal/gtid"
+	"source-planetscale/internal/state"
+)
+
+// Shards is what a stream has of each shard.
+type Shards = map[gtid.Shard]*state.Shard
+
+// Resharded reports whether the stream was read from shards that were split or merged since.
+func Resharded(shards Shards, existing []gtid.Shard) bool {
+	for shard := range shards {
+		if !slices.Contains(existing, shard) {
+			return true
+		}
+	}
+	return false
+}
+
+// Ancestors are the shards that no longer exist and whose changes the stream still lacks up to their journal, sorted.
+func Ancestors(shards Shards, existing []gtid.Shard) []gtid.Shard {
+	var names []gtid.Shard
+	for shard, saved := range shards {
+		if saved.Begun() && saved.Moved == nil && !slices.Contains(existing, shard) {
+			names = append(names, shard)
+		}
+	}
+	slices.SortFunc(names, ByName)
+	return names
+}
+
+// Descend gives a state to the shards that replaced those which were read to their journals, where they no longer exist
+// themselves: they are to be read to their own journals next.
+func Descend(shards Shards, existing []gtid.Shard, incremental bool) {
+	next := Shards{}
+	for shard, saved := range shards {
+		if slices.Contains(existing, shard) {
+			continue
+		}
+		for descendant := range saved.Moved {
+			if shards[descendant] == nil && !slices.Contains(existing, descendant) {
+				next[descendant] = inherited(shards, existing, descendant, incremental)
+			}
+		}
+	}
+	maps.Copy(shards, next)
+}
+
+// Inherit makes the existing shards' states of those of the shards that they replaced, which have all reached their journal, were
+// not begun, or are of a full refresh.
+func Inherit(shards Shards, existing []gtid.Shard, incremental bool) {
+	for _, shard := range existing {
+		if shards[shard] != nil {
+			continue
+		}
+		if s := inherited(shards, existing, shard, incremental); s != nil {
+			shards[shard] = s
+		}
+	}
+}
+
+// Stray returns a shard that no longer exists, of which the stream has something, and rows of which are in a wanted shard that
+// nothing led to, if there is one.
+func Stray(shards Shards, wanted, existing []gtid.Shard) (gtid.Shard, bool) {
+	for _, former := range slices.SortedFunc(maps.Keys(shards), ByName) {
+		if !shards[former].Begun() || slices.Contains(existing, former) {
+			continue
+		}
+		if slices.ContainsFunc(wanted, func(shard gtid.Shard) bool { return shards[shard] == nil && Overlap(shard, former) }) {
+			return former, true
+		}
+	}
+	return gtid.Shard{}, false
+}
+
+// inherited returns the state of a new shard after those old ones that lead to it, or were not begun; nil if there are none.
+func inherited(shards Shards, existing []gtid.Shard, shard gtid.Shard, incremental bool) *state.Shard {
+	var before []*state.Shard
+	for _, name := range slices.SortedFunc(maps.Keys(shards), ByName) {
+		saved := shards[name]
+		_, leads := saved.Moved[shard]
+		if !slices.Contains(existing, name) && Overlap(name, shard) && (leads || saved.Moved == nil) {
+			before = append(before, saved)
+		}
+	}
+	if len(before) == 0 {
+		return nil
+	}
+	if !incremental {
+		return &state.Shard{Copy: &state.Copy{}} // a snapshot of the new shard
+	}
+	at, copied, layout := gtid.Position{}, true, before[0].Layout
+	for _, b := range before {
+		layout = layout.Join(b.Layout)
+		if p, ok := b.Moved[shard]; ok {
+			at = p
+		}
+		copied = copied && b.Copy == nil
+	}
+	switch b := before[0]; {
+	case copied:
+		return &state.Shard{Position: at, Layout: layout}
+	case len(before) == 1 && b.Copy.LastPK != nil:
+		return &state.Shard{Position: at, Layout: layout, Copy: &state.Copy{Oldest: at, Layout: layout, LastPK: b.Copy.LastPK}}
+	default:
+		return &state.Shard{Copy: &state.Copy{Oldest: at, Layout: layout, Restarted: !at.IsZero()}}
+	}
+}
+
+// ByName orders shards.
+func ByName(a, b gtid.Shard) int {
+	return cmp.Or(strings.Compare(a.Keyspace, b.Keyspace), strings.Compare(a.Name, b.Name))
+}

@@ -1,0 +1,50 @@
+package lineage
+
+import (
+	"fmt"
+	"reflect"
+	"testing"
+
+	querypb "vitess.io/vitess/go/vt/proto/query"
+
+	"source-planetscale/internal/gtid"
+	"source-planetscale/internal/state"
+	"source-planetscale/internal/table"
+)
+
+// What is known of the columns goes on with the positions that it belongs to.
+func TestNewShardsHaveTheLayoutOfTheFormer(t *testing.T) {
+	key := &querypb.QueryResult{Fields: []*querypb.Field{{Name: "id"}}}
+	own := []table.Column{{Name: "id", Type: "bigint"}}
+	at := func(n int) gtid.Position {
+		p, err := gtid.Parse(fmt.Sprintf("16b1039f-22b6-11ed-b765-0a43f95f28a3:1-%d", n))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	in := func(name string) gtid.Shard { return gtid.Shard{Keyspace: "shop", Name: name} }
+	former := func(layout table.Layout, c *state.Copy) *state.Shard {
+		return &state.Shard{Position: at(5), Moved: map[gtid.Shard]gtid.Position{in("-80"): at(10), in("-"): at(10)}, Layout: layout, Copy: c}
+	}
+	one, other, both := table.Layout{Columns: own, Had: 1}, table.Layout{Columns: own, Stale: true}, table.Layout{Columns: own, Had: 1, Stale: true}
+	for name, c := range map[string]struct {
+		former map[string]*state.Shard
+		shard  string
+		want   *state.Shard
+	}{
+		"split":         {map[string]*state.Shard{"-": former(one, nil)}, "-80", &state.Shard{Position: at(10), Layout: one}},
+		"split copy":    {map[string]*state.Shard{"-": former(one, &state.Copy{LastPK: key})}, "-80", &state.Shard{Position: at(10), Layout: one, Copy: &state.Copy{Oldest: at(10), Layout: one, LastPK: key}}},
+		"begun copy":    {map[string]*state.Shard{"-": former(one, &state.Copy{})}, "-80", &state.Shard{Copy: &state.Copy{Oldest: at(10), Layout: one, Restarted: true}}},
+		"merged":        {map[string]*state.Shard{"-80": former(one, nil), "80-": former(other, nil)}, "-", &state.Shard{Position: at(10), Layout: both}},
+		"merged copies": {map[string]*state.Shard{"-80": former(one, &state.Copy{LastPK: key}), "80-": former(other, nil)}, "-", &state.Shard{Copy: &state.Copy{Oldest: at(10), Layout: both, Restarted: true}}},
+	} {
+		before := Shards{}
+		for name, shard := range c.former {
+			before[in(name)] = shard
+		}
+		if got := inherited(before, []gtid.Shard{in(c.shard)}, in(c.shard), true); !reflect.DeepEqual(got, c.want) {
+			t.Errorf("%s: %+v with the copy %+v", name, got, got.Copy)
+		}
+	}
+}

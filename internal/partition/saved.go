@@ -1,0 +1,85 @@
+package partition
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"source-planetscale/internal/airbyte"
+	"source-planetscale/internal/gtid"
+	"source-planetscale/internal/lineage"
+	"source-planetscale/internal/state"
+	"source-planetscale/internal/table"
+)
+
+// What a stream has saved, over all its shards.
+
+// Saved is what the stream has of each shard. It is to be read only, and by who reads the stream.
+func (s *Stream) Saved() lineage.Shards { return s.state.Shards }
+
+// Put has the stream's state written.
+func (s *Stream) Put(tx *airbyte.Tx) error {
+	if s.Incremental() {
+		s.state.Cursor = s.Records.Cursor()
+	}
+	data, err := s.state.MarshalJSON()
+	if err != nil {
+		return fmt.Errorf("the state of stream %s: %w", s.Descriptor, err)
+	}
+	tx.Put(airbyte.StreamState{Stream: s.Descriptor, State: data})
+	return nil
+}
+
+// KeepAlive has the stream's last state written with a later cursor, since the same state is not to come twice.
+func (s *Stream) KeepAlive(tx *airbyte.Tx) error {
+	s.state.Cursor = s.Records.Cursors(1, time.Now()) + 1
+	return s.Put(tx)
+}
+
+// Begin gives a state to the shards that were never read: a copy, or where the user says that replication starts.
+func (s *Stream) Begin(_ *airbyte.Tx, shards []gtid.Shard, starting map[gtid.Shard]gtid.Position) {
+	for _, shard := range shards {
+		if s.state.Shards[shard] != nil {
+			continue
+		}
+		s.state.Shards[shard] = &state.Shard{Copy: &state.Copy{}}
+		if at, ok := starting[shard]; ok && s.Incremental() {
+			s.state.Shards[shard] = &state.Shard{Position: at, Layout: table.Layout{Assumed: table.Assumed}}
+		}
+	}
+}
+
+// Reset forgets all shards: the stream is copied again.
+func (s *Stream) Reset(*airbyte.Tx) { s.state.Shards = map[gtid.Shard]*state.Shard{} }
+
+// Descend gives a state to the shards that replaced those which were read to their journals, and no longer exist themselves.
+func (s *Stream) Descend(_ *airbyte.Tx, existing []gtid.Shard) {
+	lineage.Descend(s.state.Shards, existing, s.Incremental())
+}
+
+// Arrive leaves the stream with the shards that exist now. stray is one that does not, and rows of which are in a wanted shard that
+// nothing led to.
+func (s *Stream) Arrive(_ *airbyte.Tx, wanted, existing []gtid.Shard) (stray gtid.Shard, found bool) {
+	lineage.Inherit(s.state.Shards, existing, s.Incremental())
+	if s.Incremental() {
+		stray, found = lineage.Stray(s.state.Shards, wanted, existing)
+	}
+	maps.DeleteFunc(s.state.Shards, func(shard gtid.Shard, _ *state.Shard) bool { return !slices.Contains(existing, shard) })
+	return stray, found
+}
+
+// Open notes that another partition of the stream is read.
+func (s *Stream) Open(*airbyte.Tx) { s.open++ }
+
+// Close notes that one of them has ended, and reports whether it was the last one: then the stream has its final state written.
+func (s *Stream) Close(tx *airbyte.Tx) (last bool, err error) {
+	s.open--
+	if s.open > 0 || s.Failed() {
+		return s.open == 0, nil
+	}
+	return true, s.Put(tx)
+}
+
+// IsOpen reports whether the stream is still being read.
+func (s *Stream) IsOpen(*airbyte.Tx) bool { return s.open > 0 }

@@ -1,0 +1,171 @@
+// Package partition is about one stream in one shard, from the plan to the end: what was saved of it, the layout of its changes, its
+// key, what it has given. What may happen to it are methods. Those that change what is saved take an airbyte.Tx, so that it changes
+// only while the writer is locked. It does no I/O.
+package partition
+
+import (
+	"fmt"
+	"iter"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"source-planetscale/internal/airbyte"
+	"source-planetscale/internal/failure"
+	"source-planetscale/internal/gtid"
+	"source-planetscale/internal/record"
+	"source-planetscale/internal/state"
+	"source-planetscale/internal/table"
+)
+
+// Stream is one configured stream in the course of a sync: what its partitions share.
+type Stream struct {
+	Descriptor airbyte.StreamDescriptor
+	// Table is the table as it was when the sync began, with the key that the destination knows.
+	Table   *table.Table
+	Records *record.Stream
+	// Columns are the table's columns to give, in the table's order.
+	Columns []string
+	// Changed says that the table has other columns than when the state was saved.
+	Changed bool
+
+	configured map[string]bool // columns of the catalog
+	missing    sync.Map        // those of which it was said that the table does not have them
+	parts      sync.Map        // *Partition by gtid.Shard
+	failed     atomic.Pointer[failure.Verdict]
+	running    atomic.Bool // its status RUNNING was written
+
+	// The rest changes only under a Tx.
+	state *state.Stream
+	open  int // partitions still being read, and one for the plan
+}
+
+// NewStream prepares a configured stream over its table. saved is the stream's state, nil for none; it belongs to the stream from now
+// on. sequence is shared by all streams.
+func NewStream(c *airbyte.ConfiguredStream, t *table.Table, saved *state.Stream, sequence *atomic.Int64) (*Stream, error) {
+	d := c.Stream.Descriptor()
+	properties, err := c.Stream.Properties()
+	if err != nil {
+		return nil, failure.Config("refresh the source's schema", "The catalog's entry of stream %s is damaged", d).Because(err)
+	}
+	records, err := record.NewStream(d, c.SyncMode == airbyte.Incremental, properties, sequence)
+	if err != nil {
+		return nil, err
+	}
+	s := &Stream{Descriptor: d, Table: withKeyOf(t, c), Records: records, configured: properties, state: saved, open: 1}
+	for _, column := range t.Columns {
+		if properties[column.Name] && !record.IsOwn(column.Name) {
+			s.Columns = append(s.Columns, column.Name)
+		}
+	}
+	if len(s.Columns) == 0 {
+		return nil, failure.Config("refresh the source's schema", "Table %s has none of the columns that the catalog names", d)
+	}
+	if s.state == nil {
+		s.state = &state.Stream{Shards: map[gtid.Shard]*state.Shard{}}
+	}
+	s.state.FullRefresh, s.state.SyncID = !s.Incremental(), c.SyncID
+	if s.Incremental() {
+		s.state.SyncID = 0
+	}
+	s.adopt(t.Columns)
+	s.Records.SetCursor(s.state.Cursor)
+	return s, nil
+}
+
+// withKeyOf returns the table with the key that the destination knows: the catalog's columns (discover put the vindex's
+// there, which are dear to look up) after MySQL's own.
+func withKeyOf(t *table.Table, c *airbyte.ConfiguredStream) *table.Table {
+	extended := *t
+	extended.Key = slices.Clone(t.MySQLKey)
+	for _, path := range slices.Concat(c.Stream.SourceDefinedPrimaryKey, c.PrimaryKey) {
+		if len(path) == 1 && t.Column(path[0]) != nil && !slices.Contains(extended.Key, path[0]) {
+			extended.Key = append(extended.Key, path[0])
+		}
+	}
+	return &extended
+}
+
+// adopt makes the table's columns of today the state's. Nobody else has the stream yet.
+func (s *Stream) adopt(now []table.Column) {
+	was := s.state.Columns
+	for _, shard := range s.state.Shards {
+		if !shard.Position.IsZero() || shard.Moved != nil {
+			shard.Layout.Adopt(now, was)
+		}
+		if c := shard.Copy; c != nil && !c.Oldest.IsZero() {
+			c.Layout.Adopt(now, was)
+		}
+	}
+	s.Changed = len(was) > 0 && (len(now) != len(was) || !table.Extends(now, was))
+	s.state.Columns = now
+}
+
+// Incremental reports whether changes are wanted, and not snapshots.
+func (s *Stream) Incremental() bool { return s.Records.Incremental }
+
+// In returns the stream's partition of a shard.
+func (s *Stream) In(shard gtid.Shard) *Partition {
+	p, ok := s.parts.Load(shard)
+	if !ok {
+		p, _ = s.parts.LoadOrStore(shard, newPartition(s, shard))
+	}
+	return p.(*Partition)
+}
+
+// Partitions are those of all shards that were looked at in this sync.
+func (s *Stream) Partitions() iter.Seq[*Partition] {
+	return func(yield func(*Partition) bool) {
+		s.parts.Range(func(_, p any) bool { return yield(p.(*Partition)) })
+	}
+}
+
+// Given is what the stream has given in all shards.
+func (s *Stream) Given() (records, bytes int64) {
+	for p := range s.Partitions() {
+		c := p.Origin.Count()
+		records += c.Records()
+		bytes += c.Bytes
+	}
+	return records, bytes
+}
+
+// WarnMissing says which of the configured columns the table does not have, without those that it named before.
+func (s *Stream) WarnMissing(log *slog.Logger, t *table.Table) {
+	var missing []string
+	for name := range s.configured {
+		if t.Column(name) != nil || record.IsOwn(name) {
+			continue
+		}
+		if _, said := s.missing.LoadOrStore(name, true); !said {
+			missing = append(missing, name)
+		}
+	}
+	if missing == nil {
+		return
+	}
+	slices.Sort(missing)
+	log.Warn(fmt.Sprintf("Stream %s: the table no longer has the columns %s, which are left out; refresh the source's schema.", s.Descriptor, strings.Join(missing, ", ")))
+}
+
+// Selected are the columns that a copy selects: those to give and those of the key, by which it can be resumed.
+func (s *Stream) Selected() []string {
+	selected := slices.Clone(s.Columns)
+	for _, c := range s.Table.Key {
+		if !slices.Contains(selected, c) {
+			selected = append(selected, c)
+		}
+	}
+	return selected
+}
+
+// Fail notes why the stream fails, and reports whether it is the first reason.
+func (s *Stream) Fail(v *failure.Verdict) bool { return s.failed.CompareAndSwap(nil, v) }
+
+// Failed reports whether any partition of the stream failed.
+func (s *Stream) Failed() bool { return s.failed.Load() != nil }
+
+// Run notes that the stream has something to give, and reports whether that is new.
+func (s *Stream) Run() bool { return !s.running.Swap(true) }

@@ -1,0 +1,44 @@
+package plan
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"source-planetscale/internal/gtid"
+)
+
+// shardsNamed is how many shards the log names for each step.
+const shardsNamed = 16
+
+// Sentence says what is done with a stream.
+func Sentence(stream string, parts []Part) string {
+	var list []string
+	for _, step := range []Step{Copy, CopyOn, Replicate, Nothing} {
+		var shards []gtid.Shard
+		for _, p := range parts {
+			if p.Step == step {
+				shards = append(shards, p.Shard)
+			}
+		}
+		if len(shards) > 0 {
+			list = append(list, string(step)+" in "+nameShards(shards))
+		}
+	}
+	return fmt.Sprintf("Stream %s is %s.", stream, strings.Join(list, "; "))
+}
+
+func nameShards(shards []gtid.Shard) string {
+	if len(shards) == 1 {
+		return "shard " + shards[0].Name
+	}
+	return "shards " + Enumerate(gtid.Names(shards), shardsNamed)
+}
+
+// Enumerate lists names, but of very many only the first.
+func Enumerate(names []string, most int) string {
+	if len(names) > most {
+		names = append(slices.Clone(names[:most]), fmt.Sprintf("and %d more", len(names)-most))
+	}
+	return strings.Join(names, ", ")
+}

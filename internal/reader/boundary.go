@@ -1,0 +1,158 @@
+package reader
+
+import (
+	"context"
+	"slices"
+
+	"google.golang.org/protobuf/proto"
+	querypb "vitess.io/vitess/go/vt/proto/query"
+
+	"source-planetscale/internal/airbyte"
+	"source-planetscale/internal/failure"
+	"source-planetscale/internal/gtid"
+	"source-planetscale/internal/table"
+	"source-planetscale/internal/wire"
+)
+
+// candidate is a position that the next boundary makes the reader's.
+type candidate struct {
+	gtid    string // "" for none
+	key     *querypb.QueryResult
+	copying bool // the server copies, after the key if there is one
+}
+
+// vgtid notes a position. Those of a copy are decoded; of the others there is one per transaction.
+func (s *session) vgtid(ctx context.Context, ev *wire.Event) error {
+	if shard, at, ok := ev.Position(); ok {
+		return s.reaches(ctx, string(shard) == s.shard.Name, candidate{gtid: string(at)})
+	}
+	m, err := ev.Message()
+	if err != nil {
+		return err
+	}
+	shards := m.Vgtid.GetShardGtids()
+	if len(shards) != 1 {
+		return s.reaches(ctx, false, candidate{})
+	}
+	next := candidate{gtid: shards[0].Gtid}
+	if pks := shards[0].TablePKs; len(pks) > 0 {
+		next.copying, next.key = true, pks[0].Lastpk
+		if s.copying != nil {
+			next.key = table.Describe(next.key, s.copying.described)
+		}
+	}
+	return s.reaches(ctx, shards[0].Shard == s.shard.Name, next)
+}
+
+func (s *session) reaches(ctx context.Context, ours bool, next candidate) error {
+	if !ours {
+		return retired(s.shard)
+	}
+	s.next = next
+	switch {
+	case s.copying == nil || next.copying:
+		return nil
+	case s.at.IsZero():
+		return s.copyStarted(ctx)
+	case s.replaying:
+		return errRestart() // the server forgot the copy, and will not complete it
+	}
+	return nil
+}
+
+// retired says that the shard was split or merged while the sync went on, which finds the new ones only at its start.
+func retired(shard gtid.Shard) error {
+	return failure.Transient("the next attempt reads the new shards", "Shard %s of keyspace %s was split or merged while it was read", shard.Name, shard.Keyspace).
+		Do(failure.GiveUp)
+}
+
+// copyStarted saves the position of a copy's snapshot before its first row. It is no position to replicate from until the
+// copy is complete.
+func (s *session) copyStarted(ctx context.Context) error {
+	exist, err := s.env.Serving(ctx)
+	if err != nil {
+		return err
+	}
+	// vtgate copies from a shard that no longer serves, too. The position would be past the journal, and lead nowhere.
+	if !slices.Contains(exist, s.shard) {
+		return retired(s.shard)
+	}
+	at, err := s.at.Follow(s.next.gtid)
+	if err != nil {
+		return err
+	}
+	s.at = at
+	s.moves()
+	return s.commit(ctx, func(tx *airbyte.Tx) error {
+		p := s.tables.only()
+		p.StartCopy(tx, at)
+		return p.Stream.Put(tx)
+	})
+}
+
+// boundary is where a position may be saved: between transactions.
+func (s *session) boundary(ctx context.Context) (done bool, err error) {
+	if err := s.pass(); err != nil {
+		return false, err
+	}
+	if s.arrived() {
+		return true, nil
+	}
+	if s.former != nil {
+		if err := s.former.check(s.at, s.target, s.env.Settings.Primary); err != nil {
+			return false, err
+		}
+	}
+	if s.saved.due(s.batch.Size() + s.queue.Bytes()) {
+		return false, s.checkpoint(ctx)
+	}
+	return false, nil
+}
+
+// pass makes the candidate the position.
+func (s *session) pass() error {
+	if s.next.gtid == "" {
+		return nil
+	}
+	at, err := s.at.Follow(s.next.gtid)
+	if err != nil {
+		return err
+	}
+	if key := s.next.key; s.copying != nil && key != nil {
+		former := s.copying.key
+		s.copying.key = key
+		if !proto.Equal(former, key) {
+			s.moves()
+		}
+		if former != nil && !table.SameColumns(former, key) {
+			s.copying.key = nil // not to go on after the new one, which the table now has
+			return errRestart() // the table's key was changed, and rows of the new one may have been left out
+		}
+	}
+	if !at.Equal(s.at) {
+		s.moves()
+	}
+	s.at, s.next = at, candidate{}
+	if s.copying != nil {
+		s.tables.only().Bound()
+	}
+	return nil
+}
+
+// copyCompleted ends the copy at the last position of its stream, which its rows are of or newer.
+func (s *session) copyCompleted(ctx context.Context) (done bool, err error) {
+	if s.copying == nil {
+		return false, nil
+	}
+	s.transaction = false
+	_, err = s.boundary(ctx)
+	return err == nil, err
+}
+
+// nextPosition is what the next boundary makes the position, zero if nothing was said of it.
+func (s *session) nextPosition() (gtid.Position, error) {
+	if s.next.gtid == "" {
+		return gtid.Position{}, nil
+	}
+	return s.at.Follow(s.next.gtid)
+}

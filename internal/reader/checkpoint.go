@@ -1,0 +1,111 @@
+package reader
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"source-planetscale/internal/airbyte"
+)
+
+// checkpointBytes of records since the last state are reason enough for the next one.
+const checkpointBytes = 64 << 20
+
+// pace is when states were last written, and are to be next.
+type pace struct {
+	time     time.Time
+	bytes    int64         // of records since
+	interval time.Duration // until the next one
+}
+
+// due reports whether it is time for a state, when so many bytes of records wait to be written.
+func (p *pace) due(pending int) bool {
+	return p.bytes+int64(pending) >= checkpointBytes || time.Since(p.time) >= p.interval
+}
+
+// adjust sets the time until the next state: longer and longer while states are more than a tenth of what is written, as with many
+// tables of which few change.
+func (p *pace) adjust(records, states int64, usual time.Duration) {
+	if states > (records+states)/10 {
+		p.interval = min(2*p.interval, time.Hour)
+		return
+	}
+	p.interval = usual
+}
+
+// checkpoint writes the records collected and the state of every table whose position moved.
+func (r *Reader) checkpoint(ctx context.Context) error {
+	if err := r.lookIfGiven(ctx); err != nil {
+		return err
+	}
+	if err := r.checkTarget(ctx); err != nil {
+		return err
+	}
+	if err := r.encode(ctx); err != nil {
+		return err
+	}
+	records, states := r.saved.bytes+int64(r.batch.Size()), int64(0)
+	atTarget := r.done && !r.env.Targets.Moved(r.shard) && r.at.Contains(r.target)
+	err := r.commit(ctx, func(tx *airbyte.Tx) error {
+		before := tx.Bytes()
+		defer func() { states = int64(tx.Bytes() - before) }()
+		for _, name := range r.tables.names {
+			if t := r.tables.find(name); r.save(tx, t, atTarget) {
+				if err := t.Stream.Put(tx); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+	r.saved.adjust(records, states, r.env.Settings.Checkpoint)
+	return err
+}
+
+// save moves what is saved of a table to where the reader is, and reports whether there is something new to say.
+func (r *Reader) save(tx *airbyte.Tx, t *tableReader, atTarget bool) bool {
+	switch {
+	case t.Saved().Copy == nil || r.former != nil:
+		return t.Advance(tx, r.at, atTarget)
+	case r.copying != nil:
+		t.AdvanceCopy(tx, r.at, r.copying.key)
+	default:
+		t.CompleteCopy(tx, r.at)
+	}
+	return true
+}
+
+// lookIfGiven looks, before states are written, whether columns were changed while rows of the binary log were read.
+func (r *Reader) lookIfGiven(ctx context.Context) error {
+	if !slices.ContainsFunc(r.tables.names, func(name string) bool { return r.tables.find(name).Given() }) {
+		return nil
+	}
+	return r.look(ctx, false)
+}
+
+// checkTarget asks the source again where it is when the stream has gone where the target does not lead: after a failover
+// the target may hold transactions that are gone, and would never be reached. vtgate goes on over a failover by itself.
+func (r *Reader) checkTarget(ctx context.Context) error {
+	if r.copying != nil || r.former != nil || r.done || r.target.Contains(r.at) || r.at.Contains(r.target) {
+		return nil
+	}
+	if err := r.retarget(ctx); err != nil {
+		return err
+	}
+	return r.look(ctx, false)
+}
+
+// finish writes the reader's last states.
+func (r *Reader) finish(ctx context.Context) error {
+	if r.copying != nil && r.tables.only().Stream.Incremental() {
+		// Once the server has read all, changes of columns no longer wait.
+		if err := r.look(ctx, false); err != nil {
+			return err
+		}
+	}
+	if err := r.lookIfGiven(ctx); err != nil {
+		return err
+	}
+	r.copying, r.done = nil, true
+	return r.checkpoint(ctx)
+}

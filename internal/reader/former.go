@@ -1,0 +1,117 @@
+package reader
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	binlogdatapb "vitess.io/vitess/go/vt/proto/binlogdata"
+
+	"source-planetscale/internal/airbyte"
+	"source-planetscale/internal/failure"
+	"source-planetscale/internal/gtid"
+	"source-planetscale/internal/vstream"
+)
+
+// When shards are split or merged, Vitess writes a journal into the binary log of every old shard: it says where the new
+// shards' logs go on. A position of an old shard is carried over by reading that shard up to its journal. That works as
+// long as the old shard exists.
+
+// former is the state of a reader of a shard that was split or merged.
+type former struct {
+	reachable bool      // the shard said where it is before the last attempt
+	passed    time.Time // when it was first seen to be past its journal
+}
+
+// Lost says why a former shard does not lead to those that replaced it: the text goes on after "its shard … was split or merged and".
+func Lost(why string) *failure.Verdict { return failure.Config("", "%s", why).Do(failure.Resync) }
+
+// NoJournal says that a former shard leads nowhere: it was read past its journal, as by a copy that began while the traffic
+// was switched (vtgate copies from shards that no longer serve), or its journal does not name what replaced it.
+func NoJournal() *failure.Verdict {
+	return Lost("nothing in it tells where the new shards go on after the saved position, as when a copy of it began while the traffic was switched")
+}
+
+// judge gives a verdict on errors that say that the changes are gone; nil for others.
+func (f *former) judge(err error) *failure.Verdict {
+	switch vstream.KindOf(err) {
+	case vstream.NoShard:
+		return Lost("no longer exists, and with it the changes since the last sync").Because(err)
+	case vstream.Purged:
+		return Lost("has purged the binary logs since the last sync").Because(err)
+	}
+	return nil
+}
+
+// GaveUp is the verdict on an error that attempts did not get over. Of a former shard whose tablets are there, but do not stream from
+// the position, it cannot be asked whether its binary logs were purged: vtgate queries no shard that does not serve.
+func (r *Reader) GaveUp(err error) error {
+	if r.former != nil && r.former.reachable && vstream.IsNoTablet(err) {
+		return Lost("does not stream from the saved position, as when its binary logs were purged since the last sync").Because(err)
+	}
+	return err
+}
+
+// journalPatience is how long a replica may lag behind the journal that its primary has written.
+const journalPatience = 2 * time.Minute
+
+// check ends the reading of a former shard which is past its journal: the journal is written before the new shards
+// serve (Vitess' SwitchTraffic), so before the shard was found to be a former one, and peeked. The shard itself goes on for as
+// long as Vitess writes changes back to it.
+func (f *former) check(at, target gtid.Position, primary bool) error {
+	if target.IsZero() || !at.Contains(target) {
+		return nil
+	}
+	if f.passed.IsZero() {
+		f.passed = time.Now()
+	}
+	if !primary && time.Since(f.passed) < journalPatience {
+		return nil
+	}
+	return NoJournal()
+}
+
+// journal ends the reader when its shard was split or merged: here all changes of the old shard have been given.
+func (s *session) journal(ctx context.Context, j *binlogdatapb.Journal) (done bool, err error) {
+	if j.GetMigrationType() != binlogdatapb.MigrationType_SHARDS || s.copying != nil {
+		return false, nil // the next position, of other shards, ends a copy
+	}
+	moved := map[gtid.Shard]gtid.Position{}
+	var names []string
+	for _, g := range j.ShardGtids {
+		p, err := gtid.Parse(g.Gtid)
+		if err != nil {
+			return false, err
+		}
+		moved[gtid.Shard{Keyspace: s.shard.Keyspace, Name: g.Shard}] = p
+		names = append(names, g.Shard)
+	}
+	if err := s.lookIfGiven(ctx); err != nil {
+		return false, err
+	}
+	slices.Sort(names)
+	s.env.Log.Info(fmt.Sprintf("Shard %s was replaced by the shards %s.", s.shard.Name, strings.Join(names, ", ")))
+	err = s.commit(ctx, func(tx *airbyte.Tx) error {
+		for _, p := range s.Partitions() {
+			s.again = p.Replace(tx, moved) || s.again
+			if err := p.Stream.Put(tx); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	s.outcome = Replaced
+	return true, err
+}
+
+// Retired is how replication ends at a journal: well, since the next sync goes on with the shards that replaced this one. If
+// it already did in an earlier sync and the shard is still there, it would do so for ever.
+func (r *Reader) Retired() error {
+	if !r.again {
+		return nil
+	}
+	return failure.Transient("if that was taken back (ReverseTraffic), the changes since then cannot be read: clear the data of the streams",
+		"Shard %s was split or merged, as a journal in it says, but it is still the one that serves", r.shard.Name).Do(failure.GiveUp)
+}

@@ -1,0 +1,116 @@
+package reader
+
+import (
+	"context"
+	"time"
+
+	"source-planetscale/internal/airbyte"
+	"source-planetscale/internal/failure"
+	"source-planetscale/internal/gtid"
+	"source-planetscale/internal/record"
+)
+
+// output is what becomes of a reader's rows: they wait in a queue, become records in a batch, and are written. A table that cannot go
+// on ends here, behind its last record.
+type output struct {
+	env    *Env
+	tables *tables
+	queue  *record.Queue
+	batch  *airbyte.Batch
+	saved  pace
+}
+
+func newOutput(env *Env, shard gtid.Shard) *output {
+	return &output{
+		env: env, tables: newTables(shard), queue: record.NewQueue(env.Settings.Processors), batch: airbyte.NewBatch(),
+		saved: pace{time: time.Now(), interval: env.Settings.Checkpoint},
+	}
+}
+
+// encode makes records of all queued rows.
+func (o *output) encode(ctx context.Context) error {
+	for !o.queue.Empty() {
+		if err := o.take(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// take makes records of the oldest queued rows. A table with a row that cannot be read ends its stream, and the rows behind it are
+// taken next.
+func (o *output) take(ctx context.Context) error {
+	err := o.queue.Take(o.batch)
+	if err == nil {
+		return nil
+	}
+	v := failure.In(err)
+	if v == nil || o.tables.find(v.Table) == nil || len(o.tables.names) < 2 {
+		return err
+	}
+	return o.drop(ctx, v.Table, err)
+}
+
+// writeOldest makes records of the oldest queued rows, and writes them if they are many.
+func (o *output) writeOldest(ctx context.Context) error {
+	if err := o.take(ctx); err != nil {
+		return err
+	}
+	return o.flush(flushBytes)
+}
+
+// flush writes the records collected once they are at least limit bytes.
+func (o *output) flush(limit int) error {
+	size := o.batch.Size()
+	if size < limit {
+		return nil
+	}
+	o.saved.bytes += int64(size)
+	return o.env.Writer.Commit(o.batch, nil)
+}
+
+// commit writes the records of all queued rows, and then the states.
+func (o *output) commit(ctx context.Context, states func(*airbyte.Tx) error) error {
+	if err := o.encode(ctx); err != nil {
+		return err
+	}
+	o.saved.time, o.saved.bytes = time.Now(), 0
+	return o.env.Writer.Commit(o.batch, states)
+}
+
+// dropIf ends the stream of the table that an error is of, if the reader has others to go on with; else it returns the error.
+func (o *output) dropIf(ctx context.Context, err error) error {
+	if err == nil {
+		return nil // without the allocation of what follows
+	}
+	v := failure.In(err)
+	if v == nil || v.Table == "" {
+		return err
+	}
+	if o.tables.find(v.Table) == nil {
+		return nil // it has ended already
+	}
+	if len(o.tables.names) < 2 {
+		return err
+	}
+	if err := o.encode(ctx); err != nil { // which may end tables, too
+		return err
+	}
+	switch {
+	case o.tables.find(v.Table) == nil:
+		return nil // its queued rows have ended it already
+	case len(o.tables.names) > 1: // as before those of others
+		return o.drop(ctx, v.Table, err)
+	}
+	return err
+}
+
+// drop ends the stream of one table; the reader goes on with the others.
+func (o *output) drop(ctx context.Context, table string, cause error) error {
+	t := o.tables.remove(table)
+	o.queue.Forget(&t.Origin)
+	if err := o.flush(0); err != nil { // no record of it may follow its end
+		return err
+	}
+	return o.env.End(ctx, t.Partition, cause)
+}

@@ -1,0 +1,302 @@
+// Package reader reads one VStream at a time: the copy of one table of a shard, the changes of one or more, or what is left of a shard
+// that was split or merged. There is a constructor for each. What a reader needs of the world is in its Env.
+package reader
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+
+	querypb "vitess.io/vitess/go/vt/proto/query"
+
+	"source-planetscale/internal/airbyte"
+	"source-planetscale/internal/failure"
+	"source-planetscale/internal/gtid"
+	"source-planetscale/internal/partition"
+	"source-planetscale/internal/plan"
+	"source-planetscale/internal/row"
+	"source-planetscale/internal/table"
+	"source-planetscale/internal/vstream"
+)
+
+// flushBytes is when records are written even though no boundary has come: it bounds the memory of a reader.
+const flushBytes = 1 << 20
+
+// Env is what a reader needs of the world.
+type Env struct {
+	Open func(context.Context, vstream.Request) (*vstream.Stream, error)
+	// Peek asks a shard where it is.
+	Peek func(context.Context, ...gtid.Shard) (map[gtid.Shard]gtid.Position, error)
+	// Serving asks for the shards that exist.
+	Serving func(context.Context) ([]gtid.Shard, error)
+	// Tables asks a shard for its tables by name, or for one of them, as they are now. Without keys it is asked for their columns
+	// alone, which takes a third of the time, and views are among them.
+	Tables func(ctx context.Context, shard gtid.Shard, only string, keys bool) (map[string]table.Table, error)
+	// Targets are where the reading of shards ends.
+	Targets *Targets
+	// End ends a partition, well where err is nil. It returns only what ends the whole sync.
+	End func(ctx context.Context, p *partition.Partition, err error) error
+	// Changed notes when the change that was read last from a shard was made.
+	Changed func(gtid.Shard, time.Time)
+
+	Writer   *airbyte.Writer
+	Log      *slog.Logger
+	Settings Settings
+}
+
+// Settings are those of the configuration that concern readers.
+type Settings struct {
+	// Checkpoint is how often the progress is saved.
+	Checkpoint time.Duration
+	// Timeout is how long a stream may give neither a row nor a newer position.
+	Timeout time.Duration
+	// Primary says that primaries are read, and not replicas.
+	Primary bool
+	Rows    row.Options
+	// Processors is how many may encode one reader's rows.
+	Processors int
+}
+
+// Reader reads one shard's VStream. One goroutine owns it.
+type Reader struct {
+	shard gtid.Shard
+	*output
+	// at is the position at the last boundary, target where reading ends.
+	at, target gtid.Position
+	// copying is what only a reader of a copy has, former what only one of a shard that was split or merged has; else nil.
+	copying *copying
+	former  *former
+
+	attempts   int
+	progressed bool // past a boundary since the stream was opened
+	done       bool
+	again      bool // an earlier sync has read the shard to its journal already
+}
+
+// copying is the state of a copy that is not complete.
+type copying struct {
+	key       *querypb.QueryResult // at the last boundary
+	described []*querypb.Field     // the columns of the copy's rows
+}
+
+// Outcome is how an attempt ended well.
+type Outcome int
+
+// The outcomes.
+const (
+	// Arrived: all that was wanted has been given.
+	Arrived Outcome = iota
+	// Replaced: the shard was split or merged, and all its changes were given.
+	Replaced
+	// Unnamed: the server (before Vitess 23) does not name the transaction that a row belongs to, which is needed to replicate
+	// tables with different positions in one stream.
+	Unnamed
+)
+
+func newReader(env *Env, shard gtid.Shard) *Reader {
+	return &Reader{shard: shard, output: newOutput(env, shard), target: env.Targets.Of(shard)}
+}
+
+// Copy reads the copy of a table, from where it was left.
+func Copy(env *Env, p *partition.Partition) *Reader {
+	r := newReader(env, p.Shard)
+	saved := p.Saved()
+	p.Read(gtid.Position{}, saved.Layout)
+	r.tables.add(p)
+	r.at, r.copying = saved.Position, &copying{key: saved.Copy.LastPK}
+	return r
+}
+
+// Replicate reads the changes of tables of one shard since a position that all of theirs contain.
+func Replicate(env *Env, shard gtid.Shard, from gtid.Position, parts []*partition.Partition) *Reader {
+	r := newReader(env, shard)
+	r.at = from
+	for _, p := range parts {
+		saved := p.Saved()
+		p.Read(saved.Position, saved.Layout)
+		r.tables.add(p)
+	}
+	return r
+}
+
+// Former reads a shard that was split or merged up to its journal. The parts have one position.
+func Former(env *Env, shard gtid.Shard, parts []*partition.Partition) *Reader {
+	r := newReader(env, shard)
+	r.former = &former{}
+	for _, p := range parts {
+		at, layout := p.Saved().Replay()
+		r.at = at
+		p.Read(gtid.Position{}, layout)
+		r.tables.add(p)
+	}
+	return r
+}
+
+// Partitions are those that it still reads.
+func (r *Reader) Partitions() []*partition.Partition { return r.tables.parts() }
+
+// String names its tables.
+func (r *Reader) String() string { return plan.Enumerate(r.tables.names, 3) }
+
+// Shard is the shard that it reads.
+func (r *Reader) Shard() gtid.Shard { return r.shard }
+
+// What says what it reads, for messages.
+func (r *Reader) What() string { return fmt.Sprintf("The stream of %s in shard %s", r, r.shard.Name) }
+
+// Attempt opens the stream where the reader is and reads it to its end: the copy's completion, the journal, or the first boundary
+// that holds the target. progress says that another attempt begins further on.
+func (r *Reader) Attempt(ctx context.Context) (o Outcome, progress bool, err error) {
+	r.progressed = false
+	if r.attempts++; r.attempts > 1 || r.former != nil && r.target.IsZero() {
+		if err := r.retarget(ctx); err != nil {
+			return Arrived, false, r.judge(err)
+		}
+	}
+	o, err = r.attempt(ctx)
+	if err == nil {
+		return o, true, nil
+	}
+	if table := r.tables.blamed(err); table != "" {
+		return r.reopen(ctx, table, vstream.Judge(err, r.shard.Keyspace+"."+table, r.shard.Name))
+	}
+	// A copy that will start over has got nowhere.
+	startsOver := r.copying != nil && !r.resumable()
+	return o, r.progressed && !startsOver, r.judge(err)
+}
+
+// reopen ends the stream of a table that the server could not stream, so that the next attempt is without it.
+func (r *Reader) reopen(ctx context.Context, table string, cause error) (o Outcome, progress bool, err error) {
+	progress = r.progressed
+	if r.tables.find(table) != nil { // else it has ended here, and the server's stream still had it
+		progress = true
+		if err := r.drop(ctx, table, cause); err != nil {
+			return Arrived, true, err
+		}
+	}
+	return Arrived, progress, failure.Transient("", "One table broke the stream of several")
+}
+
+func (r *Reader) attempt(ctx context.Context) (Outcome, error) {
+	if r.copying != nil {
+		r.tables.only().Rewind()
+	}
+	if r.arrived() {
+		return Arrived, r.finish(ctx)
+	}
+	// The tables were looked up with the peek, which for a copy may be long ago.
+	if r.attempts > 1 || r.copying != nil && r.copying.key != nil {
+		if err := r.look(ctx, false); err != nil {
+			return Arrived, err
+		}
+	}
+	if r.copying != nil && !r.resumable() {
+		r.at, r.copying.key = gtid.Position{}, nil // the copy starts over
+		r.tables.only().Origin.StartOver()
+	}
+	stream, err := r.env.Open(ctx, r.request())
+	if err != nil {
+		return Arrived, err
+	}
+	defer stream.Close()
+	s := newSession(r, stream)
+	outcome, err := s.listen(ctx)
+	// Whatever ended the stream, the reader is past the rows that came before.
+	if err := r.encode(ctx); err != nil {
+		return Arrived, err
+	}
+	if err != nil || outcome != Arrived {
+		return outcome, err
+	}
+	return Arrived, r.finish(ctx)
+}
+
+// judge gives an error of the stream its verdict. What ends the whole sync has none.
+func (r *Reader) judge(err error) error {
+	if errors.Is(err, airbyte.ErrWrite) || failure.In(err) != nil {
+		return err
+	}
+	if r.former != nil {
+		if v := r.former.judge(err); v != nil {
+			return v
+		}
+	}
+	return vstream.Judge(err, r.tables.descriptors(), r.shard.Name)
+}
+
+// resumable reports whether the server can go on with the copy where the reader is.
+func (r *Reader) resumable() bool { return r.tables.only().Key().Resumes(r.copying.key) }
+
+// arrived reports whether the changes wanted have all been given.
+func (r *Reader) arrived() bool {
+	return r.copying == nil && r.former == nil && r.at.Contains(r.target)
+}
+
+func (r *Reader) request() vstream.Request {
+	req := vstream.Request{Shard: r.shard, Position: r.at}
+	for _, name := range r.tables.names {
+		req.Tables = append(req.Tables, vstream.Table{Name: name})
+	}
+	if r.copying == nil {
+		return req
+	}
+	p := r.tables.only()
+	// A copy that goes on after its key may begin with changes made before columns were added. The server refuses to stream those if
+	// the new columns are named.
+	if r.copying.key == nil || !p.ReplaysFewerColumns() {
+		req.Tables[0].Columns = p.Has(p.Stream.Selected())
+	}
+	if req.LastPK = r.copying.key; !p.Stream.Incremental() {
+		req.Position = gtid.Position{} // go on after the key without replaying changes
+	}
+	return req
+}
+
+// retarget moves the reader's target, if the source no longer holds it: after a failover the old position may have transactions that
+// are gone, and would never be reached.
+func (r *Reader) retarget(ctx context.Context) error {
+	positions, err := r.env.Peek(ctx, r.shard)
+	if r.former != nil {
+		r.former.reachable = err == nil
+	}
+	if err != nil {
+		return err
+	}
+	now := positions[r.shard]
+	if r.former != nil && r.target.IsZero() {
+		r.target = now
+	}
+	if !now.Contains(r.target) {
+		r.env.Log.Warn(fmt.Sprintf("Shard %s no longer holds the position that this sync was to stop at, as after a failover or on a replica that lags; it stops at %s instead.", r.shard.Name, now))
+		r.target = now
+		r.env.Targets.Move(r.shard, now)
+	}
+	return nil
+}
+
+// look looks the reader's tables up again. At a snapshot, which the server reads, the tables have the columns that they have
+// now: until it has read all of it, changes of columns wait.
+func (r *Reader) look(ctx context.Context, snapshot bool) error {
+	only := ""
+	if len(r.tables.names) == 1 {
+		only = r.tables.names[0]
+	}
+	tables, err := r.env.Tables(ctx, r.shard, only, r.copying != nil) // a copy goes on by its key
+	if err != nil {
+		return fmt.Errorf("looking for changed columns: %w", err)
+	}
+	for _, name := range slices.Clone(r.tables.names) {
+		t := r.tables.find(name)
+		now, exists := tables[name]
+		if t == nil || !exists && !t.Given() {
+			continue // ended in this loop; or dropped from the database, as its stream will say
+		}
+		if err := r.dropIf(ctx, t.Look(now, snapshot)); err != nil {
+			return err
+		}
+	}
+	return nil
+}

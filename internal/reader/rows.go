@@ -1,0 +1,126 @@
+package reader
+
+import (
+	"context"
+	"time"
+
+	binlogdatapb "vitess.io/vitess/go/vt/proto/binlogdata"
+
+	"source-planetscale/internal/airbyte"
+	"source-planetscale/internal/failure"
+	"source-planetscale/internal/record"
+	"source-planetscale/internal/row"
+	"source-planetscale/internal/table"
+	"source-planetscale/internal/wire"
+)
+
+// errRestart says that the server resumed a copy by a key that it cannot compare, or not as before, so that rows may be
+// missing: the copy starts over.
+func errRestart() error {
+	return failure.Transient("", "The server resumed a copy that can only be read in one go").Do(failure.Restart)
+}
+
+// phaseOf tells copied rows from replicated ones: the events of a copy have no time of their own.
+func phaseOf(timestamp int64) row.Phase {
+	if timestamp == 0 {
+		return row.Copy
+	}
+	return row.Replicate
+}
+
+// field prepares for the rows of a table that follow.
+func (s *session) field(ctx context.Context, ev *binlogdatapb.VEvent) error {
+	t, err := s.tables.of([]byte(ev.FieldEvent.GetTableName()))
+	if t == nil || err != nil {
+		return err
+	}
+	phase := phaseOf(ev.Timestamp)
+	columns := t.Replayed(ev.FieldEvent.Fields)
+	if phase == row.Copy {
+		if err := s.describe(ctx, t, ev.FieldEvent); err != nil {
+			return err
+		}
+		columns = t.Has(t.Stream.Columns)
+	}
+	plan, err := row.Compile(t.Table, ev.FieldEvent, columns, phase, s.env.Settings.Rows)
+	if err != nil {
+		// It concerns only who gets rows of these columns: not a table that has them already.
+		err = failure.Config("", "Stream %s, shard %s: %s", t.Stream.Descriptor, s.shard.Name, err).Because(err).Of(t.Name())
+	}
+	t.plans[phase], t.unreadable[phase] = plan, err
+	return nil
+}
+
+// describe is that the server describes the columns of a copy's rows.
+func (s *session) describe(ctx context.Context, t *tableReader, f *binlogdatapb.FieldEvent) error {
+	if err := s.look(ctx, true); err != nil {
+		return err
+	}
+	if c := s.copying; c != nil {
+		if c.key != nil && (!s.resumable() || !table.StillDescribes(c.key, f.Fields)) {
+			c.key = nil
+			return errRestart() // the server goes on after it, and may have left rows out
+		}
+		c.described = f.Fields
+	}
+	t.Stream.WarnMissing(s.env.Log, t.Table)
+	return nil
+}
+
+// row queues the rows of an event; done says that they cannot be told from those that the table has.
+func (s *session) row(ev *wire.Event) (done bool, err error) {
+	rows, err := ev.Rows()
+	if err != nil {
+		return false, err
+	}
+	t, err := s.tables.of(rows.Table)
+	if t == nil || err != nil {
+		return false, err
+	}
+	phase := phaseOf(ev.Timestamp)
+	if skip, err := s.prepare(t, phase); skip || err != nil {
+		return s.outcome == Unnamed, err
+	}
+	s.waited = 0
+	u := record.Run{Origin: &t.Origin, Plan: t.plans[phase], Copied: phase == row.Copy}
+	if phase == row.Replicate {
+		if s.made.Time().Unix() != ev.Timestamp {
+			s.made = record.NewMoment(time.Unix(ev.Timestamp, 0)) // queued rows have the one before
+			s.env.Changed(s.shard, s.made.Time())
+		}
+		u.Made = s.made
+	}
+	if t.Stream.Records.ShowsPosition() {
+		u.Position = s.at.String()
+	}
+	return false, s.queue.Add(u, rows)
+}
+
+// prepare makes sure that rows of a table can be given now; skip says that it has them already, or does not want them.
+func (s *session) prepare(t *tableReader, phase row.Phase) (skip bool, err error) {
+	if phase == row.Replicate {
+		skip, named, err := t.skips(s.at, s.eventGTID)
+		if !named {
+			s.outcome = Unnamed
+			return true, nil
+		}
+		// A full refresh is a snapshot: changes that the server replays while it resumes one are not part of it.
+		if skip || err != nil || !t.Stream.Incremental() {
+			return true, err
+		}
+		if err := t.Give(); err != nil {
+			return false, err
+		}
+	}
+	if err := t.unreadable[phase]; err != nil {
+		return false, err
+	}
+	if t.plans[phase] == nil {
+		return false, failure.System("", "The server sent a row of %s in shard %s without describing its columns first", t.Stream.Descriptor, s.shard.Name).Of(t.Name())
+	}
+	t.copied = t.copied || phase == row.Copy
+	if t.Stream.Run() { // before its first record
+		return false, s.env.Writer.Status(t.Stream.Descriptor, airbyte.Running)
+	}
+	return false, nil
+}

@@ -1,0 +1,130 @@
+package reader
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"source-planetscale/internal/failure"
+	"source-planetscale/internal/gtid"
+	"source-planetscale/internal/partition"
+	"source-planetscale/internal/plan"
+	"source-planetscale/internal/row"
+	"source-planetscale/internal/vstream"
+)
+
+// tables are those of a reader, by name.
+type tables struct {
+	shard  gtid.Shard
+	byName map[string]*tableReader // nil for one that has ended
+	names  []string                // of those that have not, in order
+}
+
+func newTables(shard gtid.Shard) *tables {
+	return &tables{shard: shard, byName: map[string]*tableReader{}}
+}
+
+func (ts *tables) add(p *partition.Partition) {
+	ts.byName[p.Name()] = &tableReader{Partition: p}
+	ts.names = append(ts.names, p.Name())
+}
+
+// find returns the table of that name, nil if it has ended or never was.
+func (ts *tables) find(name string) *tableReader { return ts.byName[name] }
+
+// only is the one table of a copy.
+func (ts *tables) only() *tableReader { return ts.byName[ts.names[0]] }
+
+// remove takes a table out that has ended.
+func (ts *tables) remove(name string) *tableReader {
+	t := ts.byName[name]
+	ts.byName[name] = nil
+	ts.names = slices.DeleteFunc(ts.names, func(n string) bool { return n == name })
+	return t
+}
+
+func (ts *tables) parts() []*partition.Partition {
+	list := make([]*partition.Partition, len(ts.names))
+	for i, name := range ts.names {
+		list[i] = ts.byName[name].Partition
+	}
+	return list
+}
+
+// descriptors names the streams, for messages.
+func (ts *tables) descriptors() string {
+	var list []string
+	for _, p := range ts.parts() {
+		list = append(list, p.Stream.Descriptor.String())
+	}
+	return plan.Enumerate(list, 3)
+}
+
+// of finds the table of an event, nil for one that has ended. An older vtgate does not know the flag that leaves out the keyspace
+// before the name.
+func (ts *tables) of(name []byte) (*tableReader, error) {
+	if t, ok := ts.byName[string(name)]; ok || len(name) == 0 { // an event without its payload
+		return t, nil
+	}
+	if t, ok := ts.byName[strings.TrimPrefix(string(name), ts.shard.Keyspace+".")]; ok {
+		return t, nil
+	}
+	return nil, failure.System("", "The server sent rows of %q in shard %s, a table that was not asked for", name, ts.shard.Name)
+}
+
+// blamed finds the table that the server could not stream, if it is one of several, or has ended; "" for none.
+func (ts *tables) blamed(err error) string {
+	if vstream.KindOf(err) != vstream.BadTable {
+		return ""
+	}
+	for name, t := range ts.byName {
+		if t != nil && len(ts.names) < 2 {
+			continue
+		}
+		// Vitess' words; the name alone may be that of a shard, a column or anything else in the message.
+		for _, words := range []string{"columns for %s:", "replication plan for table %s:", "unknown table %s in schema", "table %s is not present", "table %s not found", ".%s' doesn't exist"} {
+			if strings.Contains(err.Error(), fmt.Sprintf(words, name)) {
+				return name
+			}
+		}
+	}
+	return ""
+}
+
+// tableReader is one table of a reader.
+type tableReader struct {
+	*partition.Partition
+	// plans by phase, since copy and binary log write some values differently; nil until a FIELD event came.
+	plans [2]*row.Plan
+	// unreadable is why a phase's rows cannot be read, by its last FIELD event.
+	unreadable [2]error
+	// skip caches, for the transaction skipGTID, whether From holds it.
+	skip     bool
+	skipGTID string
+	copied   bool // a row of the copy came
+}
+
+// rewind forgets what a broken stream said of the table.
+func (t *tableReader) rewind() {
+	t.plans, t.unreadable, t.copied = [2]*row.Plan{}, [2]error{}, false
+}
+
+// skips reports whether the table already has the transaction that the stream is in, at a reader that is at a position. named is false
+// where the server does not name the transaction.
+func (t *tableReader) skips(at gtid.Position, transaction string) (skip, named bool, err error) {
+	if at.Contains(t.From) {
+		t.From = gtid.Position{}
+		return false, true, nil
+	}
+	if transaction == "" {
+		return false, false, nil
+	}
+	if t.skipGTID != transaction {
+		p, err := gtid.Parse(transaction)
+		if err != nil {
+			return false, true, err
+		}
+		t.skip, t.skipGTID = t.From.Contains(p), transaction
+	}
+	return t.skip, true, nil
+}

@@ -1,0 +1,45 @@
+package record
+
+import (
+	"sync/atomic"
+	"time"
+)
+
+// Counters count what a stream gives in one shard. Nobody but the one reader of both adds to them, a run of rows at a time;
+// reports look at them meanwhile.
+type Counters struct {
+	copied, replicated atomic.Int64 // records
+	wasted             atomic.Int64 // of the copied ones; their copy started over
+	bytes              atomic.Int64 // of all records
+	behind             atomic.Int64 // the age, a time.Duration, of the change given last when it was read
+}
+
+// Count is what Counters have counted.
+type Count struct {
+	Copied, Replicated int64 // records
+	Wasted             int64 // of the copied ones; their copy started over
+	Bytes              int64 // of all records
+	// Behind is the age of the change given last when it was read.
+	Behind time.Duration
+}
+
+// Records are all of them.
+func (c Count) Records() int64 { return c.Copied + c.Replicated }
+
+// Add counts more: of Behind it takes the value, where changes were given.
+func (c *Counters) Add(n Count) {
+	c.copied.Add(n.Copied)
+	c.replicated.Add(n.Replicated)
+	c.bytes.Add(n.Bytes)
+	if n.Replicated > 0 {
+		c.behind.Store(int64(n.Behind))
+	}
+}
+
+// StartOver notes that what was copied so far is copied again.
+func (c *Counters) StartOver() { c.wasted.Store(c.copied.Load()) }
+
+// Count returns what was counted so far.
+func (c *Counters) Count() Count {
+	return Count{c.copied.Load(), c.replicated.Load(), c.wasted.Load(), c.bytes.Load(), time.Duration(c.behind.Load())}
+}

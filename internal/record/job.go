@@ -1,0 +1,49 @@
+package record
+
+import (
+	"time"
+
+	"source-planetscale/internal/airbyte"
+)
+
+// job is what one goroutine encodes into a batch.
+type job struct {
+	rows  [][]byte // binlogdata.RowChanges
+	runs  []Run
+	bytes int
+	read  Moment // when the rows were read
+	first int    // the response of the first row, by its number
+	batch *airbyte.Batch
+	err   error
+	done  chan struct{}
+	// taken says that done was received; next is the run that Take goes on with, where it takes one after the other.
+	taken bool
+	next  int
+}
+
+// close sets aside what the records need that is to grow in the order of the rows.
+func (j *job) close(now time.Time) {
+	j.read.set(now)
+	j.batch.SetTime(now)
+	for i := range j.runs {
+		u := &j.runs[i]
+		u.read, u.made = &j.read, u.Made
+		if u.made == nil {
+			u.made = u.read
+		}
+		most := perRow * (u.to - u.from)
+		s := u.Origin.Stream
+		u.cursor = s.Cursors(most, now)
+		u.sequence = s.sequence.Add(int64(most)) - int64(most)
+	}
+}
+
+func (j *job) encode() {
+	j.err = nil
+	for i := range j.runs {
+		if j.err = j.runs[i].encode(j.batch, j.rows); j.err != nil {
+			break
+		}
+	}
+	j.done <- struct{}{}
+}

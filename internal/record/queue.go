@@ -1,0 +1,211 @@
+package record
+
+import (
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"source-planetscale/internal/airbyte"
+	"source-planetscale/internal/wire"
+)
+
+const (
+	// jobBytes of rows are encoded by one goroutine at a time: enough to be worth handing over.
+	jobBytes = 32 << 10
+	// QueueBytes of rows may wait while others are looked at.
+	QueueBytes = 512 << 10
+	// todoJobs may wait; one response may have more.
+	todoJobs = 64
+	// perRow is how many records may come of a row: an update may be a delete and a new row.
+	perRow = 2
+)
+
+// Queue holds rows that a reader has looked at, in their order, but has not made records of. That takes most of the time, and
+// is done in jobs by the reader and, when it falls behind, by helpers. The rows lie in the stream's responses, which
+// are kept as long.
+//
+// The reader may be past these rows already. So all are taken before a state is written, or a stream is left.
+type Queue struct {
+	processors int
+	filling    *job
+	jobs       []*job    // all others, the oldest first
+	todo       chan *job // those that nobody has begun
+	helpers    atomic.Int32
+	bytes      int // of all rows
+	spare      []*job
+	received   int // responses of the stream
+	forgotten  map[*Origin]bool
+}
+
+// NewQueue is an empty queue whose rows at most so many processors encode.
+func NewQueue(processors int) *Queue {
+	return &Queue{processors: processors, todo: make(chan *job, todoJobs), forgotten: map[*Origin]bool{}}
+}
+
+// Bytes are those of all rows that wait.
+func (q *Queue) Bytes() int { return q.bytes }
+
+// Empty reports whether no rows wait.
+func (q *Queue) Empty() bool { return len(q.jobs) == 0 && q.filling == nil }
+
+// Received notes that another response of the stream came, in which the rows that follow lie.
+func (q *Queue) Received() { q.received++ }
+
+// Reopened notes that the rows that follow are of another stream. The queue is empty.
+func (q *Queue) Reopened() { q.received = 0 }
+
+// Held is how many responses, the last ones, may have rows in the queue.
+func (q *Queue) Held() int {
+	oldest := q.filling
+	if len(q.jobs) > 0 {
+		oldest = q.jobs[0]
+	}
+	if oldest == nil {
+		return 0
+	}
+	return q.received - oldest.first + 1
+}
+
+// Add queues the rows of an event. After an error those before the one that cannot be read are queued.
+func (q *Queue) Add(u Run, rows wire.Rows) error {
+	if q.filling == nil {
+		q.filling = q.newJob()
+		q.filling.first = q.received
+	}
+	j := q.filling
+	if n := len(j.runs); n == 0 || !j.runs[n-1].like(&u) {
+		u.from = len(j.rows)
+		j.runs = append(j.runs, u)
+	}
+	var failed error
+	for {
+		change, err := rows.Next()
+		if err != nil || change == nil {
+			failed = err
+			break
+		}
+		j.rows = append(j.rows, change)
+		j.bytes += len(change)
+		q.bytes += len(change)
+	}
+	j.runs[len(j.runs)-1].to = len(j.rows)
+	if j.bytes >= jobBytes {
+		q.close()
+	}
+	return failed
+}
+
+func (q *Queue) newJob() *job {
+	if n := len(q.spare); n > 0 {
+		j := q.spare[n-1]
+		q.spare = q.spare[:n-1]
+		return j
+	}
+	return &job{batch: airbyte.NewBatch(), done: make(chan struct{}, 1)}
+}
+
+// close makes a job of the rows that came since the last one.
+func (q *Queue) close() {
+	j := q.filling
+	if j == nil {
+		return
+	}
+	q.filling = nil
+	j.close(time.Now())
+	q.jobs = append(q.jobs, j)
+	for len(q.todo) == cap(q.todo) {
+		q.doOne()
+	}
+	q.todo <- j
+}
+
+// CallHelp lets others do jobs, too, until there are no more. It is for a reader that is slower than its stream: else waking
+// others costs more than it saves.
+func (q *Queue) CallHelp() {
+	if len(q.todo) < 2 || int(q.helpers.Load()) >= q.processors-1 {
+		return
+	}
+	q.helpers.Add(1)
+	go func() {
+		defer q.helpers.Add(-1)
+		for q.doOne() {
+		}
+	}()
+}
+
+// doOne does the oldest job that nobody has begun, if there is one.
+func (q *Queue) doOne() bool {
+	select {
+	case j := <-q.todo:
+		j.encode()
+		return true
+	default:
+		return false
+	}
+}
+
+// Forget leaves out the rows of a stream that has ended: no record may follow its end.
+func (q *Queue) Forget(o *Origin) { q.forgotten[o] = true }
+
+// Take moves the records of the oldest rows into the batch, and encodes others while somebody else does that. At a row that cannot
+// be read it stops, with the records before it in the batch: its error is a failure.Verdict of the row's table. Once that one is
+// forgotten, Take goes on behind it.
+func (q *Queue) Take(b *airbyte.Batch) error {
+	if len(q.jobs) == 0 {
+		q.close()
+	}
+	oldest := q.jobs[0]
+	if !oldest.taken {
+		for len(oldest.done) == 0 && q.doOne() {
+		}
+		<-oldest.done
+		oldest.taken = true
+	}
+	if oldest.err == nil && oldest.next == 0 && !q.forgets(oldest) {
+		b.Take(oldest.batch)
+		for i := range oldest.runs {
+			oldest.runs[i].settle()
+		}
+	} else if err := q.takeEach(oldest, b); err != nil {
+		return err
+	}
+	q.bytes -= oldest.bytes
+	q.jobs = slices.Delete(q.jobs, 0, 1) // clears the last place, too
+	q.recycle(oldest)
+	return nil
+}
+
+func (q *Queue) forgets(j *job) bool {
+	return len(q.forgotten) > 0 && slices.ContainsFunc(j.runs, func(u Run) bool { return q.forgotten[u.Origin] })
+}
+
+// takeEach makes the records of a job again, one run after the other, so that none follows what ends its stream.
+func (q *Queue) takeEach(j *job, b *airbyte.Batch) error {
+	b.SetTime(j.read.time)
+	for ; j.next < len(j.runs); j.next++ {
+		u := &j.runs[j.next]
+		if q.forgotten[u.Origin] {
+			continue
+		}
+		err := u.encode(b, j.rows)
+		u.settle()
+		if err != nil {
+			q.forgotten[u.Origin] = true // its records are in the batch already
+			j.next++
+			return err
+		}
+	}
+	return nil
+}
+
+// recycle keeps a job for later.
+func (q *Queue) recycle(j *job) {
+	if len(q.spare) == todoJobs {
+		return
+	}
+	clear(j.rows) // else they would keep the responses that they lie in
+	clear(j.runs)
+	j.rows, j.runs, j.bytes, j.next, j.taken, j.err = j.rows[:0], j.runs[:0], 0, 0, false, nil
+	j.batch.Clear()
+	q.spare = append(q.spare, j)
+}

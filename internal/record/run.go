@@ -1,0 +1,139 @@
+package record
+
+import (
+	"source-planetscale/internal/airbyte"
+	"source-planetscale/internal/failure"
+	"source-planetscale/internal/row"
+	"source-planetscale/internal/wire"
+)
+
+// Run is rows of one table in one phase, which are given alike. Who queues rows fills in what is exported.
+type Run struct {
+	Origin *Origin
+	Plan   *row.Plan
+	// Made is when the rows were changed at the source; nil for rows of a copy: when they were read.
+	Made     *Moment
+	Position string // that the rows belong to, where the stream shows it
+	Copied   bool   // and not replicated
+
+	from, to int     // in the job's rows
+	made     *Moment // Made, or read
+	read     *Moment
+	// The last cursor and number that were set aside before those of these rows.
+	cursor, sequence int64
+	result
+}
+
+// result is what came of a run's rows.
+type result struct {
+	records, dropped int64
+	bytes            int64 // of the records
+	nulled           []row.Change
+}
+
+// like reports whether two runs can be one.
+func (u *Run) like(other *Run) bool {
+	return u.Origin == other.Origin && u.Plan == other.Plan && u.Made == other.Made && u.Position == other.Position
+}
+
+// encode appends the records of the run's rows to a batch. It may be done again after an error, into another batch.
+func (u *Run) encode(b *airbyte.Batch, rows [][]byte) error {
+	u.records, u.dropped, u.nulled = 0, 0, u.nulled[:0]
+	before := b.Size()
+	defer func() { u.bytes = int64(b.Size() - before) }()
+	w := writing{batch: b, run: u, cursor: newCounter(u.cursor), sequence: u.sequence}
+	w.same = w.appendOwn(w.space[:0], false, true)
+	var change wire.Change
+	for _, row := range rows[u.from:u.to] {
+		if err := change.Read(row); err != nil {
+			return u.unreadable(err)
+		}
+		if err := u.emit(&w, &change); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// writing is where the encoding of a run stands.
+type writing struct {
+	batch *airbyte.Batch
+	run   *Run
+	// The numbers of the last record.
+	cursor   counter
+	sequence int64
+	same     []byte // our columns that are the same in every row that was not deleted, in space
+	space    [128]byte
+}
+
+// appendOwn appends our own columns: those that are the same in all rows, or the others.
+func (w *writing) appendOwn(dst []byte, deleted, same bool) []byte {
+	for _, c := range w.run.Origin.Stream.own {
+		if c.same == same {
+			dst = c.append(dst, w, deleted)
+		}
+	}
+	return dst
+}
+
+// emit gives one row change: a row as it is now, the before-image of a deleted one, or both when the key changed.
+func (u *Run) emit(w *writing, change *wire.Change) error {
+	if change.Partial {
+		return failure.Config("set binlog_row_image=FULL and binlog_row_value_options='' there, then clear the stream",
+			"The server of shard %s logs only parts of the rows of %s", u.Origin.Shard.Name, u.Origin.Stream.Descriptor).Of(u.table())
+	}
+	if change.Before.Exists && (!change.After.Exists || u.Plan.KeyChanged(change.Before, change.After)) {
+		if err := u.record(w, change.Before, true); err != nil {
+			return err
+		}
+	}
+	if !change.After.Exists {
+		return nil
+	}
+	return u.record(w, change.After, false)
+}
+
+// record gives a row, or the row that was deleted.
+func (u *Run) record(w *writing, r wire.Row, deleted bool) error {
+	s := u.Origin.Stream
+	if deleted && !s.deletes {
+		u.dropped++
+		return nil
+	}
+	record, changes, err := u.Plan.Append(w.batch.Open(s.prefix), r, nil)
+	if err != nil {
+		return u.unreadable(err)
+	}
+	u.records++
+	u.nulled = append(u.nulled, changes...)
+	w.cursor.increment()
+	w.sequence++
+	record = w.appendOwn(record, deleted, false)
+	if deleted {
+		record = w.appendOwn(record, true, true)
+	} else {
+		record = append(record, w.same...)
+	}
+	return w.batch.Close(record, metaChanges(changes))
+}
+
+// unreadable fails the stream: it must not be tried again, since the reader is past the row already.
+func (u *Run) unreadable(err error) error {
+	return failure.System("", "A row of %s in shard %s cannot be read: %s", u.Origin.Stream.Descriptor, u.Origin.Shard.Name, err).Because(err).Of(u.table())
+}
+
+func (u *Run) table() string { return u.Origin.Stream.Descriptor.Name }
+
+// settle adds what came of the rows to what is counted.
+func (u *Run) settle() {
+	s := u.Origin.Stream
+	n := Count{Bytes: u.bytes}
+	if u.Copied {
+		n.Copied = u.records
+	} else {
+		n.Replicated, n.Behind = u.records, max(0, u.read.time.Sub(u.made.time))
+	}
+	u.Origin.Add(n)
+	s.Dropped.Add(u.dropped)
+	s.Nulled.count(u.nulled)
+}

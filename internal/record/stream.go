@@ -1,0 +1,75 @@
+// Package record makes RECORD lines of rows, in the order in which the rows came, by as many hands as there are: queue.go is the
+// queue, run.go what becomes of the rows of one table, columns.go our own columns (_ab_cdc_…). It does no I/O: the lines go into an
+// airbyte.Batch.
+package record
+
+import (
+	"sync/atomic"
+	"time"
+
+	"source-planetscale/internal/airbyte"
+	"source-planetscale/internal/gtid"
+)
+
+// Stream is what the records of one configured stream share, in all its shards.
+type Stream struct {
+	Descriptor  airbyte.StreamDescriptor
+	Incremental bool
+	// Dropped counts the deletes that were not given, because the catalog has no column for them.
+	Dropped atomic.Int64
+	// Nulled are the values that could not be given as they are.
+	Nulled Changes
+
+	prefix   *airbyte.RecordPrefix
+	own      []*ownColumn // to give
+	deletes  bool         // the catalog has a column that tells them
+	position bool         // a column shows the position
+	cursor   atomic.Int64
+	sequence *atomic.Int64 // of all records of the process, for _planetscale_metadata; it has gaps
+}
+
+// NewStream prepares a stream. properties are the columns that the catalog asks for; sequence is shared by all streams.
+func NewStream(d airbyte.StreamDescriptor, incremental bool, properties map[string]bool, sequence *atomic.Int64) (*Stream, error) {
+	prefix, err := airbyte.NewRecordPrefix(d)
+	if err != nil {
+		return nil, err
+	}
+	s := &Stream{Descriptor: d, Incremental: incremental, prefix: prefix, sequence: sequence}
+	for i := range ownColumns {
+		c := &ownColumns[i]
+		if properties[c.name] && (incremental || c.always) {
+			s.own = append(s.own, c)
+		}
+	}
+	s.deletes, s.position = properties[ColumnDeletedAt], properties[ColumnMetadata]
+	return s, nil
+}
+
+// Cursor is the last _ab_cdc_cursor given.
+func (s *Stream) Cursor() int64 { return s.cursor.Load() }
+
+// SetCursor goes on from a saved cursor.
+func (s *Stream) SetCursor(last int64) { s.cursor.Store(last) }
+
+// Cursors sets the _ab_cdc_cursor of the next n records aside and returns the number before the first: the clock in
+// microseconds, but always more than the last one, so that of two records of a key the later one wins at the destination
+// whatever the clock does.
+func (s *Stream) Cursors(n int, now time.Time) int64 {
+	for {
+		last := s.cursor.Load()
+		before := max(last, now.UnixMicro()-1)
+		if s.cursor.CompareAndSwap(last, before+int64(n)) {
+			return before
+		}
+	}
+}
+
+// ShowsPosition reports whether the stream's records show the position that they belong to.
+func (s *Stream) ShowsPosition() bool { return s.position }
+
+// Origin is where rows come from: a stream in a shard. It is the queue's name for them.
+type Origin struct {
+	Stream *Stream
+	Shard  gtid.Shard
+	Counters
+}

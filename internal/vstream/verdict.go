@@ -1,0 +1,41 @@
+package vstream
+
+import (
+	"source-planetscale/internal/dial"
+	"source-planetscale/internal/failure"
+)
+
+// Judge says what the end of a stream means: what is what it was of (streams, or a keyspace) and shard where.
+func Judge(err error, what, shard string) *failure.Verdict {
+	if v := failure.In(err); v != nil {
+		return v
+	}
+	if v := dial.Judge(err); v != nil {
+		return v
+	}
+	switch KindOf(err) {
+	case Unauthorized:
+		return failure.Config("check both, the option grpc_auth, and that the password may read",
+			"The server refused to stream with this username and password").Because(err)
+	case TooLarge:
+		return failure.Config("make it smaller, or leave the large column's table out",
+			"A row or transaction of %s in shard %s is larger than a message may be (%d MiB here, and the server may allow less)", what, shard, MaxMessage>>20).
+			Because(err).Do(failure.Split)
+	case Purged:
+		return failure.Config("clear the stream to read it afresh, and sync more often than the logs are kept",
+			"Shard %s no longer has the changes since the saved position of %s, because its binary logs were purged (or the position is another server's)", shard, what).
+			Because(err).Do(failure.Resync)
+	case BadTable:
+		return failure.Config("refresh the source's schema if the former, remove the table from the connection if the latter (TYPES.md lists what Vitess does not stream)",
+			"The server cannot stream %s in shard %s: the table or a column of it no longer exists, or it is of a kind that Vitess does not stream", what, shard).
+			Because(err).Do(failure.Reopen)
+	case NoShard:
+		return broke(err, what, shard).Do(failure.GiveUp)
+	}
+	return broke(err, what, shard)
+}
+
+func broke(err error, what, shard string) *failure.Verdict {
+	return failure.Transient("the next attempt goes on from the last checkpoint",
+		"The stream of %s in shard %s broke, and opening it again did not help", what, shard).Because(err)
+}
