@@ -120,8 +120,11 @@ func cutNumber(s string) (n int64, rest string) {
 // endsInterval tells whether s is followed by the end of an interval (":1-"), and not by a part of a UUID.
 func endsInterval(s string) bool {
 	s, dash := strings.CutSuffix(s, "-")
-	start := strings.TrimRight(s, "0123456789")
-	return dash && start != s && strings.HasSuffix(start, ":")
+	start := len(s)
+	for start > 0 && isDigit(s[start-1]) {
+		start--
+	}
+	return dash && start < len(s) && start > 0 && s[start-1] == ':'
 }
 
 func isDigit(b byte) bool { return '0' <= b && b <= '9' }

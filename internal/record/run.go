@@ -42,7 +42,7 @@ func (u *Run) encode(b *airbyte.Batch, rows [][]byte) error {
 	before := b.Size()
 	defer func() { u.bytes = int64(b.Size() - before) }()
 	w := writing{batch: b, run: u, cursor: newCounter(u.cursor), sequence: u.sequence}
-	w.same = w.appendOwn(w.space[:0], false, true)
+	w.same = w.appendSame(w.space[:0], false)
 	var change wire.Change
 	for _, row := range rows[u.from:u.to] {
 		if err := change.Read(row); err != nil {
@@ -66,12 +66,10 @@ type writing struct {
 	space    [128]byte
 }
 
-// appendOwn appends our own columns: those that are the same in all rows, or the others.
-func (w *writing) appendOwn(dst []byte, deleted, same bool) []byte {
-	for _, c := range w.run.Origin.Stream.own {
-		if c.same == same {
-			dst = c.append(dst, w, deleted)
-		}
+// appendSame appends those of our columns that are the same in every row, or that of a deleted one.
+func (w *writing) appendSame(dst []byte, deleted bool) []byte {
+	for _, c := range w.run.Origin.Stream.same {
+		dst = c.append(dst, w, deleted)
 	}
 	return dst
 }
@@ -108,9 +106,11 @@ func (u *Run) record(w *writing, r wire.Row, deleted bool) error {
 	u.nulled = append(u.nulled, changes...)
 	w.cursor.increment()
 	w.sequence++
-	record = w.appendOwn(record, deleted, false)
+	for _, c := range s.varying {
+		record = c.append(record, w, deleted)
+	}
 	if deleted {
-		record = w.appendOwn(record, true, true)
+		record = w.appendSame(record, true)
 	} else {
 		record = append(record, w.same...)
 	}

@@ -21,7 +21,8 @@ type Stream struct {
 	Nulled Changes
 
 	prefix   *airbyte.RecordPrefix
-	own      []*ownColumn // to give
+	varying  []*ownColumn // of our own to give
+	same     []*ownColumn // those of them that are the same in all rows of a run that were not deleted
 	deletes  bool         // the catalog has a column that tells them
 	position bool         // a column shows the position
 	cursor   atomic.Int64
@@ -38,7 +39,11 @@ func NewStream(d airbyte.StreamDescriptor, incremental bool, properties map[stri
 	for i := range ownColumns {
 		c := &ownColumns[i]
 		if properties[c.name] && (incremental || c.always) {
-			s.own = append(s.own, c)
+			if c.same {
+				s.same = append(s.same, c)
+			} else {
+				s.varying = append(s.varying, c)
+			}
 		}
 	}
 	s.deletes, s.position = properties[ColumnDeletedAt], properties[ColumnMetadata]
