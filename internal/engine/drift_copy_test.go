@@ -69,7 +69,8 @@ func TestColumnsChangedBeforeACopyBegins(t *testing.T) {
 		t.Errorf("the copy began with %+v", first.Copy.Layout)
 	}
 	again := next(t, saved, 7, swapped, func(_ *request, send func(...*event), done <-chan struct{}) error {
-		send(insert(7, "users")...)
+		send(begin(7, 7), fakevtgate.Fields(7, "users", idAndName[1], idAndName[0]), rowOf(7, "users", nil, []string{"x", "7"}),
+			script.VGTID(7, nil), commit(7))
 		return hold(done)
 	})
 	if got := rows(again.must()); !slices.Equal(got, []string{"7:x"}) {

@@ -53,6 +53,7 @@ func (e *Engine) prepare(ctx context.Context, catalog *airbyte.ConfiguredCatalog
 		return nil, nil, err
 	}
 	s := &survey{e.newSync(wanted, existing)}
+	s.legacy = in.Legacy != nil
 	// The rows themselves do not always show it: of a deleted one nothing tells what was not logged.
 	if err := CheckRowImages(ctx, e.shared.Log, e.server, wanted); err != nil {
 		return nil, nil, err

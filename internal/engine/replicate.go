@@ -3,14 +3,21 @@ package engine
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
+	"source-planetscale/internal/airbyte"
 	"source-planetscale/internal/failure"
 	"source-planetscale/internal/gtid"
 	"source-planetscale/internal/partition"
+	"source-planetscale/internal/plan"
 	"source-planetscale/internal/reader"
+	"source-planetscale/internal/vstream"
 )
+
+// streamsPerShard is how many may replicate one shard at a time: each is a dump of its binary log.
+const streamsPerShard = 2
 
 // replicateAll replicates streams that are past their copy: in one VStream if their positions can be compared, one the
 // start for all, else in one per group of equal positions.
@@ -18,13 +25,14 @@ func (s *Sync) replicateAll(ctx context.Context, shard gtid.Shard, parts []*part
 	if oldest(parts).IsZero() {
 		return s.replicateGroups(ctx, shard, parts)
 	}
-	return s.replicate(ctx, shard, parts)
+	return s.replicate(ctx, shard, parts, &search{s.retrier, attemptsOfASearch})
 }
 
 func (s *Sync) replicateGroups(ctx context.Context, shard gtid.Shard, parts []*partition.Partition) error {
 	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(streamsPerShard)
 	for _, g := range byPosition(parts, func(p *partition.Partition) gtid.Position { return p.Saved().Position }) {
-		group.Go(func() error { return s.replicate(ctx, shard, g) })
+		group.Go(func() error { return s.replicate(ctx, shard, g, &search{s.retrier, attemptsOfASearch}) })
 	}
 	return group.Wait()
 }
@@ -39,25 +47,84 @@ func byPosition(parts []*partition.Partition, of func(*partition.Partition) gtid
 	return groups
 }
 
-func (s *Sync) replicate(ctx context.Context, shard gtid.Shard, parts []*partition.Partition) error {
-	r := reader.Replicate(s.env, shard, oldest(parts), parts)
-	s.shared.Log.Info(fmt.Sprintf("Replicating %d streams of shard %s: %s.", len(parts), shard.Name, r))
-	outcome, err := s.read(ctx, r)
-	v, left := failure.In(err), r.Partitions()
-	switch {
-	case err == nil && outcome == reader.Unnamed:
-		return s.replicateGroups(ctx, shard, left)
-	case err == nil && outcome == reader.Replaced:
-		err = r.Retired()
-	case v != nil && v.Action == failure.Split && len(left) > 1:
-		// The table whose rows are too large, which the error does not name, is searched for: the others go on.
-		half := len(left) / 2
-		if err := s.replicate(ctx, shard, left[:half]); err != nil {
-			return err
-		}
-		return s.replicate(ctx, shard, left[half:])
+// named names the tables of partitions.
+func named(parts []*partition.Partition) string {
+	names := make([]string, len(parts))
+	for i, p := range parts {
+		names[i] = p.Name()
 	}
-	return s.settle(ctx, left, err)
+	return plan.Enumerate(names, 3)
+}
+
+// search is for the one of many tables that breaks their stream.
+type search struct {
+	retrier Retrier
+	left    int // streams that it may open yet
+}
+
+// attemptsOfASearch is how many streams may be opened: two for each table of a few that are to blame, among thousands.
+const attemptsOfASearch = 128
+
+func (s *Sync) replicate(ctx context.Context, shard gtid.Shard, parts []*partition.Partition, by *search) error {
+	r := reader.Replicate(s.env, shard, oldest(parts), parts)
+	s.shared.Log.Info(fmt.Sprintf("Replicating %d streams of shard %s: %s.", len(parts), shard.Name, named(parts)))
+	outcome, err := s.read(ctx, r, by.retrier)
+	if err == nil && outcome == reader.Replaced {
+		err = r.Retired()
+	}
+	read, again := r.Left()
+	if v := failure.In(err); len(read) > 1 && oneOfThem(v) && by.left > 0 && ctx.Err() == nil {
+		return s.searchHalves(ctx, shard, append(read, again...), v, by)
+	}
+	if v := failure.In(err); v != nil && v.Action == failure.Resync && s.cfg.Resyncs() {
+		return s.copyAgain(ctx, append(read, again...), v)
+	}
+	if err != nil {
+		return s.settle(ctx, append(read, again...), err)
+	}
+	if err := s.settle(ctx, read, nil); err != nil || again == nil {
+		return err
+	}
+	s.shared.Log.Info(fmt.Sprintf("%d streams of shard %s are read again from their own positions, which the stream of all did not reach exactly.", len(again), shard.Name))
+	return s.replicateAll(ctx, shard, again) // the oldest of them is at its own position: they become fewer each time
+}
+
+// copyAgain copies partitions from their first row, because their positions are of no use any more.
+func (s *Sync) copyAgain(ctx context.Context, parts []*partition.Partition, v *failure.Verdict) error {
+	err := s.change(func(tx *airbyte.Tx) error {
+		for _, p := range parts {
+			p.Forget(tx)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	for _, p := range parts {
+		s.shared.Log.Warn(fmt.Sprintf("Stream %s is copied again from shard %s: %s. Rows deleted meanwhile stay at the destination unless it is refreshed.", p.Stream.Descriptor, p.Shard.Name, v.What))
+		group.Go(func() error { return s.copy(ctx, p) })
+	}
+	return group.Wait()
+}
+
+// searchHalves searches for the table that breaks the stream, which the error does not name: the others go on.
+func (s *Sync) searchHalves(ctx context.Context, shard gtid.Shard, parts []*partition.Partition, v *failure.Verdict, by *search) error {
+	if v.Action == failure.Retry {
+		by.retrier = NewRetrier(1, time.Second, s.shared.Log) // all were tried for long
+	}
+	by.left -= 2
+	half := len(parts) / 2
+	if err := s.replicate(ctx, shard, parts[:half], by); err != nil {
+		return err
+	}
+	return s.replicate(ctx, shard, parts[half:], by)
+}
+
+// oneOfThem reports whether a stream of several tables may have failed for one of them: for a row that is too large, or for any reason
+// that the server gives again each time.
+func oneOfThem(v *failure.Verdict) bool {
+	return v != nil && (v.Action == failure.Split || v.Action == failure.Reopen || v.Action == failure.Retry && vstream.IsAnswer(v))
 }
 
 // oldest returns the position among the partitions' that all others contain, zero if there is none.

@@ -121,8 +121,8 @@ func (c *crossing) readToJournal(ctx context.Context, shard gtid.Shard, parts []
 	})
 	for _, group := range groups {
 		r := reader.Former(c.env, shard, group)
-		c.shared.Log.Info(fmt.Sprintf("Reading what is left of the former shard %s: %s.", shard.Name, r))
-		_, err := c.read(ctx, r)
+		c.shared.Log.Info(fmt.Sprintf("Reading what is left of the former shard %s: %s.", shard.Name, named(group)))
+		_, err := c.read(ctx, r, c.retrier)
 		switch {
 		case errors.Is(err, airbyte.ErrWrite):
 			return err

@@ -100,13 +100,16 @@ func (s *survey) streamsOf(catalog *airbyte.ConfiguredCatalog, tables map[string
 	return refused
 }
 
+// clockTolerance is how far a saved cursor may be ahead of the clock without a word: a state that was not a sync's last one is.
+const clockTolerance = 10 * time.Minute
+
 // warn says what is odd about a stream that can be read.
 func (s *survey) warn(st *partition.Stream) {
 	st.WarnMissing(s.shared.Log, st.Table)
 	if st.Incremental() && st.Changed {
 		s.shared.Log.Warn(fmt.Sprintf("Stream %s: the table's columns were changed since the last sync, which changes its rows without an event for each: those at the destination keep what they had (nothing, in a column that was renamed, or added with a DEFAULT) until they are changed again or the stream is refreshed.", st.Descriptor))
 	}
-	if ahead := time.UnixMicro(st.Records.Cursor()); ahead.After(time.Now()) {
+	if ahead := time.UnixMicro(st.Records.Cursor()); ahead.After(time.Now().Add(clockTolerance)) {
 		s.shared.Log.Warn(fmt.Sprintf("Stream %s: the last _ab_cdc_cursor is %s ahead of this machine's clock; cursors go on from there. Check the clock.", st.Descriptor, time.Until(ahead).Round(time.Second)))
 	}
 }
@@ -128,6 +131,7 @@ func (s *survey) streamOf(c *airbyte.ConfiguredStream, t *table.Table, saved *st
 	if err != nil {
 		return nil, err
 	}
+	st.Ahead = 2 * s.cfg.CheckpointInterval()
 	if !lineage.Resharded(st.Saved(), s.existing) {
 		if err := s.checkStarting(st); err != nil {
 			return nil, err

@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
 	"strings"
 
 	"golang.org/x/sync/errgroup"
@@ -15,6 +18,7 @@ import (
 	"source-planetscale/internal/plan"
 	"source-planetscale/internal/reader"
 	"source-planetscale/internal/record"
+	"source-planetscale/internal/state"
 )
 
 // Sync is one sync of a keyspace: every stream up to where the source was at its start.
@@ -24,6 +28,8 @@ type Sync struct {
 	targets          *reader.Targets
 	streams          []*partition.Stream
 	env              *reader.Env
+	// legacy says that the state is the former connector's. The platform drops all of it with the first state of ours.
+	legacy bool
 }
 
 // change changes what is saved of streams while nobody else does.
@@ -37,6 +43,9 @@ func (s *Sync) Run(ctx context.Context) error {
 		if err := s.shared.Writer.Status(st.Descriptor, airbyte.Started); err != nil {
 			return err
 		}
+	}
+	if err := s.takeOver(); err != nil {
+		return err
 	}
 	stop := s.shared.Progress.watch(s.streams)
 	err := s.readAll(ctx)
@@ -55,6 +64,26 @@ func (s *Sync) Run(ctx context.Context) error {
 		return ErrIncomplete
 	}
 	return err
+}
+
+// takeOver writes the states of streams that have a position of the former connector's, before anything can fail: the platform deletes the
+// former state when it stores the first of ours, and with it the positions of streams that have none yet.
+func (s *Sync) takeOver() error {
+	if !s.legacy {
+		return nil
+	}
+	return s.change(func(tx *airbyte.Tx) error {
+		for _, st := range s.streams {
+			begun := slices.ContainsFunc(slices.Collect(maps.Values(st.Saved())), (*state.Shard).Begun)
+			if !st.Incremental() || !begun {
+				continue
+			}
+			if err := st.Put(tx); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // source is what the source says, for the plan.
@@ -156,19 +185,19 @@ func (s *Sync) copy(ctx context.Context, p *partition.Partition) error {
 		return err
 	}
 	s.shared.Log.Info(fmt.Sprintf("Copying stream %s, shard %s.", p.Stream.Descriptor, p.Shard.Name))
-	_, err := s.read(ctx, reader.Copy(s.env, p))
+	_, err := s.read(ctx, reader.Copy(s.env, p), s.retrier)
 	s.shared.Slots.release(p.Shard)
 	if err == nil && p.Stream.Incremental() && !p.Saved().Position.Contains(s.targets.Of(p.Shard)) {
-		return s.replicate(ctx, p.Shard, []*partition.Partition{p})
+		return s.replicateAll(ctx, p.Shard, []*partition.Partition{p})
 	}
 	return s.settle(ctx, []*partition.Partition{p}, err)
 }
 
 // read tries a reader's stream until it has given all that was wanted.
-func (s *Sync) read(ctx context.Context, r *reader.Reader) (reader.Outcome, error) {
+func (s *Sync) read(ctx context.Context, r *reader.Reader, retrier Retrier) (reader.Outcome, error) {
 	defer s.shared.Progress.unchanged(r.Shard())
 	var outcome reader.Outcome
-	err := s.retrier.Do(ctx, r.What(), func(ctx context.Context) (progress bool, err error) {
+	err := retrier.Do(ctx, r.What(), func(ctx context.Context) (progress bool, err error) {
 		outcome, progress, err = r.Attempt(ctx)
 		return progress, err
 	})
@@ -219,26 +248,26 @@ func (s *Sync) finish(st *partition.Stream) error {
 	if err != nil || !last {
 		return err
 	}
-	return s.conclude(st)
+	return conclude(st, s.shared.Writer, s.shared.Log)
 }
 
-func (s *Sync) conclude(st *partition.Stream) error {
-	w, d := s.shared.Writer, st.Descriptor
+func conclude(st *partition.Stream, w *airbyte.Writer, log *slog.Logger) error {
+	d := st.Descriptor
 	if st.Run() {
 		if err := w.Status(d, airbyte.Running); err != nil {
 			return err
 		}
 	}
-	st.Records.Nulled.Warn(s.shared.Log, d, st.Table.Key)
+	st.Records.Nulled.Warn(log, d, st.Table.Key)
 	if n := st.Records.Dropped.Load(); n > 0 {
-		s.shared.Log.Warn(fmt.Sprintf("Stream %s: %d deleted rows were not given, because the catalog has no column %s; refresh the source's schema in Airbyte to get deletes.", d, n, record.ColumnDeletedAt))
+		log.Warn(fmt.Sprintf("Stream %s: %d deleted rows were not given, because the catalog has no column %s; refresh the source's schema in Airbyte to get deletes.", d, n, record.ColumnDeletedAt))
 	}
 	status := airbyte.Complete
 	if st.Failed() {
 		status = airbyte.Incomplete
 	}
 	records, bytes := st.Given()
-	s.shared.Log.Info(fmt.Sprintf("Stream %s is %s with %d records (%.1f MB).", d, strings.ToLower(string(status)), records, float64(bytes)/1e6))
+	log.Info(fmt.Sprintf("Stream %s is %s with %d records (%.1f MB).", d, strings.ToLower(string(status)), records, float64(bytes)/1e6))
 	return w.Status(d, status)
 }
 

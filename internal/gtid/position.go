@@ -83,6 +83,40 @@ func (p Position) Equal(q Position) bool {
 	return p.parsed().Equal(q.parsed())
 }
 
+// Union returns the position that holds the transactions of both.
+func (p Position) Union(q Position) Position {
+	switch {
+	case q.IsZero():
+		return p
+	case p.IsZero():
+		return q
+	}
+	return of(p.parsed().Union(q.parsed()))
+}
+
+// Intersect returns the position that holds the transactions that both hold.
+func (p Position) Intersect(q Position) Position {
+	if p.IsZero() || q.IsZero() {
+		return Position{}
+	}
+	if p.text == q.text {
+		return p
+	}
+	mine := p.parsed()
+	return of(mine.Difference(mine.Difference(q.parsed())))
+}
+
+// Lacks counts the transactions of q that p does not hold.
+func (p Position) Lacks(q Position) int64 { return q.parsed().Difference(p.parsed()).Count() }
+
+func of(set replication.GTIDSet) Position {
+	mysql, ok := set.(replication.Mysql56GTIDSet)
+	if !ok || mysql.Empty() {
+		return Position{}
+	}
+	return Position{set: mysql, text: flavor + mysql.String()}
+}
+
 // compareEnds compares two sets, written as GTIDSet.String does, that are alike but for the end of one server's last interval
 // ("…:1-615" and "…:1-620"); ok is false for others. It allocates nothing.
 func compareEnds(a, b string) (order int, ok bool) {

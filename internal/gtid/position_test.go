@@ -147,3 +147,43 @@ func FuzzParsePosition(f *testing.F) {
 		}
 	})
 }
+
+// setOf is the position of a set, zero for "".
+func setOf(t *testing.T, s string) Position {
+	t.Helper()
+	if s == "" {
+		return Position{}
+	}
+	return parse(t, strings.NewReplacer("one", one, "two", two).Replace(s))
+}
+
+func TestPositionsAsSets(t *testing.T) {
+	for _, c := range []struct {
+		p, q, union, intersection string
+		lacks                     int64 // p, of q
+	}{
+		{"one:1-5", "one:6", "one:1-6", "", 1},
+		{"one:1-5", "one:4-9", "one:1-9", "one:4-5", 4},
+		{"one:1-5", "two:1-3", "one:1-5,two:1-3", "", 3},
+		{"one:1-5,two:1-9", "one:1-7", "one:1-7,two:1-9", "one:1-5", 2},
+		{"one:1-5:9-12", "one:3-10", "one:1-12", "one:3-5:9-10", 3},
+		{"one:1-5", "one:1-5", "one:1-5", "one:1-5", 0},
+		{"one:1-5", "", "one:1-5", "", 0},
+		{"", "one:1-5", "one:1-5", "", 5},
+		{"", "", "", "", 0},
+	} {
+		p, q := setOf(t, c.p), setOf(t, c.q)
+		if got := p.Union(q); !got.Equal(setOf(t, c.union)) || !q.Union(p).Equal(got) {
+			t.Errorf("%s and %s: %s", c.p, c.q, got)
+		}
+		if got := p.Intersect(q); !got.Equal(setOf(t, c.intersection)) || !q.Intersect(p).Equal(got) {
+			t.Errorf("both in %s and %s: %s", c.p, c.q, got)
+		}
+		if got := p.Lacks(q); got != c.lacks {
+			t.Errorf("%s lacks %d of %s", c.p, got, c.q)
+		}
+		if !p.Equal(setOf(t, c.p)) || !q.Equal(setOf(t, c.q)) {
+			t.Errorf("%s or %s was changed", c.p, c.q)
+		}
+	}
+}

@@ -101,6 +101,11 @@ func (p *Partition) Replace(_ *airbyte.Tx, moved map[gtid.Shard]gtid.Position) (
 	return again
 }
 
+// Forget notes that its position is of no use any more: it is copied from the first row.
+func (p *Partition) Forget(*airbyte.Tx) {
+	p.Stream.state.Shards[p.Shard] = &state.Shard{Copy: &state.Copy{}}
+}
+
 // UpToDate notes that it is at the position at which the sync looked the columns up.
 func (p *Partition) UpToDate(*airbyte.Tx) { p.Saved().Layout.Reach() }
 

@@ -18,11 +18,16 @@ import (
 // Saved is what the stream has of each shard. It is to be read only, and by who reads the stream.
 func (s *Stream) Saved() lineage.Shards { return s.state.Shards }
 
-// Put has the stream's state written.
+// Put has the stream's state written, in the middle of the sync. Its cursor is larger than those of the records that may follow until the
+// next state: the attempt after a kill, on a machine whose clock is behind, is to give larger ones than those.
 func (s *Stream) Put(tx *airbyte.Tx) error {
 	if s.Incremental() {
-		s.state.Cursor = s.Records.Cursor()
+		s.state.Cursor = max(s.Records.Cursor(), time.Now().UnixMicro()) + s.Ahead.Microseconds()
 	}
+	return put(tx, s)
+}
+
+func put(tx *airbyte.Tx, s *Stream) error {
 	data, err := s.state.MarshalJSON()
 	if err != nil {
 		return fmt.Errorf("the state of stream %s: %w", s.Descriptor, err)
@@ -33,8 +38,8 @@ func (s *Stream) Put(tx *airbyte.Tx) error {
 
 // KeepAlive has the stream's last state written with a later cursor, since the same state is not to come twice.
 func (s *Stream) KeepAlive(tx *airbyte.Tx) error {
-	s.state.Cursor = s.Records.Cursors(1, time.Now()) + 1
-	return s.Put(tx)
+	s.state.Cursor = s.Records.Cursors(1, time.Now()) + 1 + s.Ahead.Microseconds()
+	return put(tx, s)
 }
 
 // Begin gives a state to the shards that were never read: a copy, or where the user says that replication starts.
@@ -78,7 +83,10 @@ func (s *Stream) Close(tx *airbyte.Tx) (last bool, err error) {
 	if s.open > 0 || s.Failed() {
 		return s.open == 0, nil
 	}
-	return true, s.Put(tx)
+	if s.Incremental() {
+		s.state.Cursor = s.Records.Cursor()
+	}
+	return true, put(tx, s)
 }
 
 // IsOpen reports whether the stream is still being read.

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"source-planetscale/internal/airbyte"
 	"source-planetscale/internal/failure"
@@ -30,12 +31,15 @@ type Stream struct {
 	Columns []string
 	// Changed says that the table has other columns than when the state was saved.
 	Changed bool
+	// Ahead is how far a state's cursor is to be ahead of the records before it: at least the time until the next state.
+	Ahead time.Duration
 
 	configured map[string]bool // columns of the catalog
 	missing    sync.Map        // those of which it was said that the table does not have them
 	parts      sync.Map        // *Partition by gtid.Shard
 	failed     atomic.Pointer[failure.Verdict]
 	running    atomic.Bool // its status RUNNING was written
+	altered    atomic.Bool // it was said that the table was altered
 
 	// The rest changes only under a Tx.
 	state *state.Stream
@@ -100,6 +104,7 @@ func (s *Stream) adopt(now []table.Column) {
 		}
 	}
 	s.Changed = len(was) > 0 && (len(now) != len(was) || !table.Extends(now, was))
+	s.altered.Store(s.Changed)
 	s.state.Columns = now
 }
 
@@ -150,22 +155,14 @@ func (s *Stream) WarnMissing(log *slog.Logger, t *table.Table) {
 	log.Warn(fmt.Sprintf("Stream %s: the table no longer has the columns %s, which are left out; refresh the source's schema.", s.Descriptor, strings.Join(missing, ", ")))
 }
 
-// Selected are the columns that a copy selects: those to give and those of the key, by which it can be resumed.
-func (s *Stream) Selected() []string {
-	selected := slices.Clone(s.Columns)
-	for _, c := range s.Table.Key {
-		if !slices.Contains(selected, c) {
-			selected = append(selected, c)
-		}
-	}
-	return selected
-}
-
 // Fail notes why the stream fails, and reports whether it is the first reason.
 func (s *Stream) Fail(v *failure.Verdict) bool { return s.failed.CompareAndSwap(nil, v) }
 
 // Failed reports whether any partition of the stream failed.
 func (s *Stream) Failed() bool { return s.failed.Load() != nil }
+
+// Alters notes that the table was altered, which may change rows without an event for each, and reports whether that was not said yet.
+func (s *Stream) Alters() bool { return s.Incremental() && !s.altered.Swap(true) }
 
 // Run notes that the stream has something to give, and reports whether that is new.
 func (s *Stream) Run() bool { return !s.running.Swap(true) }

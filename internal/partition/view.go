@@ -65,10 +65,34 @@ func (v *View) Look(now table.Table, snapshot bool) error {
 	return nil
 }
 
+// Selected are the columns that a copy selects: those to give and those of the key, by which it can be resumed.
+func (v *View) Selected() []string {
+	selected := slices.Clone(v.stream.Columns)
+	for _, c := range v.stream.Table.Key {
+		if !slices.Contains(selected, c) {
+			selected = append(selected, c)
+		}
+	}
+	return v.Has(selected)
+}
+
 // Has are those of the columns that the table has now. A copy leaves out what was dropped before it began: the server does not
 // open a stream that names such a column.
 func (v *View) Has(columns []string) []string {
 	return slices.DeleteFunc(slices.Clone(columns), func(name string) bool { return v.Table.Column(name) == nil })
+}
+
+// Describes reports whether the fields of a row are the table's columns in their order, but for some at the end.
+func (v *View) Describes(fields []*querypb.Field) bool {
+	if len(fields) > len(v.Table.Columns) {
+		return false
+	}
+	for i, f := range fields {
+		if f.Name != v.Table.Columns[i].Name {
+			return false
+		}
+	}
+	return true
 }
 
 // Replayed are the columns to give of changes whose rows have these fields: without the ones that were added at the table's end after

@@ -21,6 +21,14 @@ type candidate struct {
 	copying bool // the server copies, after the key if there is one
 }
 
+// after is the position that the candidate makes of the one before, zero if nothing was said of it.
+func (c candidate) after(at gtid.Position) (gtid.Position, error) {
+	if c.gtid == "" {
+		return gtid.Position{}, nil
+	}
+	return at.Follow(c.gtid)
+}
+
 // vgtid notes a position. Those of a copy are decoded; of the others there is one per transaction.
 func (s *session) vgtid(ctx context.Context, ev *wire.Event) error {
 	if shard, at, ok := ev.Position(); ok {
@@ -90,6 +98,26 @@ func (s *session) copyStarted(ctx context.Context) error {
 	})
 }
 
+// committed is that a transaction ended. vttablet says no position of one that ends in a COMMIT statement: an empty one, or one of
+// tables without transactions. Its own GTID says it (since Vitess 23); else, once as many have ended as the target is ahead, it is the
+// target.
+func (s *session) committed() error {
+	if s.next.gtid != "" || s.copying != nil || !s.replaying {
+		return nil
+	}
+	own := s.target
+	if s.eventGTID != "" {
+		var err error
+		if own, err = gtid.Parse(s.eventGTID); err != nil {
+			return err
+		}
+	} else if s.nameless++; s.at.Lacks(s.target) > s.nameless {
+		return nil
+	}
+	s.next = candidate{gtid: s.at.Union(own).String()}
+	return nil
+}
+
 // boundary is where a position may be saved: between transactions.
 func (s *session) boundary(ctx context.Context) (done bool, err error) {
 	if err := s.pass(); err != nil {
@@ -132,7 +160,10 @@ func (s *session) pass() error {
 	if !at.Equal(s.at) {
 		s.moves()
 	}
-	s.at, s.next = at, candidate{}
+	s.at, s.next, s.nameless = at, candidate{}, 0
+	if s.eventGTID == "" && s.replaying {
+		s.tables.reach(at)
+	}
 	if s.copying != nil {
 		s.tables.only().Bound()
 	}
@@ -147,12 +178,4 @@ func (s *session) copyCompleted(ctx context.Context) (done bool, err error) {
 	s.transaction = false
 	_, err = s.boundary(ctx)
 	return err == nil, err
-}
-
-// nextPosition is what the next boundary makes the position, zero if nothing was said of it.
-func (s *session) nextPosition() (gtid.Position, error) {
-	if s.next.gtid == "" {
-		return gtid.Position{}, nil
-	}
-	return s.at.Follow(s.next.gtid)
 }

@@ -65,6 +65,8 @@ func (r *Reader) checkpoint(ctx context.Context) error {
 // save moves what is saved of a table to where the reader is, and reports whether there is something new to say.
 func (r *Reader) save(tx *airbyte.Tx, t *tableReader, atTarget bool) bool {
 	switch {
+	case t.missed():
+		return false
 	case t.Saved().Copy == nil || r.former != nil:
 		return t.Advance(tx, r.at, atTarget)
 	case r.copying != nil:

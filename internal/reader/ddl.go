@@ -3,6 +3,7 @@ package reader
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"slices"
 
 	"source-planetscale/internal/failure"
@@ -11,11 +12,11 @@ import (
 
 // ddl notes what a statement did to the reader's tables.
 func (s *session) ddl(ctx context.Context, statement string) error {
-	ddl, ok := table.ParseDDL(statement)
-	if !ok {
-		return nil // no harm: a change of columns that is not seen keeps the table's rows refused
+	ddl, err := table.ParseDDL(statement)
+	if err != nil {
+		return fmt.Errorf("preparing to read DDL statements: %w", err)
 	}
-	at, err := s.nextPosition()
+	at, err := s.next.after(s.at)
 	if err != nil {
 		return err
 	}
@@ -24,7 +25,7 @@ func (s *session) ddl(ctx context.Context, statement string) error {
 		if t == nil || !at.IsZero() && t.From.Contains(at) {
 			continue // it has ended in this loop, or has what the statement did
 		}
-		if err := s.dropIf(ctx, s.changed(t, ddl)); err != nil {
+		if err := s.dropIf(ctx, t.changed(ddl, s.env.Log)); err != nil {
 			return err
 		}
 	}
@@ -32,18 +33,51 @@ func (s *session) ddl(ctx context.Context, statement string) error {
 }
 
 // changed is that a statement did something to the table, or to others.
-func (s *session) changed(t *tableReader, ddl table.DDL) error {
-	name, d := t.Name(), t.Stream.Descriptor
+func (t *tableReader) changed(ddl table.DDL, log *slog.Logger) error {
+	name, d, shard := t.Name(), t.Stream.Descriptor, t.Shard.Name
 	switch {
 	case slices.Contains(ddl.Emptied, name) && t.Stream.Incremental():
 		return failure.Config("clear the stream's data and sync again",
-			"Table %s was dropped, renamed or truncated in shard %s, or a partition or tablespace of it exchanged, which removes its rows without a delete for each", d, s.shard.Name).Of(name)
+			"Table %s was dropped, renamed or truncated in shard %s, or a partition or tablespace of it exchanged, which removes its rows without a delete for each", d, shard).Of(name)
 	case slices.Contains(ddl.Pruned, name) && t.Stream.Incremental():
-		s.env.Log.Warn(fmt.Sprintf("Partitions of table %s were dropped or truncated in shard %s, which removes their rows without a delete for each: they stay at the destination unless the stream is refreshed.", d, s.shard.Name))
+		log.Warn(fmt.Sprintf("Partitions of table %s were dropped or truncated in shard %s, which removes their rows without a delete for each: they stay at the destination unless the stream is refreshed.", d, shard))
 	case slices.Contains(ddl.Altered, name):
-		return t.Alter()
+		if err := t.Alter(); err != nil {
+			return err
+		}
+		if t.Stream.Alters() {
+			log.Warn(fmt.Sprintf("Stream %s: the table was altered in shard %s. ALTER TABLE emits no row events: rows already in the "+
+				"destination keep their old values (of a generated column with another expression, say) until they change or the stream "+
+				"is refreshed.", d, shard))
+		}
 	case slices.Contains(ddl.Extended, name):
 		t.Extend()
+	}
+	return nil
+}
+
+// dml is a change that the server logged as a statement: which rows it changed nobody can know.
+func (s *session) dml(ctx context.Context, statement string) error {
+	written, err := table.WrittenBy(statement)
+	if err != nil {
+		return fmt.Errorf("preparing to read statements: %w", err)
+	}
+	for _, name := range slices.Clone(s.tables.names) {
+		t := s.tables.find(name)
+		if t == nil || !slices.Contains(written, name) || !t.Stream.Incremental() {
+			continue
+		}
+		if skip, err := t.skips(s.at, s.eventGTID); err != nil {
+			return err
+		} else if skip {
+			continue
+		}
+		err := failure.Config("set binlog_format=ROW for the server and for every session, then clear the stream's data and sync again",
+			"A change of table %s in shard %s was logged as a statement (binlog_format is STATEMENT or MIXED), so its rows are not known",
+			t.Stream.Descriptor, s.shard.Name).Of(name)
+		if err := s.dropIf(ctx, err); err != nil {
+			return err
+		}
 	}
 	return nil
 }

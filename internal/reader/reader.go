@@ -16,7 +16,6 @@ import (
 	"source-planetscale/internal/failure"
 	"source-planetscale/internal/gtid"
 	"source-planetscale/internal/partition"
-	"source-planetscale/internal/plan"
 	"source-planetscale/internal/row"
 	"source-planetscale/internal/table"
 	"source-planetscale/internal/vstream"
@@ -80,6 +79,7 @@ type Reader struct {
 type copying struct {
 	key       *querypb.QueryResult // at the last boundary
 	described []*querypb.Field     // the columns of the copy's rows
+	restarts  int                  // after rows had been given
 }
 
 // Outcome is how an attempt ended well.
@@ -91,9 +91,6 @@ const (
 	Arrived Outcome = iota
 	// Replaced: the shard was split or merged, and all its changes were given.
 	Replaced
-	// Unnamed: the server (before Vitess 23) does not name the transaction that a row belongs to, which is needed to replicate
-	// tables with different positions in one stream.
-	Unnamed
 )
 
 func newReader(env *Env, shard gtid.Shard) *Reader {
@@ -138,14 +135,26 @@ func Former(env *Env, shard gtid.Shard, parts []*partition.Partition) *Reader {
 // Partitions are those that it still reads.
 func (r *Reader) Partitions() []*partition.Partition { return r.tables.parts() }
 
-// String names its tables.
-func (r *Reader) String() string { return plan.Enumerate(r.tables.names, 3) }
+// Left are those that it has read to its end, and those that are to be read again from their own positions: an older server does not say
+// which of the rows that came they have.
+func (r *Reader) Left() (read, again []*partition.Partition) {
+	for _, p := range r.tables.parts() {
+		if r.tables.find(p.Name()).missed() {
+			again = append(again, p)
+		} else {
+			read = append(read, p)
+		}
+	}
+	return read, again
+}
 
 // Shard is the shard that it reads.
 func (r *Reader) Shard() gtid.Shard { return r.shard }
 
 // What says what it reads, for messages.
-func (r *Reader) What() string { return fmt.Sprintf("The stream of %s in shard %s", r, r.shard.Name) }
+func (r *Reader) What() string {
+	return fmt.Sprintf("The stream of %s in shard %s", r.tables, r.shard.Name)
+}
 
 // Attempt opens the stream where the reader is and reads it to its end: the copy's completion, the journal, or the first boundary
 // that holds the target. progress says that another attempt begins further on.
@@ -194,8 +203,10 @@ func (r *Reader) attempt(ctx context.Context) (Outcome, error) {
 		}
 	}
 	if r.copying != nil && !r.resumable() {
-		r.at, r.copying.key = gtid.Position{}, nil // the copy starts over
-		r.tables.only().Origin.StartOver()
+		if err := r.copying.startOver(r.tables.only()); err != nil {
+			return Arrived, err
+		}
+		r.at = gtid.Position{}
 	}
 	stream, err := r.env.Open(ctx, r.request())
 	if err != nil {
@@ -214,6 +225,24 @@ func (r *Reader) attempt(ctx context.Context) (Outcome, error) {
 	return Arrived, r.finish(ctx)
 }
 
+// mostRestarts is how often a copy that cannot be resumed may start over after rows were given: it gives them all again each time.
+const mostRestarts = 2
+
+// startOver has the copy begin with the first row.
+func (c *copying) startOver(p *tableReader) error {
+	if given := p.Origin.Count(); given.Copied > given.Wasted {
+		c.restarts++
+	}
+	if c.restarts > mostRestarts {
+		return failure.Config("give the table a primary key of other types, raise the server's limits (vttablet's copy ends after an hour), or leave the table out",
+			"The copy of %s in shard %s broke %d times and cannot go on where it broke, because %s",
+			p.Stream.Descriptor, p.Shard.Name, c.restarts, p.Key().WhyNot())
+	}
+	c.key = nil
+	p.Origin.StartOver()
+	return nil
+}
+
 // judge gives an error of the stream its verdict. What ends the whole sync has none.
 func (r *Reader) judge(err error) error {
 	if errors.Is(err, airbyte.ErrWrite) || failure.In(err) != nil {
@@ -224,7 +253,11 @@ func (r *Reader) judge(err error) error {
 			return v
 		}
 	}
-	return vstream.Judge(err, r.tables.descriptors(), r.shard.Name)
+	v := vstream.Judge(err, r.tables.descriptors(), r.shard.Name)
+	if r.copying != nil && !r.resumable() && v.Action == failure.Retry {
+		v.Remedy = "the next attempt begins with the table's first row, because " + r.tables.only().Key().WhyNot()
+	}
+	return v
 }
 
 // resumable reports whether the server can go on with the copy where the reader is.
@@ -247,7 +280,7 @@ func (r *Reader) request() vstream.Request {
 	// A copy that goes on after its key may begin with changes made before columns were added. The server refuses to stream those if
 	// the new columns are named.
 	if r.copying.key == nil || !p.ReplaysFewerColumns() {
-		req.Tables[0].Columns = p.Has(p.Stream.Selected())
+		req.Tables[0].Columns = p.Selected()
 	}
 	if req.LastPK = r.copying.key; !p.Stream.Incremental() {
 		req.Position = gtid.Position{} // go on after the key without replaying changes

@@ -2,6 +2,7 @@ package reader
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	binlogdatapb "vitess.io/vitess/go/vt/proto/binlogdata"
@@ -35,14 +36,22 @@ func (s *session) field(ctx context.Context, ev *binlogdatapb.VEvent) error {
 		return err
 	}
 	phase := phaseOf(ev.Timestamp)
-	columns := t.Replayed(ev.FieldEvent.Fields)
+	columns := t.Has(t.Stream.Columns)
 	if phase == row.Copy {
-		if err := s.describe(ctx, t, ev.FieldEvent); err != nil {
-			return err
-		}
-		columns = t.Has(t.Stream.Columns)
+		err = s.describe(ctx, t, ev.FieldEvent)
+	} else if !t.Describes(ev.FieldEvent.Fields) {
+		err = s.look(ctx, false) // they were changed since the last look, or were others then
+	}
+	if err != nil || s.tables.find(t.Name()) == nil { // a look may end it
+		return err
+	}
+	if phase == row.Replicate {
+		columns = t.Replayed(ev.FieldEvent.Fields)
 	}
 	plan, err := row.Compile(t.Table, ev.FieldEvent, columns, phase, s.env.Settings.Rows)
+	if err == nil && phase == row.Replicate && s.copying == nil && !t.Describes(ev.FieldEvent.Fields) {
+		err = errors.New("the server describes its rows with other columns, or another order of them, than the table has")
+	}
 	if err != nil {
 		// It concerns only who gets rows of these columns: not a table that has them already.
 		err = failure.Config("", "Stream %s, shard %s: %s", t.Stream.Descriptor, s.shard.Name, err).Because(err).Of(t.Name())
@@ -67,19 +76,19 @@ func (s *session) describe(ctx context.Context, t *tableReader, f *binlogdatapb.
 	return nil
 }
 
-// row queues the rows of an event; done says that they cannot be told from those that the table has.
-func (s *session) row(ev *wire.Event) (done bool, err error) {
+// row queues the rows of an event.
+func (s *session) row(ev *wire.Event) error {
 	rows, err := ev.Rows()
 	if err != nil {
-		return false, err
+		return err
 	}
 	t, err := s.tables.of(rows.Table)
 	if t == nil || err != nil {
-		return false, err
+		return err
 	}
 	phase := phaseOf(ev.Timestamp)
 	if skip, err := s.prepare(t, phase); skip || err != nil {
-		return s.outcome == Unnamed, err
+		return err
 	}
 	s.waited = 0
 	u := record.Run{Origin: &t.Origin, Plan: t.plans[phase], Copied: phase == row.Copy}
@@ -93,17 +102,13 @@ func (s *session) row(ev *wire.Event) (done bool, err error) {
 	if t.Stream.Records.ShowsPosition() {
 		u.Position = s.at.String()
 	}
-	return false, s.queue.Add(u, rows)
+	return s.queue.Add(u, rows)
 }
 
 // prepare makes sure that rows of a table can be given now; skip says that it has them already, or does not want them.
 func (s *session) prepare(t *tableReader, phase row.Phase) (skip bool, err error) {
 	if phase == row.Replicate {
-		skip, named, err := t.skips(s.at, s.eventGTID)
-		if !named {
-			s.outcome = Unnamed
-			return true, nil
-		}
+		skip, err := t.skips(s.at, s.eventGTID)
 		// A full refresh is a snapshot: changes that the server replays while it resumes one are not part of it.
 		if skip || err != nil || !t.Stream.Incremental() {
 			return true, err

@@ -28,6 +28,7 @@ type session struct {
 	transaction bool   // between BEGIN and COMMIT
 	replaying   bool   // the transaction is of the binary log
 	eventGTID   string // the transaction's own GTID
+	nameless    int64  // transactions that ended since the last position, of which none was said
 	outcome     Outcome
 }
 
@@ -98,12 +99,18 @@ func (s *session) applyAll(ctx context.Context, response wire.Response) (done bo
 func (s *session) apply(ctx context.Context, ev *wire.Event) (done bool, err error) {
 	switch ev.Type {
 	case binlogdatapb.VEventType_ROW:
-		return s.row(ev)
+		return false, s.row(ev)
 	case binlogdatapb.VEventType_VGTID:
 		return false, s.vgtid(ctx, ev)
 	case binlogdatapb.VEventType_BEGIN:
 		s.transaction, s.replaying, s.eventGTID = true, phaseOf(ev.Timestamp) == row.Replicate, string(ev.GTID)
-	case binlogdatapb.VEventType_COMMIT, binlogdatapb.VEventType_ROLLBACK, binlogdatapb.VEventType_OTHER:
+	case binlogdatapb.VEventType_COMMIT:
+		s.transaction = false
+		if err := s.committed(); err != nil {
+			return false, err
+		}
+		return s.boundary(ctx)
+	case binlogdatapb.VEventType_ROLLBACK, binlogdatapb.VEventType_OTHER:
 		s.transaction = false
 		return s.boundary(ctx)
 	case binlogdatapb.VEventType_HEARTBEAT:
@@ -112,7 +119,8 @@ func (s *session) apply(ctx context.Context, ev *wire.Event) (done bool, err err
 		}
 	case binlogdatapb.VEventType_COPY_COMPLETED:
 		return s.copyCompleted(ctx)
-	case binlogdatapb.VEventType_FIELD, binlogdatapb.VEventType_DDL, binlogdatapb.VEventType_JOURNAL:
+	case binlogdatapb.VEventType_FIELD, binlogdatapb.VEventType_DDL, binlogdatapb.VEventType_JOURNAL,
+		binlogdatapb.VEventType_INSERT, binlogdatapb.VEventType_REPLACE, binlogdatapb.VEventType_UPDATE, binlogdatapb.VEventType_DELETE:
 		m, err := ev.Message()
 		if err != nil {
 			return false, err
@@ -128,6 +136,9 @@ func (s *session) applyMessage(ctx context.Context, ev *binlogdatapb.VEvent) (do
 		return false, s.field(ctx, ev)
 	case binlogdatapb.VEventType_JOURNAL:
 		return s.journal(ctx, ev.Journal)
+	case binlogdatapb.VEventType_DDL:
+	default:
+		return false, s.dml(ctx, ev.Dml)
 	}
 	if err := s.ddl(ctx, ev.Statement); err != nil {
 		return false, err

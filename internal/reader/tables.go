@@ -1,9 +1,10 @@
 package reader
 
 import (
-	"fmt"
 	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"source-planetscale/internal/failure"
 	"source-planetscale/internal/gtid"
@@ -51,6 +52,16 @@ func (ts *tables) parts() []*partition.Partition {
 	return list
 }
 
+// reach is that a stream without names is at a position.
+func (ts *tables) reach(at gtid.Position) {
+	for _, name := range ts.names {
+		ts.byName[name].reach(at)
+	}
+}
+
+// String names the tables.
+func (ts *tables) String() string { return plan.Enumerate(ts.names, 3) }
+
 // descriptors names the streams, for messages.
 func (ts *tables) descriptors() string {
 	var list []string
@@ -81,14 +92,41 @@ func (ts *tables) blamed(err error) string {
 		if t != nil && len(ts.names) < 2 {
 			continue
 		}
-		// Vitess' words; the name alone may be that of a shard, a column or anything else in the message.
-		for _, words := range []string{"columns for %s:", "replication plan for table %s:", "unknown table %s in schema", "table %s is not present", "table %s not found", ".%s' doesn't exist"} {
-			if strings.Contains(err.Error(), fmt.Sprintf(words, name)) {
-				return name
-			}
+		if names(err.Error(), name) {
+			return name
 		}
 	}
 	return ""
+}
+
+// blaming are Vitess' words before the name of the table that it cannot stream, and after it; "" for the text's end or anything that
+// is no part of a name. The name alone may be that of a shard, a column or anything else in the message.
+var blaming = [][2]string{
+	{"columns for ", ":"}, {"replication plan for table ", ""}, {"in table ", ""}, {"unknown table ", " in schema"},
+	{"table ", " is not present"}, {"table ", " not found"}, {".", "' doesn't exist"}, {"schema for table ", " is not compatible"},
+}
+
+// names reports whether a message of Vitess says that the table is to blame.
+func names(text, table string) bool {
+	for _, words := range blaming {
+		for rest := text; ; {
+			_, after, found := strings.Cut(rest, words[0]+table)
+			if !found {
+				break
+			}
+			if words[1] != "" && strings.HasPrefix(after, words[1]) || words[1] == "" && !continues(after) {
+				return true
+			}
+			rest = after
+		}
+	}
+	return false
+}
+
+// continues reports whether a text begins with what may be a part of a table's name.
+func continues(text string) bool {
+	r, _ := utf8.DecodeRuneInString(text)
+	return text != "" && (r == '_' || r == '$' || unicode.IsLetter(r) || unicode.IsDigit(r))
 }
 
 // tableReader is one table of a reader.
@@ -102,6 +140,7 @@ type tableReader struct {
 	skip     bool
 	skipGTID string
 	copied   bool // a row of the copy came
+	passed   bool // a row was skipped without knowing whether the table has it
 }
 
 // rewind forgets what a broken stream said of the table.
@@ -109,22 +148,38 @@ func (t *tableReader) rewind() {
 	t.plans, t.unreadable, t.copied = [2]*row.Plan{}, [2]error{}, false
 }
 
-// skips reports whether the table already has the transaction that the stream is in, at a reader that is at a position. named is false
-// where the server does not name the transaction.
-func (t *tableReader) skips(at gtid.Position, transaction string) (skip, named bool, err error) {
-	if at.Contains(t.From) {
+// skips reports whether the table already has the transaction that the stream is in, at a reader that is at a position. Where the server
+// does not name the transaction (before Vitess 23), the table has all until its own position is reached exactly.
+func (t *tableReader) skips(at gtid.Position, transaction string) (bool, error) {
+	switch {
+	case t.From.IsZero():
+		return false, nil
+	case transaction == "":
+		t.reach(at)
+		t.passed = !t.From.IsZero()
+		return t.passed, nil
+	case at.Contains(t.From):
 		t.From = gtid.Position{}
-		return false, true, nil
-	}
-	if transaction == "" {
-		return false, false, nil
+		return false, nil
 	}
 	if t.skipGTID != transaction {
 		p, err := gtid.Parse(transaction)
 		if err != nil {
-			return false, true, err
+			return false, err
 		}
 		t.skip, t.skipGTID = t.From.Contains(p), transaction
 	}
-	return t.skip, true, nil
+	return t.skip, nil
 }
+
+// reach is that a stream without names is at a position: the table's rows begin where its own is reached exactly, or was passed without
+// a row of it.
+func (t *tableReader) reach(at gtid.Position) {
+	if !t.From.IsZero() && (at.Equal(t.From) || !t.passed && at.Contains(t.From)) {
+		t.From, t.passed = gtid.Position{}, false
+	}
+}
+
+// missed reports whether the table's own position was not reached exactly, though rows of it were skipped: nobody knows which of them it
+// has, so that it is to be read again from there.
+func (t *tableReader) missed() bool { return t.passed && !t.From.IsZero() }

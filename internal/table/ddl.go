@@ -26,35 +26,40 @@ type DDL struct {
 	Pruned []string
 }
 
-// ParseDDL reads a DDL statement as MySQL wrote it into the binary log. ok is false for what Vitess's parser does not know.
-func ParseDDL(statement string) (d DDL, ok bool) {
+// ParseDDL reads a DDL statement as MySQL wrote it into the binary log. What Vitess's parser does not know, or not whole, is looked at
+// word by word (ddlwords.go): no statement that may empty a table is taken for one that does nothing. It returns an error only where
+// there is no parser.
+func ParseDDL(statement string) (d DDL, err error) {
 	parser, err := ddlParser()
 	if err != nil {
-		return d, false
+		return d, err
 	}
+	statement = executed(statement)
 	parsed, err := parser.Parse(statement)
-	if err != nil {
-		return d, false
-	}
 	ddl, ok := parsed.(sqlparser.DDLStatement)
-	if !ok {
-		return d, false
+	if err != nil || !ok {
+		return byWords(words(parser, statement), nil), nil
 	}
 	switch s := ddl.(type) {
 	case *sqlparser.TruncateTable:
 		d.Emptied = []string{s.Table.Name.String()}
 	case *sqlparser.DropTable:
-		d.Emptied = tableNames(s.FromTables)
+		if !s.Temp {
+			d.Emptied = tableNames(s.FromTables)
+		}
 	case *sqlparser.RenameTable:
 		d = renames(s.TablePairs)
 	case *sqlparser.AlterTable:
-		d = alters(s)
+		if d = alters(s); !s.FullyParsed {
+			rest := byWords(words(parser, statement), tableNames(s.AffectedTables()))
+			d.Emptied, d.Pruned = rest.Emptied, rest.Pruned
+		}
 	case *sqlparser.CreateTable:
 		// It had no rows before, or IF NOT EXISTS found it, and logged the statement all the same.
 	default:
 		d.Altered = tableNames(append(ddl.AffectedTables(), ddl.GetTable()))
 	}
-	return d, true
+	return d, nil
 }
 
 // alters sorts an ALTER TABLE by the worst of its parts. CREATE INDEX and DROP INDEX are parsed as one, too.

@@ -33,6 +33,17 @@ func KeyOf(t *Table) Key {
 // one copied would be passed over; where it is not ordered, any.
 func (k Key) Resumable() bool { return k.Identifies && k.Ordered }
 
+// WhyNot says why a copy cannot go on after a value of the key, as the end of a sentence.
+func (k Key) WhyNot() string {
+	switch {
+	case !k.Identifies:
+		return "the table has neither a primary key nor a unique key without NULLs"
+	case !k.Ordered:
+		return "its key has a column whose values the server does not compare as it sorts them (ENUM, SET, FLOAT, DOUBLE, BIT)"
+	}
+	return "no key was reached yet"
+}
+
 // Resumes reports whether the server can go on after that key, as VStream gave it; nil for none yet. The server takes its values by
 // their place for those of the key that the table has now.
 func (k Key) Resumes(last *querypb.QueryResult) bool {

@@ -28,6 +28,8 @@ const (
 	BadTable
 	// NoShard: the shard no longer exists, since it was split or merged.
 	NoShard
+	// Unreadable: vttablet stops at a statement in the binary log that it does not know, and does so each time.
+	Unreadable
 )
 
 // Error is what went wrong with a stream, without the key values that vtgate puts into its messages.
@@ -56,6 +58,14 @@ func KindOf(err error) Kind {
 func IsNoTablet(err error) bool {
 	var e *Error
 	return errors.As(err, &e) && e.Kind == Transient && strings.Contains(e.text, "tablet for VStream in")
+}
+
+// IsAnswer reports whether the server was there, and answered with an error that this package does not know. Said again and again it may
+// be about one table, though it names none.
+func IsAnswer(err error) bool {
+	var e *Error
+	return errors.As(err, &e) && e.Kind == Transient && e.cause == nil &&
+		slices.Contains([]codes.Code{codes.Unknown, codes.InvalidArgument, codes.FailedPrecondition, codes.Internal}, e.Code)
 }
 
 func newError(err error) *Error {
@@ -87,6 +97,10 @@ func classify(code codes.Code, text string) Kind {
 		return NoShard
 	case containsAny(text, "purged required binary logs", "errno 1236", "errno 1789", "GTIDSet Mismatch"):
 		return Purged
+	case strings.Contains(text, "unexpected statement type UNKNOWN"):
+		return Unreadable
+	case containsAny(text, "does not have valid string values", "no valid integer value found for column"):
+		return BadTable
 	case containsAny(text, "unknown table", "doesn't exist", "not found in schema", "cannot determine table columns", "unknown column", "Unknown column", "table not found", "is not present in the database",
 		"failed to build table replication plan for table", "UnescapeID err"):
 		return BadTable

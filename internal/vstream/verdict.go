@@ -26,9 +26,15 @@ func Judge(err error, what, shard string) *failure.Verdict {
 			"Shard %s no longer has the changes since the saved position of %s, because its binary logs were purged (or the position is another server's)", shard, what).
 			Because(err).Do(failure.Resync)
 	case BadTable:
-		return failure.Config("refresh the source's schema if the former, remove the table from the connection if the latter (TYPES.md lists what Vitess does not stream)",
-			"The server cannot stream %s in shard %s: the table or a column of it no longer exists, or it is of a kind that Vitess does not stream", what, shard).
+		return failure.Config("refresh the source's schema; if the table's columns were changed, clear the stream's data and sync again; if the table is of a kind "+
+			"that Vitess does not stream (TYPES.md lists them), remove it from the connection",
+			"The server cannot stream %s in shard %s: a table or a column of it no longer exists, its columns were changed after the rows that are still to be "+
+				"read, or Vitess does not stream it", what, shard).
 			Because(err).Do(failure.Reopen)
+	case Unreadable:
+		return failure.Config("clear the stream to copy it again, and avoid such statements: XA transactions, and DDL behind a # comment",
+			"Vitess cannot read a statement in the binary log of shard %s, behind which %s cannot be streamed", shard, what).
+			Because(err).Do(failure.Resync)
 	case NoShard:
 		return broke(err, what, shard).Do(failure.GiveUp)
 	}
