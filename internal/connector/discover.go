@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -50,8 +51,12 @@ func (a *app) discover(ctx context.Context, cfg *config.Config) error {
 	if len(k.Views) > 0 {
 		a.log.Info(fmt.Sprintf("Views are not streams, and are left out: %s.", strings.Join(k.Views, ", ")))
 	}
+	a.sayExcluded(k.Excluded)
 	catalog := &airbyte.Catalog{Streams: make([]airbyte.Stream, 0, len(k.Tables))}
 	for i := range k.Tables {
+		if k.Excluded[k.Tables[i].Name] != nil {
+			continue
+		}
 		s, err := a.describe(cfg, &k.Tables[i])
 		if err != nil {
 			return err
@@ -59,6 +64,18 @@ func (a *app) discover(ctx context.Context, cfg *config.Config) error {
 		catalog.Streams = append(catalog.Streams, *s)
 	}
 	return a.w.Catalog(catalog)
+}
+
+// sayExcluded names the tables that are not in the catalog, one line for each reason.
+func (a *app) sayExcluded(excluded map[string]*table.Exclusion) {
+	for _, group := range table.GroupExcluded(excluded) {
+		level, names := slog.LevelInfo, strings.Join(group.Names, ", ")
+		if group.Remedy != "" {
+			level = slog.LevelWarn
+		}
+		sentence := fmt.Sprintf("Left out of the catalog, as tables that are %s: %s. %s", group.Whose, names, group.Remedy)
+		a.log.Log(context.Background(), level, strings.TrimSpace(sentence))
+	}
 }
 
 // describe makes a table's entry of the catalog.
