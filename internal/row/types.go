@@ -104,8 +104,8 @@ var kinds = []kind{
 	},
 	{
 		title: "`CHAR`, `VARCHAR`, `TINYTEXT`, `TEXT`", bases: []string{"char", "varchar", "tinytext", "text"},
-		shape: stringShape, text: true, compile: compileText,
-		note: "UTF-8, from whatever character set the column has; a byte that is no character is U+FFFD.",
+		shape: stringShape, text: true, compile: compileString,
+		note: "UTF-8, from whatever character set the column has; a byte that is no character is U+FFFD. `CHAR` without the spaces that fill it up, whatever `sql_mode` is.",
 	},
 	{
 		title: "`MEDIUMTEXT`, `LONGTEXT`", bases: []string{"mediumtext", "longtext"},
