@@ -81,15 +81,16 @@ func (a *app) sayExcluded(excluded map[string]*table.Exclusion) {
 // describe makes a table's entry of the catalog.
 func (a *app) describe(cfg *config.Config, t *table.Table) (*airbyte.Stream, error) {
 	properties := record.OwnSchemas(cfg.IncludeMetadata)
+	types := cfg.RowOptions().InKeys(t)
 	for _, c := range t.Columns {
 		if record.IsOwn(c.Name) {
 			a.log.Warn(fmt.Sprintf("Table %s has a column %s, which is the name of a column that this source adds; the table's own is left out.", t.Name, c.Name))
 			continue
 		}
-		if w := row.Warning(c, cfg.RowOptions()); w != "" {
+		if w := row.Warning(c, types); w != "" {
 			a.log.Warn(fmt.Sprintf("Table %s: %s.", t.Name, w))
 		}
-		properties[c.Name] = row.JSONSchema(c, cfg.RowOptions())
+		properties[c.Name] = row.JSONSchema(c, types)
 	}
 	jsonSchema, err := json.Marshal(map[string]any{
 		"$schema": "http://json-schema.org/draft-07/schema#", "type": "object", "properties": properties,
@@ -97,10 +98,8 @@ func (a *app) describe(cfg *config.Config, t *table.Table) (*airbyte.Stream, err
 	if err != nil {
 		return nil, fmt.Errorf("the schema of table %s: %w", t.Name, err)
 	}
-	for _, name := range t.Key {
-		if table.ParseType(t.Column(name).Type).Base == "float" {
-			a.log.Warn(fmt.Sprintf("Table %s has the FLOAT column %s in its key: a copy gives six digits of it, so that several rows may share a key at the destination, and changes of them miss their row. Give the table another key.", t.Name, name))
-		}
+	for _, w := range row.KeyWarnings(t, t.Key, types) {
+		a.log.Warn(fmt.Sprintf("Table %s: %s.", t.Name, w))
 	}
 	s := &airbyte.Stream{
 		Name: t.Name, Namespace: cfg.Database, JSONSchema: jsonSchema,
