@@ -62,7 +62,8 @@ func TestTinyIntOfAKeyIsAnInteger(t *testing.T) {
 }
 
 func TestKeyThatIsABooleanInTheCatalogIsRefused(t *testing.T) {
-	boolean, nullable, integer := json.RawMessage(`{"type":"boolean"}`), json.RawMessage(`{"type":["null","boolean"]}`), json.RawMessage(`{"type":["null","number"],"airbyte_type":"integer"}`)
+	boolean, nullable := json.RawMessage(`{"type":"boolean"}`), json.RawMessage(`{"type":["null","boolean"]}`)
+	integer := json.RawMessage(`{"type":["null","number"],"airbyte_type":"integer"}`)
 	for _, c := range []struct {
 		name    string
 		schemas map[string]json.RawMessage
