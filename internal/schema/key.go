@@ -34,13 +34,18 @@ func indexes(parts []keyPart) [][]keyPart {
 // isPrimary is about one index. MySQL gives no other the name.
 func isPrimary(index []keyPart) bool { return index[0].index == "PRIMARY" }
 
+// identifies reports whether the index is over whole columns that are NOT NULL.
+func identifies(index []keyPart) bool {
+	return !slices.ContainsFunc(index, func(p keyPart) bool { return p.nullable || p.prefix || p.column == "" })
+}
+
 // uniqueKeys are the keys of a table's unique indexes, the primary one first.
 func uniqueKeys(all [][]keyPart) []table.UniqueKey {
 	var keys []table.UniqueKey
 	for _, index := range all {
 		key := table.UniqueKey{
 			Columns:    slices.DeleteFunc(columnNames(index), func(name string) bool { return name == "" }),
-			Identifies: !slices.ContainsFunc(index, func(p keyPart) bool { return p.nullable || p.column == "" }),
+			Identifies: isPrimary(index) || identifies(index),
 		}
 		switch {
 		case len(key.Columns) == 0:
@@ -64,7 +69,7 @@ func mysqlKey(all [][]keyPart, columns []table.Column) []string {
 		if isPrimary(index) {
 			return columnNames(index)
 		}
-		if slices.ContainsFunc(index, func(p keyPart) bool { return p.nullable || p.prefix || p.column == "" }) {
+		if !identifies(index) {
 			continue
 		}
 		cost := keyCost(index, columns)

@@ -24,8 +24,8 @@ type Table struct {
 type UniqueKey struct {
 	// Columns in key order, those of which only a beginning is indexed among them, expressions not.
 	Columns []string
-	// Identifies is set where no two rows of a shard are alike in the columns: not where one may be NULL, which may be in
-	// many rows, nor where a part is an expression.
+	// Identifies is set where the columns are a key by which rows can be told apart: those of the primary key, or NOT NULL and
+	// indexed as a whole.
 	Identifies bool
 }
 
