@@ -11,6 +11,7 @@ import (
 
 	"source-planetscale/internal/airbyte"
 	"source-planetscale/internal/config"
+	"source-planetscale/internal/engine"
 	"source-planetscale/internal/record"
 	"source-planetscale/internal/row"
 	"source-planetscale/internal/table"
@@ -52,6 +53,9 @@ func (a *app) discover(ctx context.Context, cfg *config.Config) error {
 		a.log.Info(fmt.Sprintf("Views are not streams, and are left out: %s.", strings.Join(k.Views, ", ")))
 	}
 	a.sayExcluded(k.Excluded)
+	if err := a.discoverCascades(ctx, engine.ServerOf(db, cfg.Database)); err != nil {
+		return err
+	}
 	catalog := &airbyte.Catalog{Streams: make([]airbyte.Stream, 0, len(k.Tables))}
 	for i := range k.Tables {
 		if k.Excluded[k.Tables[i].Name] != nil {
@@ -64,6 +68,15 @@ func (a *app) discover(ctx context.Context, cfg *config.Config) error {
 		catalog.Streams = append(catalog.Streams, *s)
 	}
 	return a.w.Catalog(catalog)
+}
+
+// discoverCascades warns of foreign keys; the catalog does not depend on it.
+func (a *app) discoverCascades(ctx context.Context, server engine.Server) error {
+	shards, err := server.Shards(ctx)
+	if err != nil {
+		return engine.GoOn(ctx, a.log, err, "which foreign keys change rows")
+	}
+	return engine.WarnOfCascades(ctx, a.log, server, shards)
 }
 
 // sayExcluded names the tables that are not in the catalog, one line for each reason.

@@ -56,7 +56,9 @@ func TestTables(t *testing.T) {
 	create(t, db, "table", strings.Replace(oddName, "sch_", "sch_u_", 1), "(`"+"x.y ``z"+"` int primary key)")
 	create(t, db, "view", "sch_u_view", "as select id from sch_u_T")
 	got := mine(t, db, "sch_u_")
-	identifying := func(columns ...string) []table.UniqueKey { return []table.UniqueKey{{Columns: columns, Identifies: true}} }
+	identifying := func(columns ...string) []table.UniqueKey {
+		return []table.UniqueKey{{Columns: columns, Identifies: true}}
+	}
 	unique := append(append(identifying("a"), identifying("b")...), table.UniqueKey{Columns: []string{"c"}}, table.UniqueKey{Columns: []string{"d"}})
 	want := &Contents{
 		Views: []string{"sch_u_view"},

@@ -41,7 +41,7 @@ func (db *DB) Incarnations(ctx context.Context, shard string, tables []string) (
 			return found, nil
 		}
 	}
-	return nil, fmt.Errorf("%w: the tablets of shard %s take turns in answering", ErrRefused, shard)
+	return nil, judged(fmt.Errorf("%w: the tablets of shard %s take turns in answering", ErrRefused, shard))
 }
 
 // incarnations returns nil when the pages came from different servers.

@@ -132,7 +132,7 @@ func TestShardsOfKeyspaceWithout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		db := scripted(func(string) ([][]string, error) { return [][]string{{"Shards"}}, nil }).open(t)
 		shards, err := db.Shards(t.Context())
-		if !errors.Is(err, ErrNoShards) || !strings.Contains(err.Error(), `"shop"`) {
+		if !errors.Is(err, ErrNoShards) || !strings.Contains(err.Error(), "keyspace shop") {
 			t.Errorf("got %v, %v; want ErrNoShards and the keyspace's name", shards, err)
 		}
 		ctx, cancel := context.WithCancel(t.Context())

@@ -58,6 +58,12 @@ func IsNoTablet(err error) bool {
 	return errors.As(err, &e) && e.Kind == Transient && strings.Contains(e.text, "tablet for VStream in")
 }
 
+// IsAnswer reports whether vtgate or a tablet behind it said what went wrong, and not the way there.
+func IsAnswer(err error) bool {
+	var e *Error
+	return errors.As(err, &e) && containsAny(e.text, "vttablet: ", "error starting stream from shard", " in vstream for ")
+}
+
 func newError(err error) *Error {
 	var u *undialled
 	if errors.As(err, &u) {
@@ -87,6 +93,8 @@ func classify(code codes.Code, text string) Kind {
 		return NoShard
 	case containsAny(text, "purged required binary logs", "errno 1236", "errno 1789", "GTIDSet Mismatch"):
 		return Purged
+	case strings.Contains(text, "node doesn't exist"):
+		return Transient // the topology server has no entry, for a tablet or a shard
 	case containsAny(text, "unknown table", "doesn't exist", "not found in schema", "cannot determine table columns", "unknown column", "Unknown column", "table not found", "is not present in the database",
 		"failed to build table replication plan for table", "UnescapeID err"):
 		return BadTable
