@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -113,11 +114,23 @@ func (c *ConfiguredStream) Key() ([]string, error) {
 	return key, nil
 }
 
+// Has reports whether a stream has that name, in whatever namespace.
+func (c *ConfiguredCatalog) Has(name string) bool {
+	return slices.ContainsFunc(c.Streams, func(s ConfiguredStream) bool { return s.Stream.Name == name })
+}
+
 // Resolve gives the streams without a namespace the keyspace's, which it stands for.
-func (c *ConfiguredCatalog) Resolve(keyspace string) {
+func (c *ConfiguredCatalog) Resolve(keyspace string) error {
+	seen := make(map[StreamDescriptor]bool, len(c.Streams))
 	for i := range c.Streams {
-		c.Streams[i].Stream.Namespace = cmp.Or(c.Streams[i].Stream.Namespace, keyspace)
+		s := &c.Streams[i].Stream
+		s.Namespace = cmp.Or(s.Namespace, keyspace)
+		if d := s.Descriptor(); seen[d] {
+			return fmt.Errorf("stream %s is in the catalog twice, once without a namespace", d)
+		}
+		seen[s.Descriptor()] = true
 	}
+	return nil
 }
 
 // ParseConfiguredCatalog parses and checks a ConfiguredAirbyteCatalog.

@@ -70,7 +70,9 @@ func TestCursorWarning(t *testing.T) {
 func TestAbsentNamespaceIsTheKeyspace(t *testing.T) {
 	catalog := configured(t, `{"stream":{"name":"a"},"sync_mode":"incremental"}`, `{"stream":{"name":"b","namespace":"shop"},"sync_mode":"incremental"}`,
 		`{"stream":{"name":"c","namespace":"other"},"sync_mode":"incremental"}`)
-	catalog.Resolve("shop")
+	if err := catalog.Resolve("shop"); err != nil {
+		t.Fatal(err)
+	}
 	var streams []string
 	for i := range catalog.Streams {
 		streams = append(streams, catalog.Streams[i].Stream.Descriptor().String())
@@ -116,5 +118,16 @@ func TestAbsentNamespaceIsTheKeyspace(t *testing.T) {
 		if p, err := NewRecordPrefix(d); err != nil || string(p.text) != want {
 			t.Errorf("a record of %s begins %s, %v", d, p.text, err)
 		}
+	}
+}
+
+func TestStreamThatIsTwiceInTheCatalog(t *testing.T) {
+	catalog := configured(t, `{"stream":{"name":"a"},"sync_mode":"incremental"}`, `{"stream":{"name":"a","namespace":"shop"},"sync_mode":"incremental"}`)
+	if err := catalog.Resolve("other"); err != nil {
+		t.Errorf("two keyspaces: %v", err)
+	}
+	catalog.Streams[0].Stream.Namespace = ""
+	if err := catalog.Resolve("shop"); err == nil || !strings.Contains(err.Error(), "shop.a is in the catalog twice") {
+		t.Errorf("one keyspace: %v", err)
 	}
 }

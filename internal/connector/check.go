@@ -72,7 +72,7 @@ func (a *app) check(ctx context.Context, f *file) error {
 	if err := engine.CheckRowImages(ctx, a.log, server, shards); err != nil {
 		return err
 	}
-	if err := engine.WarnOfCascades(ctx, a.log, server, shards); err != nil {
+	if err := engine.WarnOfCascades(ctx, a.log, server, shards, engine.AllTables); err != nil {
 		return err
 	}
 	return checkStream(ctx, cfg, shards)

@@ -76,7 +76,7 @@ func (a *app) discoverCascades(ctx context.Context, server engine.Server) error 
 	if err != nil {
 		return engine.GoOn(ctx, a.log, err, "which foreign keys change rows")
 	}
-	return engine.WarnOfCascades(ctx, a.log, server, shards)
+	return engine.WarnOfCascades(ctx, a.log, server, shards, engine.AllTables)
 }
 
 // sayExcluded names the tables that are not in the catalog, one line for each reason.

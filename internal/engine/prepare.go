@@ -57,6 +57,9 @@ func (e *Engine) prepare(ctx context.Context, catalog *airbyte.ConfiguredCatalog
 	if err := CheckRowImages(ctx, e.shared.Log, e.server, wanted); err != nil {
 		return nil, nil, err
 	}
+	if err := WarnOfCascades(ctx, e.shared.Log, e.server, wanted, catalog.Has); err != nil {
+		return nil, nil, err
+	}
 	tables, err := s.peekWithTables(ctx, catalog)
 	if err != nil {
 		return nil, nil, err
@@ -83,7 +86,7 @@ func (e *Engine) newSync(wanted, existing []gtid.Shard) *Sync {
 		Targets: s.targets, End: s.end, Changed: e.shared.Progress.changed, Writer: e.shared.Writer, Log: e.shared.Log,
 		Settings: reader.Settings{
 			Checkpoint: e.cfg.CheckpointInterval(), Timeout: e.cfg.Timeout(), Primary: e.cfg.Primary(),
-			Rows: e.cfg.RowOptions(), Processors: e.shared.Processors,
+			Processors: e.shared.Processors,
 		},
 	}
 	return s

@@ -17,7 +17,6 @@ import (
 	"source-planetscale/internal/gtid"
 	"source-planetscale/internal/partition"
 	"source-planetscale/internal/plan"
-	"source-planetscale/internal/row"
 	"source-planetscale/internal/table"
 	"source-planetscale/internal/vstream"
 )
@@ -55,7 +54,6 @@ type Settings struct {
 	Timeout time.Duration
 	// Primary says that primaries are read, and not replicas.
 	Primary bool
-	Rows    row.Options
 	// Processors is how many may encode one reader's rows.
 	Processors int
 }

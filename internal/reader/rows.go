@@ -42,7 +42,7 @@ func (s *session) field(ctx context.Context, ev *binlogdatapb.VEvent) error {
 		}
 		columns = t.Has(t.Stream.Columns)
 	}
-	plan, err := row.Compile(t.Table, ev.FieldEvent, columns, phase, s.env.Settings.Rows)
+	plan, err := row.Compile(t.Table, ev.FieldEvent, columns, phase, t.Stream.Records.Types)
 	if err != nil {
 		// It concerns only who gets rows of these columns: not a table that has them already.
 		err = failure.Config("", "Stream %s, shard %s: %s", t.Stream.Descriptor, s.shard.Name, err).Because(err).Of(t.Name())

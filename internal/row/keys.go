@@ -13,22 +13,28 @@ import (
 // 255 of their values.
 func (o Options) InKeys(t *table.Table) Options {
 	for _, c := range t.Columns {
-		if t.InUniqueKey(c.Name) || slices.Contains(t.Key, c.Name) {
+		if inKey(t, c) {
 			o = o.withInteger(c)
 		}
 	}
 	return o
 }
 
-// InCatalog are the options for a table as a catalog describes it, by column: TINYINT(1) columns are integers where its schema
-// says so.
+// InCatalog are the options for a table as a catalog describes it, by column: TINYINT(1) columns are what its schemas say, and
+// where those do not say a type, what discover would make of them.
 func (o Options) InCatalog(t *table.Table, schemas map[string]json.RawMessage) Options {
 	for _, c := range t.Columns {
-		if schema, ok := schemas[c.Name]; ok && !saysBoolean(schema) {
+		types := typesOf(schemas[c.Name])
+		number := slices.Contains(types, "number") || slices.Contains(types, "integer")
+		if number || !slices.Contains(types, "boolean") && inKey(t, c) {
 			o = o.withInteger(c)
 		}
 	}
 	return o
+}
+
+func inKey(t *table.Table, c table.Column) bool {
+	return t.InUniqueKey(c.Name) || slices.Contains(t.Key, c.Name)
 }
 
 // withInteger makes a column an integer if it is a TINYINT(1).
@@ -56,12 +62,17 @@ func isTruth(c table.Column, o Options) bool {
 	return d.Base == "tinyint" && kindOf(d, o.of(c.Name)).shape == booleanShape
 }
 
-// saysBoolean reports whether a JSON schema names the type boolean, alone or among others.
-func saysBoolean(schema json.RawMessage) bool {
+// typesOf are the types that a JSON schema names.
+func typesOf(schema json.RawMessage) []string {
 	var one struct{ Type string }
+	if json.Unmarshal(schema, &one) == nil {
+		return []string{one.Type}
+	}
 	var several struct{ Type []string }
-	return json.Unmarshal(schema, &one) == nil && one.Type == "boolean" ||
-		json.Unmarshal(schema, &several) == nil && slices.Contains(several.Type, "boolean")
+	if json.Unmarshal(schema, &several) == nil {
+		return several.Type
+	}
+	return nil
 }
 
 // folds says how two values of a column may have the same JSON; "" where none have, and for no column.

@@ -37,18 +37,6 @@ type Contents struct {
 	Warnings []string
 }
 
-// WhyNot completes "Stream x …" for a name that is in the keyspace and none of its Tables; it is empty for other names.
-func (c *Contents) WhyNot(name string) string {
-	e := c.Excluded[name]
-	switch {
-	case slices.Contains(c.Views, name):
-		return "is a view, which Vitess cannot stream"
-	case e != nil && e.Unsent:
-		return "cannot be read: Vitess sends nothing of tables that are " + e.Whose
-	}
-	return ""
-}
-
 // Tables reads all tables of the keyspace, in a number of questions that grows by the page only. Keys are MySQL's own until
 // AddVindexes extends them.
 func (db *DB) Tables(ctx context.Context) (*Contents, error) { return db.TablesOf(ctx, "", "") }

@@ -45,11 +45,6 @@ func TestAssemble(t *testing.T) {
 	if diff := cmp.Diff([]string{"_a_gho", "_a_old", internal}, slices.Sorted(maps.Keys(got.Excluded))); diff != "" {
 		t.Error(diff)
 	}
-	for name, want := range map[string]bool{"v": true, internal: true, "_a_old": true, "_a_gho": false, "a": false, "none": false} {
-		if why := got.WhyNot(name); want != (why != "") {
-			t.Errorf("%s %q", name, why)
-		}
-	}
 }
 
 func TestAssembleAlteredTable(t *testing.T) {
