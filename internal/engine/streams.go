@@ -146,8 +146,12 @@ func (s *survey) streamOf(c *airbyte.ConfiguredStream, t *table.Table, saved *st
 	if err != nil {
 		return nil, err
 	}
-	if err := s.checkKey(c, st); err != nil {
+	warnings, err := partition.CheckKey(st, c, s.cfg.RowOptions())
+	if err != nil {
 		return nil, err
+	}
+	for _, w := range warnings {
+		s.shared.Log.Warn(fmt.Sprintf("Stream %s: %s.", d, w))
 	}
 	if !lineage.Resharded(st.Saved(), s.existing) {
 		if err := s.checkStarting(st); err != nil {

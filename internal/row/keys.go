@@ -50,7 +50,8 @@ func (o Options) withInteger(c table.Column) Options {
 func CheckKey(t *table.Table, key []string, o Options) error {
 	for _, name := range key {
 		if c := t.Column(name); c != nil && isTruth(*c, o) {
-			return fmt.Errorf("column %q of its key is a boolean in the catalog, which turns all numbers but 0 into true, and rows that differ in nothing else into one; "+
+			return fmt.Errorf("column %q of its key is a boolean in the catalog, "+
+				"which turns all numbers but 0 into true, and rows that differ in nothing else into one; "+
 				"refresh the source's schema, which makes the column an integer, and clear the stream's data", name)
 		}
 	}

@@ -11,7 +11,9 @@ import (
 
 // askEach asks statements of one result each, many in a packet, since each alone would cost a round trip. answer gets the rows of a
 // statement by its index, or the server's refusal; what it returns ends the asking, but for nil.
-func (db *DB) askEach(ctx context.Context, conn *sql.Conn, statements []string, answer func(i int, rows []map[string]string, refusal error) error) error {
+func (db *DB) askEach(
+	ctx context.Context, conn *sql.Conn, statements []string, answer func(i int, rows []map[string]string, refusal error) error,
+) error {
 	size := db.batchSize
 	for next := 0; next < len(statements); {
 		batch := statements[next:min(next+size, len(statements))]
@@ -34,7 +36,9 @@ func (db *DB) askEach(ctx context.Context, conn *sql.Conn, statements []string, 
 }
 
 // askBatch asks in one packet. Answers may be fewer than statements, for one that fails ends the packet; answered counts them.
-func askBatch(ctx context.Context, conn *sql.Conn, statements []string, answer func(i int, rows []map[string]string) error) (answered int, err error) {
+func askBatch(
+	ctx context.Context, conn *sql.Conn, statements []string, answer func(i int, rows []map[string]string) error,
+) (answered int, err error) {
 	rows, err := conn.QueryContext(ctx, strings.Join(statements, ";"))
 	if err != nil {
 		return 0, err
