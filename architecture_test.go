@@ -46,7 +46,8 @@ var arrows = map[string][]string{
 	"internal/gtid":       {},
 	"internal/lineage":    {"internal/gtid", "internal/state"},
 	"internal/partition": {
-		"internal/airbyte", "internal/failure", "internal/gtid", "internal/lineage", "internal/record", "internal/state", "internal/table",
+		"internal/airbyte", "internal/failure", "internal/gtid", "internal/lineage", "internal/record", "internal/row", "internal/state",
+		"internal/table",
 	},
 	"internal/plan": {"internal/gtid", "internal/lineage", "internal/state"},
 	"internal/reader": {

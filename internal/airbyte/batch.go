@@ -52,8 +52,11 @@ func NewRecordPrefix(d StreamDescriptor) (*RecordPrefix, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the namespace of stream %s cannot be written as JSON: %w", d, err)
 	}
-	text := append([]byte(`{"type":"RECORD","record":{"namespace":`), namespace...)
-	text = append(append(text, `,"stream":`...), name...)
+	text := []byte(`{"type":"RECORD","record":{`)
+	if d.Namespace != "" {
+		text = append(append(append(text, `"namespace":`...), namespace...), ',')
+	}
+	text = append(append(text, `"stream":`...), name...)
 	return &RecordPrefix{stream: d, text: text}, nil
 }
 

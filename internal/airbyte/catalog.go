@@ -1,9 +1,12 @@
 package airbyte
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 )
 
 // SyncMode is how a stream is read.
@@ -13,6 +16,15 @@ type SyncMode string
 const (
 	FullRefresh SyncMode = "full_refresh"
 	Incremental SyncMode = "incremental"
+)
+
+// DestinationSyncMode is what the destination does with a stream's records.
+type DestinationSyncMode string
+
+// The modes in which the destination keeps every record.
+const (
+	appends    DestinationSyncMode = "append"
+	overwrites DestinationSyncMode = "overwrite"
 )
 
 // Catalog is what discover prints.
@@ -37,16 +49,25 @@ func (s *Stream) Descriptor() StreamDescriptor {
 	return StreamDescriptor{Name: s.Name, Namespace: s.Namespace}
 }
 
-// Properties returns the stream's columns: the names under json_schema.properties.
-func (s *Stream) Properties() (map[string]bool, error) {
+// Schemas returns the JSON schemas of the stream's columns: what is under json_schema.properties.
+func (s *Stream) Schemas() (map[string]json.RawMessage, error) {
 	var schema struct {
 		Properties map[string]json.RawMessage `json:"properties"`
 	}
 	if err := json.Unmarshal(s.JSONSchema, &schema); err != nil {
 		return nil, fmt.Errorf("the json_schema of stream %s is not a JSON schema: %w", s.Descriptor(), err)
 	}
-	names := make(map[string]bool, len(schema.Properties))
-	for name := range schema.Properties {
+	return schema.Properties, nil
+}
+
+// Properties returns the names of the stream's columns.
+func (s *Stream) Properties() (map[string]bool, error) {
+	schemas, err := s.Schemas()
+	if err != nil {
+		return nil, err
+	}
+	names := make(map[string]bool, len(schemas))
+	for name := range schemas {
 		names[name] = true
 	}
 	return names, nil
@@ -61,10 +82,55 @@ type ConfiguredCatalog struct {
 type ConfiguredStream struct {
 	Stream   Stream   `json:"stream"`
 	SyncMode SyncMode `json:"sync_mode"`
+	// DestinationSyncMode is empty where the catalog does not say it.
+	DestinationSyncMode DestinationSyncMode `json:"destination_sync_mode"`
 	// PrimaryKey is what the destination removes duplicates by: paths of names.
 	PrimaryKey [][]string `json:"primary_key"`
+	// CursorField is a path of names. Of two records of a row, the destination keeps the one that is larger there.
+	CursorField []string `json:"cursor_field"`
 	// SyncID is the platform's job, the same for all its attempts; 0 where the platform has none.
 	SyncID int64 `json:"sync_id"`
+}
+
+// Deduplicates reports whether the destination keeps one record for each key.
+func (c *ConfiguredStream) Deduplicates() bool {
+	return c.DestinationSyncMode != "" && c.DestinationSyncMode != appends && c.DestinationSyncMode != overwrites
+}
+
+// Key returns the columns by which the destination tells rows apart: the configured key, or the source's where none is
+// configured. A key that lies inside of a column is an error.
+func (c *ConfiguredStream) Key() ([]string, error) {
+	paths := c.PrimaryKey
+	if len(paths) == 0 {
+		paths = c.Stream.SourceDefinedPrimaryKey
+	}
+	var key []string
+	for _, path := range paths {
+		if len(path) != 1 {
+			return nil, fmt.Errorf("its primary key has the field %q, which is not a column; choose columns", strings.Join(path, "."))
+		}
+		key = append(key, path[0])
+	}
+	return key, nil
+}
+
+// Has reports whether a stream has that name, in whatever namespace.
+func (c *ConfiguredCatalog) Has(name string) bool {
+	return slices.ContainsFunc(c.Streams, func(s ConfiguredStream) bool { return s.Stream.Name == name })
+}
+
+// Resolve gives the streams without a namespace the keyspace's, which it stands for.
+func (c *ConfiguredCatalog) Resolve(keyspace string) error {
+	seen := make(map[StreamDescriptor]bool, len(c.Streams))
+	for i := range c.Streams {
+		s := &c.Streams[i].Stream
+		s.Namespace = cmp.Or(s.Namespace, keyspace)
+		if d := s.Descriptor(); seen[d] {
+			return fmt.Errorf("stream %s is in the catalog twice, once without a namespace", d)
+		}
+		seen[s.Descriptor()] = true
+	}
+	return nil
 }
 
 // ParseConfiguredCatalog parses and checks a ConfiguredAirbyteCatalog.

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 )
 
 // State is what the platform hands back to read, as it came.
@@ -36,6 +38,36 @@ func ParseState(data []byte) (*State, error) {
 		}
 	}
 	return s, nil
+}
+
+// Resolve gives the states without a namespace the keyspace's, which it stands for. Where a stream has one of each kind, that
+// with the namespace is used, and the other one stays: Unused has it.
+func (s *State) Resolve(keyspace string) {
+	for d, data := range s.Streams {
+		resolved := StreamDescriptor{Name: d.Name, Namespace: keyspace}
+		if _, taken := s.Streams[resolved]; d.Namespace != "" || taken {
+			continue
+		}
+		delete(s.Streams, d)
+		s.Streams[resolved] = data
+	}
+}
+
+// Unused returns the states, in the order of their names, that are of no stream of the catalog though one has the same name.
+func (s *State) Unused(c *ConfiguredCatalog) []StreamDescriptor {
+	names, streams := map[string]bool{}, map[StreamDescriptor]bool{}
+	for i := range c.Streams {
+		d := c.Streams[i].Stream.Descriptor()
+		names[d.Name], streams[d] = true, true
+	}
+	var unused []StreamDescriptor
+	for d := range s.Streams {
+		if names[d.Name] && !streams[d] {
+			unused = append(unused, d)
+		}
+	}
+	slices.SortFunc(unused, func(a, b StreamDescriptor) int { return strings.Compare(a.String(), b.String()) })
+	return unused
 }
 
 func (s *State) add(data json.RawMessage) error {

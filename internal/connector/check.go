@@ -72,6 +72,9 @@ func (a *app) check(ctx context.Context, f *file) error {
 	if err := engine.CheckRowImages(ctx, a.log, server, shards); err != nil {
 		return err
 	}
+	if err := engine.WarnOfCascades(ctx, a.log, server, shards, engine.AllTables); err != nil {
+		return err
+	}
 	return checkStream(ctx, cfg, shards)
 }
 
@@ -124,7 +127,11 @@ func checkStream(ctx context.Context, cfg *config.Config, shards []gtid.Shard) e
 		return nil
 	}
 	v := vstream.Judge(err, "keyspace "+cfg.Database, strings.Join(gtid.Names(shards), ", "))
-	if vstream.KindOf(err) == vstream.Transient && dial.Judge(err) == nil {
+	switch {
+	case vstream.KindOf(err) != vstream.Transient, dial.Judge(err) != nil:
+	case vstream.IsAnswer(err):
+		return failure.Transient("check that the tablets of its shards are well", "The server cannot stream keyspace %s: %s", cfg.Database, err).Because(err)
+	default:
 		return failure.Transient("check host and grpc_port, the TLS options (a server that wants a client certificate may just hang up), and whether a firewall lets this machine through",
 			"VStream over gRPC does not work with %s: %s", cfg.Dial().GRPCAddr(), err).Because(err)
 	}

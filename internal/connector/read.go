@@ -44,6 +44,10 @@ func (a *app) read(ctx context.Context, configFile, catalogFile, stateFile *file
 	if err != nil {
 		return err
 	}
+	if err := catalog.Resolve(cfg.Database); err != nil {
+		return unusable(catalogFile, err)
+	}
+	state.Resolve(cfg.Database)
 	client, err := vstream.New(cfg.VStream())
 	if err != nil {
 		return err

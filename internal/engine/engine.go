@@ -61,6 +61,7 @@ func (e *Engine) Read(ctx context.Context, catalog *airbyte.ConfiguredCatalog, i
 	if err := e.checkForeign(in); err != nil {
 		return err
 	}
+	e.warnUnused(catalog, in)
 	var s *Sync
 	var refused failures
 	err := e.retrier.Insist(ctx, "Preparing the sync", func(ctx context.Context) (err error) {

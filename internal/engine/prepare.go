@@ -58,6 +58,9 @@ func (e *Engine) prepare(ctx context.Context, catalog *airbyte.ConfiguredCatalog
 	if err := CheckRowImages(ctx, e.shared.Log, e.server, wanted); err != nil {
 		return nil, nil, err
 	}
+	if err := WarnOfCascades(ctx, e.shared.Log, e.server, wanted, catalog.Has); err != nil {
+		return nil, nil, err
+	}
 	tables, err := s.peekWithTables(ctx, catalog)
 	if err != nil {
 		return nil, nil, err
@@ -84,7 +87,7 @@ func (e *Engine) newSync(wanted, existing []gtid.Shard) *Sync {
 		Targets: s.targets, End: s.end, Changed: e.shared.Progress.changed, Writer: e.shared.Writer, Log: e.shared.Log,
 		Settings: reader.Settings{
 			Checkpoint: e.cfg.CheckpointInterval(), Timeout: e.cfg.Timeout(), Primary: e.cfg.Primary(),
-			Rows: e.cfg.RowOptions(), Processors: e.shared.Processors,
+			Processors: e.shared.Processors,
 		},
 	}
 	return s
@@ -185,7 +188,8 @@ func (s *survey) peekAncestors(ctx context.Context) {
 	}
 }
 
-// CheckRowImages proves that the servers log whole rows: what they leave out would show as NULLs that are none.
+// CheckRowImages proves that the servers log whole rows, as rows, in transactions that can be read: of parts of rows the rest would
+// show as NULLs that are none, and statements are not sent at all.
 func CheckRowImages(ctx context.Context, log Logger, server Server, shards []gtid.Shard) error {
 	for _, shard := range shards {
 		v, err := server.Variables(ctx, shard)
@@ -203,6 +207,12 @@ func usableRowImage(v schema.Variables, shard gtid.Shard) error {
 	switch {
 	case !strings.EqualFold(v.RowImage, "FULL"):
 		return failure.Config("set binlog_row_image=FULL", "The server of shard %s logs only parts of rows (binlog_row_image is %s)", shard.Name, v.RowImage)
+	case !strings.EqualFold(v.Format, "ROW"):
+		return failure.Config("set binlog_format=ROW",
+			"The server of shard %s logs changes as statements instead of rows (binlog_format is %s), and those do not reach the connector", shard.Name, v.Format)
+	case v.TaggedGTIDs:
+		return failure.Config("the shard can be streamed again once its servers' gtid_executed has none",
+			"The server of shard %s has transactions whose GTIDs have tags (gtid_next=AUTOMATIC:tag), which Vitess cannot read", shard.Name)
 	case v.RowValueOptions != "":
 		return failure.Config("set it to an empty string", "The server of shard %s logs only parts of JSON documents (binlog_row_value_options is %s)", shard.Name, v.RowValueOptions)
 	}

@@ -18,7 +18,6 @@ import (
 	"source-planetscale/internal/fakevtgate"
 	"source-planetscale/internal/record"
 	"source-planetscale/internal/state"
-	"source-planetscale/internal/table"
 	"source-planetscale/internal/vstream"
 )
 
@@ -536,22 +535,5 @@ func TestUnknownEventsAreIgnored(t *testing.T) {
 	r.add(testTable("users"), airbyte.Incremental, &state.Shard{Position: at(5)})
 	if out := r.must(); len(out.Records) != 0 {
 		t.Errorf("records %v", rows(out))
-	}
-}
-
-// One table under two names would be read for one of them only.
-func TestTableIsConfiguredOnce(t *testing.T) {
-	r := newRig(t, 6, nil)
-	stream := func(namespace string) airbyte.ConfiguredStream {
-		return airbyte.ConfiguredStream{
-			Stream:   airbyte.Stream{Name: "users", Namespace: namespace, JSONSchema: []byte(`{"properties":{"id":{}}}`)},
-			SyncMode: airbyte.Incremental,
-		}
-	}
-	catalog := &airbyte.ConfiguredCatalog{Streams: []airbyte.ConfiguredStream{stream("shop"), stream("")}}
-	s := &survey{r.sync()}
-	failures := s.streamsOf(catalog, map[string]*table.Table{"users": testTable("users")}, nil)
-	if len(s.streams) != 1 || len(failures) != 1 || failures[airbyte.StreamDescriptor{Name: "users"}] == nil {
-		t.Errorf("%d streams, failures %v", len(s.streams), failures)
 	}
 }

@@ -124,7 +124,7 @@ func (s *Sync) searchHalves(ctx context.Context, shard gtid.Shard, parts []*part
 // oneOfThem reports whether a stream of several tables may have failed for one of them: for a row that is too large, or for any reason
 // that the server gives again each time.
 func oneOfThem(v *failure.Verdict) bool {
-	return v != nil && (v.Action == failure.Split || v.Action == failure.Reopen || v.Action == failure.Retry && vstream.IsAnswer(v))
+	return v != nil && (v.Action == failure.Split || v.Action == failure.Reopen || v.Action == failure.Retry && vstream.IsUnexplained(v))
 }
 
 // oldest returns the position among the partitions' that all others contain, zero if there is none.

@@ -24,6 +24,7 @@ type Server struct {
 	Moved      func(ctx context.Context, tables []string) (map[string]string, error)
 	Journals   func(context.Context, []gtid.Shard) (map[gtid.Shard][]*binlogdatapb.Journal, error)
 	TableSizes func(context.Context, []gtid.Shard) (map[gtid.Shard]map[string]schema.TableSize, error)
+	Cascades   func(context.Context, []gtid.Shard) ([]schema.Cascade, error)
 }
 
 // ServerOf is the server that a connection to a keyspace leads to.
@@ -39,6 +40,9 @@ func ServerOf(db *schema.DB, keyspace string) Server {
 		},
 		Purged: func(ctx context.Context, shard gtid.Shard, gtid string) (bool, error) {
 			return db.Purged(ctx, shard.Name, gtid)
+		},
+		Cascades: func(ctx context.Context, shards []gtid.Shard) ([]schema.Cascade, error) {
+			return db.Cascades(ctx, gtid.Names(shards))
 		},
 		Moved: db.Moved, Journals: journalsBy(db),
 		TableSizes: func(ctx context.Context, shards []gtid.Shard) (map[gtid.Shard]map[string]schema.TableSize, error) {

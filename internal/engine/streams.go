@@ -42,9 +42,27 @@ func (e *Engine) savedStates(catalog *airbyte.ConfiguredCatalog, in *airbyte.Sta
 		}
 		if usable(s, c) {
 			saved[d] = s
+		} else if s.FullRefresh != (c.SyncMode == airbyte.FullRefresh) {
+			e.shared.Log.Warn(fmt.Sprintf("Stream %s: the saved state is of the other sync mode and is not used; the table is copied from the beginning.", d))
 		}
 	}
 	return saved, nil
+}
+
+// unsent is why VStream sends nothing of a table, nil where it sends it.
+func unsent(name string) *table.Exclusion {
+	e := table.Excluded(name, func(string) bool { return false })
+	if e == nil || !e.Unsent {
+		return nil
+	}
+	return e
+}
+
+// warnUnused names the states of streams that the catalog has by name, but not in that namespace.
+func (e *Engine) warnUnused(catalog *airbyte.ConfiguredCatalog, in *airbyte.State) {
+	for _, d := range in.Unused(catalog) {
+		e.shared.Log.Warn(fmt.Sprintf("The saved state of stream %s is not used: the catalog has a stream of that name in another namespace.", d))
+	}
 }
 
 // checkForeign refuses a state of another keyspace. Some streams of another one, beside those of ours, may be what the platform
@@ -87,9 +105,6 @@ func (s *survey) streamsOf(catalog *airbyte.ConfiguredCatalog, tables map[string
 		c := &catalog.Streams[i]
 		d := c.Stream.Descriptor()
 		st, err := s.streamOf(c, tables[d.Name], saved[d])
-		if err == nil && slices.ContainsFunc(s.streams, func(other *partition.Stream) bool { return other.Table.Name == d.Name }) {
-			err = failure.Config("refresh the source's schema", "Stream %s is in the catalog twice, once without a namespace", d)
-		}
 		if err != nil {
 			refused[d] = failure.Judge(err)
 			continue
@@ -119,6 +134,9 @@ func (s *survey) streamOf(c *airbyte.ConfiguredStream, t *table.Table, saved *st
 	switch {
 	case d.Namespace != "" && d.Namespace != s.cfg.Database:
 		return nil, failure.Config("refresh the source's schema", "Stream %s is of another database than the configured one, %s", d, s.cfg.Database)
+	case t == nil && unsent(d.Name) != nil:
+		return nil, failure.Config("rename the table, or remove the stream from the connection",
+			"Stream %s cannot be read: Vitess sends nothing of tables that are %s", d, unsent(d.Name).Whose)
 	case t == nil:
 		return nil, failure.Config("refresh the source's schema and remove it from the connection", "Stream %s does not exist in the database", d)
 	}
@@ -132,6 +150,13 @@ func (s *survey) streamOf(c *airbyte.ConfiguredStream, t *table.Table, saved *st
 		return nil, err
 	}
 	st.Ahead = 2 * s.cfg.CheckpointInterval()
+	warnings, err := partition.CheckKey(st, c, s.cfg.RowOptions())
+	if err != nil {
+		return nil, err
+	}
+	for _, w := range warnings {
+		s.shared.Log.Warn(fmt.Sprintf("Stream %s: %s.", d, w))
+	}
 	if !lineage.Resharded(st.Saved(), s.existing) {
 		if err := s.checkStarting(st); err != nil {
 			return nil, err

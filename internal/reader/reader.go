@@ -16,7 +16,6 @@ import (
 	"source-planetscale/internal/failure"
 	"source-planetscale/internal/gtid"
 	"source-planetscale/internal/partition"
-	"source-planetscale/internal/row"
 	"source-planetscale/internal/table"
 	"source-planetscale/internal/vstream"
 )
@@ -54,7 +53,6 @@ type Settings struct {
 	Timeout time.Duration
 	// Primary says that primaries are read, and not replicas.
 	Primary bool
-	Rows    row.Options
 	// Processors is how many may encode one reader's rows.
 	Processors int
 }

@@ -48,7 +48,7 @@ func (s *session) field(ctx context.Context, ev *binlogdatapb.VEvent) error {
 	if phase == row.Replicate {
 		columns = t.Replayed(ev.FieldEvent.Fields)
 	}
-	plan, err := row.Compile(t.Table, ev.FieldEvent, columns, phase, s.env.Settings.Rows)
+	plan, err := row.Compile(t.Table, ev.FieldEvent, columns, phase, t.Stream.Records.Types)
 	if err == nil && phase == row.Replicate && s.copying == nil && !t.Describes(ev.FieldEvent.Fields) {
 		err = errors.New("the server describes its rows with other columns, or another order of them, than the table has")
 	}

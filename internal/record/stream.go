@@ -9,12 +9,15 @@ import (
 
 	"source-planetscale/internal/airbyte"
 	"source-planetscale/internal/gtid"
+	"source-planetscale/internal/row"
 )
 
 // Stream is what the records of one configured stream share, in all its shards.
 type Stream struct {
 	Descriptor  airbyte.StreamDescriptor
 	Incremental bool
+	// Types decide what the types of columns leave open.
+	Types row.Options
 	// Dropped counts the deletes that were not given, because the catalog has no column for them.
 	Dropped atomic.Int64
 	// Nulled are the values that could not be given as they are.

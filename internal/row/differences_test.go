@@ -2,7 +2,10 @@ package row
 
 import (
 	"fmt"
+	"slices"
 	"strings"
+
+	"source-planetscale/internal/table"
 )
 
 // differences are the values that MySQL or Vitess give differently to a copy and to replication, in a way that cannot be
@@ -43,11 +46,46 @@ func appendDifferences(b *strings.Builder) {
 	for _, d := range differences {
 		fmt.Fprintf(b, "| %s | %s | %s | %s |\n", d.name, d.copied, d.replicated, d.reason)
 	}
+	appendFolds(b)
 	b.WriteString(failuresHead)
 	for _, f := range failures {
 		fmt.Fprintf(b, "- %s: %s.\n", f.what, f.effect)
 	}
 }
+
+// appendFolds lists the types whose values may fold into one, with all reasons that kinds gives.
+func appendFolds(b *strings.Builder) {
+	b.WriteString(foldsHead)
+	for _, k := range allKinds() {
+		if k.folds == nil {
+			continue
+		}
+		var reasons []string
+		for _, declaration := range []string{exampleOf(k).columnType, "enum('')", "enum('?')"} {
+			for _, charset := range []string{"", "utf8mb4", "ascii", "none"} {
+				reason := k.folds(table.ParseType(declaration), charset)
+				if reason != "" && !slices.Contains(reasons, reason) {
+					reasons = append(reasons, reason)
+				}
+			}
+		}
+		remedy := "discover warns"
+		if k.shape == booleanShape {
+			remedy = "an integer in a key"
+		}
+		fmt.Fprintf(b, "| %s | %s | %s |\n", k.title, strings.Join(reasons, "; "), remedy)
+	}
+}
+
+const foldsHead = `
+## Keys
+
+A destination that removes duplicates goes by the key's JSON. In these types values that MySQL tells apart may have the same JSON, so that two rows
+whose keys differ in nothing else count as one. The best remedy is a key without them.
+
+| in the key | what folds | what is done |
+|---|---|---|
+`
 
 const differencesHead = `
 ## Where copy and replication differ
@@ -59,6 +97,9 @@ These come from the server (Vitess 24.0.3, MySQL 9.7) as they are; nothing in wh
 `
 
 const failuresHead = `
+The reverse loses nothing: a text key that changes only in letter case or accents, which MySQL's collations take for equal, is given as a delete of
+the old spelling and a row with the new one.
+
 ## What Vitess does not stream
 
 As of 24.0.3 it ends a stream with an error at:

@@ -102,6 +102,9 @@ func (f *fuzzTarget) meaning(value []byte, got any) (want any, known bool) {
 	case vectorShape:
 		return sameVector(value, got), true
 	}
+	if strings.HasPrefix(f.columnType, "char") && bytes.HasSuffix(value, []byte(" ")) {
+		return nil, false // a copy's is padding
+	}
 	utf8 := f.charset == "" || f.charset == "utf8mb4" || f.charset == "utf8mb3"
 	return strings.ToValidUTF8(string(value), "\uFFFD"), utf8 && bytes.Equal(value, []byte(strings.ToValidUTF8(string(value), "")))
 }

@@ -74,7 +74,7 @@ func compileColumn(c *table.Column, f *querypb.Field, labels bool, ph Phase, o O
 	if src.charset == "" {
 		src.charset = charsetOfCollation(f.GetCharset())
 	}
-	return kindOf(src.declaration, o).compile(src)
+	return kindOf(src.declaration, o.of(f.GetName())).compile(src)
 }
 
 func appendMember(separator, name string) []byte {

@@ -7,14 +7,22 @@ package row
 
 import (
 	"encoding/json"
+	"slices"
 
 	"source-planetscale/internal/table"
 )
 
-// Options are the user's choices that change a column's type.
+// Options decide what a column's type leaves open.
 type Options struct {
-	// TinyIntAsInteger keeps TINYINT(1) an integer instead of a boolean.
+	// TinyIntAsInteger keeps each TINYINT(1) an integer instead of a boolean: the user's choice.
 	TinyIntAsInteger bool
+	// Integers are the columns of a table that are integers even though they are TINYINT(1).
+	Integers []string
+}
+
+// of are the options for one column.
+func (o Options) of(column string) Options {
+	return Options{TinyIntAsInteger: o.TinyIntAsInteger || slices.Contains(o.Integers, column)}
 }
 
 // Phase tells where a row's bytes come from. MySQL prints the rows of a copy, Vitess decodes those of the binlog, and the
@@ -53,6 +61,6 @@ type Change struct {
 // also so for a NOT NULL column whose type can hold what JSON or Airbyte cannot (a zero date, a text over MaxLength), so
 // that every record obeys its schema.
 func JSONSchema(c table.Column, o Options) json.RawMessage {
-	k := kindOf(table.ParseType(c.Type), o)
+	k := kindOf(table.ParseType(c.Type), o.of(c.Name))
 	return k.shape.fragment(c.Nullable || k.nulls)
 }

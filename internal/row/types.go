@@ -22,6 +22,9 @@ type kind struct {
 	shape shape
 	nulls bool // a value that is not NULL may come out as null, with a Change
 	text  bool // the column has a character set
+	// folds says how two values that MySQL tells apart may have the same JSON, which makes two rows one where the column is in
+	// the key; "" where none have. nil: none ever have.
+	folds func(declaration table.Type, charset string) string
 	// compile builds the encoder of one column.
 	compile func(source) (encoder, error)
 	note    string // in TYPES.md
@@ -39,8 +42,9 @@ type source struct {
 var kinds = []kind{
 	{
 		title: "`TINYINT(1)`, `BOOL`", bases: []string{"tinyint"}, when: isBoolean,
-		shape: booleanShape, compile: always(appendTruth),
-		note: "Anything but zero is true. With `options.do_not_treat_tiny_int_as_boolean` an integer, like the other integers.",
+		shape: booleanShape, folds: foldTruth, compile: always(appendTruth),
+		note: "Anything but zero is true. An integer, like the other integers, in a column of a unique key or of the primary vindex, and everywhere with " +
+			"`options.do_not_treat_tiny_int_as_boolean`.",
 	},
 	{
 		title: "`TINYINT`, `SMALLINT`, `MEDIUMINT`, `INT`, `BIGINT`, signed or `UNSIGNED`",
@@ -65,7 +69,7 @@ var kinds = []kind{
 	},
 	{
 		title: "`FLOAT`", bases: []string{"float"},
-		shape: numberShape, compile: always(appendFloat32),
+		shape: numberShape, folds: foldFloat, compile: always(appendFloat32),
 		note: "The shortest number that reads back as the same FLOAT; a copy has six digits of it.",
 	},
 	{
@@ -84,42 +88,42 @@ var kinds = []kind{
 	},
 	{
 		title: "`DATE`", bases: []string{"date"},
-		shape: dateShape, nulls: true, compile: always(appendDate),
+		shape: dateShape, nulls: true, folds: foldDate, compile: always(appendDate),
 		note: "A zero or impossible date (`0000-00-00`, `2026-02-30`, the year 0000) is null, with a change.",
 	},
 	{
 		title: "`DATETIME(f)`", bases: []string{"datetime"},
-		shape: timestampShape, nulls: true, compile: always(appendDatetime),
+		shape: timestampShape, nulls: true, folds: foldDate, compile: always(appendDatetime),
 		note: "As many digits of a second as the column has. Null, with a change, like `DATE`.",
 	},
 	{
 		title: "`TIMESTAMP(f)`", bases: []string{"timestamp"},
-		shape: timestampTZShape, nulls: true, compile: always(appendTimestamp),
+		shape: timestampTZShape, nulls: true, folds: foldDate, compile: always(appendTimestamp),
 		note: "In UTC. Null, with a change, like `DATE`.",
 	},
 	{
 		title: "`TIME(f)`", bases: []string{"time"},
-		shape: timeShape, nulls: true, compile: always(appendTime),
+		shape: timeShape, nulls: true, folds: foldTime, compile: always(appendTime),
 		note: "A time that is negative or over `23:59:59.999999` is null, with a change.",
 	},
 	{
 		title: "`CHAR`, `VARCHAR`, `TINYTEXT`, `TEXT`", bases: []string{"char", "varchar", "tinytext", "text"},
-		shape: stringShape, text: true, compile: compileText,
-		note: "UTF-8, from whatever character set the column has; a byte that is no character is U+FFFD.",
+		shape: stringShape, text: true, folds: foldText, compile: compileString,
+		note: "UTF-8, from whatever character set the column has; a byte that is no character is U+FFFD. `CHAR` without the spaces that fill it up, whatever `sql_mode` is.",
 	},
 	{
 		title: "`MEDIUMTEXT`, `LONGTEXT`", bases: []string{"mediumtext", "longtext"},
-		shape: stringShape, nulls: true, text: true, compile: compileText,
+		shape: stringShape, nulls: true, text: true, folds: foldText, compile: compileText,
 		note: "As above.",
 	},
 	{
 		title: "`ENUM`", bases: []string{"enum"},
-		shape: stringShape, text: true, compile: compileEnum,
+		shape: stringShape, text: true, folds: foldLabels, compile: compileEnum,
 		note: "The label; `\"\"` for the value MySQL keeps in place of an invalid one.",
 	},
 	{
 		title: "`SET`", bases: []string{"set"},
-		shape: stringShape, text: true, compile: compileSet,
+		shape: stringShape, text: true, folds: foldLabels, compile: compileSet,
 		note: "The labels in the order of their declaration, with commas between.",
 	},
 	{
@@ -157,7 +161,7 @@ var kinds = []kind{
 // unknownKind is every type the table does not name.
 var unknownKind = kind{
 	title: "any other type",
-	shape: stringShape, nulls: true, text: true, compile: compileText,
+	shape: stringShape, nulls: true, text: true, folds: foldText, compile: compileText,
 	note: "The text the server gives; the connector warns once of the column.",
 }
 

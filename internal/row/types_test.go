@@ -161,6 +161,13 @@ var examples = []example{
 	text("varchar(50)", "utf8mb4", "a ", `"a "`),
 	text("char(10)", "utf8mb4", "x\ty\n\r\"q\\\x00\x1f/", `"x\ty\n\r\"q\\\u0000\u001f/"`),
 	text("char(10)", "utf8mb3", "é中", `"é中"`),
+	// sql_mode PAD_CHAR_TO_FULL_LENGTH
+	{columnType: "char(5)", charset: "utf8mb4", copied: "a b  ", replicated: "a b", want: `"a b"`},
+	{columnType: "char(3)", charset: "utf8mb4", copied: "   ", replicated: "", want: `""`},
+	{columnType: "char(3)", charset: "latin1", copied: "\xe9  ", replicated: "\xe9", want: `"é"`},
+	{columnType: "char(3)", charset: "utf16", copied: "\x00\xe9\x00 \x00 ", replicated: "\x00\xe9", want: `"é"`},
+	{columnType: "char(3)", charset: "gbk", copied: "\xd6\xd0  ", replicated: "\xd6\xd0", want: `"中"`},
+	{columnType: "char(0)", charset: "utf8mb4", copied: "", replicated: "", want: `""`},
 	text("tinytext", "utf8mb4", "a\xff\xc3", `"a��"`),
 	text("text", "latin1", "\xe9\x80\x81\x9d\"", "\"é€\u0081\u009d\\\"\""),
 	text("varchar(50)", "ascii", "abc\xe9", `"abc�"`),
@@ -375,7 +382,7 @@ func allKinds() []*kind {
 
 func exampleOf(k *kind) example {
 	for _, e := range examples {
-		if e.options == (Options{}) && kindOf(table.ParseType(e.columnType), e.options) == k {
+		if !e.options.TinyIntAsInteger && kindOf(table.ParseType(e.columnType), e.options) == k {
 			return e
 		}
 	}

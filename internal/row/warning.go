@@ -14,7 +14,7 @@ import (
 // of its values, or that its type or its character set is unknown here. It returns "" for all other columns.
 func Warning(c table.Column, o Options) string {
 	d := table.ParseType(c.Type)
-	k := kindOf(d, o)
+	k := kindOf(d, o.of(c.Name))
 	if reason := unreplicable(d, c.Charset); reason != "" {
 		return fmt.Sprintf("column %q has %s, and changes of a table with such a column cannot be replicated: alter the column, or choose full refresh", c.Name, reason)
 	}
@@ -27,6 +27,18 @@ func Warning(c table.Column, o Options) string {
 		return fmt.Sprintf("column %q has a label with a question mark; if that stands for a character beyond U+FFFF, such as an emoji, the label is copied as it is, but replicated with the question mark: MySQL describes it so", c.Name)
 	}
 	return ""
+}
+
+// KeyWarnings say which columns of a key may hold values that MySQL tells apart and JSON does not.
+func KeyWarnings(t *table.Table, key []string, o Options) []string {
+	var warnings []string
+	for _, name := range key {
+		if reason := folds(t.Column(name), o); reason != "" {
+			warnings = append(warnings, fmt.Sprintf("column %q of the key has a type in which different values can become the same JSON: %s. "+
+				"Rows whose keys differ in nothing else become one row at the destination; a key without this column avoids that", name, reason))
+		}
+	}
+	return warnings
 }
 
 // unreplicable finds what the binlog side of Vitess fails at when it first meets a row of the table, as of 24.0.3; a copy

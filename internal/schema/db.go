@@ -40,6 +40,9 @@ type DB struct {
 // Open logs in and selects the keyspace; tabletType is "primary", "replica" or "rdonly" and decides which tablets
 // answer. The errors are those of this package and dial's; none holds the password. The caller closes the DB.
 func Open(ctx context.Context, server dial.Config, user, password, keyspace, tabletType string) (*DB, error) {
+	if name, targeted := cutTarget(keyspace); targeted {
+		return nil, judged(fmt.Errorf("%w: %q names a shard or a tablet type; the keyspace alone is %q", ErrUnknownKeyspace, keyspace, name))
+	}
 	ctx, cancel := context.WithTimeout(ctx, loginTimeout)
 	defer cancel()
 	db := &DB{keyspace: keyspace, tabletType: tabletType, pageRows: pageRows, batchSize: batchStatements}
@@ -123,6 +126,14 @@ func EachShard[S any](ctx context.Context, shards []S, ask func(ctx context.Cont
 		group.Go(func() error { return ask(ctx, shard) })
 	}
 	return group.Wait()
+}
+
+// cutTarget cuts a target, as USE takes it, behind the name of its keyspace: commerce/-80, commerce:-80, commerce@replica.
+func cutTarget(target string) (keyspace string, targeted bool) {
+	if i := strings.IndexAny(target, "/:@"); i >= 0 {
+		return target[:i], true
+	}
+	return target, false
 }
 
 // target is what USE takes for the whole keyspace (shard "") or for one shard, on tablets of the DB's type.

@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
+
+	"source-planetscale/internal/dial"
 )
 
 // As many shards are asked at a time as there are connections, and each once.
@@ -59,4 +62,14 @@ func TestEachShardEndsWithTheFirstError(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 	})
+}
+
+// A target is told from a keyspace before anybody is asked.
+func TestOpenOfATarget(t *testing.T) {
+	for target, keyspace := range map[string]string{"shop/-": "shop", "shop:-80": "shop", "shop@replica": "shop", "shop/-80@rdonly": "shop", "/": ""} {
+		_, err := Open(t.Context(), dial.Config{}, "", "", target, "primary")
+		if !errors.Is(err, ErrUnknownKeyspace) || !strings.Contains(err.Error(), fmt.Sprintf("the keyspace alone is %q", keyspace)) {
+			t.Errorf("%s: %v", target, err)
+		}
+	}
 }

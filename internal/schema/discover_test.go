@@ -56,31 +56,35 @@ func TestTables(t *testing.T) {
 	create(t, db, "table", strings.Replace(oddName, "sch_", "sch_u_", 1), "(`"+"x.y ``z"+"` int primary key)")
 	create(t, db, "view", "sch_u_view", "as select id from sch_u_T")
 	got := mine(t, db, "sch_u_")
+	identifying := func(columns ...string) []table.UniqueKey {
+		return []table.UniqueKey{{Columns: columns, Identifies: true}}
+	}
+	unique := append(append(identifying("a"), identifying("b")...), table.UniqueKey{Columns: []string{"c"}}, table.UniqueKey{Columns: []string{"d"}})
 	want := &Contents{
 		Views: []string{"sch_u_view"},
 		Tables: []table.Table{
-			{Name: "sch_u_T", Key: []string{"e", "id"}, MySQLKey: []string{"e", "id"}, Columns: []table.Column{
+			{Name: "sch_u_T", Key: []string{"e", "id"}, MySQLKey: []string{"e", "id"}, Unique: identifying("e", "id"), Columns: []table.Column{
 				{Name: "id", Type: "int unsigned"},
 				{Name: "e", Type: "enum('a','b,''c')", Charset: "latin1"},
 			}},
-			{Name: strings.Replace(oddName, "sch_", "sch_u_", 1), Key: []string{"x.y `z"}, MySQLKey: []string{"x.y `z"}, Columns: []table.Column{
+			{Name: strings.Replace(oddName, "sch_", "sch_u_", 1), Key: []string{"x.y `z"}, MySQLKey: []string{"x.y `z"}, Unique: identifying("x.y `z"), Columns: []table.Column{
 				{Name: "x.y `z", Type: "int"},
 			}},
-			{Name: "sch_u_generated", Key: []string{"id"}, MySQLKey: []string{"id"}, Columns: []table.Column{
+			{Name: "sch_u_generated", Key: []string{"id"}, MySQLKey: []string{"id"}, Unique: identifying("id"), Columns: []table.Column{
 				{Name: "id", Type: "int"},
 				{Name: "v", Type: "int", Nullable: true},
 				{Name: "s", Type: "int", Nullable: true},
 				{Name: "hidden", Type: "int", Nullable: true},
 				{Name: "a, b", Type: "json", Nullable: true},
 			}},
-			{Name: "sch_u_prefix", Columns: []table.Column{{Name: "a", Type: "varchar(9)", Charset: "utf8mb4"}}},
+			{Name: "sch_u_prefix", Columns: []table.Column{{Name: "a", Type: "varchar(9)", Charset: "utf8mb4"}}, Unique: []table.UniqueKey{{Columns: []string{"a"}}}},
 			{Name: "sch_u_t", Columns: []table.Column{
 				{Name: "t", Type: "text", Nullable: true, Charset: "utf8mb4"},
 				{Name: "b", Type: "varbinary(3)"},
 				{Name: "d", Type: "decimal(5,2)", Nullable: true},
 				{Name: "at", Type: "datetime(3)"},
 			}},
-			{Name: "sch_u_unique", Key: []string{"b"}, MySQLKey: []string{"b"}, Columns: []table.Column{
+			{Name: "sch_u_unique", Key: []string{"b"}, MySQLKey: []string{"b"}, Unique: unique, Columns: []table.Column{
 				{Name: "a", Type: "varchar(9)", Charset: "utf8mb4"},
 				{Name: "b", Type: "bigint"},
 				{Name: "c", Type: "int", Nullable: true},

@@ -27,6 +27,8 @@ var (
 	// ErrRefused says that the server answered a statement with an error: no permission, not supported, no tablet that
 	// could answer it. The connection is fine, and other questions may be asked.
 	ErrRefused = errors.New("the server refused")
+	// ErrNoShards says that the keyspace is there, but no shard of it has a primary that serves. It is an ErrRefused.
+	ErrNoShards = fmt.Errorf("%w: no shard has a serving primary", ErrRefused)
 	// ErrAltered says that columns and keys, which are asked for one after the other, do not fit. They will.
 	ErrAltered = errors.New("a table was altered while its schema was read")
 )
@@ -39,6 +41,7 @@ const (
 	erParse                = 1064
 	erNoSuchTable          = 1146
 	erSyntax               = 1149
+	erUnknownVariable      = 1193
 	erAccessDeniedNoPasswd = 1698
 	erMustChangePassword   = 1862
 	erAccountLocked        = 3118

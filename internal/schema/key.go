@@ -17,25 +17,59 @@ type keyPart struct {
 	prefix bool
 }
 
-// mysqlKey chooses among the parts of a table's unique indexes, which come in the order of index and position: the
-// primary key, else what Vitess takes in its place (mysqlctl's GetPrimaryKeyEquivalentColumns): of the unique keys
-// without nullable columns the one whose types cost least, and of those the one with the fewest columns. Between
-// equals Vitess leaves the choice to MySQL, and the first by name is taken here. Keys over expressions or prefixes are
-// passed over; Vitess makes no such exception.
-func mysqlKey(parts []keyPart, columns []table.Column) []string {
-	var best []string
-	var bestCost int
+// indexes splits the parts of a table's unique indexes, which come in the order of index and position, into the indexes.
+func indexes(parts []keyPart) [][]keyPart {
+	var all [][]keyPart
 	for len(parts) > 0 {
 		end := slices.IndexFunc(parts, func(p keyPart) bool { return p.index != parts[0].index })
 		if end < 0 {
 			end = len(parts)
 		}
-		index := parts[:end]
+		all = append(all, parts[:end])
 		parts = parts[end:]
-		if index[0].index == "PRIMARY" {
+	}
+	return all
+}
+
+// isPrimary is about one index. MySQL gives no other the name.
+func isPrimary(index []keyPart) bool { return index[0].index == "PRIMARY" }
+
+// identifies reports whether the index is over whole columns that are NOT NULL.
+func identifies(index []keyPart) bool {
+	return !slices.ContainsFunc(index, func(p keyPart) bool { return p.nullable || p.prefix || p.column == "" })
+}
+
+// uniqueKeys are the keys of a table's unique indexes, the primary one first.
+func uniqueKeys(all [][]keyPart) []table.UniqueKey {
+	var keys []table.UniqueKey
+	for _, index := range all {
+		key := table.UniqueKey{
+			Columns:    slices.DeleteFunc(columnNames(index), func(name string) bool { return name == "" }),
+			Identifies: isPrimary(index) || identifies(index),
+		}
+		switch {
+		case len(key.Columns) == 0:
+		case isPrimary(index):
+			keys = slices.Insert(keys, 0, key)
+		default:
+			keys = append(keys, key)
+		}
+	}
+	return keys
+}
+
+// mysqlKey chooses among a table's unique indexes: the primary key, else what Vitess takes in its place (mysqlctl's
+// GetPrimaryKeyEquivalentColumns): of the unique keys without nullable columns the one whose types cost least, and of those the
+// one with the fewest columns. Between equals Vitess leaves the choice to MySQL, and the first by name is taken here. Keys over
+// expressions or prefixes are passed over; Vitess makes no such exception.
+func mysqlKey(all [][]keyPart, columns []table.Column) []string {
+	var best []string
+	var bestCost int
+	for _, index := range all {
+		if isPrimary(index) {
 			return columnNames(index)
 		}
-		if slices.ContainsFunc(index, func(p keyPart) bool { return p.nullable || p.prefix || p.column == "" }) {
+		if !identifies(index) {
 			continue
 		}
 		cost := keyCost(index, columns)

@@ -43,10 +43,34 @@ func TestMySQLKey(t *testing.T) {
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			if diff := cmp.Diff(c.want, mysqlKey(c.parts, columns)); diff != "" {
+			if diff := cmp.Diff(c.want, mysqlKey(indexes(c.parts), columns)); diff != "" {
 				t.Error(diff)
 			}
 		})
+	}
+}
+
+func TestUniqueKeys(t *testing.T) {
+	got := uniqueKeys(indexes([]keyPart{
+		{index: "A_before_primary", column: "a"},
+		{index: "PRIMARY", column: "b"},
+		{index: "PRIMARY", column: "a"},
+		{index: "expression", column: "a"},
+		{index: "expression"},
+		{index: "expressions"},
+		{index: "nullable", column: "a"},
+		{index: "nullable", column: "n", nullable: true},
+		{index: "prefix", column: "text", prefix: true},
+	}))
+	want := []table.UniqueKey{
+		{Columns: []string{"b", "a"}, Identifies: true},
+		{Columns: []string{"a"}, Identifies: true},
+		{Columns: []string{"a"}},
+		{Columns: []string{"a", "n"}},
+		{Columns: []string{"text"}},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
 	}
 }
 

@@ -74,10 +74,11 @@ func (db *DB) plannedElsewhere(ctx context.Context, conn *sql.Conn, query string
 	return plan.elsewhere(db.keyspace), nil
 }
 
-// queryPlan is the part of vtgate's plan that says where rows come from.
+// queryPlan is the part of vtgate's plan that says where rows come from, and what vtgate does by itself.
 type queryPlan struct {
-	Keyspace struct{ Name string }
-	Inputs   []queryPlan
+	OperatorType, Variant string
+	Keyspace              struct{ Name string }
+	Inputs                []queryPlan
 }
 
 func (p queryPlan) elsewhere(keyspace string) string {

@@ -40,17 +40,36 @@ func (s scripted) ExecContext(_ context.Context, statement string, _ []driver.Na
 	return driver.ResultNoRows, nil
 }
 
-func (s scripted) QueryContext(_ context.Context, statement string, _ []driver.NamedValue) (driver.Rows, error) {
-	rows, err := s(statement)
-	if err != nil {
-		return nil, err
-	}
-	return &scriptedRows{rows[0], rows[1:]}, nil
+// QueryContext answers the statements of a packet one by one; an error ends the packet. No rows are a result without columns.
+func (s scripted) QueryContext(_ context.Context, packet string, _ []driver.NamedValue) (driver.Rows, error) {
+	r := &scriptedRows{script: s, left: strings.Split(packet, ";")}
+	return r, r.NextResultSet()
 }
 
 type scriptedRows struct {
+	script  scripted
+	left    []string
 	columns []string
 	rows    [][]string
+}
+
+func (r *scriptedRows) HasNextResultSet() bool { return len(r.left) > 0 }
+
+func (r *scriptedRows) NextResultSet() error {
+	if len(r.left) == 0 {
+		return io.EOF
+	}
+	statement := r.left[0]
+	r.left = r.left[1:]
+	rows, err := r.script(statement)
+	if err != nil {
+		return err
+	}
+	r.columns, r.rows = nil, nil
+	if len(rows) > 0 {
+		r.columns, r.rows = rows[0], rows[1:]
+	}
+	return nil
 }
 
 func (r *scriptedRows) Columns() []string { return r.columns }
@@ -113,8 +132,8 @@ func TestShardsOfKeyspaceWithout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		db := scripted(func(string) ([][]string, error) { return [][]string{{"Shards"}}, nil }).open(t)
 		shards, err := db.Shards(t.Context())
-		if !errors.Is(err, ErrUnreachable) || !strings.Contains(err.Error(), `"shop"`) {
-			t.Errorf("got %v, %v; want ErrUnreachable and the keyspace's name", shards, err)
+		if !errors.Is(err, ErrNoShards) || !strings.Contains(err.Error(), "keyspace shop") {
+			t.Errorf("got %v, %v; want ErrNoShards and the keyspace's name", shards, err)
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		time.AfterFunc(shardsPoll/2, cancel)

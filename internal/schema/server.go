@@ -8,9 +8,12 @@ import (
 )
 
 const (
-	variablesQuery = "select @@global.binlog_row_image as row_image, @@global.binlog_row_value_options as row_value_options"
-	purgedQuery    = "select gtid_subset(@@global.gtid_purged, ?) as intact"
-	sizesQuery     = `select table_name, table_rows, data_length from information_schema.tables
+	// A tag stands behind the colon of a server's UUID, where else the numbers of transactions begin.
+	variablesQuery = "select @@global.binlog_row_image as row_image, @@global.binlog_row_value_options as row_value_options, " +
+		"@@global.gtid_executed regexp ':[[:space:]]*[a-z_]' as tagged"
+	formatQuery = "select @@global.binlog_format as format"
+	purgedQuery = "select gtid_subset(@@global.gtid_purged, ?) as intact"
+	sizesQuery  = `select table_name, table_rows, data_length from information_schema.tables
 		where table_schema = database() and table_type = 'BASE TABLE' and table_name >= ? order by table_name limit ?`
 )
 
@@ -20,12 +23,22 @@ type Variables struct {
 	RowImage string
 	// RowValueOptions is binlog_row_value_options, "" or "PARTIAL_JSON".
 	RowValueOptions string
+	// Format is binlog_format, "ROW", "MIXED" or "STATEMENT"; sessions may have their own. "ROW" on a server that knows no other.
+	Format string
+	// TaggedGTIDs is set where transactions have tags in their GTIDs, which Vitess (24) cannot read.
+	TaggedGTIDs bool
 }
 
 // Variables asks the shard's MySQL for them. A refusal (ErrRefused) says nothing about the stream.
 func (db *DB) Variables(ctx context.Context, shard string) (Variables, error) {
 	var v Variables
-	err := db.askShard(ctx, shard, variablesQuery, nil, &v.RowImage, &v.RowValueOptions)
+	if err := db.askShard(ctx, shard, variablesQuery, nil, &v.RowImage, &v.RowValueOptions, &v.TaggedGTIDs); err != nil {
+		return v, err
+	}
+	err := db.askShard(ctx, shard, formatQuery, nil, &v.Format)
+	if isNumbered(err, erUnknownVariable) { // it is deprecated
+		v.Format, err = "ROW", nil
+	}
 	return v, err
 }
 

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/go-sql-driver/mysql"
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -47,11 +48,46 @@ func TestVariables(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(Variables{RowImage: "FULL"}, got); diff != "" {
+	if diff := cmp.Diff(Variables{RowImage: "FULL", Format: "ROW"}, got); diff != "" {
 		t.Error(diff)
 	}
 	if _, err := db.Variables(t.Context(), "nosuch"); !errors.Is(err, ErrRefused) {
 		t.Errorf("of a shard that is not there: got %v, want ErrRefused", err)
+	}
+}
+
+// The variables of the shared server cannot be changed, so values are put in their place.
+func TestTagsAreSeen(t *testing.T) {
+	db := openSandbox(t, "customer")
+	const server = "3e11fa47-71ca-11e1-9e33-c80aa9429562"
+	for set, want := range map[string]bool{
+		"": false, server + ":1-5": false, server + ":1-5:7," + server[:35] + "0:1": false, server + ":1-5,\n" + server[:35] + "0:1-3": false,
+		server + ":1-5:tag:1": true, server + ":_x:1": true, server + ":1-5,\n" + server[:35] + "0: dump:1-3": true,
+	} {
+		query := strings.Replace(variablesQuery, "@@global.gtid_executed", "'"+set+"'", 1)
+		var v Variables
+		err := db.askShard(t.Context(), shardsIn(t, db)[0], query, nil, &v.RowImage, &v.RowValueOptions, &v.TaggedGTIDs)
+		if err != nil || v.TaggedGTIDs != want {
+			t.Errorf("%q has tags: %v, %v", set, v.TaggedGTIDs, err)
+		}
+	}
+}
+
+func TestVariablesOfAServerWithoutBinlogFormat(t *testing.T) {
+	for number, want := range map[uint16]string{erUnknownVariable: "ROW", 1105: ""} {
+		db := scripted(func(statement string) ([][]string, error) {
+			switch statement {
+			case variablesQuery:
+				return [][]string{{"row_image", "row_value_options", "tagged"}, {"FULL", "", "0"}}, nil
+			case formatQuery:
+				return nil, &mysql.MySQLError{Number: number, Message: "Unknown system variable 'binlog_format'"}
+			}
+			return nil, nil
+		}).open(t)
+		v, err := db.Variables(t.Context(), "-")
+		if v.Format != want || (err != nil) != (want == "") {
+			t.Errorf("error %d: %+v, %v", number, v, err)
+		}
 	}
 }
 

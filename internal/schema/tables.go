@@ -12,8 +12,6 @@ import (
 	"strings"
 
 	"source-planetscale/internal/table"
-
-	vitess "vitess.io/vitess/go/vt/schema"
 )
 
 // The three questions about all tables of a keyspace. database() is the physical schema (vt_commerce) where the statement is
@@ -27,10 +25,12 @@ const (
 		where table_schema = database() and non_unique = 0 and table_name >= ? order by table_name, index_name, seq_in_index limit ?`
 )
 
-// Contents is what a keyspace holds, without Vitess's own tables.
+// Contents is what a keyspace holds.
 type Contents struct {
-	// Tables, by name.
+	// Tables that VStream sends, by name; some of them may be Excluded.
 	Tables []table.Table
+	// Excluded are the base tables that are not offered as streams, by name.
+	Excluded map[string]*table.Exclusion
 	// Views by name; VStream does not carry their changes.
 	Views []string
 	// Warnings are for the log: what could not be found out, and what it means.
@@ -115,22 +115,29 @@ func scanKeyPart(rows *sql.Rows) (table string, p keyPart, err error) {
 
 // assemble leaves out tables that were made or dropped between the questions.
 func assemble(types map[string][]string, columns map[string][]table.Column, keys map[string][]keyPart) (*Contents, error) {
-	contents := &Contents{}
+	contents := &Contents{Excluded: map[string]*table.Exclusion{}}
+	isBase := func(name string) bool { return len(types[name]) > 0 && types[name][0] != "VIEW" }
 	for _, name := range slices.Sorted(maps.Keys(types)) {
-		switch {
-		case types[name][0] == "VIEW":
+		if !isBase(name) {
 			contents.Views = append(contents.Views, name)
-		case vitess.IsInternalOperationTableName(name), len(columns[name]) == 0:
-		default:
-			key := mysqlKey(keys[name], columns[name])
-			table := table.Table{Name: name, Columns: columns[name], Key: key, MySQLKey: key}
-			for _, column := range key {
-				if table.Column(column) == nil {
-					return nil, judged(fmt.Errorf("%w: %q", ErrAltered, name))
-				}
-			}
-			contents.Tables = append(contents.Tables, table)
+			continue
 		}
+		exclusion := table.Excluded(name, isBase)
+		if exclusion != nil {
+			contents.Excluded[name] = exclusion
+		}
+		if exclusion != nil && exclusion.Unsent || len(columns[name]) == 0 {
+			continue
+		}
+		all := indexes(keys[name])
+		key := mysqlKey(all, columns[name])
+		t := table.Table{Name: name, Columns: columns[name], Key: key, MySQLKey: key, Unique: uniqueKeys(all)}
+		for _, k := range t.Unique {
+			if slices.ContainsFunc(k.Columns, func(column string) bool { return t.Column(column) == nil }) {
+				return nil, judged(fmt.Errorf("%w: %q", ErrAltered, name))
+			}
+		}
+		contents.Tables = append(contents.Tables, t)
 	}
 	return contents, nil
 }

@@ -2,6 +2,8 @@ package schema
 
 import (
 	"errors"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 
@@ -14,26 +16,33 @@ func TestAssemble(t *testing.T) {
 	id := []table.Column{{Name: "id", Type: "int"}}
 	primary := []keyPart{{index: "PRIMARY", column: "id"}}
 	internal := "_vt_prg_6ace8bcef73211ea87e9f875a4d24e90_20200915120410_"
-	types := map[string][]string{
-		"b": {"BASE TABLE"}, "B": {"BASE TABLE"}, "a": {"BASE TABLE"}, "v": {"VIEW"}, "dropped": {"BASE TABLE"},
-		internal: {"BASE TABLE"}, "orders_vt_2024": {"BASE TABLE"},
+	types, columns := map[string][]string{"v": {"VIEW"}, "dropped": {"BASE TABLE"}}, map[string][]table.Column{"v": id, "made": id}
+	for _, name := range []string{"b", "B", "a", internal, "orders_vt_2024", "_a_old", "_a_gho", "_v_gho"} {
+		types[name], columns[name] = []string{"BASE TABLE"}, id
 	}
-	columns := map[string][]table.Column{"b": id, "B": id, "a": id, "v": id, internal: id, "orders_vt_2024": id, "made": id}
 	keys := map[string][]keyPart{"b": primary, internal: primary, "dropped": primary, "made": primary}
 	got, err := assemble(types, columns, keys)
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := &Contents{
-		Tables: []table.Table{
-			{Name: "B", Columns: id},
-			{Name: "a", Columns: id},
-			{Name: "b", Columns: id, Key: []string{"id"}, MySQLKey: []string{"id"}},
-			{Name: "orders_vt_2024", Columns: id},
+	want := []table.Table{
+		{Name: "B", Columns: id},
+		{Name: "_a_gho", Columns: id}, // for catalogs that have it
+		{Name: "_v_gho", Columns: id}, // a change of a view there is not
+		{Name: "a", Columns: id},
+		{
+			Name: "b", Columns: id, Key: []string{"id"}, MySQLKey: []string{"id"},
+			Unique: []table.UniqueKey{{Columns: []string{"id"}, Identifies: true}},
 		},
-		Views: []string{"v"},
+		{Name: "orders_vt_2024", Columns: id},
 	}
-	if diff := cmp.Diff(want, got); diff != "" {
+	if diff := cmp.Diff(want, got.Tables); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff([]string{"v"}, got.Views); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff([]string{"_a_gho", "_a_old", internal}, slices.Sorted(maps.Keys(got.Excluded))); diff != "" {
 		t.Error(diff)
 	}
 }

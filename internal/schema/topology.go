@@ -3,10 +3,11 @@ package schema
 import (
 	"context"
 	"database/sql"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
+
+	"source-planetscale/internal/failure"
 )
 
 const (
@@ -56,7 +57,8 @@ func (db *DB) Shards(ctx context.Context) ([]string, error) {
 		case <-ctx.Done():
 			return nil, failed("waiting for the shards of "+db.keyspace, ctx.Err())
 		case <-giveUp:
-			return nil, fmt.Errorf("%w: database %q has no shards that serve", ErrUnreachable, db.keyspace)
+			return nil, failure.Transient("check that its tablets are up, or choose another database",
+				"No shard of keyspace %s has a serving primary", db.keyspace).Because(ErrNoShards)
 		case <-time.After(shardsPoll):
 		}
 	}

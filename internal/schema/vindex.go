@@ -2,9 +2,7 @@ package schema
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
-	"strings"
 
 	"source-planetscale/internal/table"
 )
@@ -62,47 +60,25 @@ func (db *DB) primaryVindexes(ctx context.Context, tables []string) (map[string]
 		return nil, err
 	}
 	defer conn.Close()
-	vindexes := make(map[string]string, len(tables))
-	size := db.batchSize
-	for len(tables) > 0 {
-		batch := tables[:min(len(tables), size)]
-		answered, err := db.vindexBatch(ctx, conn, batch, vindexes)
-		switch {
-		case err == nil:
-			tables = tables[answered:]
-		case isNumbered(err, erNoSuchTable):
-			tables = tables[answered+1:] // the error ended the packet, so go on after it
-		case isNumbered(err, erParse, erSyntax) && len(batch) > 1:
-			size = 1 // the server takes one statement to a packet
-		default:
-			return nil, failed("reading the vindexes of "+db.keyspace, err)
-		}
-	}
-	return vindexes, nil
-}
-
-// vindexBatch asks in one packet and stores the answers, of which there may be fewer than statements: a statement that
-// fails ends the packet. answered counts them.
-func (db *DB) vindexBatch(ctx context.Context, conn *sql.Conn, tables []string, vindexes map[string]string) (answered int, err error) {
 	statements := make([]string, len(tables))
 	for i, table := range tables {
 		statements[i] = "show vschema vindexes from " + quoted(db.keyspace) + "." + quoted(table)
 	}
-	rows, err := conn.QueryContext(ctx, strings.Join(statements, ";"))
+	vindexes := make(map[string]string, len(tables))
+	err = db.askEach(ctx, conn, statements, func(i int, rows []map[string]string, refusal error) error {
+		switch {
+		case isNumbered(refusal, erNoSuchTable):
+		case refusal != nil:
+			return refusal
+		case len(rows) == 0:
+			vindexes[tables[i]] = ""
+		default:
+			vindexes[tables[i]] = rows[0]["Columns"]
+		}
+		return nil
+	})
 	if err != nil {
-		return 0, err
+		return nil, failed("reading the vindexes of "+db.keyspace, err)
 	}
-	defer rows.Close()
-	for more := true; more && answered < len(tables); more = rows.NextResultSet() {
-		result, err := named(rows)
-		if err != nil {
-			return answered, err
-		}
-		vindexes[tables[answered]] = ""
-		if len(result) > 0 {
-			vindexes[tables[answered]] = result[0]["Columns"]
-		}
-		answered++
-	}
-	return answered, rows.Err()
+	return vindexes, nil
 }

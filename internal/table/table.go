@@ -2,6 +2,8 @@
 // what a DDL statement does to it, and whether rows written under some columns can be read under others. It does no I/O.
 package table
 
+import "slices"
+
 // Table is one base table of a keyspace.
 type Table struct {
 	Name string
@@ -14,6 +16,22 @@ type Table struct {
 	// Vitess takes in its place (vstreamer's mapPKEquivalentCols); nil without such a key. VStream copies a table in the
 	// order of this key and resumes by it; a table without is copied and resumed by all its columns.
 	MySQLKey []string
+	// Unique are all unique indexes that have columns, the primary key first, then by name.
+	Unique []UniqueKey
+}
+
+// UniqueKey is a unique index of a table.
+type UniqueKey struct {
+	// Columns in key order, those of which only a beginning is indexed among them, expressions not.
+	Columns []string
+	// Identifies is set where the columns are a key by which rows can be told apart: those of the primary key, or NOT NULL and
+	// indexed as a whole.
+	Identifies bool
+}
+
+// InUniqueKey reports whether a column is part of a unique index.
+func (t *Table) InUniqueKey(column string) bool {
+	return slices.ContainsFunc(t.Unique, func(k UniqueKey) bool { return slices.Contains(k.Columns, column) })
 }
 
 // Column is one column as information_schema.columns describes it.

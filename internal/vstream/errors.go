@@ -60,12 +60,18 @@ func IsNoTablet(err error) bool {
 	return errors.As(err, &e) && e.Kind == Transient && strings.Contains(e.text, "tablet for VStream in")
 }
 
-// IsAnswer reports whether the server was there, and answered with an error that this package does not know. Said again and again it may
+// IsUnexplained reports whether the server was there, and answered with an error that this package does not know. Said again and again it may
 // be about one table, though it names none.
-func IsAnswer(err error) bool {
+func IsUnexplained(err error) bool {
 	var e *Error
 	return errors.As(err, &e) && e.Kind == Transient && e.cause == nil &&
 		slices.Contains([]codes.Code{codes.Unknown, codes.InvalidArgument, codes.FailedPrecondition, codes.Internal}, e.Code)
+}
+
+// IsAnswer reports whether vtgate or a tablet behind it said what went wrong, and not the way there.
+func IsAnswer(err error) bool {
+	var e *Error
+	return errors.As(err, &e) && containsAny(e.text, "vttablet: ", "error starting stream from shard", " in vstream for ")
 }
 
 func newError(err error) *Error {
@@ -101,6 +107,8 @@ func classify(code codes.Code, text string) Kind {
 		return Unreadable
 	case containsAny(text, "does not have valid string values", "no valid integer value found for column"):
 		return BadTable
+	case strings.Contains(text, "node doesn't exist"):
+		return Transient // the topology server has no entry, for a tablet or a shard
 	case containsAny(text, "unknown table", "doesn't exist", "not found in schema", "cannot determine table columns", "unknown column", "Unknown column", "table not found", "is not present in the database",
 		"failed to build table replication plan for table", "UnescapeID err"):
 		return BadTable

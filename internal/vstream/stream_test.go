@@ -63,6 +63,8 @@ func TestErrorsAreClassified(t *testing.T) {
 		{codes.Unknown, "failed to build table replication plan for table users: bad length", BadTable},
 		{codes.Unknown, "UnescapeID err: no outer backticks found", BadTable},
 		{codes.Unknown, "cannot determine table columns for users", BadTable},
+		{codes.Unknown, "node doesn't exist: /vitess/zone1/tablets/zone1-0000000100/Tablet", Transient},
+		{codes.NotFound, "error starting stream from shard GTID keyspace:\"shop\" shard:\"-\": node doesn't exist: /vitess/global/keyspaces/shop/shards/-/Shard", Transient},
 		{codes.Unknown, "in Engine.reload(), reading table other: Table 'vt_shop.other' doesn't exist: failed to reload schema after DDL encountered in stream", Transient},
 		{codes.FailedPrecondition, "shard provided in VGTID, -80, not found in the shop keyspace", NoShard},
 		{codes.Canceled, "failed to find a PRIMARY tablet for VStream in shop/-80 within the zone1 cell(s): context has expired", Transient},
@@ -70,6 +72,28 @@ func TestErrorsAreClassified(t *testing.T) {
 	} {
 		if err := newError(status.Error(c.code, c.text)); KindOf(err) != c.want || err.Code != c.code {
 			t.Errorf("%s %q is of kind %v", c.code, c.text, err.Kind)
+		}
+	}
+}
+
+func TestAnswersAreToldFromTheNetwork(t *testing.T) {
+	const tagged = "error starting stream from shard GTID keyspace:\"commerce\" shard:\"-\" gtid:\"current\": persistent error in vstream for commerce/- on tablet zone1-0000000100; giving up: " +
+		"target: commerce.-.primary: vttablet: rpc error: code = Unknown desc = could not obtain current position: invalid MySQL 5.6 GTID set"
+	for _, c := range []struct {
+		code codes.Code
+		text string
+		want bool
+	}{
+		{codes.Unknown, tagged, true},
+		{codes.FailedPrecondition, "target: commerce.-.primary: vttablet: rpc error: code = FailedPrecondition desc = wrong tablet type", true},
+		{codes.Unavailable, "error starting stream from shard GTID keyspace:\"commerce\" shard:\"-\": no tablet", true},
+		{codes.Unavailable, "connection error: desc = \"transport: Error while dialing: connection refused\"", false},
+		{codes.Unknown, "unexpected HTTP status code received from server: 400 (Bad Request)", false},
+		{codes.Unimplemented, "unknown service vtgateservice.Vitess", false},
+		{codes.DeadlineExceeded, "context deadline exceeded", false},
+	} {
+		if got := IsAnswer(fmt.Errorf("asking: %w", newError(status.Error(c.code, c.text)))); got != c.want {
+			t.Errorf("%s: %v", c.text, got)
 		}
 	}
 }

@@ -1,0 +1,24 @@
+package airbyte
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// CursorWarning says what is wrong with the field by which the destination orders the records of a row, which ought to be our
+// column named cursor; it is empty where all is well, and where the destination keeps all records.
+func (c *ConfiguredStream) CursorWarning(cursor string) (string, error) {
+	schemas, err := c.Stream.Schemas()
+	switch {
+	case err != nil, c.SyncMode != Incremental, !c.Deduplicates():
+		return "", err
+	case len(c.CursorField) > 0 && !slices.Equal(c.CursorField, []string{cursor}):
+		return fmt.Sprintf("the connection's cursor field is %s instead of %s, as in connections made for another connector: "+
+			"of several changes of a row the destination may keep an old one. Set it with Airbyte's API (PATCH /v1/connections/{connectionId}), or create a new connection", strings.Join(c.CursorField, "."), cursor), nil
+	case schemas[cursor] == nil:
+		return fmt.Sprintf("the catalog does not select the column %s, which orders the changes of a row: the destination may keep an old one. "+
+			"Refresh the source's schema and select the column", cursor), nil
+	}
+	return "", nil
+}

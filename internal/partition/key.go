@@ -1,0 +1,53 @@
+package partition
+
+import (
+	"slices"
+
+	"source-planetscale/internal/airbyte"
+	"source-planetscale/internal/failure"
+	"source-planetscale/internal/record"
+	"source-planetscale/internal/row"
+)
+
+// CheckKey holds what a stream's destination goes by, the key and the cursor, against the table and the catalog. The catalog also
+// decides whether a TINYINT(1) is an integer; chosen are the user's options. The warnings are sentences without the stream's name.
+func CheckKey(s *Stream, c *airbyte.ConfiguredStream, chosen row.Options) (warnings []string, err error) {
+	schemas, err := c.Stream.Schemas()
+	if err != nil {
+		return nil, err
+	}
+	s.Records.Types = chosen.InCatalog(s.Table, schemas)
+	key, err := c.Key()
+	if err != nil {
+		return nil, refused(s, err)
+	}
+	key = slices.DeleteFunc(key, record.IsOwn)
+	gives := func(column string) bool { return schemas[column] != nil }
+	keyless, err := s.Table.CheckKey(key, gives, c.Deduplicates())
+	if err != nil {
+		return nil, refused(s, err)
+	}
+	if len(key) == 0 { // the catalog does not say it
+		key = slices.DeleteFunc(slices.Clone(s.Table.MySQLKey), func(column string) bool { return !gives(column) })
+	}
+	if keyless != "" {
+		warnings = append([]string{keyless}, row.KeyWarnings(s.Table, key, s.Records.Types)...)
+	}
+	discovered := slices.DeleteFunc(slices.Clone(key), func(column string) bool { // else discover makes no integer of it
+		return !s.Table.InUniqueKey(column) && !slices.ContainsFunc(c.Stream.SourceDefinedPrimaryKey, func(path []string) bool {
+			return slices.Equal(path, []string{column})
+		})
+	})
+	if err := row.CheckKey(s.Table, discovered, s.Records.Types); err != nil {
+		return nil, refused(s, err)
+	}
+	cursor, err := c.CursorWarning(record.ColumnCursor)
+	if cursor != "" {
+		warnings = append(warnings, cursor)
+	}
+	return warnings, err
+}
+
+func refused(s *Stream, err error) error {
+	return failure.Config("", "Stream %s cannot be read: %s", s.Descriptor, err).Because(err)
+}

@@ -1,0 +1,98 @@
+package partition
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"source-planetscale/internal/airbyte"
+	"source-planetscale/internal/failure"
+	"source-planetscale/internal/row"
+	"source-planetscale/internal/table"
+)
+
+const (
+	boolean = `{"type":["null","boolean"]}`
+	integer = `{"type":"number","airbyte_type":"integer"}`
+)
+
+func TestCheckKey(t *testing.T) {
+	keyed := &table.Table{
+		Name: "roles", Key: []string{"user", "role"}, MySQLKey: []string{"user", "role"},
+		Columns: []table.Column{{Name: "user", Type: "int"}, {Name: "role", Type: "tinyint(1)"}, {Name: "email", Type: "varchar(9)"}, {Name: "at", Type: "date"}},
+		Unique:  []table.UniqueKey{{Columns: []string{"user", "role"}, Identifies: true}, {Columns: []string{"email"}, Identifies: true}},
+	}
+	beside := &table.Table{
+		Name: "users", Key: []string{"user"}, MySQLKey: []string{"user"}, Columns: keyed.Columns,
+		Unique: []table.UniqueKey{{Columns: []string{"user"}, Identifies: true}},
+	}
+	keyless := &table.Table{Name: "log", Columns: keyed.Columns}
+	for _, c := range []struct {
+		name     string
+		table    *table.Table
+		role     string // its schema; "" for not selected
+		key      string // with source: for the source's key
+		mode     airbyte.DestinationSyncMode
+		cursor   []string
+		chosen   row.Options
+		refused  string
+		warnings []string
+		integers []string
+	}{
+		{name: "as discovered", table: keyed, role: integer, key: "user role", mode: "append_dedup", integers: []string{"role"}},
+		{name: "the source's key", table: keyed, role: integer, key: "source: user role", mode: "append_dedup", integers: []string{"role"}},
+		{name: "an old catalog", table: keyed, role: boolean, key: "user role", mode: "append_dedup", refused: `column "role" of its key is a boolean in the catalog`},
+		{name: "an old catalog that says no key", table: keyed, role: boolean, key: "", mode: "append", refused: `column "role" of its key is a boolean`},
+		{name: "an old catalog with another key", table: keyed, role: boolean, key: "email", mode: "append_dedup"},
+		{name: "an old catalog, integers by choice", table: keyed, role: boolean, key: "user role", mode: "append_dedup", chosen: row.Options{TinyIntAsInteger: true}},
+		{name: "no types", table: keyed, role: `{}`, key: "user role", mode: "append_dedup", integers: []string{"role"}},
+		{name: "not selected", table: keyed, role: "", key: "user role", mode: "append_dedup", refused: `"role", which the catalog does not select`},
+		{name: "not selected, another key", table: keyed, role: "", key: "email", mode: "append_dedup", integers: []string{"role"}},
+		{name: "not selected, no key", table: keyed, role: "", key: "", mode: "append", integers: []string{"role"}},
+		{name: "half of the key", table: keyed, role: integer, key: "user", mode: "append_dedup", refused: "its keys are (user, role), (email)."},
+		{name: "half of the key, all are kept", table: keyed, role: integer, key: "user", mode: "append", integers: []string{"role"}},
+		{name: "renamed", table: keyed, role: integer, key: "user former", mode: "append", refused: `"former", which the table does not have`},
+		{name: "a column of ours beside the key", table: keyed, role: integer, key: "user role _ab_cdc_cursor", mode: "append_dedup", integers: []string{"role"}},
+		{name: "keyless", table: keyless, role: boolean, key: "user role at", mode: "append_dedup", warnings: []string{"the table has no key", `column "role" of the key`, `column "at" of the key`}},
+		{name: "keyless, all are kept", table: keyless, role: boolean, key: "user role", mode: "append"},
+		{name: "a boolean beside the key", table: beside, role: boolean, key: "user role", mode: "append_dedup"},
+		{name: "a boolean of the shards'", table: beside, role: boolean, key: "source: user role", mode: "append_dedup", refused: `column "role" of its key is a boolean`},
+		{name: "another cursor", table: keyed, role: integer, key: "email", mode: "append_dedup", cursor: []string{"at"}, warnings: []string{"cursor field is at"}, integers: []string{"role"}},
+	} {
+		properties := map[string]json.RawMessage{"user": json.RawMessage(integer), "email": json.RawMessage(`{}`), "at": json.RawMessage(`{}`), "_ab_cdc_cursor": json.RawMessage(`{}`)}
+		if c.role != "" {
+			properties["role"] = json.RawMessage(c.role)
+		}
+		text, err := json.Marshal(map[string]any{"properties": properties})
+		if err != nil {
+			t.Fatal(err)
+		}
+		stream := &airbyte.ConfiguredStream{
+			Stream: airbyte.Stream{Name: c.table.Name, JSONSchema: text}, SyncMode: airbyte.Incremental, DestinationSyncMode: c.mode, CursorField: c.cursor,
+		}
+		names, ofSource := strings.CutPrefix(c.key, "source: ")
+		var key [][]string
+		for _, name := range strings.Fields(names) {
+			key = append(key, []string{name})
+		}
+		if stream.PrimaryKey = key; ofSource {
+			stream.PrimaryKey, stream.Stream.SourceDefinedPrimaryKey = nil, key
+		}
+		s, err := NewStream(stream, c.table, nil, &atomic.Int64{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		warnings, err := CheckKey(s, stream, c.chosen)
+		if (err != nil) != (c.refused != "") || err != nil && (!strings.Contains(err.Error(), c.refused) || failure.Judge(err).Kind != airbyte.ConfigError) {
+			t.Errorf("%s: %v, want %q", c.name, err, c.refused)
+		}
+		if !slices.EqualFunc(warnings, c.warnings, strings.Contains) {
+			t.Errorf("%s: warnings %q, want %q", c.name, warnings, c.warnings)
+		}
+		if err == nil && !slices.Equal(s.Records.Types.Integers, c.integers) {
+			t.Errorf("%s: integers %q, want %q", c.name, s.Records.Types.Integers, c.integers)
+		}
+	}
+}

@@ -1,0 +1,30 @@
+package row
+
+// compileString builds the encoder of CHAR, VARCHAR and the shorter TEXTs.
+func compileString(s source) (encoder, error) {
+	encode, err := compileText(s)
+	if err != nil || s.phase != Copy || s.declaration.Base != "char" {
+		return encode, err
+	}
+	return func(dst, value []byte) ([]byte, error) {
+		start := len(dst) + 1 // behind the quote
+		dst, err := encode(dst, value)
+		if err != nil {
+			return dst, err
+		}
+		return trimPadding(dst, start), nil
+	}, nil
+}
+
+// trimPadding takes the spaces away that a JSON string, from start to its quote at the end, ends with. A CHAR never has any of
+// its own: where the server's sql_mode has PAD_CHAR_TO_FULL_LENGTH they fill up what a copy selects, but not what the binlog has.
+func trimPadding(dst []byte, start int) []byte {
+	end := len(dst) - 1
+	if end == start || dst[end-1] != ' ' {
+		return dst
+	}
+	for end > start && dst[end-1] == ' ' {
+		end--
+	}
+	return append(dst[:end], '"')
+}

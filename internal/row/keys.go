@@ -1,0 +1,137 @@
+package row
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"source-planetscale/internal/table"
+)
+
+// InKeys are the options for a table as discover shows it: TINYINT(1) columns of its keys are integers, since true stands for
+// 255 of their values.
+func (o Options) InKeys(t *table.Table) Options {
+	for _, c := range t.Columns {
+		if inKey(t, c) {
+			o = o.withInteger(c)
+		}
+	}
+	return o
+}
+
+// InCatalog are the options for a table as a catalog describes it, by column: TINYINT(1) columns are what its schemas say, and
+// where those do not say a type, what discover would make of them.
+func (o Options) InCatalog(t *table.Table, schemas map[string]json.RawMessage) Options {
+	for _, c := range t.Columns {
+		types := typesOf(schemas[c.Name])
+		number := slices.Contains(types, "number") || slices.Contains(types, "integer")
+		if number || !slices.Contains(types, "boolean") && inKey(t, c) {
+			o = o.withInteger(c)
+		}
+	}
+	return o
+}
+
+func inKey(t *table.Table, c table.Column) bool {
+	return t.InUniqueKey(c.Name) || slices.Contains(t.Key, c.Name)
+}
+
+// withInteger makes a column an integer if it is a TINYINT(1).
+func (o Options) withInteger(c table.Column) Options {
+	if isTruth(c, o) {
+		o.Integers = append(slices.Clone(o.Integers), c.Name)
+	}
+	return o
+}
+
+// CheckKey refuses a key with a column that comes as a boolean though it holds more values than two: rows that differ in nothing
+// else would be one. Options are those of InCatalog.
+func CheckKey(t *table.Table, key []string, o Options) error {
+	for _, name := range key {
+		if c := t.Column(name); c != nil && isTruth(*c, o) {
+			return fmt.Errorf("column %q of its key is a boolean in the catalog, "+
+				"which turns all numbers but 0 into true, and rows that differ in nothing else into one; "+
+				"refresh the source's schema, which makes the column an integer, and clear the stream's data", name)
+		}
+	}
+	return nil
+}
+
+func isTruth(c table.Column, o Options) bool {
+	d := table.ParseType(c.Type)
+	return d.Base == "tinyint" && kindOf(d, o.of(c.Name)).shape == booleanShape
+}
+
+// typesOf are the types that a JSON schema names.
+func typesOf(schema json.RawMessage) []string {
+	var one struct{ Type string }
+	if json.Unmarshal(schema, &one) == nil {
+		return []string{one.Type}
+	}
+	var several struct{ Type []string }
+	if json.Unmarshal(schema, &several) == nil {
+		return several.Type
+	}
+	return nil
+}
+
+// folds says how two values of a column may have the same JSON; "" where none have, and for no column.
+func folds(c *table.Column, o Options) string {
+	if c == nil {
+		return ""
+	}
+	d := table.ParseType(c.Type)
+	if k := kindOf(d, o.of(c.Name)); k.folds != nil {
+		return k.folds(d, c.Charset)
+	}
+	return ""
+}
+
+func foldTruth(table.Type, string) string { return "all numbers but 0 are true" }
+
+func foldFloat(table.Type, string) string {
+	return "a copy gives six digits of a FLOAT, and changes of such rows, which have all digits, miss them"
+}
+
+func foldDate(table.Type, string) string { return "zero and impossible dates are null" }
+
+func foldTime(table.Type, string) string { return "times outside 00:00:00 to 23:59:59.999999 are null" }
+
+// foldText is about character sets in which MySQL stores bytes that are no characters; it checks what it stores as UTF-8.
+func foldText(_ table.Type, charset string) string {
+	cs := lookupCharset(charset)
+	switch {
+	case !knownCharset(charset):
+		return "the character set is not known here, and bytes that are not UTF-8 are U+FFFD"
+	case cs != nil && hasGaps(cs):
+		return "bytes that are no characters are U+FFFD"
+	}
+	return ""
+}
+
+// hasGaps reports whether a character set has bytes that are no characters; those of several bytes a character all have.
+func hasGaps(cs decoder) bool {
+	if cs.MaxWidth() > 1 {
+		return true
+	}
+	for b := range 256 {
+		if _, _, ok := cs.DecodeRune([]byte{byte(b)}); !ok {
+			return true
+		}
+	}
+	return false
+}
+
+func foldLabels(d table.Type, charset string) string {
+	labels, err := declaredLabels(source{declaration: d})
+	switch {
+	case err != nil:
+		return "not all labels can be read"
+	case slices.ContainsFunc(labels[1:], func(label []byte) bool { return len(label) == 0 }):
+		return "an empty label is also what MySQL keeps in place of an invalid one"
+	case beyondBMP(charset) && strings.Contains(d.Args, "?"):
+		return "labels beyond U+FFFF are replicated with question marks"
+	}
+	return ""
+}

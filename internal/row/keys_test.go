@@ -1,0 +1,137 @@
+package row
+
+import (
+	"encoding/json"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"source-planetscale/internal/table"
+
+	binlogdatapb "vitess.io/vitess/go/vt/proto/binlogdata"
+	querypb "vitess.io/vitess/go/vt/proto/query"
+)
+
+// roles is a table with TINYINT(1) in each kind of key, and outside of them.
+func roles() *table.Table {
+	return &table.Table{
+		Name: "roles",
+		Columns: []table.Column{
+			{Name: "user_id", Type: "int"},
+			{Name: "role", Type: "tinyint(1)"},
+			{Name: "Level", Type: "TINYINT(1) unsigned", Nullable: true},
+			{Name: "shard_by", Type: "tinyint(1)"},
+			{Name: "active", Type: "tinyint(1)"},
+			{Name: "wide", Type: "tinyint(4)"},
+			{Name: "bit", Type: "bit(1)"},
+		},
+		Key: []string{"user_id", "role", "shard_by"}, MySQLKey: []string{"user_id", "role"},
+		Unique: []table.UniqueKey{
+			{Columns: []string{"user_id", "role"}, Identifies: true},
+			{Columns: []string{"Level", "wide", "bit"}},
+		},
+	}
+}
+
+func TestTinyIntOfAKeyIsAnInteger(t *testing.T) {
+	tab := roles()
+	o := Options{}.InKeys(tab)
+	schemas := map[string]json.RawMessage{}
+	for _, c := range tab.Columns {
+		schemas[c.Name] = JSONSchema(c, o)
+		got := slices.Contains(typesOf(schemas[c.Name]), "boolean")
+		if want := c.Name == "active" || c.Name == "bit"; got != want {
+			t.Errorf("%s has the schema %s", c.Name, schemas[c.Name])
+		}
+	}
+	// Rows are what the schema says, whatever the keys are by then.
+	tab.Key, tab.MySQLKey, tab.Unique = []string{"active"}, nil, nil
+	o = Options{}.InCatalog(tab, schemas)
+	f := &binlogdatapb.FieldEvent{}
+	for _, c := range tab.Columns {
+		f.Fields = append(f.Fields, &querypb.Field{Name: c.Name, ColumnType: c.Type})
+	}
+	for _, phase := range []Phase{Copy, Replicate} {
+		got, _, err := compile(t, tab, f, phase, o).Append(nil, encoded(rowOf("7", "3", "2", "-1", "5", "4", "\x01")), nil)
+		want := `"user_id":7,"role":3,"Level":2,"shard_by":-1,"active":true,"wide":4,"bit":true`
+		if err != nil || string(got) != want {
+			t.Errorf("phase %d: %s, %v; want %s", phase, got, err, want)
+		}
+	}
+}
+
+func TestKeyThatIsABooleanInTheCatalogIsRefused(t *testing.T) {
+	boolean, nullable := json.RawMessage(`{"type":"boolean"}`), json.RawMessage(`{"type":["null","boolean"]}`)
+	integer := json.RawMessage(`{"type":["null","number"],"airbyte_type":"integer"}`)
+	for _, c := range []struct {
+		name    string
+		schemas map[string]json.RawMessage
+		o       Options
+		refused string // the column
+	}{
+		{"all boolean", map[string]json.RawMessage{"role": boolean, "shard_by": nullable}, Options{}, "role"},
+		{"refreshed", map[string]json.RawMessage{"role": integer, "shard_by": integer}, Options{}, ""},
+		{"half refreshed", map[string]json.RawMessage{"role": integer, "shard_by": nullable}, Options{}, "shard_by"},
+		{"without types", map[string]json.RawMessage{"role": json.RawMessage(`{}`), "shard_by": json.RawMessage(`true`)}, Options{}, ""},
+		{"integers of JSON schema", map[string]json.RawMessage{"role": json.RawMessage(`{"type":"integer"}`), "shard_by": integer}, Options{}, ""},
+		{"integers by choice", map[string]json.RawMessage{"role": boolean}, Options{TinyIntAsInteger: true}, ""},
+	} {
+		tab := roles()
+		err := CheckKey(tab, append(slices.Clone(tab.Key), "wide", "bit", "none"), c.o.InCatalog(tab, c.schemas))
+		if (err != nil) != (c.refused != "") || err != nil && !strings.Contains(err.Error(), strconv.Quote(c.refused)) {
+			t.Errorf("%s: %v, want an error about %q", c.name, err, c.refused)
+		}
+	}
+	if err := CheckKey(roles(), []string{"user_id", "wide"}, Options{}); err != nil {
+		t.Errorf("a key without a boolean: %v", err)
+	}
+}
+
+func TestKeyWarnings(t *testing.T) {
+	for _, c := range []struct{ columnType, charset, want string }{
+		{"tinyint(1)", "", "true"},
+		{"float", "", "six digits"},
+		{"float(7,4) unsigned", "", "six digits"},
+		{"date", "", "dates are null"},
+		{"datetime(6)", "", "dates are null"},
+		{"timestamp", "", "dates are null"},
+		{"time(3)", "", "times outside"},
+		{"varchar(20)", "ascii", "no characters"},
+		{"varchar(20)", "gbk", "no characters"},
+		{"char(20)", "utf16", "no characters"},
+		{"mediumtext", "ujis", "no characters"},
+		{"varchar(20)", "klingon", "not known"},
+		{"enum('','a')", "utf8mb4", "empty label"},
+		{"set('a','')", "latin1", "empty label"},
+		{"enum('?','a')", "utf8mb4", "question marks"},
+		{"enum('a',x'ff')", "binary", "labels"},
+		{"uuid", "klingon", "not known"},
+
+		{"tinyint(4)", "", ""},
+		{"bigint unsigned", "", ""},
+		{"decimal(10,2)", "", ""},
+		{"double", "", ""},
+		{"year", "", ""},
+		{"bit(1)", "", ""},
+		{"bit(8)", "", ""},
+		{"varchar(20)", "utf8mb4", ""},
+		{"varchar(20)", "utf8mb3", ""},
+		{"varchar(20)", "latin1", ""},
+		{"enum('a','b')", "utf8mb4", ""},
+		{"enum('?','a')", "latin1", ""},
+		{"set('a','b')", "utf8mb4", ""},
+		{"varbinary(20)", "", ""},
+		{"binary(16)", "", ""},
+	} {
+		tab := &table.Table{Name: "t", Columns: []table.Column{{Name: "k", Type: c.columnType, Charset: c.charset}}}
+		got := strings.Join(KeyWarnings(tab, []string{"k", "none"}, Options{}), "|")
+		if (got != "") != (c.want != "") || !strings.Contains(got, c.want) {
+			t.Errorf("%s %s: %q, want %q", c.columnType, c.charset, got, c.want)
+		}
+	}
+	tab := roles()
+	if got := KeyWarnings(tab, tab.Key, Options{}.InKeys(tab)); got != nil {
+		t.Errorf("TINYINT(1) columns of a key that are integers: %q", got)
+	}
+}

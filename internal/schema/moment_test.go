@@ -1,0 +1,145 @@
+package schema
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"source-planetscale/internal/gtid"
+	"source-planetscale/internal/table"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func mustParse(t *testing.T, position string) gtid.Position {
+	t.Helper()
+	p, err := gtid.Parse("MySQL56/" + strings.ReplaceAll(position, "\n", ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// The columns are those of the position between two moments that agree, and the positions of a moment are in order.
+func TestColumnsAt(t *testing.T) {
+	db := openSandbox(t, "customer")
+	shard := shardsIn(t, db)[0]
+	create(t, db, "table", "sch_k_a", "(id bigint primary key, e enum('a','b') not null)")
+	create(t, db, "table", "sch_k_b", "(id bigint primary key, t text character set latin1)")
+	names := []string{"sch_k_b", "sch_k_none", "sch_k_a"}
+	first, err := db.ColumnsAt(t.Context(), shard, names)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string][]table.Column{
+		"sch_k_a": {{Name: "id", Type: "bigint"}, {Name: "e", Type: "enum('a','b')", Charset: "utf8mb4"}},
+		"sch_k_b": {{Name: "id", Type: "bigint"}, {Name: "t", Type: "text", Nullable: true, Charset: "latin1"}},
+	}
+	if diff := cmp.Diff(want, first.Columns); diff != "" {
+		t.Error(diff)
+	}
+	run(t, db, "alter table sch_k_a add column v int")
+	second, err := db.ColumnsAt(t.Context(), shard, names)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := second.Columns["sch_k_a"]; len(got) != 3 || len(second.Columns["sch_k_b"]) != 2 {
+		t.Errorf("after the ALTER the columns are %v", second.Columns)
+	}
+	if first.Server == "" || first.Server != second.Server {
+		t.Errorf("the servers are %q and %q", first.Server, second.Server)
+	}
+	positions := []string{first.Before, first.After, second.Before, second.After}
+	for i, later := range positions[1:] {
+		if !mustParse(t, later).Contains(mustParse(t, positions[i])) {
+			t.Errorf("position %d is not behind the one before: %q", i+1, positions)
+		}
+	}
+	if mustParse(t, first.After).Contains(mustParse(t, second.Before)) {
+		t.Errorf("the ALTER is not between %s and %s", first.After, second.Before)
+	}
+}
+
+// The transaction of a packet is over when it was answered, and when it failed in the middle.
+func TestColumnsAtLeavesNoTransaction(t *testing.T) {
+	db := openSandbox(t, "customer")
+	db.sql.SetMaxOpenConns(1)
+	shard := shardsIn(t, db)[0]
+	for _, page := range []int{-1, pageRows} { // a negative LIMIT is an error, after BEGIN
+		db.pageRows = page
+		if _, err := db.ColumnsAt(t.Context(), shard, []string{"sch_l"}); (err != nil) != (page < 0) {
+			t.Fatalf("pages of %d: %v", page, err)
+		}
+		// vtgate refuses another target inside of a transaction.
+		var target string
+		if err := db.askShard(t.Context(), shardsIn(t, db)[1], "select database() as t", nil, &target); err != nil {
+			t.Errorf("pages of %d: %v", page, err)
+		}
+	}
+}
+
+// Tables are asked for in parts where their columns would fill an answer.
+func TestColumnsAtOfManyColumns(t *testing.T) {
+	db := openSandbox(t, "customer")
+	shard := shardsIn(t, db)[0]
+	var names []string
+	for i := range 7 {
+		name := fmt.Sprintf("sch_w_%d", i)
+		create(t, db, "table", name, "(id int primary key, a int, b int)")
+		names = append(names, name)
+	}
+	for _, page := range []int{4, 7, 22, pageRows} {
+		db.pageRows = page
+		m, err := db.ColumnsAt(t.Context(), shard, names)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range names {
+			if len(m.Columns[name]) != 3 {
+				t.Errorf("pages of %d: %s has %v", page, name, m.Columns[name])
+			}
+		}
+	}
+	db.pageRows = 3
+	if _, err := db.ColumnsAt(t.Context(), shard, names); err == nil {
+		t.Error("a table that does not fit into an answer is no error")
+	}
+}
+
+func TestColumnsAtRefused(t *testing.T) {
+	db := scripted(func(string) ([][]string, error) { return nil, errNotAllowed }).open(t)
+	if _, err := db.ColumnsAt(t.Context(), "-", []string{"orders"}); !errors.Is(err, ErrRefused) {
+		t.Errorf("got %v, want ErrRefused", err)
+	}
+}
+
+// One after the other, as a shard's tablets answer where a transaction does not hold them.
+func TestColumnsAtOfServersThatTakeTurns(t *testing.T) {
+	servers := []string{"a", "b", "b", "a", "c", "c"}
+	var statements []string
+	db := scripted(func(statement string) ([][]string, error) {
+		statements = append(statements, strings.Fields(statement)[0])
+		switch {
+		case statement == positionQuery:
+			server := servers[0]
+			servers = append(servers[1:], server)
+			return [][]string{{"uuid", "gtid"}, {server, fmt.Sprint(len(statements))}}, nil
+		case strings.HasPrefix(statement, "select"):
+			return [][]string{{"t", "c", "type", "nullable", "charset"}, {"orders", "id", "int", "NO", ""}, {"ORDERS", "v", "int", "NO", ""}}, nil
+		}
+		return nil, nil
+	}).open(t)
+	m, err := db.ColumnsAt(t.Context(), "-", []string{"orders"})
+	want := Moment{Server: "c", Before: "15", After: "17", Columns: map[string][]table.Column{"orders": {{Name: "id", Type: "int"}}}}
+	if diff := cmp.Diff(want, m); err != nil || diff != "" {
+		t.Errorf("%v: %s", err, diff)
+	}
+	if got := strings.Join(statements[:6], " "); got != "use begin select select select rollback" {
+		t.Errorf("a packet is %q", got)
+	}
+	servers = []string{"a", "b"}
+	if m, err := db.ColumnsAt(t.Context(), "-", []string{"orders"}); !errors.Is(err, ErrRefused) {
+		t.Errorf("servers that go on taking turns: %+v, %v", m, err)
+	}
+}
