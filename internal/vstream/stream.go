@@ -50,6 +50,7 @@ const method = "/vtgateservice.Vitess/VStream"
 type Stream struct {
 	client *Client
 	conn   *connection
+	names  names // of what was asked for
 	rpc    grpc.ClientStream
 	ctx    context.Context
 	cancel context.CancelCauseFunc
@@ -91,9 +92,11 @@ func (c *Client) open(ctx context.Context, r *vtgatepb.VStreamRequest) (*Stream,
 	if err != nil {
 		cancel(nil)
 		_ = conn.Close() // says only that it is closed
-		return nil, newError(err)
+		return nil, newError(err, newNames(r))
 	}
-	return c.stream(ctx, cancel, conn, rpc), nil
+	s := c.stream(ctx, cancel, conn, rpc)
+	s.names = newNames(r)
+	return s, nil
 }
 
 // stream begins to receive what an RPC gives.
@@ -165,7 +168,7 @@ func (s *Stream) Recv() (wire.Response, error) {
 	case r.err == nil, errors.Is(r.err, io.EOF):
 		return wire.Response{}, errors.New("the server ended the stream")
 	}
-	return wire.Response{}, newError(r.err)
+	return wire.Response{}, newError(r.err, s.names)
 }
 
 // Ready tells whether Recv need not wait.

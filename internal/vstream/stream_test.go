@@ -2,14 +2,11 @@ package vstream
 
 import (
 	"fmt"
-	"strings"
 	"testing"
 
-	"source-planetscale/internal/gtid"
-
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
 	querypb "vitess.io/vitess/go/vt/proto/query"
+
+	"source-planetscale/internal/gtid"
 )
 
 func TestFilterAlwaysSelects(t *testing.T) {
@@ -42,58 +39,5 @@ func TestVGtidHoldsPositionAndKey(t *testing.T) {
 	v = vgtid(Request{Shard: gtid.Shard{Keyspace: "shop", Name: "80-"}, Tables: []Table{{Name: "users"}}})
 	if g := v.ShardGtids[0]; g.Shard != "80-" || g.Gtid != "" || g.TablePKs != nil {
 		t.Errorf("got %v", g)
-	}
-}
-
-func TestErrorsAreClassified(t *testing.T) {
-	for _, c := range []struct {
-		code codes.Code
-		text string
-		want Kind
-	}{
-		{codes.Unauthenticated, "bad password", Unauthorized},
-		{codes.PermissionDenied, "no", Unauthorized},
-		{codes.Unavailable, "connection refused", Transient},
-		{codes.InvalidArgument, "http2: server sent GOAWAY and closed the connection", Transient},
-		{codes.Internal, "stream terminated by RST_STREAM", Transient},
-		{codes.ResourceExhausted, "grpc: received message larger than max (20 vs. 10)", TooLarge},
-		{codes.ResourceExhausted, "too many connections", Transient},
-		{codes.Unknown, "Cannot replicate because the source purged required binary logs (errno 1236)", Purged},
-		{codes.InvalidArgument, "GTIDSet Mismatch: requested source position:MySQL56/x", Purged},
-		{codes.Unknown, "failed to build table replication plan for table users: bad length", BadTable},
-		{codes.Unknown, "UnescapeID err: no outer backticks found", BadTable},
-		{codes.Unknown, "cannot determine table columns for users", BadTable},
-		{codes.Unknown, "in Engine.reload(), reading table other: Table 'vt_shop.other' doesn't exist: failed to reload schema after DDL encountered in stream", Transient},
-		{codes.FailedPrecondition, "shard provided in VGTID, -80, not found in the shop keyspace", NoShard},
-		{codes.Canceled, "failed to find a PRIMARY tablet for VStream in shop/-80 within the zone1 cell(s): context has expired", Transient},
-		{codes.Unknown, "something new", Transient},
-	} {
-		if err := newError(status.Error(c.code, c.text)); KindOf(err) != c.want || err.Code != c.code {
-			t.Errorf("%s %q is of kind %v", c.code, c.text, err.Kind)
-		}
-	}
-}
-
-func TestErrorsHoldNoLiterals(t *testing.T) {
-	for in, want := range map[string]string{
-		`Incorrect DATE value: 'bob@x' (errno 1525) (sqlstate HY000) during query: select id from users where (id > 'bob@x')`: `Incorrect DATE value: … (errno 1525) (sqlstate HY000)`,
-		`lastpk value was provided ([VARCHAR("bob@x") INT64(5)]) but`:                                                         `lastpk value was provided (…) but`,
-		`Table 'vt_shop.users' doesn't exist`:                                                                                 `Table 'vt_shop.users' doesn't exist`,
-		`failed (errno 1105) Sql: "select 'bob@x'", BindVars: {v1: "bob@x"}`:                                                  `failed (errno 1105)`,
-		`value 'it''s bob' of`:                       `value … of`,
-		`keyspace:"shop" shard:"-80" values:"bob@x"`: `keyspace:"shop" shard:"-80" values:…`,
-	} {
-		if got := redact(in); got != want {
-			t.Errorf("%s became %s", in, got)
-		}
-	}
-}
-
-// vtgate quotes the request when a stream cannot be started, and with it the key of a row.
-func TestErrorsHoldNoKeys(t *testing.T) {
-	text := `error starting stream from shard GTID keyspace:"shop" table_p_ks:{table_name:"users" lastpk:{rows:{lengths:6 values:"se\"cret}"}}}: target: shop.-80.primary`
-	err := newError(status.Error(codes.Unknown, text))
-	if strings.Contains(err.Error(), "cret") || !strings.Contains(err.Error(), `table_name:"users"`) || !strings.Contains(err.Error(), "shop.-80.primary") {
-		t.Errorf("the error says %s", err)
 	}
 }
