@@ -69,7 +69,7 @@ func newConfig(server dial.Config, user, password string) (*mysql.Config, error)
 	config := mysql.NewConfig()
 	config.Net, config.Addr = "tcp", server.MySQLAddr()
 	config.User, config.Passwd = user, password
-	config.DialFunc = server.DialContext
+	config.DialFunc = dialer(server.DialContext)
 	config.TLS = security
 	// vtgate's LDAP and client certificate logins ask for the password itself: over TLS only.
 	config.AllowCleartextPasswords = security != nil
@@ -88,7 +88,7 @@ func login(ctx context.Context, config *mysql.Config) (*sql.DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("preparing the MySQL connection to %s: %w", config.Addr, err)
 	}
-	pool := sql.OpenDB(connector)
+	pool := sql.OpenDB(guarded{connector})
 	pool.SetMaxOpenConns(maxConnections)
 	pool.SetMaxIdleConns(maxConnections) // a new one costs several round trips, which each question to all shards would pay
 	if err := pool.PingContext(ctx); err != nil {
