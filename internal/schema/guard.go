@@ -12,9 +12,6 @@ import (
 // errAnswer says that the driver panicked: the server's packet is not as the protocol wants it.
 var errAnswer = errors.New("the server's answer is not as MySQL's protocol wants it")
 
-// errNotWrapped is for what nobody needs of a connection.
-var errNotWrapped = errors.New("the MySQL connection is for statements without preparation and transactions")
-
 // guarded is the driver, with a panic in any call made an error, and the server's texts and answers bounded. The driver reads
 // packets without looking at their length: before TLS, too, anybody on the way could end the program.
 type guarded struct{ driver.Connector }
@@ -31,11 +28,7 @@ func (g guarded) Connect(ctx context.Context) (driver.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	session, ok := inner.(session)
-	if !ok {
-		return nil, errNotWrapped
-	}
-	c.session = session
+	c.session = inner.(session) // which the driver's own documentation says
 	return c, nil
 }
 
@@ -129,11 +122,11 @@ func (c *guardedConn) Close() error {
 	return guardError(c, c.session.Close)
 }
 
-// Prepare implements driver.Conn.
-func (c *guardedConn) Prepare(string) (driver.Stmt, error) { return nil, errNotWrapped }
+// Prepare implements driver.Conn. Values go into the statement's text (newConfig).
+func (c *guardedConn) Prepare(string) (driver.Stmt, error) { return nil, errors.ErrUnsupported }
 
 // Begin implements driver.Conn.
-func (c *guardedConn) Begin() (driver.Tx, error) { return nil, errNotWrapped }
+func (c *guardedConn) Begin() (driver.Tx, error) { return nil, errors.ErrUnsupported }
 
 // guardedRows are an answer's rows.
 type guardedRows struct {
