@@ -10,6 +10,7 @@ import (
 	"github.com/go-sql-driver/mysql"
 	"golang.org/x/sync/errgroup"
 
+	"source-planetscale/internal/crash"
 	"source-planetscale/internal/dial"
 )
 
@@ -120,7 +121,7 @@ func EachShard[S any](ctx context.Context, shards []S, ask func(ctx context.Cont
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(maxConnections)
 	for _, shard := range shards {
-		group.Go(func() error { return ask(ctx, shard) })
+		group.Go(func() error { return crash.Guard(func() error { return ask(ctx, shard) }) })
 	}
 	return group.Wait()
 }

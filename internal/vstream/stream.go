@@ -13,6 +13,7 @@ import (
 	querypb "vitess.io/vitess/go/vt/proto/query"
 	vtgatepb "vitess.io/vitess/go/vt/proto/vtgate"
 
+	"source-planetscale/internal/crash"
 	"source-planetscale/internal/gtid"
 	"source-planetscale/internal/wire"
 )
@@ -143,7 +144,7 @@ func (s *Stream) receive() {
 		m := idle[len(idle)-1]
 		idle = idle[:len(idle)-1]
 		s.watch.start()
-		err := s.rpc.RecvMsg(m)
+		err := crash.Guard(func() error { return s.rpc.RecvMsg(m) }) // our decompressor among others
 		s.watch.stop()
 		s.full <- received{m, err}
 		if err != nil {
@@ -167,6 +168,9 @@ func (s *Stream) Recv() (wire.Response, error) {
 		return wire.Response{}, fmt.Errorf("%w for %s", ErrSilent, s.watch.limit)
 	case r.err == nil, errors.Is(r.err, io.EOF):
 		return wire.Response{}, errors.New("the server ended the stream")
+	}
+	if errors.As(r.err, new(*crash.Panic)) {
+		return wire.Response{}, r.err
 	}
 	return wire.Response{}, newError(r.err, s.names)
 }
