@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"github.com/santhosh-tekuri/jsonschema/v6/kind"
@@ -55,23 +56,32 @@ func defaults() []byte {
 	return data
 }
 
-// validateConfig holds a configuration against the connectionSpecification.
-func validateConfig(data []byte) error {
+// schema is the connectionSpecification, compiled.
+var schema = sync.OnceValues(func() (*jsonschema.Schema, error) {
 	var s specification
 	if err := json.Unmarshal(specFile, &s); err != nil {
-		return fmt.Errorf("spec.json, which is built in, is not valid JSON: %w", err)
+		return nil, fmt.Errorf("spec.json, which is built in, is not valid JSON: %w", err)
 	}
 	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(s.ConnectionSpecification))
 	if err != nil {
-		return fmt.Errorf("spec.json, which is built in, is not valid JSON: %w", err)
+		return nil, fmt.Errorf("spec.json, which is built in, is not valid JSON: %w", err)
 	}
 	compiler := jsonschema.NewCompiler()
 	if err := compiler.AddResource("spec.json", doc); err != nil {
-		return fmt.Errorf("spec.json, which is built in, is not a schema: %w", err)
+		return nil, fmt.Errorf("spec.json, which is built in, is not a schema: %w", err)
 	}
-	schema, err := compiler.Compile("spec.json")
+	compiled, err := compiler.Compile("spec.json")
 	if err != nil {
-		return fmt.Errorf("spec.json, which is built in, is not a schema: %w", err)
+		return nil, fmt.Errorf("spec.json, which is built in, is not a schema: %w", err)
+	}
+	return compiled, nil
+})
+
+// validateConfig holds a configuration against the connectionSpecification.
+func validateConfig(data []byte) error {
+	schema, err := schema()
+	if err != nil {
+		return err
 	}
 	config, err := jsonschema.UnmarshalJSON(bytes.NewReader(data))
 	if err != nil {

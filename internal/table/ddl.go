@@ -26,8 +26,15 @@ type DDL struct {
 	Pruned []string
 }
 
+// maxStatement is how many bytes of a statement are looked at: a table of 4,096 columns, each with a comment of 1,024 characters,
+// is made by fewer.
+const maxStatement = 32 << 20
+
 // ParseDDL reads a DDL statement as MySQL wrote it into the binary log. ok is false for what Vitess's parser does not know.
 func ParseDDL(statement string) (d DDL, ok bool) {
+	if len(statement) > maxStatement {
+		return d, false
+	}
 	parser, err := ddlParser()
 	if err != nil {
 		return d, false
@@ -145,8 +152,10 @@ func isCopyOf(table, name string) bool {
 
 func tableNames(tables sqlparser.TableNames) []string {
 	var names []string
+	seen := make(map[string]bool, len(tables)) // a statement may name very many
 	for _, t := range tables {
-		if name := t.Name.String(); name != "" && !slices.Contains(names, name) {
+		if name := t.Name.String(); name != "" && !seen[name] {
+			seen[name] = true
 			names = append(names, name)
 		}
 	}
