@@ -35,6 +35,7 @@ var arrows = map[string][]string{
 		"internal/airbyte", "internal/config", "internal/dial", "internal/engine", "internal/failure", "internal/gtid",
 		"internal/record", "internal/row", "internal/schema", "internal/table", "internal/vstream",
 	},
+	"internal/crash":       {},
 	"internal/destination": {},
 	"internal/dial":        {"internal/failure"},
 	"internal/engine": {
@@ -54,14 +55,15 @@ var arrows = map[string][]string{
 		"internal/airbyte", "internal/failure", "internal/gtid", "internal/partition", "internal/plan", "internal/record", "internal/row",
 		"internal/table", "internal/vstream", "internal/wire",
 	},
+	"internal/quiet":        {},
 	"internal/record":       {"internal/airbyte", "internal/failure", "internal/gtid", "internal/row", "internal/wire"},
 	"internal/row":          {"internal/table", "internal/wire"},
 	"internal/sandbox":      {"internal/sandbox/edge"},
 	"internal/sandbox/edge": {},
-	"internal/schema":       {"internal/dial", "internal/failure", "internal/table"},
+	"internal/schema":       {"internal/crash", "internal/dial", "internal/failure", "internal/table"},
 	"internal/state":        {"internal/gtid", "internal/table"},
 	"internal/table":        {},
-	"internal/vstream":      {"internal/dial", "internal/failure", "internal/gtid", "internal/wire"},
+	"internal/vstream":      {"internal/crash", "internal/dial", "internal/failure", "internal/gtid", "internal/wire"},
 	"internal/wire":         {},
 }
 

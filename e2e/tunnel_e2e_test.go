@@ -67,18 +67,19 @@ func TestTunnel(t *testing.T) {
 		want   string // of the failure; empty for success
 		warned string
 	}{
-		"key":              {s.byKey(), "", unpinned},
-		"password":         {s.byPassword(), "", unpinned},
-		"pinned host key":  {with(s.byKey(), "tunnel_host_key", s.fingerprint), "", ""},
-		"none":             {map[string]any{"tunnel_method": "NO_TUNNEL"}, "", ""},
-		"another host key": {with(s.byKey(), "tunnel_host_key", "SHA256:uNiVztksCsDhcc0u9e8BrrJXVGDtGGGrrJXVGDtGGGg"), "The SSH tunnel cannot be used: the jump server 127.0.0.1:PORT shows the host key " + s.fingerprint, ""},
-		"wrong key":        {with(s.byKey(), "ssh_key", stranger), "The SSH tunnel cannot be used: the jump server 127.0.0.1:PORT refused the login of tunnel", unpinned},
-		"wrong password":   {with(s.byPassword(), "tunnel_user_password", "wrong-secret"), "The SSH tunnel cannot be used: the jump server 127.0.0.1:PORT refused the login of tunnel", unpinned},
-		"no such user":     {with(s.byPassword(), "tunnel_user", "nobody"), "refused the login of nobody", unpinned},
-		"forwarding off":   {with(s.byKey(), "tunnel_user", "closed"), "forbids closed to forward to localhost:" + os.Getenv("SANDBOX_MYSQL_PORT"), unpinned},
-		"not a key":        {with(s.byKey(), "ssh_key", "wrong-secret"), "tunnel_method.ssh_key is not a private key", ""},
-		"unreachable":      {with(s.byKey(), "tunnel_port", port), "The SSH tunnel cannot be made: the jump server cannot be reached", ""},
-		"no SSH server":    {with(s.byKey(), "tunnel_port", json.Number(os.Getenv("SANDBOX_GRPC_PORT"))), "The SSH tunnel cannot be made: the SSH handshake", ""},
+		"key":               {s.byKey(), "", unpinned},
+		"password":          {s.byPassword(), "", ""},
+		"password unpinned": {with(s.byPassword(), "tunnel_host_key", ""), "The SSH tunnel cannot be used: the password is not sent to the jump server 127.0.0.1:PORT, because nothing proves that it is the right one; its host key is " + s.fingerprint, ""},
+		"pinned host key":   {with(s.byKey(), "tunnel_host_key", s.fingerprint), "", ""},
+		"none":              {map[string]any{"tunnel_method": "NO_TUNNEL"}, "", ""},
+		"another host key":  {with(s.byKey(), "tunnel_host_key", "SHA256:uNiVztksCsDhcc0u9e8BrrJXVGDtGGGrrJXVGDtGGGg"), "The SSH tunnel cannot be used: the jump server 127.0.0.1:PORT has other host keys than those in tunnel_host_key: " + s.fingerprint, ""},
+		"wrong key":         {with(s.byKey(), "ssh_key", stranger), "The SSH tunnel cannot be used: the jump server 127.0.0.1:PORT refused the login of tunnel", unpinned},
+		"wrong password":    {with(s.byPassword(), "tunnel_user_password", "wrong-secret"), "The SSH tunnel cannot be used: the jump server 127.0.0.1:PORT refused the login of tunnel", ""},
+		"no such user":      {with(s.byPassword(), "tunnel_user", "nobody"), "refused the login of nobody", ""},
+		"forwarding off":    {with(s.byKey(), "tunnel_user", "closed"), "forbids closed to forward to localhost:" + os.Getenv("SANDBOX_MYSQL_PORT"), unpinned},
+		"not a key":         {with(s.byKey(), "ssh_key", "wrong-secret"), "tunnel_method.ssh_key is not a private key", ""},
+		"unreachable":       {with(s.byKey(), "tunnel_port", port), "The SSH tunnel cannot be made: the jump server cannot be reached", ""},
+		"no SSH server":     {with(s.byKey(), "tunnel_port", json.Number(os.Getenv("SANDBOX_GRPC_PORT"))), "The SSH tunnel cannot be made: the SSH handshake", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			check, warnings := checkWith(t, os.Getenv("SANDBOX_CONFIG_SHARDED"), map[string]any{"tunnel_method": c.tunnel})

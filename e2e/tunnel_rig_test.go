@@ -165,7 +165,7 @@ func (s *sshd) byKey() map[string]any {
 }
 
 func (s *sshd) byPassword() map[string]any {
-	return map[string]any{"tunnel_method": "SSH_PASSWORD_AUTH", "tunnel_host": "127.0.0.1", "tunnel_port": s.port, "tunnel_user": "tunnel", "tunnel_user_password": sshdPassword}
+	return map[string]any{"tunnel_method": "SSH_PASSWORD_AUTH", "tunnel_host": "127.0.0.1", "tunnel_port": s.port, "tunnel_user": "tunnel", "tunnel_user_password": sshdPassword, "tunnel_host_key": s.fingerprint}
 }
 
 func newSSHKey(t *testing.T) (string, ssh.Signer) {

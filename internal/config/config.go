@@ -2,7 +2,6 @@
 package config
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -65,10 +64,16 @@ const maxTimeoutSeconds = 24 * 60 * 60
 // Resync is the value of invalid_cdc_cursor_position_behavior that copies a stream again.
 const Resync = "Re-sync data"
 
-// Parse checks a configuration against the specification and fills in the defaults. Its errors name keys, never the
-// values of secrets.
+// maxConfig is how many bytes a configuration may have: PEM texts are a few thousand.
+const maxConfig = 1 << 20
+
+// Parse checks a configuration against the specification and fills in the defaults. Its errors name keys, never values: a secret
+// may have been pasted into any of them.
 func Parse(data []byte, log *slog.Logger) (*Config, error) {
-	data, err := dropNulls(data)
+	if len(data) > maxConfig {
+		return nil, errors.New("the configuration is larger than 1 MiB")
+	}
+	data, unknown, err := known(data)
 	if err != nil {
 		return nil, err
 	}
@@ -83,7 +88,10 @@ func Parse(data []byte, log *slog.Logger) (*Config, error) {
 		return nil, fmt.Errorf("the configuration cannot be read: %w", err)
 	}
 	c.Host = strings.Trim(c.Host, "[]")
-	c.warn(data, log)
+	c.warn(unknown, log)
+	if _, err := c.Dial().TLSConfig(); err != nil {
+		return nil, err
+	}
 	if c.tunnel, err = dial.NewTunnel(c.Tunnel, func(sentence string) { log.Warn(sentence) }); err != nil {
 		return nil, err
 	}
@@ -91,29 +99,8 @@ func Parse(data []byte, log *slog.Logger) (*Config, error) {
 	return c, err
 }
 
-// dropNulls removes keys without a value: platforms save untouched settings as null.
-func dropNulls(data []byte) ([]byte, error) {
-	var fields map[string]json.RawMessage
-	if err := json.Unmarshal(data, &fields); err != nil || fields == nil {
-		return nil, errors.New("the configuration is not a JSON object; expected {\"host\": …, \"database\": …, \"username\": …, \"password\": …}")
-	}
-	for key, value := range fields {
-		switch {
-		case string(value) == "null":
-			delete(fields, key)
-		case bytes.HasPrefix(bytes.TrimSpace(value), []byte("{")):
-			inner, err := dropNulls(value)
-			if err != nil {
-				return nil, err
-			}
-			fields[key] = inner
-		}
-	}
-	return json.Marshal(fields)
-}
-
-func (c *Config) warn(data []byte, log *slog.Logger) {
-	for _, key := range unknownKeys(data) {
+func (c *Config) warn(unknown []string, log *slog.Logger) {
+	for _, key := range unknown {
 		log.Warn(fmt.Sprintf("The configuration has the unknown key %q, which is ignored.", key))
 	}
 	if c.TLS.Mode == dial.Disabled {
@@ -133,15 +120,15 @@ func parseStartingGTIDs(text, keyspace string) (map[gtid.Shard]gtid.Position, er
 	}
 	var byKeyspace map[string]map[string]string
 	if err := json.Unmarshal([]byte(text), &byKeyspace); err != nil {
-		return nil, fmt.Errorf(`starting_gtids is not of the form {"keyspace": {"shard": "MySQL56/…"}}: %w`, err)
+		return nil, errors.New(`starting_gtids is not of the form {"keyspace": {"shard": "MySQL56/…"}}`)
 	}
 	for shard, text := range byKeyspace[keyspace] {
 		p, err := gtid.Parse(text)
 		if err != nil {
-			return nil, fmt.Errorf("starting_gtids, keyspace %s, shard %s: %w", keyspace, shard, err)
+			return nil, fmt.Errorf("starting_gtids, keyspace %s: a shard's position is not a MySQL GTID set such as MySQL56/16b1039f-22b6-11ed-b765-0a43f95f28a3:1-615", keyspace)
 		}
 		if p.IsZero() {
-			return nil, fmt.Errorf("starting_gtids has no position for shard %s of keyspace %s; leave the shard out to copy it", shard, keyspace)
+			return nil, fmt.Errorf("starting_gtids has a shard of keyspace %s without a position; leave the shard out to copy it", keyspace)
 		}
 		positions[gtid.Shard{Keyspace: keyspace, Name: shard}] = p
 	}

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"github.com/santhosh-tekuri/jsonschema/v6/kind"
@@ -55,23 +56,32 @@ func defaults() []byte {
 	return data
 }
 
-// validateConfig holds a configuration against the connectionSpecification.
-func validateConfig(data []byte) error {
+// schema is the connectionSpecification, compiled.
+var schema = sync.OnceValues(func() (*jsonschema.Schema, error) {
 	var s specification
 	if err := json.Unmarshal(specFile, &s); err != nil {
-		return fmt.Errorf("spec.json, which is built in, is not valid JSON: %w", err)
+		return nil, fmt.Errorf("spec.json, which is built in, is not valid JSON: %w", err)
 	}
 	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(s.ConnectionSpecification))
 	if err != nil {
-		return fmt.Errorf("spec.json, which is built in, is not valid JSON: %w", err)
+		return nil, fmt.Errorf("spec.json, which is built in, is not valid JSON: %w", err)
 	}
 	compiler := jsonschema.NewCompiler()
 	if err := compiler.AddResource("spec.json", doc); err != nil {
-		return fmt.Errorf("spec.json, which is built in, is not a schema: %w", err)
+		return nil, fmt.Errorf("spec.json, which is built in, is not a schema: %w", err)
 	}
-	schema, err := compiler.Compile("spec.json")
+	compiled, err := compiler.Compile("spec.json")
 	if err != nil {
-		return fmt.Errorf("spec.json, which is built in, is not a schema: %w", err)
+		return nil, fmt.Errorf("spec.json, which is built in, is not a schema: %w", err)
+	}
+	return compiled, nil
+})
+
+// validateConfig holds a configuration against the connectionSpecification.
+func validateConfig(data []byte) error {
+	schema, err := schema()
+	if err != nil {
+		return err
 	}
 	config, err := jsonschema.UnmarshalJSON(bytes.NewReader(data))
 	if err != nil {
@@ -114,11 +124,21 @@ func isChosen(e *jsonschema.ValidationError) bool {
 	return !other && !slices.ContainsFunc(e.Causes, func(c *jsonschema.ValidationError) bool { return !isChosen(c) })
 }
 
+// problem says what is wanted, not what is there: it may be a secret in the wrong field.
 func problem(e *jsonschema.ValidationError) string {
-	if k, ok := e.ErrorKind.(*kind.Pattern); ok {
-		return fmt.Sprintf("%q is not of the form %s", k.Got, patternDescriptor(e.SchemaURL))
+	switch k := e.ErrorKind.(type) {
+	case *kind.Pattern:
+		return "is not of the form " + patternDescriptor(e.SchemaURL)
+	case *kind.Minimum:
+		least, _ := k.Want.Float64()
+		return fmt.Sprintf("must be at least %v", least)
+	case *kind.Maximum:
+		most, _ := k.Want.Float64()
+		return fmt.Sprintf("must be at most %v", most)
+	case *kind.Required, *kind.Type, *kind.Enum, *kind.Const: // these have types, keys, and what the specification allows
+		return e.ErrorKind.LocalizedString(message.NewPrinter(language.English))
 	}
-	return e.ErrorKind.LocalizedString(message.NewPrinter(language.English))
+	return "is not as the specification wants it"
 }
 
 // patternDescriptor is what the settings page shows of a pattern: url ends with #/connectionSpecification's path to it.
@@ -143,25 +163,4 @@ func patternDescriptor(url string) string {
 	property, _ := s.Node.(map[string]any)
 	text, _ := property["pattern_descriptor"].(string)
 	return text
-}
-
-// unknownKeys returns the top-level keys of a configuration that the specification does not have, sorted.
-func unknownKeys(data []byte) []string {
-	var s struct {
-		ConnectionSpecification struct {
-			Properties map[string]any `json:"properties"`
-		} `json:"connectionSpecification"`
-	}
-	var config map[string]any
-	if json.Unmarshal(specFile, &s) != nil || json.Unmarshal(data, &config) != nil {
-		return nil
-	}
-	var unknown []string
-	for key := range config {
-		if _, ok := s.ConnectionSpecification.Properties[key]; !ok {
-			unknown = append(unknown, key)
-		}
-	}
-	slices.Sort(unknown)
-	return unknown
 }

@@ -15,7 +15,8 @@ type TLSMode string
 const (
 	// VerifyIdentity checks the chain and that the certificate is for Config.Host. The zero TLSMode means it too.
 	VerifyIdentity TLSMode = "verify_identity"
-	// VerifyCA checks the chain, its dates and its use as a server's certificate, but not for which host it is.
+	// VerifyCA checks the chain, its dates and its use as a server's certificate, but not for which host it is. It requires a
+	// CACertificate.
 	VerifyCA TLSMode = "verify_ca"
 	// Disabled sends everything, the password included, unencrypted.
 	Disabled TLSMode = "disabled"
@@ -50,11 +51,14 @@ func (c Config) TLSConfig() (*tls.Config, error) {
 	switch c.TLS.Mode {
 	case VerifyIdentity, "":
 	case VerifyCA:
+		if roots == nil {
+			return nil, errors.New("tls.mode verify_ca requires tls.ca_certificate: without it a certificate of any public authority for any host would be accepted; fill in the certificate of your own authority, or choose verify_identity")
+		}
 		// crypto/tls cannot leave out the host name alone: its own check is switched off and ours does the rest of it.
 		config.InsecureSkipVerify = true
 		config.VerifyConnection = chainVerifier(roots)
 	default:
-		return nil, fmt.Errorf("tls.mode is %q; it must be %q, %q or %q", c.TLS.Mode, VerifyIdentity, VerifyCA, Disabled)
+		return nil, fmt.Errorf("tls.mode must be %q, %q or %q", VerifyIdentity, VerifyCA, Disabled)
 	}
 	return config, nil
 }
@@ -91,7 +95,7 @@ func (t TLS) roots() (*x509.CertPool, error) {
 	for block, rest := pem.Decode([]byte(t.CACertificate)); block != nil; block, rest = pem.Decode(rest) {
 		found++
 		if block.Type != "CERTIFICATE" {
-			return nil, fmt.Errorf("tls.ca_certificate must hold certificates only; it holds a %s", block.Type)
+			return nil, fmt.Errorf("tls.ca_certificate must hold certificates only; part %d of it is something else", found)
 		}
 		certificate, err := x509.ParseCertificate(block.Bytes)
 		if err != nil {

@@ -95,6 +95,9 @@ func TestHandshake(t *testing.T) {
 	for _, c := range cases {
 		port := serve(t, &tls.Config{Certificates: []tls.Certificate{c.server}})
 		for mode, want := range map[TLSMode]string{"": c.identity, VerifyIdentity: c.identity, VerifyCA: c.chain} {
+			if mode == VerifyCA && c.ca == "" {
+				continue // TestVerifyCAWithoutAuthority
+			}
 			t.Run(c.name+"/"+string(mode), func(t *testing.T) {
 				err := greet(t.Context(), Config{Host: c.host, TLS: TLS{Mode: mode, CACertificate: c.ca}}, port)
 				checkHandshake(t, err, want)
@@ -194,7 +197,7 @@ func TestBadOptions(t *testing.T) {
 		{"not PEM", TLS{CACertificate: "MIIB"}, "tls.ca_certificate is not whole PEM"},
 		{"one line", TLS{CACertificate: strings.ReplaceAll(ca.certificatePEM(), "\n", " ")}, "tls.ca_certificate is not whole PEM"},
 		{"second one cut off", TLS{CACertificate: ca.certificatePEM() + ca.certificatePEM()[:100]}, "tls.ca_certificate is not whole PEM"},
-		{"key for CA", TLS{CACertificate: key}, "tls.ca_certificate must hold certificates only; it holds a PRIVATE KEY"},
+		{"key for CA", TLS{CACertificate: key}, "tls.ca_certificate must hold certificates only"},
 		{"not a certificate", TLS{CACertificate: "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"}, "certificate 1 in tls.ca_certificate"},
 		{"certificate alone", TLS{ClientCertificate: client.certificatePEM()}, "without tls.client_key"},
 		{"key alone", TLS{ClientKey: key}, "without tls.client_certificate"},
@@ -220,5 +223,20 @@ func TestDisabled(t *testing.T) {
 	config, err := Config{Host: "database.test", TLS: TLS{Mode: Disabled, CACertificate: "left over"}}.TLSConfig()
 	if config != nil || err != nil {
 		t.Errorf("got %v, %v; want neither", config, err)
+	}
+}
+
+// Any public authority vouches for anybody: for some host of theirs.
+func TestVerifyCAWithoutAuthority(t *testing.T) {
+	for _, ca := range []string{"", " \n"} {
+		_, err := Config{Host: "database.test", TLS: TLS{Mode: VerifyCA, CACertificate: ca}}.TLSConfig()
+		if err == nil || !strings.Contains(err.Error(), "requires tls.ca_certificate") {
+			t.Errorf("with %q: %v", ca, err)
+		}
+	}
+	for _, mode := range []TLSMode{"", VerifyIdentity, Disabled} {
+		if _, err := (Config{Host: "database.test", TLS: TLS{Mode: mode}}).TLSConfig(); err != nil {
+			t.Errorf("%q: %v", mode, err)
+		}
 	}
 }

@@ -44,7 +44,7 @@ type TunnelOptions struct {
 	Key           string `json:"ssh_key"`
 	KeyPassphrase string `json:"ssh_key_passphrase"`
 	// HostKey is one or more fingerprints (SHA256:…, separated by commas or spaces) of keys by which the jump server may
-	// prove who it is. When empty, the first key seen is trusted until the process ends.
+	// prove who it is. When empty, the first key seen is trusted until the process ends; a password is not sent to it.
 	HostKey string `json:"tunnel_host_key"`
 }
 
@@ -54,11 +54,14 @@ type Tunnel struct {
 	addr   string
 	host   string
 	config ssh.ClientConfig
-	pinned []string     // fingerprints
-	warn   func(string) // tells a person a sentence
+	pinned []string // fingerprints
+	// mustPin is set where whoever stands in between would get a password.
+	mustPin bool
+	warn    func(string) // tells a person a sentence
 
 	mu    sync.Mutex
-	first string // the fingerprint that was trusted on first use
+	first string   // the fingerprint that was trusted on first use
+	found []string // the algorithms by which the pinned key was found
 }
 
 // NewTunnel makes ready the tunnel that the options ask for, nil when none. It connects to nothing yet. The errors name
@@ -71,20 +74,22 @@ func NewTunnel(o TunnelOptions, warn func(string)) (*Tunnel, error) {
 	if err != nil {
 		return nil, err
 	}
-	pinned := strings.FieldsFunc(o.HostKey, func(r rune) bool { return strings.ContainsRune(", \t\r\n", r) })
-	for i, fingerprint := range pinned {
-		if pinned[i] = strings.TrimRight(fingerprint, "="); !strings.HasPrefix(fingerprint, "SHA256:") {
-			return nil, fmt.Errorf("tunnel_method.tunnel_host_key must hold fingerprints of the form SHA256:…, as ssh-keygen -lf prints them; one is %q", fingerprint)
-		}
+	pinned, err := o.fingerprints()
+	if err != nil {
+		return nil, err
 	}
 	if o.Port == 0 {
 		o.Port = defaultSSHPort
 	}
 	host := strings.Trim(o.Host, "[]")
+	secure := ssh.SupportedAlgorithms() // those that are not known to be weak
 	return &Tunnel{
 		addr: net.JoinHostPort(host, strconv.Itoa(o.Port)), host: host,
-		config: ssh.ClientConfig{User: o.User, Auth: login, ClientVersion: "SSH-2.0-airbyte-source-planetscale"},
-		pinned: pinned, warn: warn,
+		config: ssh.ClientConfig{
+			Config: ssh.Config{KeyExchanges: secure.KeyExchanges, Ciphers: secure.Ciphers, MACs: secure.MACs},
+			User:   o.User, Auth: login, ClientVersion: "SSH-2.0-airbyte-source-planetscale",
+		},
+		pinned: pinned, mustPin: o.Method == SSHPassword, warn: warn,
 	}, nil
 }
 
@@ -103,7 +108,7 @@ func (o TunnelOptions) login() ([]ssh.AuthMethod, error) {
 		}
 		return []ssh.AuthMethod{ssh.PublicKeys(signer)}, nil
 	}
-	return nil, fmt.Errorf("tunnel_method.tunnel_method is %q; it must be %q, %q or %q", o.Method, NoTunnel, SSHKey, SSHPassword)
+	return nil, fmt.Errorf("tunnel_method.tunnel_method must be %q, %q or %q", NoTunnel, SSHKey, SSHPassword)
 }
 
 func (o TunnelOptions) signer() (ssh.Signer, error) {
@@ -121,7 +126,7 @@ func (o TunnelOptions) signer() (ssh.Signer, error) {
 	if err != nil {
 		return nil, errors.New("tunnel_method.ssh_key is not a private key in PEM or OpenSSH form; paste the whole file, from its line -----BEGIN … PRIVATE KEY----- to its line -----END … PRIVATE KEY----- (not the .pub file)")
 	}
-	return signer, nil
+	return withoutSHA1(signer)
 }
 
 // resolve asks the name service for the jump server.
@@ -136,20 +141,12 @@ func (t *Tunnel) resolve(ctx context.Context) error {
 func (t *Tunnel) dial(ctx context.Context, addr string) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, tunnelTimeout)
 	defer cancel()
-	raw, err := dialTCP(ctx, "tcp", t.addr)
+	client, err := t.enter(ctx)
 	if err != nil {
-		return nil, t.unreachable(err)
-	}
-	hangUp := context.AfterFunc(ctx, func() { _ = raw.Close() })
-	defer hangUp()
-	client, err := t.handshake(raw)
-	if err != nil {
-		_ = raw.Close()
-		if ctx.Err() != nil {
-			return nil, t.fault(false, ctx.Err(), "the jump server %s does not answer", t.addr)
-		}
 		return nil, err
 	}
+	hangUp := context.AfterFunc(ctx, func() { _ = client.Close() })
+	defer hangUp()
 	far, err := client.DialContext(ctx, "tcp", addr)
 	if err != nil {
 		_ = client.Close()
@@ -158,20 +155,43 @@ func (t *Tunnel) dial(ctx context.Context, addr string) (net.Conn, error) {
 	return &tunnelled{Conn: far, client: client}, nil
 }
 
-// handshake logs in.
-func (t *Tunnel) handshake(raw net.Conn) (*ssh.Client, error) {
+// connect makes an SSH connection for which the server proves itself by a host key of these algorithms.
+func (t *Tunnel) connect(ctx context.Context, hostKeys []string) (*ssh.Client, error) {
+	raw, err := dialTCP(ctx, "tcp", t.addr)
+	if err != nil {
+		return nil, t.unreachable(err)
+	}
+	hangUp := context.AfterFunc(ctx, func() { _ = raw.Close() })
+	defer hangUp()
+	client, err := t.handshake(raw, hostKeys)
+	if err != nil {
+		_ = raw.Close()
+		if ctx.Err() != nil {
+			return nil, t.fault(false, ctx.Err(), "the jump server %s does not answer", t.addr)
+		}
+		return nil, err
+	}
+	return client, nil
+}
+
+// handshake logs in, asking for a host key of these algorithms.
+func (t *Tunnel) handshake(raw net.Conn, hostKeys []string) (*ssh.Client, error) {
 	var stranger error
 	config := t.config
+	config.HostKeyAlgorithms = hostKeys
 	config.HostKeyCallback = func(_ string, _ net.Addr, key ssh.PublicKey) error {
 		stranger = t.know(key)
 		return stranger
 	}
 	conn, channels, requests, err := ssh.NewClientConn(raw, t.addr, &config)
+	var none *ssh.AlgorithmNegotiationError
 	switch {
 	case err == nil:
 		return ssh.NewClient(conn, channels, requests), nil
 	case stranger != nil:
 		return nil, stranger
+	case errors.As(err, &none) && none.What == "host key":
+		return nil, &otherKey{}
 	case isLoginRefused(err):
 		return nil, t.fault(true, err, "the jump server %s refused the login of %s; check tunnel_user and the key or password, and that the server's sshd_config and the user's authorized_keys allow it", t.addr, t.config.User)
 	}
@@ -182,24 +202,6 @@ func (t *Tunnel) handshake(raw net.Conn) (*ssh.Client, error) {
 // without PAM sends at once when it is asked for keyboard-interactive; the library does not expect that.
 func isLoginRefused(err error) bool {
 	return strings.Contains(err.Error(), "unable to authenticate") || strings.Contains(err.Error(), "unexpected message type 51")
-}
-
-// know holds a host key against those pinned, or against the first one seen.
-func (t *Tunnel) know(key ssh.PublicKey) error {
-	fingerprint := ssh.FingerprintSHA256(key)
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	switch {
-	case slices.Contains(t.pinned, fingerprint), fingerprint == t.first:
-		return nil
-	case len(t.pinned) > 0:
-		return t.fault(true, nil, "the jump server %s shows the host key %s (%s), which is not in tunnel_host_key; either its key was changed, or someone stands between: ask its administrator before you pin this one", t.addr, fingerprint, key.Type())
-	case t.first != "":
-		return t.fault(true, nil, "the host key of the jump server %s changed during the run, from %s to %s; either someone stands between, or there are several servers behind one name: then pin the keys of all in tunnel_host_key", t.addr, t.first, fingerprint)
-	}
-	t.first = fingerprint
-	t.warn(fmt.Sprintf("The host key of the jump server %s is %s (%s); nothing vouches for it, so it is trusted for this run. To be safe from someone in between, check it and put it into the option tunnel_host_key.", t.addr, fingerprint, key.Type()))
-	return nil
 }
 
 // tunnelled is a connection through a tunnel of its own.

@@ -20,7 +20,17 @@ func (e *TunnelError) Error() string {
 	if e.cause == nil {
 		return e.text
 	}
-	return e.text + " (" + e.cause.Error() + ")"
+	return e.text + " (" + shorten(e.cause.Error()) + ")"
+}
+
+// maxText is how many characters of a reason are kept, which may be the jump server's words.
+const maxText = 500
+
+func shorten(text string) string {
+	if runes := []rune(text); len(runes) > maxText {
+		return string(runes[:maxText]) + "…"
+	}
+	return text
 }
 
 func (e *TunnelError) Unwrap() error { return e.cause }

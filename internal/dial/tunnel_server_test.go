@@ -19,10 +19,11 @@ type jumpServer struct {
 	key      ssh.PublicKey
 	ended    chan struct{} // gets one for each SSH connection that ended
 
-	mu      sync.Mutex // of what the tests change
-	asks    bool       // for the password, instead of taking it
-	refuse  ssh.RejectionReason
-	hostKey ssh.Signer
+	mu     sync.Mutex // of what the tests change
+	asks   bool       // for the password, instead of taking it
+	refuse ssh.RejectionReason
+	keys   []ssh.Signer // of the host
+	logins int          // tried with a password or key
 }
 
 // newJumpServer starts one that takes the password "right" and that key; it ends with the test.
@@ -32,7 +33,7 @@ func newJumpServer(t *testing.T, key ssh.PublicKey) *jumpServer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &jumpServer{listener: listener, key: key, ended: make(chan struct{}, 10), hostKey: newSigner(t)}
+	s := &jumpServer{listener: listener, key: key, ended: make(chan struct{}, 100), keys: []ssh.Signer{newSigner(t)}}
 	var wait sync.WaitGroup
 	wait.Go(func() {
 		for {
@@ -75,7 +76,14 @@ func (s *jumpServer) config() *ssh.ServerConfig {
 			return nil, nil
 		}
 	}
-	c.AddHostKey(s.hostKey)
+	c.AuthLogCallback = func(ssh.ConnMetadata, string, error) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.logins++
+	}
+	for _, key := range s.keys {
+		c.AddHostKey(key)
+	}
 	return c
 }
 
@@ -121,9 +129,14 @@ func (s *jumpServer) forward(request ssh.NewChannel) {
 	go func() { _, _ = io.Copy(channel, target); channel.Close() }()
 }
 
-// options are those that log in with the password.
+// options are those that log in with the password, the host key pinned.
 func (s *jumpServer) options() TunnelOptions {
-	return TunnelOptions{Method: SSHPassword, Host: "127.0.0.1", Port: s.listener.Addr().(*net.TCPAddr).Port, User: "u", Password: "right"}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return TunnelOptions{
+		Method: SSHPassword, Host: "127.0.0.1", Port: s.listener.Addr().(*net.TCPAddr).Port, User: "u", Password: "right",
+		HostKey: ssh.FingerprintSHA256(s.keys[0].PublicKey()),
+	}
 }
 
 func newSigner(t *testing.T) ssh.Signer {

@@ -1,10 +1,9 @@
 package reader
 
 import (
+	"errors"
 	"slices"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"source-planetscale/internal/failure"
 	"source-planetscale/internal/gtid"
@@ -85,48 +84,11 @@ func (ts *tables) of(name []byte) (*tableReader, error) {
 
 // blamed finds the table that the server could not stream, if it is one of several, or has ended; "" for none.
 func (ts *tables) blamed(err error) string {
-	if vstream.KindOf(err) != vstream.BadTable {
+	var e *vstream.Error
+	if !errors.As(err, &e) || e.Table == "" || ts.byName[e.Table] != nil && len(ts.names) < 2 {
 		return ""
 	}
-	for name, t := range ts.byName {
-		if t != nil && len(ts.names) < 2 {
-			continue
-		}
-		if names(err.Error(), name) {
-			return name
-		}
-	}
-	return ""
-}
-
-// blaming are Vitess' words before the name of the table that it cannot stream, and after it; "" for the text's end or anything that
-// is no part of a name. The name alone may be that of a shard, a column or anything else in the message.
-var blaming = [][2]string{
-	{"columns for ", ":"}, {"replication plan for table ", ""}, {"in table ", ""}, {"unknown table ", " in schema"},
-	{"table ", " is not present"}, {"table ", " not found"}, {".", "' doesn't exist"}, {"schema for table ", " is not compatible"},
-}
-
-// names reports whether a message of Vitess says that the table is to blame.
-func names(text, table string) bool {
-	for _, words := range blaming {
-		for rest := text; ; {
-			_, after, found := strings.Cut(rest, words[0]+table)
-			if !found {
-				break
-			}
-			if words[1] != "" && strings.HasPrefix(after, words[1]) || words[1] == "" && !continues(after) {
-				return true
-			}
-			rest = after
-		}
-	}
-	return false
-}
-
-// continues reports whether a text begins with what may be a part of a table's name.
-func continues(text string) bool {
-	r, _ := utf8.DecodeRuneInString(text)
-	return text != "" && (r == '_' || r == '$' || unicode.IsLetter(r) || unicode.IsDigit(r))
+	return e.Table
 }
 
 // tableReader is one table of a reader.

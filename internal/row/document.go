@@ -11,6 +11,9 @@ const maxDepth = 128
 // appendDocument appends the text of a JSON column. Every byte of it is checked, so that what is appended is always one JSON
 // value on one line.
 func appendDocument(dst, value []byte) ([]byte, error) {
+	if err := checkLength(value); err != nil {
+		return dst, err
+	}
 	if isDocument(value) {
 		return append(dst, value...), nil
 	}
@@ -25,8 +28,8 @@ func appendDocument(dst, value []byte) ([]byte, error) {
 // Anything else that is not JSON is errNoJSON: such as a document whose front Vitess cut off (json.Value.MarshalTo before
 // 24.0.3, at a BLOB), which always leaves a bracket without its mate.
 func mendDocument(dst, value []byte) ([]byte, error) {
-	d := document{dst: dst, src: value}
-	if !d.scan() {
+	d := document{dst: roomFor(dst, value), begin: len(dst), src: value}
+	if !d.scan() && len(d.dst)-len(dst) <= enough {
 		return d.dst, errNoJSON
 	}
 	return append(d.dst, value[d.copied:]...), nil
@@ -35,6 +38,7 @@ func mendDocument(dst, value []byte) ([]byte, error) {
 // document is one pass over a JSON text.
 type document struct {
 	dst    []byte
+	begin  int // of the document in dst
 	src    []byte
 	pos    int // next byte to look at
 	copied int // src[:copied] is in dst already, mended
@@ -64,6 +68,9 @@ func (d *document) mend(start int, text string) {
 	d.dst = append(d.dst, d.src[d.copied:start]...)
 	d.dst = append(d.dst, text...)
 	d.copied = d.pos
+	if len(d.dst)-d.begin > enough {
+		d.pos, d.copied = len(d.src), len(d.src)
+	}
 }
 
 // scan reads one value and reports whether there is nothing else.

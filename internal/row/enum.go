@@ -66,6 +66,9 @@ func compileLabels(s source) (encoder, error) {
 	return encodeUTF8, nil
 }
 
+// maxLabels is how many bytes the labels of a declaration may have: 65,535 of 16 each.
+const maxLabels = 1 << 20
+
 var sqlParser = sync.OnceValues(func() (*sqlparser.Parser, error) { return sqlparser.New(sqlparser.Options{}) })
 
 // declaredLabels returns the labels of an ENUM or SET as the insides of JSON strings, or nil when the server sends labels
@@ -76,13 +79,16 @@ func declaredLabels(s source) ([][]byte, error) {
 	if s.labels {
 		return nil, nil
 	}
+	if len(s.declaration.Args) > maxLabels {
+		return nil, errors.New("the labels of its declaration are longer than 1 MiB")
+	}
 	parser, err := sqlParser()
 	if err != nil {
 		return nil, fmt.Errorf("starting Vitess's SQL parser: %w", err)
 	}
 	list, err := parser.ParseExpr("(''," + s.declaration.Args + ")")
 	if err != nil {
-		return nil, fmt.Errorf("reading the labels of its declaration (%s): %w", s.declaration.Args, err)
+		return nil, errors.New("the labels of its declaration cannot be read")
 	}
 	tuple, ok := list.(sqlparser.ValTuple)
 	labels := make([][]byte, len(tuple))
@@ -93,7 +99,7 @@ func declaredLabels(s source) ([][]byte, error) {
 		}
 	}
 	if !ok {
-		return nil, fmt.Errorf("reading the labels of its declaration (%s): it is no list of texts", s.declaration.Args)
+		return nil, errors.New("the labels of its declaration are no list of texts")
 	}
 	return labels, nil
 }

@@ -8,10 +8,16 @@ import (
 	"strconv"
 )
 
+// maxNumber is how many bytes a number has at most; MySQL prints none with more than 330.
+const maxNumber = 1024
+
 // appendInteger appends an integer without leading zeros (ZEROFILL and YEAR have them).
 func appendInteger(dst, value []byte) ([]byte, error) {
-	if len(value) > 0 && '1' <= value[0] && value[0] <= '9' && allDigits(value) {
+	if len(value) > 0 && '1' <= value[0] && value[0] <= '9' && len(value) <= maxNumber && allDigits(value) {
 		return append(dst, value...), nil // as most are
+	}
+	if len(value) > maxNumber {
+		return dst, errMalformed
 	}
 	digits, negative := bytes.CutPrefix(value, []byte("-"))
 	if len(digits) == 0 || !allDigits(digits) {
@@ -39,6 +45,9 @@ func appendTruth(dst, value []byte) ([]byte, error) {
 // appendDecimal appends a DECIMAL with one zero before the point if there is no other digit, and no other leading zero.
 // Vitess has printed them as "000000012", ".5" and, for the 0 of a DECIMAL(p,0), as nothing (binlog.CellValue).
 func appendDecimal(dst, value []byte) ([]byte, error) {
+	if len(value) > maxNumber {
+		return dst, errMalformed
+	}
 	point := bytes.IndexByte(value, '.')
 	if point > 0 && (value[0] != '0' || point == 1) && point+1 < len(value) && allDigits(value[:point]) && allDigits(value[point+1:]) {
 		return append(dst, value...), nil // as most are
@@ -68,6 +77,9 @@ func appendFloat64(dst, value []byte) ([]byte, error) { return appendFloat(dst, 
 
 // appendFloat appends the shortest JSON number that reads back as the same float of that many bits.
 func appendFloat(dst, value []byte, bits int) ([]byte, error) {
+	if len(value) > maxNumber {
+		return dst, errMalformed
+	}
 	for _, b := range value { // ParseFloat takes "inf", "nan", hexadecimal and underscores too
 		if !isDigit(b) && b != '.' && b != '-' && b != '+' && b != 'e' && b != 'E' {
 			return dst, errMalformed
@@ -99,8 +111,12 @@ func appendVector(dst, value []byte) ([]byte, error) {
 	if len(value)%4 != 0 {
 		return dst, errMalformed
 	}
-	dst = append(dst, '[')
-	for i := 0; i < len(value); i += 4 {
+	if least := len(value) / 2; least > MaxLength { // a digit and a comma for four bytes
+		return dst, &tooLong{least}
+	}
+	begin := len(dst)
+	dst = append(roomFor(dst, value), '[')
+	for i := 0; i < len(value) && len(dst)-begin <= MaxLength; i += 4 {
 		f := float64(math.Float32frombits(binary.LittleEndian.Uint32(value[i:])))
 		if math.IsNaN(f) || math.IsInf(f, 0) {
 			return dst, errNoJSON
@@ -123,6 +139,9 @@ func appendBit(dst, value []byte) ([]byte, error) {
 
 // appendBase64 appends bytes as they are, in base64.
 func appendBase64(dst, value []byte) ([]byte, error) {
+	if size := base64.StdEncoding.EncodedLen(len(value)) + len(`""`); size > MaxLength {
+		return dst, &tooLong{size}
+	}
 	dst = append(dst, '"')
 	dst = base64.StdEncoding.AppendEncode(dst, value)
 	return append(dst, '"'), nil

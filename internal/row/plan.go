@@ -156,7 +156,10 @@ func (p *Plan) misfit(format string, args ...any) error {
 // it was written, is what dst has from start on; err is what its encoder said.
 func (c *column) replace(dst []byte, start int, err error, changes []Change) ([]byte, []Change, error) {
 	change := Change{Field: c.name, Change: Nulled, Reason: SerializationError}
+	var long *tooLong
 	switch {
+	case errors.As(err, &long):
+		change.Reason, change.Length = FieldSizeLimitation, long.least
 	case err == nil:
 		change.Reason, change.Length = FieldSizeLimitation, utf16Length(dst[start:])
 		if change.Length <= MaxLength {

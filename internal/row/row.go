@@ -52,8 +52,8 @@ type Change struct {
 	Field  string // the column's name
 	Change string // Nulled
 	Reason string // SerializationError or FieldSizeLimitation
-	// Length is the length of the value's JSON in UTF-16 code units when Reason is FieldSizeLimitation, else 0. It is not
-	// part of the entry but for the caller's warning.
+	// Length is how many UTF-16 code units the value's JSON has at least when Reason is FieldSizeLimitation, else 0: nothing is
+	// encoded further than it takes to know that. It is not part of the entry but for the caller's warning.
 	Length int
 }
 

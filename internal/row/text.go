@@ -102,7 +102,10 @@ func appendText(dst, s []byte) []byte {
 			i += size
 		}
 		if len(out)-n < len(s)-i+slack {
-			out = slices.Grow(out[:n], len(s)-i+slack)
+			if n-len(dst) > enough {
+				break
+			}
+			out = slices.Grow(roomFor(out[:n], s[i:]), len(s)-i+slack)
 			out = out[:cap(out)]
 		}
 	}
@@ -150,7 +153,12 @@ func appendRune(dst []byte, r rune) []byte {
 }
 
 // encodeUTF8 is the encoder of text that is UTF-8 already.
-func encodeUTF8(dst, value []byte) ([]byte, error) { return appendString(dst, value), nil }
+func encodeUTF8(dst, value []byte) ([]byte, error) {
+	if err := checkLength(value); err != nil {
+		return dst, err
+	}
+	return appendString(dst, value), nil
+}
 
 // compileText builds the encoder for text in the column's character set.
 func compileText(s source) (encoder, error) {
@@ -161,9 +169,14 @@ func compileText(s source) (encoder, error) {
 	case cs.MaxWidth() == 1:
 		return compileOneByte(cs), nil
 	}
+	width := cs.MaxWidth()
 	return func(dst, value []byte) ([]byte, error) {
-		dst = append(dst, '"')
-		for len(value) > 0 {
+		if least := len(value) / width; least > MaxLength {
+			return dst, &tooLong{least}
+		}
+		begin := len(dst)
+		dst = append(roomFor(dst, value), '"')
+		for len(value) > 0 && len(dst)-begin <= enough {
 			r, size, ok := cs.DecodeRune(value)
 			if !ok {
 				r, size = utf8.RuneError, max(size, 1)
@@ -186,24 +199,17 @@ func compileOneByte(cs decoder) encoder {
 		table[b] = string(appendRune(nil, r))
 	}
 	return func(dst, value []byte) ([]byte, error) {
-		dst = append(dst, '"')
+		if len(value) > MaxLength {
+			return dst, &tooLong{len(value)}
+		}
+		begin := len(dst)
+		dst = append(roomFor(dst, value), '"')
 		for _, b := range value {
+			if len(dst)-begin > enough {
+				break
+			}
 			dst = append(dst, table[b]...)
 		}
 		return append(dst, '"'), nil
 	}
-}
-
-// utf16Length counts the UTF-16 code units of UTF-8 text.
-func utf16Length(s []byte) int {
-	n := 0
-	for _, b := range s {
-		if b&0xC0 != 0x80 { // the first byte of a character
-			n++
-		}
-		if b >= 0xF0 { // of one that takes a pair of surrogates
-			n++
-		}
-	}
-	return n
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/go-sql-driver/mysql"
 	"golang.org/x/sync/errgroup"
 
+	"source-planetscale/internal/crash"
 	"source-planetscale/internal/dial"
 )
 
@@ -72,7 +73,7 @@ func newConfig(server dial.Config, user, password string) (*mysql.Config, error)
 	config := mysql.NewConfig()
 	config.Net, config.Addr = "tcp", server.MySQLAddr()
 	config.User, config.Passwd = user, password
-	config.DialFunc = server.DialContext
+	config.DialFunc = dialer(server.DialContext)
 	config.TLS = security
 	// vtgate's LDAP and client certificate logins ask for the password itself: over TLS only.
 	config.AllowCleartextPasswords = security != nil
@@ -91,7 +92,7 @@ func login(ctx context.Context, config *mysql.Config) (*sql.DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("preparing the MySQL connection to %s: %w", config.Addr, err)
 	}
-	pool := sql.OpenDB(connector)
+	pool := sql.OpenDB(guarded{connector})
 	pool.SetMaxOpenConns(maxConnections)
 	pool.SetMaxIdleConns(maxConnections) // a new one costs several round trips, which each question to all shards would pay
 	if err := pool.PingContext(ctx); err != nil {
@@ -123,7 +124,7 @@ func EachShard[S any](ctx context.Context, shards []S, ask func(ctx context.Cont
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(maxConnections)
 	for _, shard := range shards {
-		group.Go(func() error { return ask(ctx, shard) })
+		group.Go(func() error { return crash.Guard(func() error { return ask(ctx, shard) }) })
 	}
 	return group.Wait()
 }

@@ -63,7 +63,7 @@ func failed(doing string, err error) error {
 
 func isLost(err error) bool {
 	return errors.As(err, new(net.Error)) || slices.ContainsFunc([]error{
-		context.DeadlineExceeded, io.EOF, io.ErrUnexpectedEOF, driver.ErrBadConn, mysql.ErrInvalidConn,
+		context.DeadlineExceeded, io.EOF, io.ErrUnexpectedEOF, driver.ErrBadConn, mysql.ErrInvalidConn, errAnswer,
 	}, func(lost error) bool { return errors.Is(err, lost) })
 }
 

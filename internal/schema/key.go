@@ -130,11 +130,23 @@ func withVindex(key, vindex []string) []string {
 // text is matched against the table's columns, longer names first, and returned in the table's own spelling; nil when
 // they don't account for all of it.
 func splitColumns(text string, columns []table.Column) []string {
+	most := 0
+	for _, c := range columns {
+		most += len(c.Name) + len(", ")
+	}
+	if len(text) > most { // a vindex has a column once
+		return nil
+	}
 	byLength := slices.SortedFunc(slices.Values(columns), func(a, b table.Column) int { return len(b.Name) - len(a.Name) })
-	return splitNames(text, byLength)
+	return splitNames(text, byLength, map[int]bool{})
 }
 
-func splitNames(text string, columns []table.Column) []string {
+// splitNames notes in dead the lengths of rests of the text that cannot be split: names that hold commas would else have each rest
+// looked at again and again.
+func splitNames(text string, columns []table.Column, dead map[int]bool) []string {
+	if dead[len(text)] {
+		return nil
+	}
 	for _, column := range columns {
 		size := len(column.Name)
 		if size > len(text) || !strings.EqualFold(text[:size], column.Name) {
@@ -147,9 +159,10 @@ func splitNames(text string, columns []table.Column) []string {
 		if !ok {
 			continue
 		}
-		if others := splitNames(tail, columns); others != nil {
+		if others := splitNames(tail, columns, dead); others != nil {
 			return append([]string{column.Name}, others...)
 		}
 	}
+	dead[len(text)] = true
 	return nil
 }

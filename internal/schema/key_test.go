@@ -107,3 +107,29 @@ func TestSplitColumns(t *testing.T) {
 		}
 	}
 }
+
+// Names that hold commas can be put together in very many ways.
+func TestSplittingColumnsEndsSoon(t *testing.T) {
+	var columns []table.Column
+	for n := range 40 {
+		columns = append(columns, table.Column{Name: strings.TrimSuffix(strings.Repeat("a, ", n+1), ", ")})
+	}
+	for _, text := range []string{strings.Repeat("a, ", 800) + "b", strings.Repeat("a, ", 1_000_000) + "a"} {
+		if got := splitColumns(text, columns); got != nil {
+			t.Errorf("got %d names of a text of %d bytes", len(got), len(text))
+		}
+	}
+	if got := splitColumns("a, a, b", append(columns, table.Column{Name: "b"})); len(got) != 2 {
+		t.Errorf("got %q", got)
+	}
+}
+
+func FuzzSplitColumns(f *testing.F) {
+	f.Add("a, b", "a", "b", "a, b")
+	f.Fuzz(func(t *testing.T, text, a, b, c string) {
+		got := splitColumns(text, []table.Column{{Name: a}, {Name: b}, {Name: c}})
+		if got != nil && !strings.EqualFold(strings.Join(got, ", "), text) {
+			t.Errorf("%q became %q", text, got)
+		}
+	})
+}

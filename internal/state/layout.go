@@ -20,6 +20,9 @@ func newLayoutJSON(l table.Layout) layoutJSON {
 
 func (j layoutJSON) parse() (table.Layout, error) {
 	columns, err := j.Columns.parse()
+	if err == nil && (j.Assumed < table.Known || j.Assumed > table.Relied || j.Had < 0) {
+		err = errors.New("its assumed_columns or had_columns are none that this source writes")
+	}
 	return table.Layout{Columns: columns, Stale: j.Stale, Assumed: j.Assumed, Had: j.Had}, err
 }
 

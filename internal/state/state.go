@@ -150,7 +150,19 @@ func (s *Stream) MarshalJSON() ([]byte, error) {
 		}
 		out.Shards[name] = j
 	}
-	return json.Marshal(out)
+	data, err := json.Marshal(out)
+	if err != nil {
+		return nil, err
+	}
+	// What a server sent is in it. A state that could not be read again would end every sync from then on.
+	again, err := Parse(data, "")
+	if err == nil && len(again.Shards) != len(s.Shards) {
+		err = errors.New("two shards have one name")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("a state that could not be read again is not saved: %w", err)
+	}
+	return data, nil
 }
 
 // Parse reads the state of a stream of the keyspace as MarshalJSON wrote it. What it does not know, it refuses: a state read wrongly
@@ -208,9 +220,9 @@ func (s *Shard) check() error {
 	case c != nil && c.Restarted && c.Oldest.IsZero():
 		return errors.New("has a restarted copy without an oldest_position")
 	}
-	for _, p := range s.Moved {
-		if p.IsZero() {
-			return errors.New("was moved to a shard without a position")
+	for successor, p := range s.Moved {
+		if p.IsZero() || successor.Name == "" {
+			return errors.New("was moved to a shard without a position or name")
 		}
 	}
 	return nil

@@ -26,10 +26,15 @@ type DDL struct {
 	Pruned []string
 }
 
+// maxStatement is how many bytes of a statement are looked at: a table of 4,096 columns, each with a comment of 1,024 characters,
+// is made by fewer.
+const maxStatement = 32 << 20
+
 // ParseDDL reads a DDL statement as MySQL wrote it into the binary log. What Vitess's parser does not know, or not whole, is looked at
 // word by word (ddlwords.go): no statement that may empty a table is taken for one that does nothing. It returns an error only where
 // there is no parser.
 func ParseDDL(statement string) (d DDL, err error) {
+	statement = statement[:min(len(statement), maxStatement)]
 	parser, err := ddlParser()
 	if err != nil {
 		return d, err
@@ -150,8 +155,10 @@ func isCopyOf(table, name string) bool {
 
 func tableNames(tables sqlparser.TableNames) []string {
 	var names []string
+	seen := make(map[string]bool, len(tables)) // a statement may name very many
 	for _, t := range tables {
-		if name := t.Name.String(); name != "" && !slices.Contains(names, name) {
+		if name := t.Name.String(); name != "" && !seen[name] {
+			seen[name] = true
 			names = append(names, name)
 		}
 	}

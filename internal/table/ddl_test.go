@@ -1,6 +1,9 @@
 package table
 
 import (
+	"slices"
+	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -87,4 +90,39 @@ func TestRenamesFollowTheRows(t *testing.T) {
 			t.Errorf("%s: %v %s", statement, err, diff)
 		}
 	}
+}
+
+// A statement's names and literals are many at most.
+func TestLongStatements(t *testing.T) {
+	var names []string
+	for i := range 200_000 {
+		names = append(names, "t"+strconv.Itoa(i))
+	}
+	if d, err := ParseDDL("drop table " + strings.Join(names, ",")); err != nil || len(d.Emptied) != len(names) {
+		t.Errorf("%d tables, %v", len(d.Emptied), err)
+	}
+	// Of what is too long only the beginning is looked at.
+	if d, err := ParseDDL("drop table t" + strings.Repeat(" ", maxStatement)); err != nil || !slices.Contains(d.Emptied, "t") {
+		t.Errorf("a statement that is too long empties %v, %v", d.Emptied, err)
+	}
+}
+
+func FuzzParseDDL(f *testing.F) {
+	for _, s := range []string{
+		"drop table a, b", "rename table a to b, c to a", "truncate table `a``b`", "alter table t add primary key using hash (a) comment 's'",
+		"alter table t add column c enum('a','b') first, rename to u", "alter table t exchange partition p with table u", "create table t(a int)",
+		"/*!50000 drop table t */", "alter table t partition by list(a) (partition p values in (1,2))", "drop index i on t", "create view v as select 1",
+	} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, statement string) {
+		d, err := ParseDDL(statement)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all := slices.Concat(d.Altered, d.Extended, d.Emptied, d.Pruned)
+		if slices.Contains(all, "") {
+			t.Errorf("%q names a table without a name: %q", statement, all)
+		}
+	})
 }

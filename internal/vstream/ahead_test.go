@@ -2,11 +2,14 @@ package vstream
 
 import (
 	"context"
+	"errors"
+	"strings"
 	"testing"
 	"testing/synctest"
 
 	"google.golang.org/grpc"
 
+	"source-planetscale/internal/crash"
 	"source-planetscale/internal/dial"
 )
 
@@ -96,4 +99,27 @@ func TestStreamsShareWhatIsReceivedAhead(t *testing.T) {
 		take(t, second, 1, 0)
 		wantAhead(t, second, "alone again", 5)
 	})
+}
+
+// panicking is an RPC that panics, as a library or our decompressor might.
+type panicking struct{ grpc.ClientStream }
+
+func (panicking) RecvMsg(any) error { panic("s3cret") }
+
+func TestAPanicWhileReceivingEndsTheStream(t *testing.T) {
+	c, err := New(Config{Dial: dial.Config{TLS: dial.TLS{Mode: dial.Disabled}}, Auth: NoAuth})
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := c.connect()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancelCause(t.Context())
+	s := c.stream(ctx, cancel, conn, panicking{})
+	defer s.Close()
+	_, err = s.Recv()
+	if !errors.As(err, new(*crash.Panic)) || strings.Contains(err.Error(), "s3cret") || !strings.Contains(err.Error(), "RecvMsg") {
+		t.Errorf("got %v", err)
+	}
 }

@@ -11,6 +11,8 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+
+	"source-planetscale/internal/crash"
 )
 
 // connection is the connection of one stream. Each has its own, so that what comes over it is the stream's: gRPC shows a
@@ -38,7 +40,11 @@ func (c *Client) connect() (*connection, error) {
 }
 
 func (c *connection) dialContext(ctx context.Context, addr string) (net.Conn, error) {
-	conn, err := c.dial(ctx, "tcp", addr)
+	var conn net.Conn
+	err := crash.Guard(func() (err error) { // in a goroutine of gRPC's
+		conn, err = c.dial(ctx, "tcp", addr)
+		return err
+	})
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.err = err; err != nil {

@@ -2,13 +2,13 @@ package vstream
 
 import (
 	"errors"
-	"regexp"
+	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	vtgatepb "vitess.io/vitess/go/vt/proto/vtgate"
 )
 
 // Kind is what an error of a stream means for its reader.
@@ -32,12 +32,16 @@ const (
 	Unreadable
 )
 
-// Error is what went wrong with a stream, without the key values that vtgate puts into its messages.
+// Error is what went wrong with a stream, without the values of rows that Vitess puts into its messages.
 type Error struct {
-	Kind  Kind
-	Code  codes.Code
-	text  string
-	cause error // the dialer's error when there was no connection, else nil
+	Kind Kind
+	Code codes.Code
+	// Table is the one of those asked for that the server could not stream, for a BadTable that names it.
+	Table    string
+	text     string
+	noTablet bool
+	answered bool  // by vtgate, or a tablet behind it
+	cause    error // the dialer's error when there was no connection, else nil
 }
 
 func (e *Error) Error() string { return e.text }
@@ -57,7 +61,7 @@ func KindOf(err error) Kind {
 // all and puts down the error of each to the tablet: a purged position's above all.
 func IsNoTablet(err error) bool {
 	var e *Error
-	return errors.As(err, &e) && e.Kind == Transient && strings.Contains(e.text, "tablet for VStream in")
+	return errors.As(err, &e) && e.Kind == Transient && e.noTablet
 }
 
 // IsUnexplained reports whether the server was there, and answered with an error that this package does not know. Said again and again it may
@@ -71,21 +75,61 @@ func IsUnexplained(err error) bool {
 // IsAnswer reports whether vtgate or a tablet behind it said what went wrong, and not the way there.
 func IsAnswer(err error) bool {
 	var e *Error
-	return errors.As(err, &e) && containsAny(e.text, "vttablet: ", "error starting stream from shard", " in vstream for ")
+	return errors.As(err, &e) && e.answered
 }
 
-func newError(err error) *Error {
+// newError makes an error of a stream for which these names were asked for.
+func newError(err error, names names) *Error {
 	var u *undialled
 	if errors.As(err, &u) {
-		return &Error{Kind: Transient, Code: codes.Unavailable, text: u.Error(), cause: u.cause}
+		return &Error{Kind: Transient, Code: codes.Unavailable, text: shorten(u.Error()), cause: u.cause}
 	}
 	s := status.Convert(err)
-	return &Error{Kind: classify(s.Code(), s.Message()), Code: s.Code(), text: s.Code().String() + ": " + redact(s.Message())}
+	e := &Error{Kind: classify(s.Code(), s.Message()), Code: s.Code(), noTablet: strings.Contains(s.Message(), "tablet for VStream in")}
+	e.answered = containsAny(s.Message(), "vttablet: ", "error starting stream from shard", " in vstream for ")
+	e.text = shorten(s.Code().String() + ": " + redact(s.Message(), names.all()))
+	if e.Kind == BadTable {
+		e.Table = blamed(s.Message(), names.tables)
+	}
+	return e
 }
 
-// connectionError is how gRPC itself, not the server, begins the message of a connection that failed; a quoted Go string
-// follows, a failed TLS handshake's error say.
-const connectionError = "connection error: desc = "
+// names are what a stream was asked for.
+type names struct {
+	places []string // keyspace and shards
+	tables []string
+}
+
+func newNames(r *vtgatepb.VStreamRequest) names {
+	var n names
+	for _, g := range r.GetVgtid().GetShardGtids() {
+		n.places = append(n.places, g.Keyspace, "vt_"+g.Keyspace, g.Shard)
+	}
+	for _, rule := range r.GetFilter().GetRules() {
+		n.tables = append(n.tables, rule.Match)
+	}
+	return n
+}
+
+// all holds no empty name.
+func (n names) all() []string {
+	return slices.DeleteFunc(slices.Concat(n.places, n.tables), func(name string) bool { return name == "" })
+}
+
+// blamed finds the table that the server could not stream, by Vitess' words: a name alone may be that of a shard, a column or
+// anything else in a message.
+func blamed(text string, tables []string) string {
+	var longest string
+	for _, words := range []string{"columns for %s", "replication plan for table %s", "unknown table %s", "table %s is not present", "table %s not found", ".%s' doesn't exist", "in table %s", "schema for table %s"} {
+		for _, name := range tables {
+			_, after, found := strings.Cut(text, fmt.Sprintf(words, name))
+			if found && len(name) > len(longest) && (after == "" || !isWord(after[0])) {
+				longest = name
+			}
+		}
+	}
+	return longest
+}
 
 // classify rests on the gRPC code and, where Vitess uses one code for many things (Unknown above all), on the words of
 // Vitess 24's messages.
@@ -114,36 +158,6 @@ func classify(code codes.Code, text string) Kind {
 		return BadTable
 	}
 	return Transient
-}
-
-// quoted matches what stands in quotes, with the word before it.
-var quoted = regexp.MustCompile(`([\w.]*[ :]?)('(?:[^'\\]|\\.|'\')*'|"(?:[^"\\]|\\.)*")`)
-
-// list matches a row's values as Vitess prints them: ([INT64(5) VARCHAR("x")]).
-var list = regexp.MustCompile(`\(\[.*\]\)`)
-
-// named are the words before names of tables and the like, which may be told; anything else in quotes may be a row's.
-var named = []string{"Table ", "table ", "column ", "keyspace:", "shard:", "gtid:", "table_name:", "match:"}
-
-// redact takes the values of rows out of a message: the key that vtgate quotes when a stream cannot be started, the
-// statement that MySQL failed on, its variables, and literals.
-func redact(text string) string {
-	if desc, ok := strings.CutPrefix(text, connectionError); ok {
-		if desc, err := strconv.Unquote(desc); err == nil {
-			return "no connection: " + desc
-		}
-	}
-	for _, statement := range []string{" during query:", " Sql:", " BindVars:"} {
-		text, _, _ = strings.Cut(text, statement)
-	}
-	text = list.ReplaceAllString(text, "(…)")
-	return quoted.ReplaceAllStringFunc(text, func(match string) string {
-		parts := quoted.FindStringSubmatch(match)
-		if slices.Contains(named, parts[1]) {
-			return match
-		}
-		return parts[1] + "…"
-	})
 }
 
 func containsAny(text string, parts ...string) bool {

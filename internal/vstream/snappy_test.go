@@ -73,7 +73,7 @@ func TestTooLargeMessagesAreNotDecompressed(t *testing.T) {
 	if !errors.Is(err, errTooLarge) {
 		t.Fatalf("the error is %v", err)
 	}
-	if kind := KindOf(newError(status.Errorf(codes.Internal, "grpc: failed to decompress the message: %v", err))); kind != TooLarge {
+	if kind := KindOf(newError(status.Errorf(codes.Internal, "grpc: failed to decompress the message: %v", err), names{})); kind != TooLarge {
 		t.Errorf("it is of kind %v", kind)
 	}
 }

@@ -13,6 +13,7 @@ import (
 	querypb "vitess.io/vitess/go/vt/proto/query"
 	vtgatepb "vitess.io/vitess/go/vt/proto/vtgate"
 
+	"source-planetscale/internal/crash"
 	"source-planetscale/internal/gtid"
 	"source-planetscale/internal/wire"
 )
@@ -50,6 +51,7 @@ const method = "/vtgateservice.Vitess/VStream"
 type Stream struct {
 	client *Client
 	conn   *connection
+	names  names // of what was asked for
 	rpc    grpc.ClientStream
 	ctx    context.Context
 	cancel context.CancelCauseFunc
@@ -91,9 +93,11 @@ func (c *Client) open(ctx context.Context, r *vtgatepb.VStreamRequest) (*Stream,
 	if err != nil {
 		cancel(nil)
 		_ = conn.Close() // says only that it is closed
-		return nil, newError(err)
+		return nil, newError(err, newNames(r))
 	}
-	return c.stream(ctx, cancel, conn, rpc), nil
+	s := c.stream(ctx, cancel, conn, rpc)
+	s.names = newNames(r)
+	return s, nil
 }
 
 // stream begins to receive what an RPC gives.
@@ -140,7 +144,7 @@ func (s *Stream) receive() {
 		m := idle[len(idle)-1]
 		idle = idle[:len(idle)-1]
 		s.watch.start()
-		err := s.rpc.RecvMsg(m)
+		err := crash.Guard(func() error { return s.rpc.RecvMsg(m) }) // our decompressor among others
 		s.watch.stop()
 		s.full <- received{m, err}
 		if err != nil {
@@ -165,7 +169,10 @@ func (s *Stream) Recv() (wire.Response, error) {
 	case r.err == nil, errors.Is(r.err, io.EOF):
 		return wire.Response{}, errors.New("the server ended the stream")
 	}
-	return wire.Response{}, newError(r.err)
+	if errors.As(r.err, new(*crash.Panic)) {
+		return wire.Response{}, r.err
+	}
+	return wire.Response{}, newError(r.err, s.names)
 }
 
 // Ready tells whether Recv need not wait.

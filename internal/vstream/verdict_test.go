@@ -46,7 +46,7 @@ func TestVerdict(t *testing.T) {
 	} {
 		err := c.err
 		if _, ok := status.FromError(err); ok {
-			err = newError(err)
+			err = newError(err, names{})
 		}
 		v := Judge(err, "shop.users", "-80")
 		if v.Kind != c.kind || v.Action != c.action {

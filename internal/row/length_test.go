@@ -1,0 +1,98 @@
+package row
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"math"
+	"runtime"
+	"strings"
+	"testing"
+)
+
+// large is a value of so many bytes: a front, the same bytes again and again, and an end.
+func large(size int, front, middle, end string) []byte {
+	value := append(make([]byte, 0, size), front...)
+	value = append(value, bytes.Repeat([]byte(middle), (size-len(front)-len(end))/len(middle))...)
+	return append(value, end...)
+}
+
+// The memory for a value too long is bounded by what may be sent, not by the value: control characters, say, take six bytes.
+func TestMemoryForValuesTooLong(t *testing.T) {
+	number := make([]byte, 4)
+	binary.LittleEndian.PutUint32(number, math.Float32bits(-1.17549435e-38))
+	texts := []string{"x", "\x01", "\xE4", "€"}
+	for _, c := range []struct {
+		columnType, charset string
+		front, end          string
+		middle              []string
+		widest              int  // bytes of a UTF-16 unit, 1 if not set
+		malformed           bool // not too long: no such value exists
+	}{
+		{columnType: "longtext", charset: "utf8mb4", middle: texts},
+		{columnType: "longtext", charset: "latin1", middle: texts[:2]},
+		{columnType: "longtext", charset: "gbk", widest: 2, middle: texts[:2]},
+		{columnType: "longtext", charset: "utf32", widest: 4, middle: []string{"\x00\x00\x00\x01"}},
+		{columnType: "set('a','b')", charset: "utf8mb4", middle: texts},
+		{columnType: "enum('a','b')", charset: "sjis", widest: 2, middle: texts[1:2]},
+		{columnType: "a type of the future", charset: "", middle: texts},
+		{columnType: "json", front: `["`, middle: []string{"x", "\x01", `\a`, `\x01`, `\U00000001`, "é", "€", "😀"}, end: `"]`},
+		{columnType: "json", front: `[`, middle: []string{".1,", "\n", "[],"}, end: `1]`},
+		{columnType: "longblob", middle: []string{"\x00"}},
+		{columnType: "bit(64)", middle: []string{"\x00"}},
+		{columnType: "geometry", middle: []string{"\xFF"}},
+		{columnType: "vector(16383)", widest: 2, middle: []string{string(number), "\x00"}},
+		{columnType: "bigint", middle: []string{"1", "0"}, malformed: true},
+		{columnType: "tinyint(1)", middle: []string{"-"}, malformed: true},
+		{columnType: "decimal(65,30)", middle: []string{"1", "0"}, malformed: true},
+		{columnType: "double", middle: []string{"1", "0"}, malformed: true},
+		{columnType: "float", middle: []string{"1"}, malformed: true},
+		{columnType: "date", middle: []string{"1"}, malformed: true},
+		{columnType: "datetime", middle: []string{"1"}, malformed: true},
+		{columnType: "time", middle: []string{"1"}, malformed: true},
+		{columnType: "bit(1)", middle: []string{"1"}, malformed: true},
+	} {
+		tab, f := oneColumn(c.columnType, c.charset)
+		p := compile(t, tab, f, Copy, Options{})
+		for i, middle := range c.middle {
+			sizes := []int{MaxLength * max(1, c.widest)} // the largest that is not refused by its size alone
+			if i == 0 && !c.malformed {
+				sizes = append(sizes, 100<<20)
+			}
+			for _, size := range sizes {
+				value := large(size, c.front, middle, c.end)
+				var before, after runtime.MemStats
+				runtime.ReadMemStats(&before)
+				dst, err := p.columns[0].encode(nil, value)
+				runtime.ReadMemStats(&after)
+				if got := after.TotalAlloc - before.TotalAlloc; got > 5*enough/2 {
+					t.Errorf("%s %s of %d bytes, %.4q: %d MiB were allocated", c.columnType, c.charset, size, middle, got>>20)
+				}
+				var long *tooLong
+				switch {
+				case c.malformed && !errors.Is(err, errMalformed):
+					t.Errorf("%s of %d bytes: error %v", c.columnType, size, err)
+				case !c.malformed && size > MaxLength*max(1, c.widest) && !errors.As(err, &long):
+					t.Errorf("%s %s of %d bytes, %.4q: %d bytes, error %v", c.columnType, c.charset, size, middle, len(dst), err)
+				}
+			}
+		}
+	}
+}
+
+// An encoder that stops has written more than fits, whatever it was.
+func TestValuesThatAreBrokenOffAreNull(t *testing.T) {
+	for _, c := range [][3]string{
+		{"longtext", "utf8mb4", strings.Repeat("\x01", MaxLength/2)},
+		{"longtext", "latin1", strings.Repeat("\x01", MaxLength/2)},
+		{"longtext", "gbk", strings.Repeat("\x01", MaxLength/2)},
+		{"json", "", `"` + strings.Repeat("\x01", MaxLength/2) + `"`},
+		{"json", "", `["` + strings.Repeat(`\a`, MaxLength/3) + `", 1]`},
+	} {
+		tab, f := oneColumn(c[0], c[1])
+		got, changes, err := compile(t, tab, f, Replicate, Options{}).Append(nil, encoded(rowOf(c[2])), nil)
+		if err != nil || string(got) != `"v":null` || len(changes) != 1 || changes[0].Reason != FieldSizeLimitation || changes[0].Length <= MaxLength {
+			t.Errorf("%s %s: %.20s, %v, %v", c[0], c[1], got, changes, err)
+		}
+	}
+}

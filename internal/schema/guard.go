@@ -1,0 +1,196 @@
+package schema
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"net"
+	"unicode/utf8"
+)
+
+// errAnswer says that the driver panicked: the server's packet is not as the protocol wants it.
+var errAnswer = errors.New("the server's answer is not as MySQL's protocol wants it")
+
+// guarded is the driver, with a panic in any call made an error, and the server's texts and answers bounded. The driver reads
+// packets without looking at their length: before TLS, too, anybody on the way could end the program.
+type guarded struct{ driver.Connector }
+
+// socketKey is the context's key for the *socket of a connection that is being made.
+type socketKey struct{}
+
+// Connect implements driver.Connector.
+func (g guarded) Connect(ctx context.Context) (driver.Conn, error) {
+	c := &guardedConn{}
+	inner, err := guard(c, func() (driver.Conn, error) {
+		return g.Connector.Connect(context.WithValue(ctx, socketKey{}, &c.socket))
+	})
+	if err != nil {
+		return nil, err
+	}
+	c.session = inner.(session) // which the driver's own documentation says
+	return c, nil
+}
+
+// session is what we need of the driver's connections.
+type session interface {
+	driver.Conn
+	driver.Pinger
+	driver.QueryerContext
+	driver.ExecerContext
+	driver.SessionResetter
+	driver.Validator
+	driver.NamedValueChecker
+}
+
+// guardedConn is a connection. Like all of database/sql's it is used by one goroutine at a time.
+type guardedConn struct {
+	session session
+	socket  *socket
+	broken  bool // by a panic
+}
+
+func (c *guardedConn) hangUp() {
+	if c.socket != nil {
+		_ = c.socket.Close() // is broken anyway
+	}
+}
+
+// guard makes a call's panic an error, which breaks the connection: what the driver has read of the answer is not known.
+func guard[T any](c *guardedConn, call func() (T, error)) (value T, err error) {
+	if c.broken {
+		return value, driver.ErrBadConn
+	}
+	defer func() {
+		if recover() != nil { // its text may hold bytes of the packet
+			c.broken, err = true, errAnswer
+			c.hangUp()
+		}
+		if err != nil && c.socket != nil && c.socket.left.Load() < 0 {
+			err = errTooMuch
+		}
+		err = shorten(err)
+	}()
+	return call()
+}
+
+// guardError is guard for calls that return nothing else.
+func guardError(c *guardedConn, call func() error) error {
+	_, err := guard(c, func() (struct{}, error) { return struct{}{}, call() })
+	return err
+}
+
+// Ping implements driver.Pinger.
+func (c *guardedConn) Ping(ctx context.Context) error {
+	return guardError(c, func() error { return c.session.Ping(ctx) })
+}
+
+// QueryContext implements driver.QueryerContext.
+func (c *guardedConn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
+	inner, err := guard(c, func() (driver.Rows, error) { return c.session.QueryContext(ctx, query, args) })
+	if err != nil {
+		return nil, err
+	}
+	return &guardedRows{c, inner}, nil
+}
+
+// ExecContext implements driver.ExecerContext. It selects where the questions that follow are asked, whose answers together have a
+// bound: a list that is read page by page has an end only if the server says so.
+func (c *guardedConn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
+	if c.socket != nil {
+		c.socket.left.Store(maxAnswer)
+	}
+	return guard(c, func() (driver.Result, error) { return c.session.ExecContext(ctx, query, args) })
+}
+
+// ResetSession implements driver.SessionResetter.
+func (c *guardedConn) ResetSession(ctx context.Context) error {
+	return guardError(c, func() error { return c.session.ResetSession(ctx) })
+}
+
+// IsValid implements driver.Validator.
+func (c *guardedConn) IsValid() bool { return !c.broken && c.session.IsValid() }
+
+// CheckNamedValue implements driver.NamedValueChecker.
+func (c *guardedConn) CheckNamedValue(v *driver.NamedValue) error {
+	return c.session.CheckNamedValue(v)
+}
+
+// Close implements driver.Conn.
+func (c *guardedConn) Close() error {
+	c.broken = false // the driver ends its own goroutine now
+	return guardError(c, c.session.Close)
+}
+
+// Prepare implements driver.Conn. Values go into the statement's text (newConfig).
+func (c *guardedConn) Prepare(string) (driver.Stmt, error) { return nil, errors.ErrUnsupported }
+
+// Begin implements driver.Conn.
+func (c *guardedConn) Begin() (driver.Tx, error) { return nil, errors.ErrUnsupported }
+
+// guardedRows are an answer's rows.
+type guardedRows struct {
+	conn  *guardedConn
+	inner driver.Rows
+}
+
+// Columns implements driver.Rows.
+func (r *guardedRows) Columns() []string { return r.inner.Columns() }
+
+// Next implements driver.Rows.
+func (r *guardedRows) Next(into []driver.Value) error {
+	return guardError(r.conn, func() error { return r.inner.Next(into) })
+}
+
+// Close implements driver.Rows.
+func (r *guardedRows) Close() error { return guardError(r.conn, r.inner.Close) }
+
+// HasNextResultSet implements driver.RowsNextResultSet.
+func (r *guardedRows) HasNextResultSet() bool {
+	more, ok := r.inner.(driver.RowsNextResultSet)
+	return ok && more.HasNextResultSet()
+}
+
+// NextResultSet implements driver.RowsNextResultSet.
+func (r *guardedRows) NextResultSet() error {
+	return guardError(r.conn, func() error { return r.inner.(driver.RowsNextResultSet).NextResultSet() })
+}
+
+// maxText is how many bytes of an error's text, which may be the server's, are kept.
+const maxText = 1000
+
+// shorten bounds an error's text; it stays what it is for errors.Is and errors.As.
+func shorten(err error) error {
+	if err == nil || len(err.Error()) <= maxText {
+		return err
+	}
+	return &short{err}
+}
+
+type short struct{ cause error }
+
+func (s *short) Error() string {
+	text := s.cause.Error()
+	end := maxText - len("… (1000000 bytes)")
+	for !utf8.RuneStart(text[end]) {
+		end--
+	}
+	return fmt.Sprintf("%s… (%d bytes)", text[:end], len(text))
+}
+
+func (s *short) Unwrap() error { return s.cause }
+
+// dialer is the driver's way to the server, through sockets that count.
+func dialer(dial func(ctx context.Context, network, addr string) (net.Conn, error)) func(ctx context.Context, network, addr string) (net.Conn, error) {
+	return func(ctx context.Context, network, addr string) (net.Conn, error) {
+		conn, err := dial(ctx, network, addr)
+		if err != nil {
+			return nil, err
+		}
+		s := newSocket(conn)
+		if place, ok := ctx.Value(socketKey{}).(**socket); ok {
+			*place = s
+		}
+		return s.forDriver(), nil
+	}
+}

@@ -1,0 +1,310 @@
+package schema
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"io"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"source-planetscale/internal/dial"
+)
+
+// rawServer speaks MySQL's protocol, byte by byte, so that each of them can be another.
+type rawServer struct {
+	answer func(statement string) [][]string // as scripted's; nil for an OK
+	change func(at int, out []byte) []byte   // what is sent instead, at that place of all that was sent
+	large  []byte                            // a row that is sent again and again, once there is a question
+	sent   int
+	seq    byte
+	conn   net.Conn
+}
+
+// serve serves one connection after the other and returns the server's place.
+func serve(t testing.TB, next func() *rawServer) dial.Config {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { listener.Close() })
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			s := next()
+			s.conn = conn
+			go s.run()
+		}
+	}()
+	return dial.Config{Host: "127.0.0.1", MySQLPort: listener.Addr().(*net.TCPAddr).Port, TLS: dial.TLS{Mode: dial.Disabled}}
+}
+
+func (s *rawServer) run() {
+	defer s.conn.Close()
+	greeting := append([]byte{10}, "8.4.0\x00\x01\x00\x00\x0012345678\x00\xff\xf7\xff\x02\x00\x0b\x00\x15\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00123456789012\x00mysql_native_password\x00"...)
+	if !s.send(greeting) || s.receive() == nil || !s.send(okPacket) {
+		return
+	}
+	for {
+		command := s.receive()
+		switch {
+		case len(command) == 0 || command[0] == 1: // quit
+			return
+		case command[0] != 3 || s.answer == nil:
+			if !s.send(okPacket) {
+				return
+			}
+			continue
+		}
+		if !s.result(s.answer(string(command[1:]))) {
+			return
+		}
+	}
+}
+
+var okPacket = []byte{0, 0, 0, 2, 0, 0, 0}
+
+func (s *rawServer) result(rows [][]string) bool {
+	if rows == nil {
+		return s.send(okPacket)
+	}
+	out := [][]byte{{byte(len(rows[0]))}}
+	for _, name := range rows[0] {
+		column := text(text(text(text(text(text(nil, "def"), ""), ""), ""), name), name)
+		out = append(out, append(column, 0x0C, 0xFF, 0, 0, 1, 0, 0, 0xFD, 0, 0, 0, 0, 0))
+	}
+	end := []byte{0xFE, 0, 0, 2, 0}
+	out = append(out, end)
+	if s.large != nil {
+		s.send(out...)
+		for s.send(s.large) {
+		}
+		return false
+	}
+	for _, row := range rows[1:] {
+		var packet []byte
+		for _, cell := range row {
+			packet = text(packet, cell)
+		}
+		out = append(out, packet)
+	}
+	return s.send(append(out, end)...)
+}
+
+// text appends a string with its length.
+func text(dst []byte, s string) []byte {
+	if len(s) < 251 {
+		return append(append(dst, byte(len(s))), s...)
+	}
+	return append(binary.LittleEndian.AppendUint16(append(dst, 0xFC), uint16(len(s))), s...)
+}
+
+// send sends packets; false when the connection ends with them.
+func (s *rawServer) send(packets ...[]byte) bool {
+	var out []byte
+	for _, p := range packets {
+		out = append(append(out, byte(len(p)), byte(len(p)>>8), byte(len(p)>>16), s.seq), p...)
+		s.seq++
+	}
+	as := out
+	if s.change != nil {
+		as = s.change(s.sent, out)
+	}
+	s.sent += len(out)
+	_, err := s.conn.Write(as)
+	if &as[:1][0] != &out[0] { // changed: whoever waits for more is told that there is none
+		_ = s.conn.(*net.TCPConn).CloseWrite()
+		_, _ = io.Copy(io.Discard, s.conn)
+		return false
+	}
+	return err == nil
+}
+
+// receive returns a packet's contents, nil at the end.
+func (s *rawServer) receive() []byte {
+	head := make([]byte, 4)
+	if _, err := io.ReadFull(s.conn, head); err != nil {
+		return nil
+	}
+	s.seq = head[3] + 1
+	body := make([]byte, int(head[0])|int(head[1])<<8|int(head[2])<<16)
+	if _, err := io.ReadFull(s.conn, body); err != nil {
+		return nil
+	}
+	return body
+}
+
+// small is a keyspace of one table, whose texts are all the same.
+func small(cell string) func(string) [][]string {
+	return func(statement string) [][]string {
+		switch {
+		case strings.Contains(statement, "information_schema.tables") && strings.Contains(statement, "table_rows"):
+			return [][]string{{"table_name", "table_rows", "data_length"}, {cell, "1", "2"}}
+		case strings.Contains(statement, "information_schema.tables"):
+			return [][]string{{"table_name", "table_type"}, {cell, "BASE TABLE"}}
+		case strings.Contains(statement, "information_schema.columns"):
+			return [][]string{{"table_name", "column_name", "column_type", "is_nullable", "character_set_name"}, {cell, cell, "int", "NO", cell}}
+		case strings.Contains(statement, "information_schema.statistics"):
+			return [][]string{{"table_name", "index_name", "column_name", "nullable", "sub_part"}, {cell, "PRIMARY", cell, "", "0"}}
+		case strings.HasPrefix(statement, "show vitess_shards"):
+			return [][]string{{"Shards"}, {"shop/" + cell}}
+		case strings.HasPrefix(statement, "show vitess_tablets"):
+			return [][]string{{"Cell", "Keyspace", "Shard", "TabletType", "State"}, {cell, "shop", cell, "PRIMARY", "SERVING"}}
+		case strings.HasPrefix(statement, "show"):
+			return [][]string{{"Columns", "Name"}, {cell, cell}}
+		case strings.HasPrefix(statement, "select @@global.binlog_format"):
+			return [][]string{{"format"}, {"ROW"}}
+		case strings.HasPrefix(statement, "select @@global"):
+			return [][]string{{"row_image", "row_value_options", "tagged"}, {"FULL", cell, "0"}}
+		case strings.HasPrefix(statement, "select gtid_subset"):
+			return [][]string{{"intact"}, {cell}}
+		}
+		return nil
+	}
+}
+
+// ask asks a server everything, and returns all that it answers wrongly.
+func askAll(ctx context.Context, server dial.Config) (failures []error) {
+	db, err := Open(ctx, server, "u", "p", "shop", "primary")
+	if err != nil {
+		return []error{err}
+	}
+	defer db.Close()
+	contents, err := db.Tables(ctx)
+	if err == nil {
+		failures = append(failures, db.AddVindexes(ctx, contents))
+	}
+	failures = append(failures, err)
+	_, err = db.ColumnsOf(ctx, "-", "t")
+	failures = append(failures, err)
+	_, err = db.Tablets(ctx)
+	failures = append(failures, err)
+	_, err = db.Variables(ctx, "-")
+	failures = append(failures, err)
+	_, err = db.Purged(ctx, "-", "")
+	failures = append(failures, err)
+	_, err = db.TableSizes(ctx, []string{"-"})
+	return append(failures, err)
+}
+
+// hostile asks a server that sends another byte at one place, or ends there.
+func hostile(t testing.TB, cell string, at int, with byte, cut bool) (touched bool) {
+	t.Helper()
+	server := serve(t, func() *rawServer {
+		return &rawServer{answer: small(cell), change: func(from int, out []byte) []byte {
+			if at < from || at >= from+len(out) {
+				return out
+			}
+			touched = true
+			changed := append(make([]byte, 0, len(out)), out...)
+			if cut {
+				return changed[:at-from]
+			}
+			changed[at-from] = with
+			return changed
+		}}
+	})
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	for _, err := range askAll(ctx, server) {
+		if err != nil && len(err.Error()) > 3*maxText {
+			t.Errorf("byte %d as %#x: an error of %d bytes", at, with, len(err.Error()))
+		}
+	}
+	if ctx.Err() != nil {
+		t.Errorf("byte %d as %#x (cut %v): it hangs", at, with, cut)
+	}
+	return touched
+}
+
+// The driver panics at many a packet that is not as it should be.
+func TestServersThatSendWrongBytes(t *testing.T) {
+	for _, err := range askAll(t.Context(), serve(t, func() *rawServer { return &rawServer{answer: small("1")} })) {
+		if err != nil {
+			t.Fatalf("the server that sends what it should: %v", err)
+		}
+	}
+	values := []byte{0x00, 0x01, 0x09, 0xFB, 0xFC, 0xFE, 0xFF} // FuzzServer tries all others
+	places := 0
+	for touched := true; touched; places++ {
+		touched = hostile(t, "1", places, values[places%len(values)], places%8 == 0)
+	}
+	t.Logf("%d bytes", places)
+	if places < 500 {
+		t.Errorf("only %d bytes were changed", places)
+	}
+}
+
+func FuzzServer(f *testing.F) {
+	f.Add(uint16(3), byte(0xFF), "1", false)
+	f.Add(uint16(300), byte(0xFB), "tinyint(1)", false)
+	f.Add(uint16(200), byte(0), strings.Repeat("x", 300), true)
+	f.Fuzz(func(t *testing.T, at uint16, with byte, cell string, cut bool) {
+		hostile(t, cell[:min(len(cell), 1<<16-1)], int(at), with, cut)
+	})
+}
+
+// After a panic nothing more is read from the connection, and the next one is good.
+func TestAConnectionIsNotUsedAfterAPanic(t *testing.T) {
+	connections := 0
+	server := serve(t, func() *rawServer {
+		connections++
+		first := connections == 1
+		return &rawServer{answer: small("-"), change: func(_ int, out []byte) []byte {
+			if first && bytes.Contains(out, []byte("TabletType")) {
+				return []byte{1, 0, 0, 1, 0xFF} // an error without its number
+			}
+			return out
+		}}
+	})
+	db, err := Open(t.Context(), server, "u", "p", "shop", "primary")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if _, err := db.Tablets(t.Context()); !errors.Is(err, ErrUnreachable) || !errors.Is(err, errAnswer) {
+		t.Errorf("got %v", err)
+	}
+	if tablets, err := db.Tablets(t.Context()); err != nil || len(tablets) != 1 || connections != 2 {
+		t.Errorf("got %v, %v by connection %d", tablets, err, connections)
+	}
+}
+
+// A server may send without an end: rows, or pages of rows.
+func TestAnswersAreBounded(t *testing.T) {
+	server := serve(t, func() *rawServer {
+		return &rawServer{answer: small("-"), large: text(nil, strings.Repeat("x", 1<<16-1))}
+	})
+	db, err := Open(t.Context(), server, "u", "p", "shop", "primary")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if _, err := db.Shards(t.Context()); !errors.Is(err, errTooMuch) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestServersTextsAreBounded(t *testing.T) {
+	long := strings.Repeat("ä", 40_000)
+	server := serve(t, func() *rawServer {
+		return &rawServer{answer: func(string) [][]string { return nil }, change: func(_ int, out []byte) []byte {
+			if len(out) > 11 { // the greeting
+				return out
+			}
+			packet := append([]byte{0xFF, 0x15, 0x04, '#', '2', '8', '0', '0', '0'}, long...) // 1045
+			return append([]byte{byte(len(packet)), byte(len(packet) >> 8), byte(len(packet) >> 16), 2}, packet...)
+		}}
+	})
+	_, err := Open(t.Context(), server, "u", "p", "shop", "primary")
+	if !errors.Is(err, ErrAuth) || len(err.Error()) > 2*maxText || strings.Contains(err.Error(), "\uFFFD") {
+		t.Errorf("got an error of %d bytes", len(err.Error()))
+	}
+}
