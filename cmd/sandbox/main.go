@@ -35,7 +35,7 @@ func newCommand() *cobra.Command {
 	}
 	dir := root.PersistentFlags().String("dir", ".sandbox", "the sandbox's folder")
 	root.AddCommand(upCommand(dir), envCommand(dir), downCommand(dir), killCommand(dir), startCommand(dir),
-		growCommand(dir), reparentCommand(dir), reshardCommand(dir), edgeCommand())
+		growCommand(dir), reparentCommand(dir), reshardCommand(dir), holdCommand(dir), releaseCommand(dir), errantCommand(dir), edgeCommand())
 	return root
 }
 

@@ -119,7 +119,7 @@ func (s *Sandbox) data(name string) string { return filepath.Join(s.Dir, "data",
 // Env returns KEY=value for each fact that scripts need, not quoted, as
 // exec.Cmd.Env takes them.
 func (s *Sandbox) Env() []string {
-	return []string{
+	env := []string{
 		"SANDBOX_HOST=" + s.Host,
 		fmt.Sprintf("SANDBOX_MYSQL_PORT=%d", s.MySQLPort),
 		fmt.Sprintf("SANDBOX_GRPC_PORT=%d", s.GRPCPort),
@@ -137,6 +137,10 @@ func (s *Sandbox) Env() []string {
 		VTGateVariable + "=" + s.VTGateVersion,
 		VTTabletVariable + "=" + s.VTTabletVersion,
 	}
+	for _, t := range s.tablets {
+		env = append(env, t.env()+"="+s.dsn(t).FormatDSN())
+	}
+	return env
 }
 
 // ShellEnv returns Env as lines a POSIX shell can read.
