@@ -19,7 +19,7 @@ WITH_SANDBOX := set -euo pipefail; go run ./cmd/sandbox up --dir $(SANDBOX); env
 
 .PHONY: help
 help: ## List what can be made
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | column -t -s "$$(printf '\t')"
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | column -t -s "$$(printf '\t')"
 
 .PHONY: demo
 demo: ## Show the connector at work on a real local Vitess (installs what it needs)
@@ -38,6 +38,24 @@ test: ## Run all tests but the long ones, on a real local Vitess (installs what 
 .PHONY: test-all
 test-all: ## Run all tests, the long ones included
 	@$(WITH_SANDBOX) TEST_ALL=1 go run $(GOTESTSUM) --format pkgname-and-test-fails -- -race -timeout 120m ./...
+
+# What depends on Vitess most: what its servers send, and when.
+ON_VITESS := TestScripts|TestTypes|TestEveryStateReplays|TestKilledAtRandomMoments|TestPurgedPosition
+
+.PHONY: test-22
+test-22: ## Run the demo and the tests that depend on Vitess most on Vitess 22
+	@go run ./cmd/sandbox up --vitess 22.0.0 --dir $(SANDBOX)-22
+	@$(MAKE) --no-print-directory SANDBOX=$(SANDBOX)-22 demo test-on-vitess
+	@go run ./cmd/sandbox down --dir $(SANDBOX)-22
+
+.PHONY: test-on-vitess
+test-on-vitess:
+	@$(WITH_SANDBOX) go run $(GOTESTSUM) --format testname -- -count=1 -timeout 15m -run '^($(ON_VITESS))$$' ./e2e
+
+.PHONY: test-versions
+test-versions: export TESTS ?= ^($(ON_VITESS)|TestReshard.*)$$
+test-versions: ## Run them and reshards on Vitess 21 to 23 and mixed clusters, into docs/versions.md; TESTS=pattern for others
+	@e2e/versions
 
 .PHONY: test-image
 test-image: image ## Build the image and test it under the limits of Airbyte's platform

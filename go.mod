@@ -1,6 +1,6 @@
 module source-planetscale
 
-go 1.26.7
+go 1.26.8
 
 require (
 	github.com/cenkalti/backoff/v5 v5.0.3
@@ -19,7 +19,7 @@ require (
 	golang.org/x/text v0.43.0
 	google.golang.org/grpc v1.85.0
 	google.golang.org/protobuf v1.36.12
-	vitess.io/vitess v0.24.3
+	vitess.io/vitess v0.24.4
 )
 
 require (

@@ -49,9 +49,13 @@ func TestKilledAtRandomMoments(t *testing.T) {
 	}
 	stop := p.write(random.Uint64())
 	midCopy := 0
+	most := killRows
 	for killed := 0; killed < kills; {
-		if p.readUntilKilled(1 + random.IntN(killRows)) {
+		if p.readUntilKilled(1 + random.IntN(most)) {
 			killed++
+			most = killRows
+		} else {
+			most = max(most/2, 1) // a sync after the copy has few lines
 		}
 		if strings.Contains(string(p.state), `"last_pk"`) {
 			midCopy++

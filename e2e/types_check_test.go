@@ -124,10 +124,7 @@ func (r *typesRig) checkRow(table *typesTable, n int, phase string, record *dest
 	for i := range table.columns {
 		c := &table.columns[i]
 		v := c.value(n)
-		want := v.replicated
-		if phase == "copy" {
-			want = v.copied
-		}
+		want := r.wanted(v, phase)
 		if n < c.cases() || n == c.cases() && c.hasNull() {
 			r.cases++
 		}

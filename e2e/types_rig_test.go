@@ -31,6 +31,7 @@ type typesRig struct {
 	db       *sql.DB
 	catalog  string // the configured one
 	cases    int
+	vttablet int // its major version
 }
 
 func newTypesRig(t *testing.T, keyspace, config string, tables []typesTable) *typesRig {
@@ -53,6 +54,7 @@ func newTypesRig(t *testing.T, keyspace, config string, tables []typesTable) *ty
 		}
 	}
 	r := &typesRig{T: t, keyspace: keyspace, config: config, tables: tables, dir: t.TempDir(), db: sql.OpenDB(connector)}
+	r.vttablet = vttabletMajor(t)
 	t.Cleanup(func() { r.db.Close() })
 	return r
 }
@@ -71,8 +73,8 @@ func (r *typesRig) run() {
 	for i := range r.tables {
 		r.checkReplication(&r.tables[i], replicated)
 	}
-	r.checkWarnings(copied, 1)
-	r.checkWarnings(replicated, 3)
+	r.checkWarnings(copied, "copy", 1)
+	r.checkWarnings(replicated, "replication", 3)
 	r.checkFolded(copied, replicated)
 	r.Logf("%d cases of a type, a value and a way to read it", r.cases)
 }
@@ -262,12 +264,12 @@ func (r *typesRig) checkFolded(outputs ...*destination.Output) {
 }
 
 // checkWarnings looks for one warning for each column with nulled values, with their number: each was read so many times.
-func (r *typesRig) checkWarnings(out *destination.Output, times int) {
+func (r *typesRig) checkWarnings(out *destination.Output, phase string, times int) {
 	for _, table := range r.tables {
 		for _, c := range table.columns {
 			counts := map[string]int{}
 			for n := range table.rows() {
-				counts[c.value(n).copied]++
+				counts[r.wanted(c.value(n), phase)]++
 			}
 			column := fmt.Sprintf("Column %s of stream %s.%s: ", c.name, r.keyspace, table.name)
 			for want, text := range map[string]string{nulled: "values cannot be represented in JSON", oversized: "values are longer than Airbyte takes"} {

@@ -49,14 +49,14 @@ func TestTypesTextOfTwentyMillionCharacters(t *testing.T) {
 	r.discover()
 	copied := r.read("")
 	r.checkCopy(table, copied)
-	r.checkWarnings(copied, 1)
+	r.checkWarnings(copied, "copy", 1)
 	r.insert(secondBatch)
 	replicated := r.readAfter(copied)
 	records := r.images(table, replicated)
 	for n := range table.rows() {
 		r.checkRow(table, n, "insert", records[image{id: secondBatch + int64(n)}])
 	}
-	r.checkWarnings(replicated, 1)
+	r.checkWarnings(replicated, "replication", 1)
 }
 
 // With the option, TINYINT(1) is an integer.

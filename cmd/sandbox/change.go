@@ -76,6 +76,51 @@ func reshardCommand(dir *string) *cobra.Command {
 	return cmd
 }
 
+func holdCommand(dir *string) *cobra.Command {
+	return &cobra.Command{
+		Use:   "hold TABLET",
+		Short: "Keep a replica, such as customer--80-1, as it is now",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			s, err := sandbox.Open(*dir)
+			if err != nil {
+				return err
+			}
+			return s.HoldBack(cmd.Context(), args[0])
+		},
+	}
+}
+
+func releaseCommand(dir *string) *cobra.Command {
+	return &cobra.Command{
+		Use:   "release TABLET",
+		Short: "Let a replica follow its primary again",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			s, err := sandbox.Open(*dir)
+			if err != nil {
+				return err
+			}
+			return s.Release(cmd.Context(), args[0])
+		},
+	}
+}
+
+func errantCommand(dir *string) *cobra.Command {
+	return &cobra.Command{
+		Use:   "errant TABLET STATEMENT…",
+		Short: "Run statements on a replica alone, such as customer--80-1",
+		Args:  cobra.MinimumNArgs(2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			s, err := sandbox.Open(*dir)
+			if err != nil {
+				return err
+			}
+			return s.Errant(cmd.Context(), args[0], args[1:]...)
+		},
+	}
+}
+
 func openShard(dir, name string) (s *sandbox.Sandbox, keyspace, shard string, err error) {
 	keyspace, shard, ok := strings.Cut(name, "/")
 	if !ok {

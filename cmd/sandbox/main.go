@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -34,20 +35,41 @@ func newCommand() *cobra.Command {
 	}
 	dir := root.PersistentFlags().String("dir", ".sandbox", "the sandbox's folder")
 	root.AddCommand(upCommand(dir), envCommand(dir), downCommand(dir), killCommand(dir), startCommand(dir),
-		growCommand(dir), reparentCommand(dir), reshardCommand(dir), edgeCommand())
+		growCommand(dir), reparentCommand(dir), reshardCommand(dir), holdCommand(dir), releaseCommand(dir), errantCommand(dir), edgeCommand())
 	return root
 }
 
 func upCommand(dir *string) *cobra.Command {
-	return &cobra.Command{
+	var vitess, vtgate, vttablet string
+	var settings []string
+	cmd := &cobra.Command{
 		Use:   "up",
 		Short: "Make the cluster run: install what is missing, start what is not running",
-		Args:  cobra.NoArgs,
+		Long: `Make the cluster run: install what is missing, start what is not running.
+
+A new sandbox is what the flags say; one that exists stays what it is.`,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			_, err := sandbox.Up(cmd.Context(), *dir, sandbox.Default(), cmd.ErrOrStderr())
+			var options []sandbox.Option
+			if version := cmp.Or(vtgate, vitess); version != "" {
+				options = append(options, sandbox.VTGate(version))
+			}
+			if version := cmp.Or(vttablet, vitess); version != "" {
+				options = append(options, sandbox.VTTablet(version))
+			}
+			if settings != nil {
+				options = append(options, sandbox.MySQL(settings...))
+			}
+			_, err := sandbox.Up(cmd.Context(), *dir, sandbox.Default(), cmd.ErrOrStderr(), options...)
 			return err
 		},
 	}
+	flags := cmd.Flags()
+	flags.StringVar(&vitess, "vitess", "", "the version of Vitess, such as 22.0.0; otherwise "+sandbox.VitessVersion)
+	flags.StringVar(&vtgate, "vtgate", "", "the version of vtgate, if it is to be another one")
+	flags.StringVar(&vttablet, "vttablet", "", "the version of the vttablets, if it is to be another one")
+	flags.StringArrayVar(&settings, "mysql", nil, "a line for the configuration of each mysqld, such as innodb_native_foreign_keys=ON")
+	return cmd
 }
 
 func envCommand(dir *string) *cobra.Command {

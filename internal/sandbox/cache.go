@@ -43,7 +43,9 @@ func openCache(progress io.Writer) (cache, error) {
 	return cache{dir: dir, progress: progress}, nil
 }
 
-func (c cache) path(name string) string { return filepath.Join(c.dir, name) }
+func (c cache) path(names ...string) string {
+	return filepath.Join(append([]string{c.dir}, names...)...)
+}
 
 func (c cache) say(format string, args ...any) {
 	_, _ = fmt.Fprintf(c.progress, format+"\n", args...)

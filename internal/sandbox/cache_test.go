@@ -90,7 +90,7 @@ func TestVitessVersionIsTheModules(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !strings.Contains(string(raw), "\tvitess.io/vitess "+VitessVersion+"\n") {
+	if !strings.Contains(string(raw), "\tvitess.io/vitess "+moduleVersion(VitessVersion)+"\n") {
 		t.Errorf("go.mod does not require Vitess %s, the version of the sandbox", VitessVersion)
 	}
 }

@@ -41,7 +41,7 @@ func TestCluster(t *testing.T) {
 		t.Skip("starts a real cluster")
 	}
 	ctx := testContext(t, 20*time.Minute)
-	s, err := Up(ctx, t.TempDir(), Default(), testWriter{t})
+	s, err := Up(ctx, t.TempDir(), Default(), testWriter{t}, MySQL("innodb_native_foreign_keys = ON"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,8 +55,10 @@ func TestCluster(t *testing.T) {
 	t.Run("sharding", func(t *testing.T) { testSharding(t, s) })
 	t.Run("large rows", func(t *testing.T) { testLargeRow(t, s) })
 	t.Run("programs", func(t *testing.T) { testPrograms(t, s) })
+	t.Run("versions", func(t *testing.T) { testVersions(t, s) })
 	t.Run("source.json", func(t *testing.T) { testConfigs(t, s) })
 	t.Run("reparent", func(t *testing.T) { testReparent(t, s) })
+	t.Run("replicas", func(t *testing.T) { testReplicas(t, s) })
 	t.Run("reshard", func(t *testing.T) { testReshard(t, s) })
 	t.Run("kill and start", func(t *testing.T) { testKillAndStart(t, s) })
 	t.Run("heal", func(t *testing.T) { testHeal(t, s) })

@@ -35,7 +35,11 @@ func (s *Sandbox) StartGate(ctx context.Context, dir string, flags ...string) (*
 	}
 	other := *s
 	other.ports = ports
-	cmd, err := unprivileged(context.WithoutCancel(ctx), s.data(""), slices.Concat(other.vtgate().args, flags)...)
+	args, err := spell(slices.Concat(other.vtgate().args, flags))
+	if err != nil {
+		return nil, err
+	}
+	cmd, err := unprivileged(context.WithoutCancel(ctx), s.data(""), args...)
 	if err != nil {
 		return nil, err
 	}

@@ -7,15 +7,16 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 )
 
 // mysqldTemplate changes with what installTemplate makes.
-const mysqldTemplate = "mysqld-1-" + VitessVersion
+const mysqldTemplate = "mysqld-2-" + VitessVersion
 
 // mycnf is the configuration of one mysqld. Its data is thrown away with the
 // sandbox, so nothing waits for the disk, but a commit survives kill -9. The
 // socket's path is relative to the data folder: Linux limits it to 107 bytes.
-func mycnf(prefix, dir, addition string) string {
+func mycnf(prefix, dir string, additions ...string) string {
 	return fmt.Sprintf(`[mysqld]
 basedir = %[1]s
 plugin_dir = %[1]s/lib/mysql/plugin
@@ -44,8 +45,20 @@ innodb_redo_log_capacity = 64M
 innodb_flush_log_at_trx_commit = 2
 innodb_doublewrite = OFF
 innodb_use_native_aio = OFF
-%[3]s`, prefix, dir, addition)
+%[3]s
+`, prefix, dir, strings.Join(additions, "\n"))
 }
+
+// initSQL is what follows Vitess's own users: one for sessions behind Vitess's
+// back, and then no trace of anything in the binary log.
+const initSQL = `
+SET sql_log_bin = 0;
+CREATE USER 'root'@'127.0.0.1';
+GRANT ALL ON *.* TO 'root'@'127.0.0.1' WITH GRANT OPTION;
+SET sql_log_bin = 1;
+RESET BINARY LOGS AND GTIDS;
+SHUTDOWN;
+`
 
 // installTemplate makes the data folder every mysqld starts from: Vitess's
 // users are in it, and no transaction is in its binary log.
@@ -67,13 +80,12 @@ func initialize(ctx context.Context, debian, vitess, dir string) error {
 	if err != nil {
 		return err
 	}
-	// mysqld runs an init file at its start; RESET BINARY LOGS AND GTIDS
-	// leaves no trace of it in the binary log.
+	// mysqld runs an init file at its start.
 	initFile := filepath.Join(dir, "init.sql")
-	config := mycnf(filepath.Join(debian, "root", "usr"), dir, "skip_networking = ON\n")
+	config := mycnf(filepath.Join(debian, "root", "usr"), dir, "skip_networking = ON")
 	err = writeFiles(dir, map[string]string{
 		"my.cnf":   config,
-		"init.sql": string(users) + "\nRESET BINARY LOGS AND GTIDS;\nSHUTDOWN;\n",
+		"init.sql": string(users) + initSQL,
 	})
 	if err != nil {
 		return err

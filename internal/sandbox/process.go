@@ -17,6 +17,7 @@ import (
 type process struct {
 	name  string
 	args  []string // the program first
+	spell bool     // the arguments as the program knows them, before it starts
 	dir   string   // its working folder
 	ready []string // the addresses it listens on once it is up
 	// prepare makes ready what the program needs on disk; nil when nothing.
@@ -54,12 +55,19 @@ func (s *Sandbox) launch(ctx context.Context, p process) error {
 			return fmt.Errorf("preparing %s: %w", p.name, err)
 		}
 	}
+	args := p.args
+	if p.spell {
+		var err error
+		if args, err = spell(args); err != nil {
+			return err
+		}
+	}
 	log, err := os.OpenFile(s.logFile(p.name), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
 	if err != nil {
 		return fmt.Errorf("opening the log of %s: %w", p.name, err)
 	}
 	defer log.Close()
-	cmd, err := unprivileged(context.WithoutCancel(ctx), p.dir, p.args...)
+	cmd, err := unprivileged(context.WithoutCancel(ctx), p.dir, args...)
 	if err != nil {
 		return err
 	}

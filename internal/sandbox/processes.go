@@ -48,7 +48,7 @@ func (s *Sandbox) etcd() process {
 	return process{
 		name: "etcd",
 		args: []string{
-			filepath.Join(s.debian, "bin", "etcd"), "--data-dir", s.data("etcd"),
+			s.cache.path(debianRecipe, "bin", "etcd"), "--data-dir", s.data("etcd"),
 			"--listen-client-urls", client, "--advertise-client-urls", client,
 			"--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", "default=" + peer,
 			"--unsafe-no-fsync",
@@ -59,10 +59,11 @@ func (s *Sandbox) etcd() process {
 	}
 }
 
-// vitessArgs are the arguments all of Vitess's servers share.
-func (s *Sandbox) vitessArgs(program, listener string) []string {
+// vitessArgs are the arguments all of Vitess's servers share, as Vitess 24
+// spells them: see spell.
+func (s *Sandbox) vitessArgs(program, version, listener string) []string {
 	return []string{
-		filepath.Join(s.vitess, program),
+		s.cache.path(vitessFolder(version), program),
 		"--topo-implementation", "etcd2",
 		"--topo-global-server-address", s.ports.addr("etcd-client"),
 		"--topo-global-root", "/vitess/global",
@@ -70,13 +71,15 @@ func (s *Sandbox) vitessArgs(program, listener string) []string {
 		"--grpc-bind-address", "127.0.0.1", "--grpc-port", strconv.Itoa(s.ports[listener+"-grpc"]),
 		"--grpc-max-message-size", strconv.Itoa(maxMessage),
 		"--onterm-timeout", "1s", "--onclose-timeout", "1s",
+		"--logtostderr", // older ones write files
 	}
 }
 
 func (s *Sandbox) vtctld() process {
 	return process{
 		name:  "vtctld",
-		args:  append(s.vitessArgs("vtctld", "vtctld"), "--cell", cell, "--service-map", "grpc-vtctl,grpc-vtctld"),
+		args:  append(s.vitessArgs("vtctld", VitessVersion, "vtctld"), "--cell", cell, "--service-map", "grpc-vtctl,grpc-vtctld"),
+		spell: true,
 		dir:   s.data(""),
 		ready: []string{s.ports.addr("vtctld-grpc")},
 	}
@@ -86,7 +89,7 @@ func (s *Sandbox) mysqld(t tablet) process {
 	dir := s.data(t.mysqld())
 	return process{
 		name:  t.mysqld(),
-		args:  []string{filepath.Join(s.debian, "bin", "mysqld"), "--defaults-file=" + filepath.Join(dir, "my.cnf")},
+		args:  []string{s.cache.path(mysqldFolder(s.VTTabletVersion), "bin", "mysqld"), "--defaults-file=" + filepath.Join(dir, "my.cnf")},
 		dir:   dir,
 		ready: []string{s.ports.addr(t.mysqld())},
 		prepare: func() error {
@@ -98,8 +101,8 @@ func (s *Sandbox) mysqld(t tablet) process {
 					return err
 				}
 			}
-			addition := fmt.Sprintf("bind_address = 127.0.0.1\nport = %d\nserver_id = %d\n", s.ports[t.mysqld()], t.UID)
-			return writeFiles(dir, map[string]string{"my.cnf": mycnf(filepath.Join(s.debian, "root", "usr"), dir, addition)})
+			own := []string{"bind_address = 127.0.0.1", fmt.Sprintf("port = %d", s.ports[t.mysqld()]), fmt.Sprintf("server_id = %d", t.UID)}
+			return writeFiles(dir, map[string]string{"my.cnf": mycnf(s.cache.path(debianRecipe, "root", "usr"), dir, append(own, s.mysql...)...)})
 		},
 	}
 }
@@ -119,7 +122,7 @@ func (s *Sandbox) newData(t tablet) error {
 	if err := os.RemoveAll(part); err != nil {
 		return err
 	}
-	if err := copyOwned(part, filepath.Join(s.template, "data")); err != nil {
+	if err := copyOwned(part, s.cache.path(mysqldTemplate, "data")); err != nil {
 		return err
 	}
 	return os.Rename(part, filepath.Join(dir, "data"))
@@ -128,13 +131,14 @@ func (s *Sandbox) newData(t tablet) error {
 func (s *Sandbox) vttablet(t tablet) process {
 	return process{
 		name: t.vttablet(),
-		args: append(s.vitessArgs("vttablet", t.vttablet()),
+		args: append(s.vitessArgs("vttablet", s.VTTabletVersion, t.vttablet()),
 			"--tablet-path", t.alias(), "--tablet-hostname", "127.0.0.1",
 			"--init-keyspace", t.Keyspace, "--init-shard", t.Shard, "--init-tablet-type", "replica",
 			"--service-map", "grpc-queryservice,grpc-tabletmanager,grpc-updatestream",
 			"--db-socket", "mysql.sock", // in the working folder
 			"--health-check-interval", "1s",
 			"--queryserver-config-schema-reload-time", "1s"),
+		spell: true,
 		dir:   filepath.Join(s.data(t.mysqld()), "data"),
 		ready: []string{s.ports.addr(t.vttablet() + "-grpc")},
 	}
@@ -143,13 +147,14 @@ func (s *Sandbox) vttablet(t tablet) process {
 func (s *Sandbox) vtgate() process {
 	return process{
 		name: "vtgate",
-		args: append(s.vitessArgs("vtgate", "vtgate"),
+		args: append(s.vitessArgs("vtgate", s.VTGateVersion, "vtgate"),
 			"--cell", cell, "--cells-to-watch", cell, "--tablet-types-to-wait", "PRIMARY",
 			"--service-map", "grpc-vtgateservice",
 			"--mysql-server-bind-address", "127.0.0.1", "--mysql-server-port", strconv.Itoa(s.ports["vtgate-mysql"]),
 			"--mysql-auth-server-impl", "static", "--mysql-auth-server-static-file", filepath.Join(s.Dir, "vtgate-users.json"),
 			"--tablet-refresh-interval", "2s",
 			"--vschema-ddl-authorized-users", "%"),
+		spell: true,
 		dir:   s.data(""),
 		ready: []string{s.PlainMySQL, s.PlainGRPC},
 	}

@@ -13,6 +13,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -46,10 +47,14 @@ type Sandbox struct {
 	// hosted face, and customer of the self-hosted one.
 	ConfigUnsharded, ConfigSharded, ConfigPlain string
 
-	topology                 Topology
-	tablets                  []tablet
-	ports                    ports
-	debian, vitess, template string // folders in the cache
+	// VTGateVersion and VTTabletVersion are Vitess's, such as 24.0.4.
+	VTGateVersion, VTTabletVersion string
+
+	topology Topology
+	tablets  []tablet
+	ports    ports
+	mysql    []string // further lines for each mysqld's configuration
+	cache    cache
 }
 
 // record is what the folder remembers, in sandbox.json.
@@ -61,6 +66,11 @@ type record struct {
 	Password string   `json:"password"`
 	Ports    ports    `json:"ports"`
 	Cache    string   `json:"cache"`
+	// VTGate and VTTablet are versions of Vitess other than the usual.
+	VTGate   string `json:"vtgate,omitempty"`
+	VTTablet string `json:"vttablet,omitempty"`
+	// MySQL are further lines for the configuration of each mysqld.
+	MySQL []string `json:"mysql,omitempty"`
 	// Complete is set once the cluster has been set up to its end.
 	Complete bool `json:"complete"`
 }
@@ -90,18 +100,17 @@ func open(dir string) (*Sandbox, record, error) {
 
 func newSandbox(dir string, r record) *Sandbox {
 	in := func(name string) string { return filepath.Join(dir, name) }
-	cached := func(parts ...string) string { return filepath.Join(append([]string{r.Cache}, parts...)...) }
-	vitess := cached("vitess-" + VitessVersion)
+	c := cache{dir: r.Cache, progress: io.Discard}
 	return &Sandbox{
 		Dir:  dir,
 		Host: host, MySQLPort: r.Ports["edge-mysql"], GRPCPort: r.Ports["edge-grpc"],
 		Username: r.Username, Password: r.Password, CA: in("ca.pem"),
 		PlainMySQL: r.Ports.addr("vtgate-mysql"), PlainGRPC: r.Ports.addr("vtgate-grpc"),
-		VTCtld: r.Ports.addr("vtctld-grpc"), VTCtldClient: filepath.Join(vitess, "vtctldclient"),
-		MySQL:           cached(debianRecipe, "bin", "mysql"),
+		VTCtld: r.Ports.addr("vtctld-grpc"), VTCtldClient: c.path(vitessFolder(VitessVersion), "vtctldclient"),
+		MySQL:           c.path(debianRecipe, "bin", "mysql"),
 		ConfigUnsharded: in("source-unsharded.json"), ConfigSharded: in("source-sharded.json"), ConfigPlain: in("source-plain.json"),
-		topology: r.Topology, tablets: r.tablets(), ports: r.Ports,
-		debian: cached(debianRecipe), vitess: vitess, template: cached(mysqldTemplate),
+		VTGateVersion: r.vtgate(), VTTabletVersion: r.vttablet(),
+		topology: r.Topology, tablets: r.tablets(), ports: r.Ports, mysql: r.MySQL, cache: c,
 	}
 }
 
@@ -110,7 +119,7 @@ func (s *Sandbox) data(name string) string { return filepath.Join(s.Dir, "data",
 // Env returns KEY=value for each fact that scripts need, not quoted, as
 // exec.Cmd.Env takes them.
 func (s *Sandbox) Env() []string {
-	return []string{
+	env := []string{
 		"SANDBOX_HOST=" + s.Host,
 		fmt.Sprintf("SANDBOX_MYSQL_PORT=%d", s.MySQLPort),
 		fmt.Sprintf("SANDBOX_GRPC_PORT=%d", s.GRPCPort),
@@ -125,7 +134,13 @@ func (s *Sandbox) Env() []string {
 		"SANDBOX_CONFIG_UNSHARDED=" + s.ConfigUnsharded,
 		"SANDBOX_CONFIG_SHARDED=" + s.ConfigSharded,
 		"SANDBOX_CONFIG_PLAIN=" + s.ConfigPlain,
+		VTGateVariable + "=" + s.VTGateVersion,
+		VTTabletVariable + "=" + s.VTTabletVersion,
 	}
+	for _, t := range s.tablets {
+		env = append(env, t.env()+"="+s.dsn(t).FormatDSN())
+	}
+	return env
 }
 
 // ShellEnv returns Env as lines a POSIX shell can read.

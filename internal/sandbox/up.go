@@ -17,8 +17,9 @@ import (
 // (minutes, once per machine), sets the cluster up and starts whatever is not
 // running. Called again it heals, and returns at once when all is well. It
 // tells slow work to progress. The caller ends the cluster with Down or Purge;
-// it does not end with the caller or the context.
-func Up(ctx context.Context, dir string, topology Topology, progress io.Writer) (*Sandbox, error) {
+// it does not end with the caller or the context. What no option says is as
+// usual in a new sandbox, and stays as it is in another.
+func Up(ctx context.Context, dir string, topology Topology, progress io.Writer, options ...Option) (*Sandbox, error) {
 	c, err := openCache(progress)
 	if err != nil {
 		return nil, err
@@ -37,31 +38,41 @@ func Up(ctx context.Context, dir string, topology Topology, progress io.Writer) 
 	defer release()
 	s, r, err := open(dir)
 	if notFound(err) {
-		r, err = record{Topology: topology, Username: "sandbox", Password: newPassword()}, nil
+		r, err = newRecord(topology).with(options)
 	}
 	if err != nil {
 		return nil, err
 	}
-	if !sameTopology(r.Topology, topology) {
-		return nil, fmt.Errorf("the sandbox in %s has another topology: use another folder or `sandbox down --purge`", dir)
+	if err := r.refuse(dir, topology, options); err != nil {
+		return nil, err
 	}
 	if s != nil && r.Complete && s.allRunning() {
 		return s, nil
 	}
-	if err := c.installAll(ctx); err != nil {
+	if err := c.installAll(ctx, r); err != nil {
 		return nil, err
 	}
 	return bringUp(ctx, c, dir, r)
 }
 
-func (c cache) installAll(ctx context.Context) error {
+func (c cache) installAll(ctx context.Context, r record) error {
 	debian, err := c.installDebian(ctx)
 	if err != nil {
 		return err
 	}
-	vitess, err := c.installVitess(ctx)
+	vitess, err := c.installVitess(ctx, VitessVersion)
 	if err != nil {
 		return err
+	}
+	for _, version := range []string{r.vtgate(), r.vttablet()} {
+		if _, err := c.installVitess(ctx, version); err != nil {
+			return err
+		}
+	}
+	if mysqldFolder(r.vttablet()) == disguiseRecipe {
+		if err := c.installDisguise(ctx, debian); err != nil {
+			return err
+		}
 	}
 	_, err = c.installTemplate(ctx, debian, vitess)
 	return err
