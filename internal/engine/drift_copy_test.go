@@ -21,7 +21,7 @@ import (
 
 // looks lets users have these columns when it is looked up for the first time, the second and so on; then the last.
 func (r *rig) looks(columns ...[]table.Column) {
-	r.look = func(ctx context.Context, shard gtid.Shard, only string, keys bool) (map[string]table.Table, error) {
+	r.look = func(ctx context.Context, shard gtid.Shard, only []string, keys bool) (map[string]table.Table, error) {
 		r.alter("users", columns[0]...)
 		columns = columns[min(1, len(columns)-1):]
 		return r.tables(ctx, shard, only, keys)

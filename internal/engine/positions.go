@@ -45,7 +45,7 @@ func (j *judgement) check(ctx context.Context, refused failures) error {
 			s.shared.Log.Warn(fmt.Sprintf("Stream %s is read afresh: shard %s %s. Rows deleted meanwhile stay at the destination unless it is refreshed.", st.Descriptor, lost.Shard.Name, lost.Why))
 			if err := s.change(func(tx *airbyte.Tx) error {
 				st.Reset(tx)
-				st.Begin(tx, s.wanted, nil)
+				st.Begin(tx, s.shardsOf(st), nil)
 				return nil
 			}); err != nil {
 				return err
@@ -67,10 +67,13 @@ func (j *judgement) lost(ctx context.Context, st *partition.Stream) (*plan.Loss,
 			continue // a former shard that could not be asked
 		}
 		for _, p := range positionsOf(st.Saved()[shard]) {
+			p, err := j.common(ctx, shard, p)
+			if err != nil {
+				return nil, err
+			}
 			key := shard.String() + " " + p.String()
 			why, ok := j.known[key]
 			if !ok {
-				var err error
 				if why, err = j.why(ctx, shard, p); err != nil {
 					return nil, err
 				}

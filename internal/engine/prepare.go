@@ -4,17 +4,14 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"reflect"
 	"slices"
 	"strings"
-	"sync"
 
 	"source-planetscale/internal/airbyte"
 	"source-planetscale/internal/failure"
 	"source-planetscale/internal/gtid"
 	"source-planetscale/internal/reader"
 	"source-planetscale/internal/schema"
-	"source-planetscale/internal/table"
 	"source-planetscale/internal/vstream"
 )
 
@@ -61,11 +58,19 @@ func (e *Engine) prepare(ctx context.Context, catalog *airbyte.ConfiguredCatalog
 	if err := WarnOfCascades(ctx, e.shared.Log, e.server, wanted, catalog.Has); err != nil {
 		return nil, nil, err
 	}
-	tables, err := s.peekWithTables(ctx, catalog)
+	incarnations, err := s.incarnations(ctx, catalog)
 	if err != nil {
 		return nil, nil, err
 	}
-	refused := s.streamsOf(catalog, tables, saved)
+	tables, unsteady, err := s.tablesAtTarget(ctx, catalog)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := s.findReferences(ctx, tables); err != nil {
+		return nil, nil, err
+	}
+	refused := s.streamsOf(catalog, tables, unsteady, saved)
+	s.know(incarnations)
 	if err := (movedTables{s.Sync}).check(ctx, refused); err != nil {
 		return nil, nil, err
 	}
@@ -83,7 +88,7 @@ type survey struct{ *Sync }
 func (e *Engine) newSync(wanted, existing []gtid.Shard) *Sync {
 	s := &Sync{Engine: e, wanted: wanted, existing: existing, targets: reader.NewTargets()}
 	s.env = &reader.Env{
-		Open: e.client.Open, Peek: e.client.Peek, Serving: e.server.Shards, Tables: e.server.Tables,
+		Open: e.client.Open, Peek: e.client.Peek, Serving: e.server.Shards, Tables: e.server.Tables, Sorts: e.server.Sorts,
 		Targets: s.targets, End: s.end, Changed: e.shared.Progress.changed, Writer: e.shared.Writer, Log: e.shared.Log,
 		Settings: reader.Settings{
 			Checkpoint: e.cfg.CheckpointInterval(), Timeout: e.cfg.Timeout(), Primary: e.cfg.Primary(),
@@ -93,61 +98,6 @@ func (e *Engine) newSync(wanted, existing []gtid.Shard) *Sync {
 	return s
 }
 
-// peeks is how often the tables may change while they are looked up.
-const peeks = 10
-
-// peekWithTables peeks, and finds the tables as they are there: looked up before and after, the catalog's are the same, and
-// the same in all shards.
-func (s *survey) peekWithTables(ctx context.Context, catalog *airbyte.ConfiguredCatalog) (map[string]*table.Table, error) {
-	before, err := s.configuredTables(ctx, catalog)
-	if err != nil {
-		return nil, err
-	}
-	for range peeks {
-		if err := s.peek(ctx); err != nil {
-			return nil, err
-		}
-		after, err := s.configuredTables(ctx, catalog)
-		if err != nil {
-			return nil, err
-		}
-		if before != nil && reflect.DeepEqual(before, after) {
-			return after, nil
-		}
-		before = after
-	}
-	return nil, failure.Transient("try again when it is done",
-		"The tables of keyspace %s kept changing, or differ between its shards, as while a change of the schema is under way", s.cfg.Database)
-}
-
-// configuredTables looks up the catalog's tables; one that does not exist is missing. It returns nil while shards differ.
-func (s *survey) configuredTables(ctx context.Context, catalog *airbyte.ConfiguredCatalog) (map[string]*table.Table, error) {
-	var mu sync.Mutex
-	var configured map[string]*table.Table
-	differ := false
-	err := schema.EachShard(ctx, s.wanted, func(ctx context.Context, shard gtid.Shard) error {
-		tables, err := s.server.Tables(ctx, shard, "", true)
-		if err != nil {
-			return err
-		}
-		here := map[string]*table.Table{}
-		for name, t := range tables {
-			if slices.ContainsFunc(catalog.Streams, func(c airbyte.ConfiguredStream) bool { return c.Stream.Name == name }) {
-				here[name] = &t
-			}
-		}
-		mu.Lock()
-		defer mu.Unlock()
-		differ = differ || configured != nil && !reflect.DeepEqual(configured, here)
-		configured = here
-		return nil
-	})
-	if err != nil || differ {
-		return nil, err
-	}
-	return configured, nil
-}
-
 // peek asks every shard where it is: where this sync will stop, whatever comes in meanwhile.
 func (s *survey) peek(ctx context.Context) error {
 	now, err := Peek(ctx, s.client, s.wanted)
@@ -155,6 +105,9 @@ func (s *survey) peek(ctx context.Context) error {
 		return err
 	}
 	for _, shard := range s.wanted {
+		if now[shard], err = s.common(ctx, shard, now[shard]); err != nil {
+			return err
+		}
 		s.targets.Set(shard, now[shard])
 		s.shared.Log.Info(fmt.Sprintf("Shard %s stands at %s; this sync reads up to there.", shard.Name, now[shard]))
 	}

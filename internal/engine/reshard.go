@@ -107,7 +107,8 @@ func (c *crossing) arrive(st *partition.Stream) error {
 			st.Reset(tx)
 			starting = nil
 		}
-		st.Begin(tx, c.wanted, starting)
+		st.Restrict(tx, c.shardsOf(st))
+		st.Begin(tx, c.shardsOf(st), starting)
 		return nil
 	})
 }

@@ -31,7 +31,7 @@ func namedUsers() *table.Table {
 // keyIsNameFrom makes name the key of users from the n-th time on that they are looked up.
 func (r *rig) keyIsNameFrom(n int) {
 	looks := 0
-	r.look = func(context.Context, gtid.Shard, string, bool) (map[string]table.Table, error) {
+	r.look = func(context.Context, gtid.Shard, []string, bool) (map[string]table.Table, error) {
 		users := namedUsers()
 		if looks++; looks >= n {
 			users.MySQLKey = []string{"name"}

@@ -67,7 +67,7 @@ type rig struct {
 	targets map[string]gtid.Position
 	streams []*partition.Stream
 	// look looks tables up, serving asks for the shards that exist; sizes are those of tables by shard.
-	look     func(ctx context.Context, shard gtid.Shard, only string, keys bool) (map[string]table.Table, error)
+	look     func(ctx context.Context, shard gtid.Shard, only []string, keys bool) (map[string]table.Table, error)
 	serving  func(context.Context) ([]gtid.Shard, error)
 	sizes    map[gtid.Shard]map[string]schema.TableSize
 	patience time.Duration
@@ -133,9 +133,13 @@ func (r *rig) engine() *Engine {
 		Config: r.cfg, Client: r.client, Patience: r.patience,
 		Server: Server{
 			Shards: func(ctx context.Context) ([]gtid.Shard, error) { return r.serving(ctx) },
-			Tables: func(ctx context.Context, shard gtid.Shard, only string, keys bool) (map[string]table.Table, error) {
+			Tables: func(ctx context.Context, shard gtid.Shard, only []string, keys bool) (map[string]table.Table, error) {
 				return r.look(ctx, shard, only, keys)
 			},
+			ColumnsAt: func(context.Context, gtid.Shard, []string) (schema.Moment, error) {
+				return schema.Moment{}, schema.ErrRefused
+			},
+			Sorts: func(context.Context, gtid.Shard, *table.Table) error { return nil },
 			TableSizes: func(context.Context, []gtid.Shard) (map[gtid.Shard]map[string]schema.TableSize, error) {
 				return r.sizes, nil
 			},
@@ -154,12 +158,12 @@ func (r *rig) sync() *Sync {
 }
 
 // tables are all tables as they are, or only one, without keys unless they are asked for.
-func (r *rig) tables(_ context.Context, _ gtid.Shard, only string, keys bool) (map[string]table.Table, error) {
+func (r *rig) tables(_ context.Context, _ gtid.Shard, only []string, keys bool) (map[string]table.Table, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	tables := map[string]table.Table{}
 	for name, t := range r.now {
-		if only != "" && name != only {
+		if only != nil && !slices.Contains(only, name) {
 			continue
 		}
 		if !keys {

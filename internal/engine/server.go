@@ -15,9 +15,19 @@ import (
 type Server struct {
 	// Shards are those that exist.
 	Shards func(context.Context) ([]gtid.Shard, error)
-	// Tables asks a shard for its tables by name, or for one of them. Without keys it is asked for their columns alone, which takes a
-	// third of the time, and views are among them.
-	Tables    func(ctx context.Context, shard gtid.Shard, only string, keys bool) (map[string]table.Table, error)
+	// Tables asks a shard for its tables by name, all or only some. Without keys it is asked for their columns alone, which takes a
+	// third of the time, and views may be among them.
+	Tables    func(ctx context.Context, shard gtid.Shard, only []string, keys bool) (map[string]table.Table, error)
+	ColumnsAt func(ctx context.Context, shard gtid.Shard, tables []string) (schema.Moment, error)
+	// Incarnations tell tables from others that took their places.
+	Incarnations func(ctx context.Context, shard gtid.Shard, tables []string) (map[string]table.Incarnation, error)
+	// References are those of the tables that have all their rows in each shard.
+	References func(ctx context.Context, tables []string) (map[string]bool, error)
+	// Executed is the GTID set of the shard's primary.
+	Executed func(context.Context, gtid.Shard) (string, error)
+	// Sorts returns the server's error where it cannot sort a table as a copy does.
+	Sorts func(ctx context.Context, shard gtid.Shard, t *table.Table) error
+
 	Variables func(context.Context, gtid.Shard) (schema.Variables, error)
 	// Purged reports whether a shard no longer has the changes since a GTID set.
 	Purged     func(ctx context.Context, shard gtid.Shard, gtid string) (bool, error)
@@ -41,6 +51,15 @@ func ServerOf(db *schema.DB, keyspace string) Server {
 		Purged: func(ctx context.Context, shard gtid.Shard, gtid string) (bool, error) {
 			return db.Purged(ctx, shard.Name, gtid)
 		},
+		ColumnsAt: func(ctx context.Context, shard gtid.Shard, tables []string) (schema.Moment, error) {
+			return db.ColumnsAt(ctx, shard.Name, tables)
+		},
+		Incarnations: func(ctx context.Context, shard gtid.Shard, tables []string) (map[string]table.Incarnation, error) {
+			return db.Incarnations(ctx, shard.Name, tables)
+		},
+		References: db.References,
+		Executed:   func(ctx context.Context, shard gtid.Shard) (string, error) { return db.Executed(ctx, shard.Name) },
+		Sorts:      func(ctx context.Context, shard gtid.Shard, t *table.Table) error { return db.Sorts(ctx, shard.Name, t) },
 		Cascades: func(ctx context.Context, shards []gtid.Shard) ([]schema.Cascade, error) {
 			return db.Cascades(ctx, gtid.Names(shards))
 		},
@@ -73,32 +92,53 @@ func journalsBy(db *schema.DB) func(context.Context, []gtid.Shard) (map[gtid.Sha
 	}
 }
 
-func tablesBy(db *schema.DB) func(ctx context.Context, shard gtid.Shard, only string, keys bool) (map[string]table.Table, error) {
-	return func(ctx context.Context, shard gtid.Shard, only string, keys bool) (map[string]table.Table, error) {
+func tablesBy(db *schema.DB) func(ctx context.Context, shard gtid.Shard, only []string, keys bool) (map[string]table.Table, error) {
+	return func(ctx context.Context, shard gtid.Shard, only []string, keys bool) (map[string]table.Table, error) {
+		one := ""
+		if len(only) == 1 {
+			one = only[0]
+		}
 		tables := map[string]table.Table{}
-		if !keys {
-			columns, err := ofShard(shard, func(shard string) (map[string][]table.Column, error) { return db.ColumnsOf(ctx, shard, only) })
-			for name, c := range columns {
-				tables[name] = table.Table{Name: name, Columns: c}
+		if keys {
+			k, err := ofShard(ctx, db, shard, func(shard string) (*schema.Contents, error) { return db.TablesOf(ctx, shard, one) })
+			if err != nil {
+				return nil, err
 			}
-			return tables, err
+			for _, t := range k.Tables {
+				tables[t.Name] = t
+			}
+			return tables, nil
 		}
-		k, err := ofShard(shard, func(shard string) (*schema.Contents, error) { return db.TablesOf(ctx, shard, only) })
-		if err != nil {
-			return nil, err
+		columns, err := columnsOf(ctx, db, shard, only)
+		for name, c := range columns {
+			tables[name] = table.Table{Name: name, Columns: c}
 		}
-		for _, t := range k.Tables {
-			tables[t.Name] = t
-		}
-		return tables, nil
+		return tables, err
 	}
 }
 
-// ofShard asks a shard; where the service does not let us ask one, it asks any.
-func ofShard[T any](shard gtid.Shard, ask func(shard string) (T, error)) (T, error) {
-	answer, err := ask(shard.Name)
-	if errors.Is(err, schema.ErrRefused) {
-		return ask("")
+// columnsOf asks for the columns of some tables, or of all.
+func columnsOf(ctx context.Context, db *schema.DB, shard gtid.Shard, only []string) (map[string][]table.Column, error) {
+	if len(only) > 1 {
+		m, err := db.ColumnsAt(ctx, shard.Name, only)
+		if !errors.Is(err, schema.ErrRefused) {
+			return m.Columns, err
+		}
+		only = []string{""}
 	}
-	return answer, err
+	return ofShard(ctx, db, shard, func(shard string) (map[string][]table.Column, error) {
+		return db.ColumnsOf(ctx, shard, append(only, "")[0])
+	})
+}
+
+// ofShard asks a shard; where the service lets us ask no shard at all, it asks any.
+func ofShard[T any](ctx context.Context, db *schema.DB, shard gtid.Shard, ask func(shard string) (T, error)) (T, error) {
+	answer, err := ask(shard.Name)
+	if !errors.Is(err, schema.ErrRefused) {
+		return answer, err
+	}
+	if _, other := db.Variables(ctx, shard.Name); !errors.Is(other, schema.ErrRefused) {
+		return answer, err // it refused that question alone, or for a moment
+	}
+	return ask("")
 }

@@ -99,12 +99,15 @@ func usable(s *state.Stream, c *airbyte.ConfiguredStream) bool {
 }
 
 // streamsOf prepares the configured streams. Those that cannot be read are returned as failures; the others go on.
-func (s *survey) streamsOf(catalog *airbyte.ConfiguredCatalog, tables map[string]*table.Table, saved map[airbyte.StreamDescriptor]*state.Stream) failures {
+func (s *survey) streamsOf(catalog *airbyte.ConfiguredCatalog, tables map[string]*table.Table, unsteady map[string]error, saved map[airbyte.StreamDescriptor]*state.Stream) failures {
 	refused := failures{}
 	for i := range catalog.Streams {
 		c := &catalog.Streams[i]
 		d := c.Stream.Descriptor()
 		st, err := s.streamOf(c, tables[d.Name], saved[d])
+		if unsteady[d.Name] != nil {
+			err = unsteady[d.Name]
+		}
 		if err != nil {
 			refused[d] = failure.Judge(err)
 			continue
@@ -162,7 +165,8 @@ func (s *survey) streamOf(c *airbyte.ConfiguredStream, t *table.Table, saved *st
 			return nil, err
 		}
 		return st, s.change(func(tx *airbyte.Tx) error {
-			st.Begin(tx, s.wanted, s.cfg.StartingPositions())
+			st.Restrict(tx, s.shardsOf(st))
+			st.Begin(tx, s.shardsOf(st), s.cfg.StartingPositions())
 			return nil
 		})
 	}

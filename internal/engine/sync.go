@@ -30,6 +30,8 @@ type Sync struct {
 	env              *reader.Env
 	// legacy says that the state is the former connector's. The platform drops all of it with the first state of ours.
 	legacy bool
+	// references are the tables of which each shard has all rows.
+	references map[string]bool
 }
 
 // change changes what is saved of streams while nobody else does.
@@ -86,6 +88,14 @@ func (s *Sync) takeOver() error {
 	})
 }
 
+// shardsOf are the shards to read of a stream.
+func (s *Sync) shardsOf(st *partition.Stream) []gtid.Shard {
+	if s.references[st.Table.Name] {
+		return s.wanted[:1]
+	}
+	return s.wanted
+}
+
 // source is what the source says, for the plan.
 func (s *Sync) source() *plan.Source {
 	return &plan.Source{Wanted: s.wanted, Existing: s.existing, Targets: s.targets.All(), Resync: s.cfg.Resyncs()}
@@ -113,6 +123,7 @@ func (s *Sync) plan() (*work, []string, error) {
 	w := &work{replicate: map[gtid.Shard][]*partition.Partition{}}
 	var sentences []string
 	source, planned := s.source(), 0
+	var unexplained []*partition.Partition
 	err := s.change(func(tx *airbyte.Tx) error {
 		for _, st := range s.streams {
 			if st.Failed() {
@@ -120,7 +131,11 @@ func (s *Sync) plan() (*work, []string, error) {
 			}
 			parts := source.Of(&plan.Stream{Incremental: st.Incremental(), Saved: st.Saved()})
 			for _, part := range parts {
-				w.add(tx, st.In(part.Shard), part.Step, source.Targets[part.Shard])
+				p, doubtful := st.In(part.Shard), s.targets.Doubtful(part.Shard)
+				w.add(tx, p, part.Step, !doubtful && source.Targets[part.Shard].Equal(st.Saved()[part.Shard].Position))
+				if part.Step == plan.Nothing {
+					unexplained = append(unexplained, p)
+				}
 			}
 			if planned++; planned <= streamsNamed {
 				sentences = append(sentences, plan.Sentence(st.Descriptor.String(), parts))
@@ -128,22 +143,25 @@ func (s *Sync) plan() (*work, []string, error) {
 		}
 		return nil
 	})
+	for _, p := range unexplained {
+		s.warnUnexplained(p)
+	}
 	if more := planned - streamsNamed; more > 0 {
 		sentences = append(sentences, fmt.Sprintf("%d more streams are read, too, and not named here.", more))
 	}
 	return w, sentences, err
 }
 
-// add puts a step to the work.
-func (w *work) add(tx *airbyte.Tx, p *partition.Partition, step plan.Step, target gtid.Position) {
+// add puts a step to the work. known says that the columns at its position are those that the sync looked up.
+func (w *work) add(tx *airbyte.Tx, p *partition.Partition, step plan.Step, known bool) {
 	switch step {
 	case plan.Copy, plan.CopyOn:
 		w.copies = append(w.copies, p)
 	case plan.Replicate:
 		w.replicate[p.Shard] = append(w.replicate[p.Shard], p)
 	default:
-		if p.Stream.Incremental() && p.Saved().Position.Equal(target) {
-			p.UpToDate(tx) // the tables were looked up before and after the peek
+		if p.Stream.Incremental() && known {
+			p.UpToDate(tx)
 		}
 		return
 	}
@@ -226,6 +244,8 @@ func (s *Sync) end(_ context.Context, p *partition.Partition, err error) error {
 		if err := s.fail(p.Stream, failure.Judge(err)); err != nil {
 			return err
 		}
+	} else {
+		s.warnUnexplained(p)
 	}
 	return s.finish(p.Stream)
 }

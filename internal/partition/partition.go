@@ -23,6 +23,7 @@ type Partition struct {
 
 	// From is what it has already: transactions that it holds are skipped.
 	From gtid.Position
+	witness
 	View
 }
 
@@ -68,6 +69,7 @@ func (p *Partition) Advance(_ *airbyte.Tx, at gtid.Position, atTarget bool) bool
 		layout.Reach()
 	}
 	saved.Position, saved.Layout = at, layout
+	p.testify(saved, atTarget)
 	return true
 }
 
@@ -82,6 +84,7 @@ func (p *Partition) AdvanceCopy(_ *airbyte.Tx, at gtid.Position, last *querypb.Q
 // CompleteCopy notes that the copy is complete at that position, from where to replicate.
 func (p *Partition) CompleteCopy(_ *airbyte.Tx, at gtid.Position) {
 	p.Saved().Complete(at, p.layout)
+	p.testify(p.Saved(), true)
 	p.forgetSnapshot()
 }
 
@@ -107,7 +110,10 @@ func (p *Partition) Forget(*airbyte.Tx) {
 }
 
 // UpToDate notes that it is at the position at which the sync looked the columns up.
-func (p *Partition) UpToDate(*airbyte.Tx) { p.Saved().Layout.Reach() }
+func (p *Partition) UpToDate(*airbyte.Tx) {
+	p.Saved().Layout.Reach()
+	p.testify(p.Saved(), true)
+}
 
 // Report is what it has counted, and had when Report was last called. Only the goroutine that reports calls it.
 func (p *Partition) Report() (now, before record.Count) {

@@ -55,6 +55,15 @@ func (s *Stream) Begin(_ *airbyte.Tx, shards []gtid.Shard, starting map[gtid.Sha
 	}
 }
 
+// Restrict leaves out the existing shards that are not to be read of the stream: those of a reference table but one.
+func (s *Stream) Restrict(_ *airbyte.Tx, wanted []gtid.Shard) {
+	if len(wanted) == 1 {
+		maps.DeleteFunc(s.state.Shards, func(shard gtid.Shard, saved *state.Shard) bool {
+			return shard != wanted[0] && saved.Moved == nil
+		})
+	}
+}
+
 // Reset forgets all shards: the stream is copied again.
 func (s *Stream) Reset(*airbyte.Tx) { s.state.Shards = map[gtid.Shard]*state.Shard{} }
 

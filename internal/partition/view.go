@@ -95,6 +95,14 @@ func (v *View) Describes(fields []*querypb.Field) bool {
 	return true
 }
 
+// DescribesTypes reports whether the fields' declarations, where they have some, are those of the table's columns of the same names.
+func (v *View) DescribesTypes(fields []*querypb.Field) bool {
+	return !slices.ContainsFunc(fields, func(f *querypb.Field) bool {
+		c := v.Table.Column(f.Name)
+		return c == nil || f.ColumnType != "" && f.ColumnType != c.Type
+	})
+}
+
 // Replayed are the columns to give of changes whose rows have these fields: without the ones that were added at the table's end after
 // the rows were written. Without such an addition, or at least the chance of one, a missing column is an error.
 func (v *View) Replayed(fields []*querypb.Field) []string {

@@ -45,12 +45,17 @@ func (r *Reader) checkpoint(ctx context.Context) error {
 		return err
 	}
 	records, states := r.saved.bytes+int64(r.batch.Size()), int64(0)
-	atTarget := r.done && !r.env.Targets.Moved(r.shard) && r.at.Contains(r.target)
+	known := !r.env.Targets.Moved(r.shard) && !r.env.Targets.Doubtful(r.shard)
+	atTarget := r.done && known && r.at.Contains(r.target)
 	err := r.commit(ctx, func(tx *airbyte.Tx) error {
 		before := tx.Bytes()
 		defer func() { states = int64(tx.Bytes() - before) }()
 		for _, name := range r.tables.names {
-			if t := r.tables.find(name); r.save(tx, t, atTarget) {
+			t := r.tables.find(name)
+			if r.done && !known {
+				t.Extend() // the columns may be those of later, or of before
+			}
+			if r.save(tx, t, atTarget) {
 				if err := t.Stream.Put(tx); err != nil {
 					return err
 				}
@@ -79,10 +84,11 @@ func (r *Reader) save(tx *airbyte.Tx, t *tableReader, atTarget bool) bool {
 
 // lookIfGiven looks, before states are written, whether columns were changed while rows of the binary log were read.
 func (r *Reader) lookIfGiven(ctx context.Context) error {
-	if !slices.ContainsFunc(r.tables.names, func(name string) bool { return r.tables.find(name).Given() }) {
+	given := slices.DeleteFunc(slices.Clone(r.tables.names), func(name string) bool { return !r.tables.find(name).Given() })
+	if len(given) == 0 {
 		return nil
 	}
-	return r.look(ctx, false)
+	return r.lookAt(ctx, given, false)
 }
 
 // checkTarget asks the source again where it is when the stream has gone where the target does not lead: after a failover

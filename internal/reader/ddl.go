@@ -35,6 +35,9 @@ func (s *session) ddl(ctx context.Context, statement string) error {
 // changed is that a statement did something to the table, or to others.
 func (t *tableReader) changed(ddl table.DDL, log *slog.Logger) error {
 	name, d, shard := t.Name(), t.Stream.Descriptor, t.Shard.Name
+	if ddl.Names(name) {
+		t.Explain()
+	}
 	switch {
 	case slices.Contains(ddl.Emptied, name) && t.Stream.Incremental():
 		return failure.Config("clear the stream's data and sync again",

@@ -30,9 +30,11 @@ type Env struct {
 	Peek func(context.Context, ...gtid.Shard) (map[gtid.Shard]gtid.Position, error)
 	// Serving asks for the shards that exist.
 	Serving func(context.Context) ([]gtid.Shard, error)
-	// Tables asks a shard for its tables by name, or for one of them, as they are now. Without keys it is asked for their columns
-	// alone, which takes a third of the time, and views are among them.
-	Tables func(ctx context.Context, shard gtid.Shard, only string, keys bool) (map[string]table.Table, error)
+	// Tables asks a shard for some of its tables by name, as they are now. Without keys it is asked for their columns alone, which
+	// takes a third of the time, and views may be among them.
+	Tables func(ctx context.Context, shard gtid.Shard, only []string, keys bool) (map[string]table.Table, error)
+	// Sorts returns the server's error where it cannot sort a table as a copy does.
+	Sorts func(ctx context.Context, shard gtid.Shard, t *table.Table) error
 	// Targets are where the reading of shards ends.
 	Targets *Targets
 	// End ends a partition, well where err is nil. It returns only what ends the whole sync.
@@ -311,15 +313,15 @@ func (r *Reader) retarget(ctx context.Context) error {
 // look looks the reader's tables up again. At a snapshot, which the server reads, the tables have the columns that they have
 // now: until it has read all of it, changes of columns wait.
 func (r *Reader) look(ctx context.Context, snapshot bool) error {
-	only := ""
-	if len(r.tables.names) == 1 {
-		only = r.tables.names[0]
-	}
-	tables, err := r.env.Tables(ctx, r.shard, only, r.copying != nil) // a copy goes on by its key
+	return r.lookAt(ctx, slices.Clone(r.tables.names), snapshot)
+}
+
+func (r *Reader) lookAt(ctx context.Context, names []string, snapshot bool) error {
+	tables, err := r.env.Tables(ctx, r.shard, names, r.copying != nil) // a copy goes on by its key
 	if err != nil {
 		return fmt.Errorf("looking for changed columns: %w", err)
 	}
-	for _, name := range slices.Clone(r.tables.names) {
+	for _, name := range names {
 		t := r.tables.find(name)
 		now, exists := tables[name]
 		if t == nil || !exists && !t.Given() {

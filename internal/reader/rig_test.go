@@ -68,14 +68,14 @@ func newRig(out io.Writer, target gtid.Position, tables ...*table.Table) *rig {
 			return map[gtid.Shard]gtid.Position{in("-"): target}, nil
 		},
 		Serving: func(context.Context) ([]gtid.Shard, error) { return []gtid.Shard{in("-")}, nil },
-		Tables: func(context.Context, gtid.Shard, string, bool) (map[string]table.Table, error) {
+		Tables: func(context.Context, gtid.Shard, []string, bool) (map[string]table.Table, error) {
 			now := map[string]table.Table{}
 			for _, t := range tables {
 				now[t.Name] = *t
 			}
 			return now, nil
 		},
-		Targets: NewTargets(), Changed: func(gtid.Shard, time.Time) {}, Writer: airbyte.NewWriter(out), Log: slog.New(slog.DiscardHandler),
+		Sorts: func(context.Context, gtid.Shard, *table.Table) error { return nil }, Targets: NewTargets(), Changed: func(gtid.Shard, time.Time) {}, Writer: airbyte.NewWriter(out), Log: slog.New(slog.DiscardHandler),
 		Settings: Settings{Checkpoint: time.Hour, Timeout: time.Hour, Primary: true, Processors: 2},
 	}
 	r.env.End = func(_ context.Context, p *partition.Partition, _ error) error {

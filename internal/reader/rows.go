@@ -39,14 +39,16 @@ func (s *session) field(ctx context.Context, ev *binlogdatapb.VEvent) error {
 	columns := t.Has(t.Stream.Columns)
 	if phase == row.Copy {
 		err = s.describe(ctx, t, ev.FieldEvent)
-	} else if !t.Describes(ev.FieldEvent.Fields) {
-		err = s.look(ctx, false) // they were changed since the last look, or were others then
+	} else if fields := ev.FieldEvent.Fields; !t.Describes(fields) || !t.DescribesTypes(fields) {
+		err = s.lookAt(ctx, []string{t.Name()}, false) // they were changed since the last look, or another server was asked then
 	}
 	if err != nil || s.tables.find(t.Name()) == nil { // a look may end it
 		return err
 	}
 	if phase == row.Replicate {
-		columns = t.Replayed(ev.FieldEvent.Fields)
+		if columns = t.Replayed(ev.FieldEvent.Fields); !t.DescribesTypes(ev.FieldEvent.Fields) {
+			t.Extend() // a statement that says so may still come
+		}
 	}
 	plan, err := row.Compile(t.Table, ev.FieldEvent, columns, phase, t.Stream.Records.Types)
 	if err == nil && phase == row.Replicate && s.copying == nil && !t.Describes(ev.FieldEvent.Fields) {
@@ -64,6 +66,9 @@ func (s *session) field(ctx context.Context, ev *binlogdatapb.VEvent) error {
 func (s *session) describe(ctx context.Context, t *tableReader, f *binlogdatapb.FieldEvent) error {
 	if err := s.look(ctx, true); err != nil {
 		return err
+	}
+	if !s.env.Settings.Primary && !t.DescribesTypes(f.Fields) {
+		return failure.Transient("", "The columns of %s in shard %s are not those of the replica that copies it, since replicas lag behind one another", t.Stream.Descriptor, s.shard.Name)
 	}
 	if c := s.copying; c != nil {
 		if c.key != nil && (!s.resumable() || !table.StillDescribes(c.key, f.Fields)) {

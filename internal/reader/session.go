@@ -3,6 +3,7 @@ package reader
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	binlogdatapb "vitess.io/vitess/go/vt/proto/binlogdata"
@@ -24,6 +25,7 @@ type session struct {
 	made   *record.Moment // when the replicated changes at hand were made
 	// waited is how long the stream has been listened to since a row or a newer position last came.
 	waited      time.Duration
+	asked       bool // why the copy has no row yet
 	next        candidate
 	transaction bool   // between BEGIN and COMMIT
 	replaying   bool   // the transaction is of the binary log
@@ -64,7 +66,7 @@ func (s *session) listen(ctx context.Context) (Outcome, error) {
 			}
 			s.stream.Keep(s.queue.Held())
 		}
-		if err := s.checkMoving(); err != nil {
+		if err := s.checkMoving(ctx); err != nil {
 			return Arrived, err
 		}
 	}
@@ -148,10 +150,13 @@ func (s *session) applyMessage(ctx context.Context, ev *binlogdatapb.VEvent) (do
 }
 
 // checkMoving gives up a stream that is alive but does not move. Heartbeats bring it here.
-func (s *session) checkMoving() error {
+func (s *session) checkMoving(ctx context.Context) error {
 	limit := s.env.Settings.Timeout
 	if s.copying != nil && !s.tables.only().copied {
 		limit = copyPatience
+		if err := s.checkSort(ctx); err != nil {
+			return err
+		}
 	}
 	if s.waited <= limit {
 		return nil
@@ -160,6 +165,29 @@ func (s *session) checkMoving() error {
 	return failure.Transient("if it stays so, raise --grpc-max-message-size of both (16 MiB unless set), make the row smaller, or leave the table out",
 		"The stream of %s in shard %s is alive, but gives nothing, and the server does not say why: it is throttled, or a row or transaction is larger than the messages between its vttablet and vtgate may be",
 		s.tables.descriptors(), s.shard.Name).Because(fmt.Errorf("the stream gives neither rows nor newer positions for %s", s.waited.Round(time.Second)))
+}
+
+// sortPatience is how long a copy may have no row before the server is asked whether it can sort the table at all. vtgate asks for ever
+// for what MySQL refuses, and says nothing of it.
+const sortPatience = time.Minute
+
+// checkSort asks why a copy has no row yet. A table without a primary key is sorted by MySQL, which may lack the memory for it.
+func (s *session) checkSort(ctx context.Context) error {
+	if s.asked || s.waited < sortPatience {
+		return nil
+	}
+	s.asked = true
+	p := s.tables.only()
+	err := s.env.Sorts(ctx, s.shard, p.Table)
+	switch {
+	case err == nil || ctx.Err() != nil:
+	case strings.Contains(err.Error(), "1038"):
+		return failure.Config("raise sort_buffer_size on the server, or give the table a primary key",
+			"MySQL cannot sort table %s in shard %s for its copy, for lack of memory (errno 1038)", p.Stream.Descriptor, s.shard.Name).Because(err).Of(p.Name())
+	}
+	s.env.Log.Info(fmt.Sprintf("The copy of %s in shard %s waits for its first row: for the table's lock, behind statements that change it, or for the server to sort its rows.",
+		p.Stream.Descriptor, s.shard.Name))
+	return nil
 }
 
 // moves notes that the reader got further: what comes after the last boundary is read again when the stream breaks.

@@ -82,7 +82,7 @@ func TestAStallNamesItsCauses(t *testing.T) {
 	users, tab := stream(t, "users")
 	s := newRig(io.Discard, at(9), tab).session(users)
 	s.waited = s.env.Settings.Timeout + time.Second
-	v := failure.In(s.checkMoving())
+	v := failure.In(s.checkMoving(t.Context()))
 	if v == nil || v.Kind != airbyte.TransientError || v.Action != failure.Retry {
 		t.Fatalf("a stall is %+v", v)
 	}

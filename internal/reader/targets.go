@@ -11,11 +11,13 @@ type Targets struct {
 	mu    sync.Mutex
 	at    map[gtid.Shard]gtid.Position
 	moved map[gtid.Shard]bool
+	// doubtful are the shards whose columns at the target could not be told for sure.
+	doubtful map[gtid.Shard]bool
 }
 
 // NewTargets has none.
 func NewTargets() *Targets {
-	return &Targets{at: map[gtid.Shard]gtid.Position{}, moved: map[gtid.Shard]bool{}}
+	return &Targets{at: map[gtid.Shard]gtid.Position{}, moved: map[gtid.Shard]bool{}, doubtful: map[gtid.Shard]bool{}}
 }
 
 // Of is a shard's target, zero if it is not known.
@@ -38,6 +40,7 @@ func (t *Targets) Set(shard gtid.Shard, at gtid.Position) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.at[shard] = at
+	delete(t.doubtful, shard)
 }
 
 // Move sets a shard's target to a position at which the columns are not known.
@@ -45,6 +48,20 @@ func (t *Targets) Move(shard gtid.Shard, at gtid.Position) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.at[shard], t.moved[shard] = at, true
+}
+
+// Doubt notes that the columns at a shard's target could not be told for sure.
+func (t *Targets) Doubt(shard gtid.Shard) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.doubtful[shard] = true
+}
+
+// Doubtful reports whether that is so.
+func (t *Targets) Doubtful(shard gtid.Shard) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.doubtful[shard]
 }
 
 // Moved reports whether the target was moved.

@@ -3,8 +3,11 @@ package schema
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"strings"
 	"sync"
+
+	"source-planetscale/internal/table"
 )
 
 const (
@@ -48,6 +51,47 @@ func (db *DB) Purged(ctx context.Context, shard, gtid string) (bool, error) {
 	var intact bool
 	err := db.askShard(ctx, shard, purgedQuery, []any{strings.TrimPrefix(gtid, "MySQL56/")}, &intact)
 	return err == nil && !intact, err
+}
+
+// Executed returns the GTID set that the shard's primary has executed, whatever the DB's tablets.
+func (db *DB) Executed(ctx context.Context, shard string) (string, error) {
+	conn, err := db.connTo(ctx, db.keyspace+":"+shard+"@primary")
+	if err != nil {
+		return "", err
+	}
+	defer conn.Close()
+	var executed string
+	if err := conn.QueryRowContext(ctx, "select @@global.gtid_executed as executed").Scan(&executed); err != nil {
+		return "", failed("asking the primary of shard "+shard+" for its position", err)
+	}
+	return executed, nil
+}
+
+// Sorts returns the server's error where it cannot sort the table's rows as a copy does, nil where it can. One row is enough to ask.
+func (db *DB) Sorts(ctx context.Context, shard string, t *table.Table) error {
+	conn, err := db.conn(ctx, shard)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	var columns, keys []string
+	for _, c := range t.Columns {
+		columns = append(columns, quoted(c.Name))
+	}
+	for _, name := range table.KeyOf(t).Columns {
+		keys = append(keys, quoted(name))
+	}
+	query := "select " + strings.Join(columns, ", ") + " from " + quoted(t.Name) + " order by " + strings.Join(keys, ", ") + " limit 1"
+	rows, err := conn.QueryContext(ctx, query)
+	if err == nil {
+		for rows.Next() { //nolint:revive // the rows are nobody's business
+		}
+		err = errors.Join(rows.Err(), rows.Close())
+	}
+	if err != nil {
+		return failed("sorting table "+t.Name+" in shard "+shard, err)
+	}
+	return nil
 }
 
 // askShard runs a statement of one row on the shard.

@@ -46,6 +46,8 @@ type Shard struct {
 	Moved map[gtid.Shard]gtid.Position
 	// Copy is nil once the copy is complete.
 	Copy *Copy
+	// Incarnation is which table it was at Position, as far as the server says.
+	Incarnation table.Incarnation
 }
 
 // Replay returns the position since which changes are to be read whatever becomes of the copy, and their layout; zero if no
@@ -107,7 +109,8 @@ type shardJSON struct {
 	Position string    `json:"position"`
 	Copy     *copyJSON `json:"copy,omitempty"`
 	layoutJSON
-	Moved map[string]string `json:"moved_to,omitempty"`
+	Moved       map[string]string `json:"moved_to,omitempty"`
+	Incarnation string            `json:"incarnation,omitempty"`
 }
 
 type copyJSON struct {
@@ -131,7 +134,7 @@ func (s *Stream) MarshalJSON() ([]byte, error) {
 	}
 	for at, shard := range s.Shards {
 		name := at.Name
-		j := &shardJSON{Position: shard.Position.String(), layoutJSON: newLayoutJSON(shard.Layout)}
+		j := &shardJSON{Position: shard.Position.String(), layoutJSON: newLayoutJSON(shard.Layout), Incarnation: shard.Incarnation.String()}
 		for successor, p := range shard.Moved {
 			if j.Moved == nil {
 				j.Moved = make(map[string]string, len(shard.Moved))
@@ -240,7 +243,11 @@ func (j *shardJSON) parse(keyspace string) (*Shard, error) {
 	if err != nil {
 		return nil, err
 	}
-	shard := &Shard{Position: position, Layout: layout}
+	incarnation, err := table.ParseIncarnation(j.Incarnation)
+	if err != nil {
+		return nil, err
+	}
+	shard := &Shard{Position: position, Layout: layout, Incarnation: incarnation}
 	for successor, text := range j.Moved {
 		p, err := gtid.Parse(text)
 		if err != nil {

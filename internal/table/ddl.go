@@ -24,11 +24,18 @@ type DDL struct {
 	Emptied []string
 	// Pruned are the tables that lost the rows of some partitions, in the same way.
 	Pruned []string
+	// Rebuilt are all others that it names: MySQL may have copied their rows to another place.
+	Rebuilt []string
 }
 
 // maxStatement is how many bytes of a statement are looked at: a table of 4,096 columns, each with a comment of 1,024 characters,
 // is made by fewer.
 const maxStatement = 32 << 20
+
+// Names reports whether the statement did something to the table that may give it other rows, or a new place for them.
+func (d DDL) Names(table string) bool {
+	return slices.ContainsFunc([][]string{d.Altered, d.Extended, d.Emptied, d.Pruned, d.Rebuilt}, func(names []string) bool { return slices.Contains(names, table) })
+}
 
 // ParseDDL reads a DDL statement as MySQL wrote it into the binary log. What Vitess's parser does not know, or not whole, is looked at
 // word by word (ddlwords.go): no statement that may empty a table is taken for one that does nothing. It returns an error only where
@@ -49,9 +56,10 @@ func ParseDDL(statement string) (d DDL, err error) {
 	case *sqlparser.TruncateTable:
 		d.Emptied = []string{s.Table.Name.String()}
 	case *sqlparser.DropTable:
-		if !s.Temp {
-			d.Emptied = tableNames(s.FromTables)
+		if s.Temp {
+			return d, nil // a session's own
 		}
+		d.Emptied = tableNames(s.FromTables)
 	case *sqlparser.RenameTable:
 		d = renames(s.TablePairs)
 	case *sqlparser.AlterTable:
@@ -60,11 +68,30 @@ func ParseDDL(statement string) (d DDL, err error) {
 			d.Emptied, d.Pruned = rest.Emptied, rest.Pruned
 		}
 	case *sqlparser.CreateTable:
+		if s.Temp {
+			return d, nil
+		}
 		// It had no rows before, or IF NOT EXISTS found it, and logged the statement all the same.
 	default:
 		d.Altered = tableNames(append(ddl.AffectedTables(), ddl.GetTable()))
 	}
+	d.Rebuilt = d.others(tableNames(append(ddl.AffectedTables(), ddl.GetTable())))
 	return d, nil
+}
+
+// others are those of the tables of which nothing else is said.
+func (d DDL) others(tables []string) []string {
+	said := map[string]bool{}
+	for _, name := range slices.Concat(d.Altered, d.Extended, d.Emptied, d.Pruned) {
+		said[name] = true
+	}
+	var others []string
+	for _, name := range tables {
+		if !said[name] {
+			others = append(others, name)
+		}
+	}
+	return others
 }
 
 // alters sorts an ALTER TABLE by the worst of its parts. CREATE INDEX and DROP INDEX are parsed as one, too.

@@ -1,0 +1,65 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"source-planetscale/internal/airbyte"
+	"source-planetscale/internal/gtid"
+	"source-planetscale/internal/partition"
+	"source-planetscale/internal/schema"
+	"source-planetscale/internal/table"
+)
+
+// incarnations asks each shard which tables are those that they were: a table that is another one than at the last sync lost its rows
+// without a word, if no statement in the binary log says why. It is asked before the peek, so that none is missed.
+func (s *survey) incarnations(ctx context.Context, catalog *airbyte.ConfiguredCatalog) (map[gtid.Shard]map[string]table.Incarnation, error) {
+	var names []string
+	for _, c := range catalog.Streams {
+		if c.SyncMode == airbyte.Incremental {
+			names = append(names, c.Stream.Name)
+		}
+	}
+	found := map[gtid.Shard]map[string]table.Incarnation{}
+	if names == nil {
+		return found, nil
+	}
+	var mu sync.Mutex
+	refused := false
+	err := schema.EachShard(ctx, s.wanted, func(ctx context.Context, shard gtid.Shard) error {
+		here, err := s.server.Incarnations(ctx, shard, names)
+		mu.Lock()
+		defer mu.Unlock()
+		if errors.Is(err, schema.ErrRefused) && ctx.Err() == nil {
+			refused = true
+			return nil
+		}
+		found[shard] = here
+		return err
+	})
+	if refused {
+		s.shared.Log.Info(fmt.Sprintf("The server does not say which tables of keyspace %s are those that they were (it takes the privilege PROCESS): "+
+			"a table that is truncated or exchanged without a statement in the binary log is not noticed.", s.cfg.Database))
+	}
+	return found, err
+}
+
+// know tells the partitions which tables theirs are now.
+func (s *survey) know(found map[gtid.Shard]map[string]table.Incarnation) {
+	for _, st := range s.streams {
+		for _, shard := range s.shardsOf(st) {
+			st.In(shard).Witness(found[shard][st.Table.Name])
+		}
+	}
+}
+
+// warnUnexplained says that a table was replaced without a word.
+func (s *Sync) warnUnexplained(p *partition.Partition) {
+	if p.Unexplained() {
+		s.shared.Log.Warn(fmt.Sprintf("Table %s in shard %s is not the table that it was at the last sync, or a partition of it is not, and no statement in the binary log "+
+			"says why: it was truncated, exchanged, or made again by a session that Vitess does not follow, or rebuilt. If rows were removed so, they are still at the "+
+			"destination; refresh the stream.", p.Stream.Descriptor, p.Shard.Name))
+	}
+}

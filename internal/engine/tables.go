@@ -1,0 +1,204 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"source-planetscale/internal/airbyte"
+	"source-planetscale/internal/failure"
+	"source-planetscale/internal/gtid"
+	"source-planetscale/internal/schema"
+	"source-planetscale/internal/table"
+)
+
+// The tables of a sync are those at the position where it stops. Facts of one moment come from one server: the columns are asked for
+// together with that server's position, before the peek and after it. Where the peeked position lies between the two, and the columns
+// are the same, they are those at the position.
+
+const (
+	// looks is how often the tables may change while they are looked up, or the replicas that answer be at different positions.
+	looks = 5
+	// lookPause is the pause between two looks.
+	lookPause = time.Second
+)
+
+// view is what a shard says of the catalog's tables.
+type view struct {
+	tables map[string]table.Table // with their keys
+	// before and after are the columns and positions around the peek; nil where the service did not let us ask.
+	before, after *schema.Moment
+}
+
+// tablesAtTarget peeks, and finds the tables as they are there. unsteady says of a table why it cannot be told what it is there: it
+// kept changing, or differs between the shards.
+func (s *survey) tablesAtTarget(ctx context.Context, catalog *airbyte.ConfiguredCatalog) (tables map[string]*table.Table, unsteady map[string]error, err error) {
+	for look := 1; ; look++ {
+		views, err := s.look(ctx, catalog)
+		if err != nil {
+			return nil, nil, err
+		}
+		tables, unsteady = s.agree(views)
+		between := s.between(views)
+		if len(unsteady) == 0 && len(between) == len(s.wanted) || look == looks {
+			for _, shard := range s.wanted {
+				if !slices.Contains(between, shard) {
+					s.targets.Doubt(shard)
+				}
+			}
+			return tables, unsteady, nil
+		}
+		if look == 1 {
+			s.shared.Log.Info("The tables are being changed, or the replicas that answer are at different positions; they are looked up again.")
+		}
+		select {
+		case <-time.After(lookPause):
+		case <-ctx.Done():
+			return nil, nil, context.Cause(ctx)
+		}
+	}
+}
+
+// look asks every shard before the peek and after it.
+func (s *survey) look(ctx context.Context, catalog *airbyte.ConfiguredCatalog) (map[gtid.Shard]*view, error) {
+	var names []string
+	for _, c := range catalog.Streams {
+		if !slices.Contains(names, c.Stream.Name) {
+			names = append(names, c.Stream.Name)
+		}
+	}
+	views := map[gtid.Shard]*view{}
+	var mu sync.Mutex
+	err := schema.EachShard(ctx, s.wanted, func(ctx context.Context, shard gtid.Shard) error {
+		v := &view{tables: map[string]table.Table{}}
+		all, err := s.server.Tables(ctx, shard, nil, true)
+		if err != nil {
+			return err
+		}
+		for _, name := range names {
+			if t, ok := all[name]; ok {
+				v.tables[name] = t
+			}
+		}
+		v.before, err = s.moment(ctx, shard, names)
+		mu.Lock()
+		defer mu.Unlock()
+		views[shard] = v
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := s.peek(ctx); err != nil {
+		return nil, err
+	}
+	return views, schema.EachShard(ctx, s.wanted, func(ctx context.Context, shard gtid.Shard) (err error) {
+		v := views[shard]
+		if v.before != nil {
+			v.after, err = s.moment(ctx, shard, names)
+			return err
+		}
+		again, err := s.server.Tables(ctx, shard, nil, true)
+		for name, t := range v.tables {
+			if !reflect.DeepEqual(t, again[name]) {
+				delete(v.tables, name) // another look tells
+			}
+		}
+		return err
+	})
+}
+
+// moment is nil where the service does not let us ask.
+func (s *survey) moment(ctx context.Context, shard gtid.Shard, names []string) (*schema.Moment, error) {
+	m, err := s.server.ColumnsAt(ctx, shard, names)
+	if errors.Is(err, schema.ErrRefused) && ctx.Err() == nil {
+		return nil, nil
+	}
+	return &m, err
+}
+
+// between are the shards whose target lies between the positions at which their columns were seen.
+func (s *survey) between(views map[gtid.Shard]*view) []gtid.Shard {
+	var between []gtid.Shard
+	for shard, v := range views {
+		if v.before == nil || v.after == nil {
+			if s.cfg.Primary() { // one server answers all, if not at one moment
+				between = append(between, shard)
+			}
+			continue
+		}
+		before, err1 := gtid.Parse(v.before.After)
+		after, err2 := gtid.Parse(v.after.Before)
+		target := s.targets.Of(shard)
+		if err1 == nil && err2 == nil && target.Contains(before) && after.Contains(target) {
+			between = append(between, shard)
+		}
+	}
+	return between
+}
+
+// agree finds the tables that are the same in all shards, before the peek and after it.
+func (s *survey) agree(views map[gtid.Shard]*view) (map[string]*table.Table, map[string]error) {
+	tables, unsteady := map[string]*table.Table{}, map[string]error{}
+	where := map[string][]string{}
+	for _, shard := range s.wanted {
+		v := views[shard]
+		for name, t := range v.tables {
+			where[name] = append(where[name], shard.Name)
+			switch {
+			case !v.steady(name):
+				unsteady[name] = failure.Transient("try again when the change is done", "The columns of table %s.%s kept changing in shard %s", s.cfg.Database, name, shard.Name)
+			case tables[name] == nil:
+				tables[name] = &t
+			case !reflect.DeepEqual(*tables[name], t) && unsteady[name] == nil:
+				unsteady[name] = s.differs(name, where[name][0], shard.Name)
+			}
+		}
+	}
+	for name, shards := range where {
+		if len(shards) < len(s.wanted) && unsteady[name] == nil {
+			for _, shard := range s.wanted {
+				if !slices.Contains(shards, shard.Name) {
+					unsteady[name] = s.differs(name, shards[0], shard.Name)
+				}
+			}
+		}
+	}
+	return tables, unsteady
+}
+
+func (s *survey) differs(name, one, other string) error {
+	return failure.Transient("try again when the change is done", "Table %s.%s is not the same in the shards %s, as while a change of the schema is cut over in one after the other",
+		s.cfg.Database, name, strings.Join([]string{one, other}, " and "))
+}
+
+// steady reports whether the table had the same columns each time.
+func (v *view) steady(name string) bool {
+	if v.before == nil || v.after == nil {
+		return true
+	}
+	columns := v.tables[name].Columns
+	return slices.Equal(columns, v.before.Columns[name]) && slices.Equal(columns, v.after.Columns[name])
+}
+
+// references finds the reference tables of a sharded keyspace: each shard has all their rows, and one is read.
+func (s *survey) findReferences(ctx context.Context, tables map[string]*table.Table) error {
+	if len(s.existing) < 2 {
+		return nil
+	}
+	names := make([]string, 0, len(tables))
+	for name := range tables {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	var err error
+	if s.references, err = s.server.References(ctx, names); err != nil {
+		return GoOn(ctx, s.shared.Log, err, fmt.Sprintf("which tables of keyspace %s are reference tables", s.cfg.Database))
+	}
+	return nil
+}
