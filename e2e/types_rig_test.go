@@ -181,7 +181,7 @@ func (r *typesRig) discover() {
 	r.catalog = r.write("catalog.json", catalog)
 	for _, table := range r.tables {
 		for _, c := range table.columns {
-			if got, want := warned(out, fmt.Sprintf("Table %s: column %q ", table.name, c.name)), c.warns(); (got != "") != want {
+			if got, want := warned(out, fmt.Sprintf("Table %s: column %q has ", table.name, c.name)), c.warns(); (got != "") != want {
 				r.Errorf("%s: at discover it is warned of with %q", c.label(table), got)
 			}
 		}

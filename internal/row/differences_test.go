@@ -42,11 +42,11 @@ var failures = []struct{ what, effect string }{
 }
 
 func appendDifferences(b *strings.Builder) {
+	appendFolds(b)
 	b.WriteString(differencesHead)
 	for _, d := range differences {
 		fmt.Fprintf(b, "| %s | %s | %s | %s |\n", d.name, d.copied, d.replicated, d.reason)
 	}
-	appendFolds(b)
 	b.WriteString(failuresHead)
 	for _, f := range failures {
 		fmt.Fprintf(b, "- %s: %s.\n", f.what, f.effect)
@@ -75,6 +75,7 @@ func appendFolds(b *strings.Builder) {
 		}
 		fmt.Fprintf(b, "| %s | %s | %s |\n", k.title, strings.Join(reasons, "; "), remedy)
 	}
+	b.WriteString(foldsTail)
 }
 
 const foldsHead = `
@@ -87,6 +88,11 @@ whose keys differ in nothing else count as one. The best remedy is a key without
 |---|---|---|
 `
 
+const foldsTail = `
+The reverse loses nothing: a text key that changes only in letter case or accents, which MySQL's collations take for equal, is given as a delete of
+the old spelling and a row with the new one.
+`
+
 const differencesHead = `
 ## Where copy and replication differ
 
@@ -97,9 +103,6 @@ These come from the server (Vitess 24.0.3, MySQL 9.7) as they are; nothing in wh
 `
 
 const failuresHead = `
-The reverse loses nothing: a text key that changes only in letter case or accents, which MySQL's collations take for equal, is given as a delete of
-the old spelling and a row with the new one.
-
 ## What Vitess does not stream
 
 As of 24.0.3 it ends a stream with an error at:

@@ -61,20 +61,26 @@ func TestColumnsAt(t *testing.T) {
 	}
 }
 
-// The transaction of a packet is over when it was answered, and when it failed in the middle.
-func TestColumnsAtLeavesNoTransaction(t *testing.T) {
-	db := openSandbox(t, "customer")
-	db.sql.SetMaxOpenConns(1)
-	shard := shardsIn(t, db)[0]
-	for _, page := range []int{-1, pageRows} { // a negative LIMIT is an error, after BEGIN
-		db.pageRows = page
-		if _, err := db.ColumnsAt(t.Context(), shard, []string{"sch_l"}); (err != nil) != (page < 0) {
-			t.Fatalf("pages of %d: %v", page, err)
+// A packet that fails in the middle has left its transaction open, and the connection is used again.
+func TestColumnsAtThatFailsEndsItsTransaction(t *testing.T) {
+	for failing, want := range map[string]string{
+		"begin":          "use begin rollback",
+		"select @@":      "use begin select rollback",
+		"select table_n": "use begin select select rollback",
+	} {
+		var statements []string
+		db := scripted(func(statement string) ([][]string, error) {
+			statements = append(statements, strings.Fields(statement)[0])
+			if strings.HasPrefix(statement, failing) {
+				return nil, errNotAllowed
+			}
+			return nil, nil
+		}).open(t)
+		if _, err := db.ColumnsAt(t.Context(), "-", []string{"orders"}); !errors.Is(err, ErrRefused) {
+			t.Errorf("%s fails: %v, want ErrRefused", failing, err)
 		}
-		// vtgate refuses another target inside of a transaction.
-		var target string
-		if err := db.askShard(t.Context(), shardsIn(t, db)[1], "select database() as t", nil, &target); err != nil {
-			t.Errorf("pages of %d: %v", page, err)
+		if got := strings.Join(statements, " "); got != want {
+			t.Errorf("%s fails: %q was sent, want %q", failing, got, want)
 		}
 	}
 }
