@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -105,7 +104,7 @@ func (s *survey) look(ctx context.Context, catalog *airbyte.ConfiguredCatalog) (
 		}
 		again, err := s.server.Tables(ctx, shard, nil, true)
 		for name, t := range v.tables {
-			if !reflect.DeepEqual(t, again[name]) {
+			if !sameAs(t, again[name]) {
 				delete(v.tables, name) // another look tells
 			}
 		}
@@ -155,7 +154,7 @@ func (s *survey) agree(views map[gtid.Shard]*view) (map[string]*table.Table, map
 				unsteady[name] = failure.Transient("try again when the change is done", "The columns of table %s.%s kept changing in shard %s", s.cfg.Database, name, shard.Name)
 			case tables[name] == nil:
 				tables[name] = &t
-			case !reflect.DeepEqual(*tables[name], t) && unsteady[name] == nil:
+			case !sameAs(t, *tables[name]) && unsteady[name] == nil:
 				unsteady[name] = s.differs(name, where[name][0], shard.Name)
 			}
 		}
@@ -175,6 +174,11 @@ func (s *survey) agree(views map[gtid.Shard]*view) (map[string]*table.Table, map
 func (s *survey) differs(name, one, other string) error {
 	return failure.Transient("try again when the change is done", "Table %s.%s is not the same in the shards %s, as while a change of the schema is cut over in one after the other",
 		s.cfg.Database, name, strings.Join([]string{one, other}, " and "))
+}
+
+// sameAs reports whether two tables have the same rows to read: other unique indexes make no difference.
+func sameAs(a, b table.Table) bool {
+	return slices.Equal(a.Columns, b.Columns) && slices.Equal(a.MySQLKey, b.MySQLKey)
 }
 
 // steady reports whether the table had the same columns each time.
