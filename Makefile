@@ -53,8 +53,9 @@ test-on-vitess:
 	@$(WITH_SANDBOX) go run $(GOTESTSUM) --format testname -- -count=1 -timeout 15m -run '^($(ON_VITESS))$$' ./e2e
 
 .PHONY: test-versions
-test-versions: export TESTS ?= ^($(ON_VITESS)|TestReshard.*)$$
-test-versions: ## Run them and reshards on Vitess 21 to 23 and mixed clusters, into docs/versions.md; TESTS=pattern for others
+test-versions: export TESTS ?= ^($(ON_VITESS))$$
+test-versions: export LONG ?= ^TestReshard
+test-versions: ## Run them and reshards on Vitess 21 to 23 and mixed clusters, into docs/versions.md (an hour)
 	@e2e/versions
 
 .PHONY: test-image

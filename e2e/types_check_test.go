@@ -228,6 +228,7 @@ func readDifferences(t *testing.T) []string {
 	if !ok {
 		t.Fatal("TYPES.md does not list the differences between copy and replication")
 	}
+	section, _, _ = strings.Cut(section, "\n## ")
 	var names []string
 	for _, m := range regexp.MustCompile(`(?m)^\| ([^|]+) \|`).FindAllStringSubmatch(section, -1)[1:] { // the first is the head
 		names = append(names, m[1])
