@@ -79,6 +79,16 @@ lint: ## Check format and style
 	@go run $(GOLANGCI) run ./...
 	@go run $(ACTIONLINT) .github/workflows/*.yml
 
+# What a fuzzer finds is kept in its package's testdata/fuzz, where every test run tries it again.
+FUZZTIME := 2s
+.PHONY: fuzz
+fuzz: ## Run every fuzzer for a moment, a minute in all; FUZZTIME=10m for longer
+	@set -euo pipefail; for package in $$(grep -rl --include='*_test.go' '^func Fuzz' internal | xargs -n1 dirname | sort -u); do \
+	  for fuzzer in $$(grep -h '^func Fuzz' $$package/*_test.go | sed -E 's/^func (Fuzz[A-Za-z0-9_]*).*/\1/'); do \
+	    echo "$$package $$fuzzer"; \
+	    go test ./$$package -run '^$$' -fuzz "^$$fuzzer\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1x; \
+	  done; done
+
 .PHONY: vulnerabilities
 vulnerabilities: ## Hold the code against Go's vulnerability database (needs vuln.go.dev)
 	@go run $(GOVULNCHECK) ./...

@@ -16,22 +16,27 @@ var (
 	quotedName  = regexp.MustCompile("`([a-z_]+)`")
 )
 
+// Each bound has a test, and a row for itself.
+func TestBoundsPageNamesTestsThatExist(t *testing.T) {
+	page, err := os.ReadFile("docs/bounds.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	findTests(t, page)
+	for _, row := range regexp.MustCompile(`(?m)^\| .*$`).FindAll(bytes.Split(page, []byte("| What | Why"))[0], -1)[1:] {
+		if !namedTest.Match(row) {
+			t.Errorf("no test shows %s", row)
+		}
+	}
+}
+
 // TestFaultsPageNamesTestsThatExist keeps docs/faults.md honest.
 func TestFaultsPageNamesTestsThatExist(t *testing.T) {
 	page, err := os.ReadFile("docs/faults.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	tests := allTests(t)
-	for _, m := range namedTest.FindAllSubmatch(page, -1) {
-		name, sub := string(m[1]), string(m[2])
-		if !bytes.Contains(tests, []byte("\nfunc "+name+"(t *testing.T)")) {
-			t.Errorf("there is no test %s", name)
-		}
-		if sub != "" && !bytes.Contains(tests, []byte(`"`+sub+`"`)) {
-			t.Errorf("%s has no test %q", name, sub)
-		}
-	}
+	findTests(t, page)
 	for _, list := range namedScript.FindAll(page, -1) {
 		for _, m := range quotedName.FindAllSubmatch(list, -1) {
 			if _, err := os.Stat(filepath.Join("e2e", "testdata", "script", string(m[1])+".txtar")); err != nil {
@@ -41,6 +46,21 @@ func TestFaultsPageNamesTestsThatExist(t *testing.T) {
 	}
 	if rows := regexp.MustCompile(`(?m)^\| \d+ \|`).FindAll(page, -1); len(rows) != 33 {
 		t.Errorf("the page has %d of 33 traps", len(rows))
+	}
+}
+
+// findTests looks for the tests that a page names.
+func findTests(t *testing.T, page []byte) {
+	t.Helper()
+	tests := allTests(t)
+	for _, m := range namedTest.FindAllSubmatch(page, -1) {
+		name, sub := string(m[1]), string(m[2])
+		if !bytes.Contains(tests, []byte("\nfunc "+name+"(t *testing.T)")) {
+			t.Errorf("there is no test %s", name)
+		}
+		if sub != "" && !bytes.Contains(tests, []byte(`"`+sub+`"`)) {
+			t.Errorf("%s has no test %q", name, sub)
+		}
 	}
 }
 

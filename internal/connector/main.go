@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"source-planetscale/internal/failure"
+	"source-planetscale/internal/quiet"
 )
 
 // grace is how long a command may take to stop when asked to. A write to a stdout that nobody reads cannot be interrupted.
@@ -22,6 +23,9 @@ const garbage = 75
 func Main() int {
 	if _, set := os.LookupEnv("GOGC"); !set {
 		debug.SetGCPercent(garbage)
+	}
+	if err := quiet.Libraries(); err != nil {
+		return exitFailed // it never fails but for a nil logger
 	}
 	ctx, cancel := context.WithCancelCause(context.Background())
 	defer cancel(nil)

@@ -13,6 +13,7 @@ import (
 
 	"source-planetscale/internal/airbyte"
 	"source-planetscale/internal/config"
+	"source-planetscale/internal/crash"
 	"source-planetscale/internal/engine"
 	"source-planetscale/internal/failure"
 )
@@ -38,7 +39,11 @@ func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	if f, ok := stdout.(*os.File); ok {
-		go airbyte.EndWithReader(ctx, f, cancel)
+		go func() {
+			if err := crash.Guard(func() error { airbyte.EndWithReader(ctx, f, cancel); return nil }); err != nil {
+				cancel(err)
+			}
+		}()
 	}
 	w := airbyte.NewWriter(stdout)
 	a := &app{w: w, log: slog.New(airbyte.NewLogHandler(w, slog.LevelInfo)), stdout: stdout, stderr: stderr}
@@ -46,7 +51,7 @@ func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	return a.exit(ctx, root.ExecuteContext(ctx))
+	return a.exit(ctx, crash.Guard(func() error { return root.ExecuteContext(ctx) }))
 }
 
 // exit turns the error of a command into its trace and the exit code.

@@ -34,7 +34,7 @@ func TestPanicsAreErrorsWithoutValues(t *testing.T) {
 		"a *errors.errorString":          func() { panic(errors.New("40404")) },
 		"a *fmt.wrapError":               func() { panic(fmt.Errorf("%w: 40404", io.EOF)) },
 		"a *runtime.PanicNilError":       func() { panic(nil) },
-		"strings.Repeat":                 func() { strings.Repeat("40404", -1) },
+		"strings.Repeat":                 func() { _ = strings.Repeat("40404", -1) },
 		"a map[string]int":               func() { panic(map[string]int{"40404": secret}) },
 		"hash of unhashable type":        func() { _ = map[any_]int{any_(func() {}): 1} },
 		"a struct { v string }":          func() { panic(struct{ v string }{"40404"}) },

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"source-planetscale/internal/airbyte"
+	"source-planetscale/internal/crash"
 	"source-planetscale/internal/gtid"
 	"source-planetscale/internal/partition"
 )
@@ -83,7 +84,11 @@ func (p *Progress) Start() (stop func()) {
 	done, gone := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(gone)
-		p.report(done, time.Now())
+		err := crash.Guard(func() error { p.report(done, time.Now()); return nil })
+		if err != nil {
+			p.log.Warn(fmt.Sprintf("The progress is no longer reported: %v.", err))
+			<-done
+		}
 	}()
 	return func() {
 		close(done)

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"source-planetscale/internal/airbyte"
 	"source-planetscale/internal/failure"
 	"source-planetscale/internal/gtid"
@@ -16,23 +14,29 @@ import (
 	"source-planetscale/internal/vstream"
 )
 
+// replication replicates one shard.
+type replication struct {
+	*Sync
+	shard gtid.Shard
+}
+
 // streamsPerShard is how many may replicate one shard at a time: each is a dump of its binary log.
 const streamsPerShard = 2
 
-// replicateAll replicates streams that are past their copy: in one VStream if their positions can be compared, one the
+// all replicates streams that are past their copy: in one VStream if their positions can be compared, one the
 // start for all, else in one per group of equal positions.
-func (s *Sync) replicateAll(ctx context.Context, shard gtid.Shard, parts []*partition.Partition) error {
+func (s *replication) all(ctx context.Context, parts []*partition.Partition) error {
 	if oldest(parts).IsZero() {
-		return s.replicateGroups(ctx, shard, parts)
+		return s.groups(ctx, parts)
 	}
-	return s.replicate(ctx, shard, parts, &search{s.retrier, attemptsOfASearch})
+	return s.read(ctx, parts, &search{s.retrier, attemptsOfASearch})
 }
 
-func (s *Sync) replicateGroups(ctx context.Context, shard gtid.Shard, parts []*partition.Partition) error {
-	group, ctx := errgroup.WithContext(ctx)
+func (s *replication) groups(ctx context.Context, parts []*partition.Partition) error {
+	group, ctx := newGroup(ctx)
 	group.SetLimit(streamsPerShard)
 	for _, g := range byPosition(parts, func(p *partition.Partition) gtid.Position { return p.Saved().Position }) {
-		group.Go(func() error { return s.replicate(ctx, shard, g, &search{s.retrier, attemptsOfASearch}) })
+		group.Go(func() error { return s.read(ctx, g, &search{s.retrier, attemptsOfASearch}) })
 	}
 	return group.Wait()
 }
@@ -65,16 +69,16 @@ type search struct {
 // attemptsOfASearch is how many streams may be opened: two for each table of a few that are to blame, among thousands.
 const attemptsOfASearch = 128
 
-func (s *Sync) replicate(ctx context.Context, shard gtid.Shard, parts []*partition.Partition, by *search) error {
-	r := reader.Replicate(s.env, shard, oldest(parts), parts)
-	s.shared.Log.Info(fmt.Sprintf("Replicating %d streams of shard %s: %s.", len(parts), shard.Name, named(parts)))
-	outcome, err := s.read(ctx, r, by.retrier)
+func (s *replication) read(ctx context.Context, parts []*partition.Partition, by *search) error {
+	r := reader.Replicate(s.env, s.shard, oldest(parts), parts)
+	s.shared.Log.Info(fmt.Sprintf("Replicating %d streams of shard %s: %s.", len(parts), s.shard.Name, named(parts)))
+	outcome, err := s.Sync.read(ctx, s.shard, r, by.retrier)
 	if err == nil && outcome == reader.Replaced {
 		err = r.Retired()
 	}
 	read, again := r.Left()
 	if v := failure.In(err); len(read) > 1 && oneOfThem(v) && by.left > 0 && ctx.Err() == nil {
-		return s.searchHalves(ctx, shard, append(read, again...), v, by)
+		return s.searchHalves(ctx, append(read, again...), v, by)
 	}
 	if v := failure.In(err); v != nil && v.Action == failure.Resync && s.cfg.Resyncs() {
 		return s.copyAgain(ctx, append(read, again...), v)
@@ -85,12 +89,12 @@ func (s *Sync) replicate(ctx context.Context, shard gtid.Shard, parts []*partiti
 	if err := s.settle(ctx, read, nil); err != nil || again == nil {
 		return err
 	}
-	s.shared.Log.Info(fmt.Sprintf("%d streams of shard %s are read again from their own positions, which the stream of all did not reach exactly.", len(again), shard.Name))
-	return s.replicateAll(ctx, shard, again) // the oldest of them is at its own position: they become fewer each time
+	s.shared.Log.Info(fmt.Sprintf("%d streams of shard %s are read again from their own positions, which the stream of all did not reach exactly.", len(again), s.shard.Name))
+	return s.all(ctx, again) // the oldest of them is at its own position: they become fewer each time
 }
 
 // copyAgain copies partitions from their first row, because their positions are of no use any more.
-func (s *Sync) copyAgain(ctx context.Context, parts []*partition.Partition, v *failure.Verdict) error {
+func (s *replication) copyAgain(ctx context.Context, parts []*partition.Partition, v *failure.Verdict) error {
 	err := s.change(func(tx *airbyte.Tx) error {
 		for _, p := range parts {
 			p.Forget(tx)
@@ -100,7 +104,7 @@ func (s *Sync) copyAgain(ctx context.Context, parts []*partition.Partition, v *f
 	if err != nil {
 		return err
 	}
-	group, ctx := errgroup.WithContext(ctx)
+	group, ctx := newGroup(ctx)
 	for _, p := range parts {
 		s.shared.Log.Warn(fmt.Sprintf("Stream %s is copied again from shard %s: %s. Rows deleted meanwhile stay at the destination unless it is refreshed.", p.Stream.Descriptor, p.Shard.Name, v.What))
 		group.Go(func() error { return s.copy(ctx, p) })
@@ -109,16 +113,16 @@ func (s *Sync) copyAgain(ctx context.Context, parts []*partition.Partition, v *f
 }
 
 // searchHalves searches for the table that breaks the stream, which the error does not name: the others go on.
-func (s *Sync) searchHalves(ctx context.Context, shard gtid.Shard, parts []*partition.Partition, v *failure.Verdict, by *search) error {
+func (s *replication) searchHalves(ctx context.Context, parts []*partition.Partition, v *failure.Verdict, by *search) error {
 	if v.Action == failure.Retry {
 		by.retrier = NewRetrier(1, time.Second, s.shared.Log) // all were tried for long
 	}
 	by.left -= 2
 	half := len(parts) / 2
-	if err := s.replicate(ctx, shard, parts[:half], by); err != nil {
+	if err := s.read(ctx, parts[:half], by); err != nil {
 		return err
 	}
-	return s.replicate(ctx, shard, parts[half:], by)
+	return s.read(ctx, parts[half:], by)
 }
 
 // oneOfThem reports whether a stream of several tables may have failed for one of them: for a row that is too large, or for any reason

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 
-	"golang.org/x/sync/errgroup"
-
 	"source-planetscale/internal/airbyte"
 	"source-planetscale/internal/failure"
 	"source-planetscale/internal/gtid"
@@ -36,7 +34,7 @@ func (s *Sync) carryOver(ctx context.Context) error {
 		if len(unread) == 0 {
 			break
 		}
-		group, groupCtx := errgroup.WithContext(ctx)
+		group, groupCtx := newGroup(ctx)
 		for shard, parts := range unread {
 			group.Go(func() error { return c.readToJournal(groupCtx, shard, parts) })
 		}
@@ -107,7 +105,6 @@ func (c *crossing) arrive(st *partition.Stream) error {
 			st.Reset(tx)
 			starting = nil
 		}
-		st.Restrict(tx, c.shardsOf(st))
 		st.Begin(tx, c.shardsOf(st), starting)
 		return nil
 	})
@@ -123,7 +120,7 @@ func (c *crossing) readToJournal(ctx context.Context, shard gtid.Shard, parts []
 	for _, group := range groups {
 		r := reader.Former(c.env, shard, group)
 		c.shared.Log.Info(fmt.Sprintf("Reading what is left of the former shard %s: %s.", shard.Name, named(group)))
-		_, err := c.read(ctx, r, c.retrier)
+		_, err := c.read(ctx, shard, r, c.retrier)
 		switch {
 		case errors.Is(err, airbyte.ErrWrite):
 			return err

@@ -165,7 +165,6 @@ func (s *survey) streamOf(c *airbyte.ConfiguredStream, t *table.Table, saved *st
 			return nil, err
 		}
 		return st, s.change(func(tx *airbyte.Tx) error {
-			st.Restrict(tx, s.shardsOf(st))
 			st.Begin(tx, s.shardsOf(st), s.cfg.StartingPositions())
 			return nil
 		})

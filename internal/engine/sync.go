@@ -9,8 +9,6 @@ import (
 	"slices"
 	"strings"
 
-	"golang.org/x/sync/errgroup"
-
 	"source-planetscale/internal/airbyte"
 	"source-planetscale/internal/failure"
 	"source-planetscale/internal/gtid"
@@ -187,9 +185,9 @@ func (s *Sync) readAll(ctx context.Context) error {
 			return err
 		}
 	}
-	group, groupCtx := errgroup.WithContext(ctx)
+	group, groupCtx := newGroup(ctx)
 	for shard, parts := range w.replicate {
-		group.Go(func() error { return s.replicateAll(groupCtx, shard, parts) })
+		group.Go(func() error { return (&replication{s, shard}).all(groupCtx, parts) })
 	}
 	for _, p := range w.copies {
 		group.Go(func() error { return s.copy(groupCtx, p) })
@@ -203,17 +201,17 @@ func (s *Sync) copy(ctx context.Context, p *partition.Partition) error {
 		return err
 	}
 	s.shared.Log.Info(fmt.Sprintf("Copying stream %s, shard %s.", p.Stream.Descriptor, p.Shard.Name))
-	_, err := s.read(ctx, reader.Copy(s.env, p), s.retrier)
+	_, err := s.read(ctx, p.Shard, reader.Copy(s.env, p), s.retrier)
 	s.shared.Slots.release(p.Shard)
 	if err == nil && p.Stream.Incremental() && !p.Saved().Position.Contains(s.targets.Of(p.Shard)) {
-		return s.replicateAll(ctx, p.Shard, []*partition.Partition{p})
+		return (&replication{s, p.Shard}).all(ctx, []*partition.Partition{p})
 	}
 	return s.settle(ctx, []*partition.Partition{p}, err)
 }
 
 // read tries a reader's stream until it has given all that was wanted.
-func (s *Sync) read(ctx context.Context, r *reader.Reader, retrier Retrier) (reader.Outcome, error) {
-	defer s.shared.Progress.unchanged(r.Shard())
+func (s *Sync) read(ctx context.Context, shard gtid.Shard, r *reader.Reader, retrier Retrier) (reader.Outcome, error) {
+	defer s.shared.Progress.unchanged(shard)
 	var outcome reader.Outcome
 	err := retrier.Do(ctx, r.What(), func(ctx context.Context) (progress bool, err error) {
 		outcome, progress, err = r.Attempt(ctx)

@@ -42,8 +42,12 @@ func (s *Stream) KeepAlive(tx *airbyte.Tx) error {
 	return put(tx, s)
 }
 
-// Begin gives a state to the shards that were never read: a copy, or where the user says that replication starts.
+// Begin gives a state to the shards that were never read: a copy, or where the user says that replication starts. Where one shard alone is
+// to be read, as of a reference table, others are left out.
 func (s *Stream) Begin(_ *airbyte.Tx, shards []gtid.Shard, starting map[gtid.Shard]gtid.Position) {
+	if len(shards) == 1 {
+		maps.DeleteFunc(s.state.Shards, func(shard gtid.Shard, saved *state.Shard) bool { return shard != shards[0] && saved.Moved == nil })
+	}
 	for _, shard := range shards {
 		if s.state.Shards[shard] != nil {
 			continue
@@ -52,15 +56,6 @@ func (s *Stream) Begin(_ *airbyte.Tx, shards []gtid.Shard, starting map[gtid.Sha
 		if at, ok := starting[shard]; ok && s.Incremental() {
 			s.state.Shards[shard] = &state.Shard{Position: at, Layout: table.Layout{Assumed: table.Assumed}}
 		}
-	}
-}
-
-// Restrict leaves out the existing shards that are not to be read of the stream: those of a reference table but one.
-func (s *Stream) Restrict(_ *airbyte.Tx, wanted []gtid.Shard) {
-	if len(wanted) == 1 {
-		maps.DeleteFunc(s.state.Shards, func(shard gtid.Shard, saved *state.Shard) bool {
-			return shard != wanted[0] && saved.Moved == nil
-		})
 	}
 }
 

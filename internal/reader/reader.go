@@ -148,9 +148,6 @@ func (r *Reader) Left() (read, again []*partition.Partition) {
 	return read, again
 }
 
-// Shard is the shard that it reads.
-func (r *Reader) Shard() gtid.Shard { return r.shard }
-
 // What says what it reads, for messages.
 func (r *Reader) What() string {
 	return fmt.Sprintf("The stream of %s in shard %s", r.tables, r.shard.Name)

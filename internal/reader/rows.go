@@ -82,7 +82,7 @@ func (s *session) describe(ctx context.Context, t *tableReader, f *binlogdatapb.
 }
 
 // row queues the rows of an event.
-func (s *session) row(ev *wire.Event) error {
+func (s *session) row(ctx context.Context, ev *wire.Event) error {
 	rows, err := ev.Rows()
 	if err != nil {
 		return err
@@ -107,7 +107,20 @@ func (s *session) row(ev *wire.Event) error {
 	if t.Stream.Records.ShowsPosition() {
 		u.Position = s.at.String()
 	}
-	return s.queue.Add(u, rows)
+	for {
+		more, err := s.queue.Add(u, &rows)
+		if err != nil || !more {
+			return err
+		}
+		for s.queue.Bytes() > record.QueueBytes {
+			if err := s.writeOldest(ctx); err != nil {
+				return err
+			}
+		}
+		if s.tables.find(t.Name()) != t {
+			return nil // it has ended
+		}
+	}
 }
 
 // prepare makes sure that rows of a table can be given now; skip says that it has them already, or does not want them.

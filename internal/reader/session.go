@@ -101,7 +101,7 @@ func (s *session) applyAll(ctx context.Context, response wire.Response) (done bo
 func (s *session) apply(ctx context.Context, ev *wire.Event) (done bool, err error) {
 	switch ev.Type {
 	case binlogdatapb.VEventType_ROW:
-		return false, s.row(ev)
+		return false, s.row(ctx, ev)
 	case binlogdatapb.VEventType_VGTID:
 		return false, s.vgtid(ctx, ev)
 	case binlogdatapb.VEventType_BEGIN:
@@ -154,8 +154,11 @@ func (s *session) checkMoving(ctx context.Context) error {
 	limit := s.env.Settings.Timeout
 	if s.copying != nil && !s.tables.only().copied {
 		limit = copyPatience
-		if err := s.checkSort(ctx); err != nil {
-			return err
+		if !s.asked && s.waited >= sortPatience {
+			s.asked = true
+			if err := s.tables.only().checkSort(ctx, s.env); err != nil {
+				return err
+			}
 		}
 	}
 	if s.waited <= limit {
@@ -171,22 +174,16 @@ func (s *session) checkMoving(ctx context.Context) error {
 // for what MySQL refuses, and says nothing of it.
 const sortPatience = time.Minute
 
-// checkSort asks why a copy has no row yet. A table without a primary key is sorted by MySQL, which may lack the memory for it.
-func (s *session) checkSort(ctx context.Context) error {
-	if s.asked || s.waited < sortPatience {
-		return nil
-	}
-	s.asked = true
-	p := s.tables.only()
-	err := s.env.Sorts(ctx, s.shard, p.Table)
-	switch {
-	case err == nil || ctx.Err() != nil:
-	case strings.Contains(err.Error(), "1038"):
+// checkSort asks whether the server can sort a table whose copy has no row yet. Without a primary key MySQL sorts it, for which it may
+// lack the memory.
+func (t *tableReader) checkSort(ctx context.Context, env *Env) error {
+	err := env.Sorts(ctx, t.Shard, t.Table)
+	if err != nil && ctx.Err() == nil && strings.Contains(err.Error(), "1038") {
 		return failure.Config("raise sort_buffer_size on the server, or give the table a primary key",
-			"MySQL cannot sort table %s in shard %s for its copy, for lack of memory (errno 1038)", p.Stream.Descriptor, s.shard.Name).Because(err).Of(p.Name())
+			"MySQL cannot sort table %s in shard %s for its copy, for lack of memory (errno 1038)", t.Stream.Descriptor, t.Shard.Name).Because(err).Of(t.Name())
 	}
-	s.env.Log.Info(fmt.Sprintf("The copy of %s in shard %s waits for its first row: for the table's lock, behind statements that change it, or for the server to sort its rows.",
-		p.Stream.Descriptor, s.shard.Name))
+	env.Log.Info(fmt.Sprintf("The copy of %s in shard %s waits for its first row: for the table's lock, behind statements that change it, or for the "+
+		"server to sort its rows.", t.Stream.Descriptor, t.Shard.Name))
 	return nil
 }
 

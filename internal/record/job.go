@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"source-planetscale/internal/airbyte"
+	"source-planetscale/internal/crash"
 )
 
 // job is what one goroutine encodes into a batch.
@@ -39,11 +40,13 @@ func (j *job) close(now time.Time) {
 }
 
 func (j *job) encode() {
-	j.err = nil
-	for i := range j.runs {
-		if j.err = j.runs[i].encode(j.batch, j.rows); j.err != nil {
-			break
+	j.err = crash.Guard(func() error {
+		for i := range j.runs {
+			if err := j.runs[i].encode(j.batch, j.rows); err != nil {
+				return err
+			}
 		}
-	}
+		return nil
+	})
 	j.done <- struct{}{}
 }

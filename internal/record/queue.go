@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"source-planetscale/internal/airbyte"
+	"source-planetscale/internal/crash"
+	"source-planetscale/internal/failure"
 	"source-planetscale/internal/wire"
 )
 
@@ -66,8 +68,22 @@ func (q *Queue) Held() int {
 	return q.received - oldest.first + 1
 }
 
-// Add queues the rows of an event. After an error those before the one that cannot be read are queued.
-func (q *Queue) Add(u Run, rows wire.Rows) error {
+// rowCost is what a row costs to keep beside its bytes: it may have none.
+const rowCost = 24
+
+// Add queues rows of an event until enough wait; more says that the event has others, to be added once some were taken. After an error
+// those before the one that cannot be read are queued.
+func (q *Queue) Add(u Run, rows *wire.Rows) (more bool, err error) {
+	for q.bytes < 2*QueueBytes {
+		if done, err := q.fill(u, rows); done || err != nil {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+// fill adds rows to the job at hand until it is full; done says that there are no others.
+func (q *Queue) fill(u Run, rows *wire.Rows) (done bool, err error) {
 	if q.filling == nil {
 		q.filling = q.newJob()
 		q.filling.first = q.received
@@ -77,22 +93,21 @@ func (q *Queue) Add(u Run, rows wire.Rows) error {
 		u.from = len(j.rows)
 		j.runs = append(j.runs, u)
 	}
-	var failed error
-	for {
-		change, err := rows.Next()
-		if err != nil || change == nil {
-			failed = err
+	for j.bytes < jobBytes {
+		var change []byte
+		if change, err = rows.Next(); err != nil || change == nil {
+			done = true
 			break
 		}
 		j.rows = append(j.rows, change)
-		j.bytes += len(change)
-		q.bytes += len(change)
+		j.bytes += len(change) + rowCost
+		q.bytes += len(change) + rowCost
 	}
 	j.runs[len(j.runs)-1].to = len(j.rows)
 	if j.bytes >= jobBytes {
 		q.close()
 	}
-	return failed
+	return done, err
 }
 
 func (q *Queue) newJob() *job {
@@ -187,7 +202,10 @@ func (q *Queue) takeEach(j *job, b *airbyte.Batch) error {
 		if q.forgotten[u.Origin] {
 			continue
 		}
-		err := u.encode(b, j.rows)
+		err := crash.Guard(func() error { return u.encode(b, j.rows) })
+		if err != nil && failure.In(err) == nil {
+			err = u.unreadable(err)
+		}
 		u.settle()
 		if err != nil {
 			q.forgotten[u.Origin] = true // its records are in the batch already

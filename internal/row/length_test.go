@@ -8,6 +8,8 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+
+	"source-planetscale/internal/table"
 )
 
 // large is a value of so many bytes: a front, the same bytes again and again, and an end.
@@ -93,6 +95,29 @@ func TestValuesThatAreBrokenOffAreNull(t *testing.T) {
 		got, changes, err := compile(t, tab, f, Replicate, Options{}).Append(nil, encoded(rowOf(c[2])), nil)
 		if err != nil || string(got) != `"v":null` || len(changes) != 1 || changes[0].Reason != FieldSizeLimitation || changes[0].Length <= MaxLength {
 			t.Errorf("%s %s: %.20s, %v, %v", c[0], c[1], got, changes, err)
+		}
+	}
+}
+
+func TestDocumentsTooDeepAreNull(t *testing.T) {
+	tab, f := oneColumn("json", "")
+	p := compile(t, tab, f, Replicate, Options{})
+	for depth, fits := range map[int]bool{100: true, 128: true, 129: false, 1_000_000: false} {
+		document := strings.Repeat("[", depth) + "1" + strings.Repeat("]", depth)
+		got, changes, err := p.Append(nil, encoded(rowOf(document)), nil)
+		if err != nil || fits != (string(got) == `"v":`+document) || fits != (len(changes) == 0) {
+			t.Errorf("%d deep: %.20s, %v, %v", depth, got, changes, err)
+		}
+	}
+}
+
+// A declaration is the server's text; parsing it takes its time.
+func TestLabelsAreBounded(t *testing.T) {
+	for n, fits := range map[int]bool{65_535: true, maxLabels: false} {
+		_, f := oneColumn("enum("+strings.TrimSuffix(strings.Repeat("'a',", n), ",")+")", "utf8mb4")
+		labels, err := declaredLabels(source{declaration: table.ParseType(f.Fields[0].ColumnType)})
+		if fits != (err == nil) || fits && len(labels) != n+1 || !fits && strings.Contains(err.Error(), "'a'") {
+			t.Errorf("%d labels became %d, %.100v", n, len(labels), err)
 		}
 	}
 }

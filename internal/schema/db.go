@@ -115,7 +115,7 @@ func unknownKeyspace(ctx context.Context, config *mysql.Config, keyspace string)
 	if err != nil {
 		return unknown
 	}
-	return fmt.Errorf("%w; there are: %s", unknown, strings.Join(names, ", "))
+	return shorten(fmt.Errorf("%w; there are: %s", unknown, strings.Join(names, ", ")))
 }
 
 // EachShard calls ask for each of the shards, for as many at a time as there are connections: from far away a keyspace of

@@ -308,3 +308,25 @@ func TestServersTextsAreBounded(t *testing.T) {
 		t.Errorf("got an error of %d bytes", len(err.Error()))
 	}
 }
+
+// So is the list of keyspaces in the error for one that is not there.
+func TestTheListOfKeyspacesIsBounded(t *testing.T) {
+	logins := 0
+	server := serve(t, func() *rawServer {
+		logins++
+		first := logins == 1
+		return &rawServer{answer: func(string) [][]string {
+			return [][]string{{"Database"}, {strings.Repeat("k", 60_000)}, {"shop"}}
+		}, change: func(_ int, out []byte) []byte {
+			if !first || len(out) > 11 {
+				return out
+			}
+			packet := append([]byte{0xFF, 0x19, 0x04, '#', '4', '2', '0', '0', '0'}, "no such database"...) // 1049
+			return append([]byte{byte(len(packet)), 0, 0, 2}, packet...)
+		}}
+	})
+	_, err := Open(t.Context(), server, "u", "p", "shopp", "primary")
+	if !errors.Is(err, ErrUnknownKeyspace) || !strings.Contains(err.Error(), "kkkk") || len(err.Error()) > 3*maxText {
+		t.Errorf("got %.300v", err)
+	}
+}

@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
@@ -52,4 +53,14 @@ func TestJournals(t *testing.T) {
 	if diff := cmp.Diff(want, journals, protocmp.Transform()); diff != "" {
 		t.Error(diff)
 	}
+}
+
+func FuzzJournal(f *testing.F) {
+	f.Add(`id:7 tables:"t" local_position:"MySQL56/16b1039f-22b6-11ed-b765-0a43f95f28a3:1-10" shard_gtids:{keyspace:"k" shard:"-80" gtid:"x"}`)
+	f.Add(`migration_type:SHARDS participants:{keyspace:"k"} odd:<a:1>`)
+	f.Fuzz(func(t *testing.T, text string) {
+		if j, err := parseJournal([]byte(text)); err == nil && j == nil || err != nil && !errors.Is(err, ErrRefused) {
+			t.Errorf("%q became %v, %v", text, j, err)
+		}
+	})
 }

@@ -2,7 +2,6 @@ package state
 
 import (
 	"encoding/json"
-	"reflect"
 	"strings"
 	"testing"
 
@@ -40,61 +39,4 @@ func TestAStateThatCouldNotBeReadAgainIsNotSaved(t *testing.T) {
 			t.Errorf("%s: %s, %v", name, data, err)
 		}
 	}
-}
-
-// Whatever is taken is written so that it is taken again, and means the same.
-func FuzzState(f *testing.F) {
-	for _, s := range []*Stream{
-		{Cursor: 5, Columns: []table.Column{{Name: "id", Type: "int"}}, Shards: map[gtid.Shard]*Shard{}},
-	} {
-		data, err := json.Marshal(s)
-		if err != nil {
-			f.Fatal(err)
-		}
-		f.Add(string(data))
-	}
-	f.Add(`{"version":1,"sync_mode":"incremental","shards":{"-80":{"position":"` + early + `","moved_to":{"-40":"` + later + `"},"had_columns":3}}}`)
-	f.Add(`{"version":1,"sync_mode":"incremental","shards":{"-":{"position":"` + early + `","copy":{"oldest_position":"` + early + `","last_pk":"CgIKABIECgECEgI0Mg=="}}}}`)
-	f.Add(`{"version":1,"sync_mode":"full_refresh","sync_id":7,"shards":{"-":{"position":"","copy":{"oldest_position":""}}}}`)
-	f.Fuzz(func(t *testing.T, text string) {
-		s, err := Parse([]byte(text), "shop")
-		if err != nil {
-			return
-		}
-		data, err := json.Marshal(s)
-		if err != nil {
-			t.Fatalf("taken, but not written: %v", err)
-		}
-		again, err := Parse(data, "shop")
-		if err != nil {
-			t.Fatalf("written, but not taken: %v", err)
-		}
-		if once, twice := marshal(t, s), marshal(t, again); !reflect.DeepEqual(once, twice) {
-			t.Errorf("%s became %s", once, twice)
-		}
-	})
-}
-
-func marshal(t *testing.T, s *Stream) string {
-	t.Helper()
-	data, err := json.Marshal(s)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(data)
-}
-
-// The former connector's states are taken or refused, and what is taken can be saved.
-func FuzzLegacy(f *testing.F) {
-	f.Add(`{"streams":{"shop:users":{"shards":{"-":{"cursor":"CgEtEgRzaG9wGjVNeVNRTDU2LzE2YjEwMzlmLTIyYjYtMTFlZC1iNzY1LTBhNDNmOTVmMjhhMzoxLTEw"}}}}}`)
-	f.Add(`{"streams":{"shop:users":{"shards":{"-80":{"cursor":""}}},"shop:":null}}`)
-	f.Fuzz(func(t *testing.T, text string) {
-		streams, err := ParseLegacy([]byte(text), "shop")
-		if err != nil {
-			return
-		}
-		for _, s := range streams {
-			marshal(t, s)
-		}
-	})
 }

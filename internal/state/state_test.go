@@ -221,5 +221,10 @@ func FuzzParseLegacy(f *testing.F) {
 		if err == nil && streams == nil {
 			t.Fatal("neither streams nor an error")
 		}
+		for _, s := range streams {
+			if _, err := json.Marshal(s); err != nil {
+				t.Fatalf("taken, but cannot be saved: %v", err)
+			}
+		}
 	})
 }

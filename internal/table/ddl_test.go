@@ -102,6 +102,9 @@ func TestLongStatements(t *testing.T) {
 	if d, err := ParseDDL("drop table " + strings.Join(names, ",")); err != nil || len(d.Emptied) != len(names) {
 		t.Errorf("%d tables, %v", len(d.Emptied), err)
 	}
+	if d, err := ParseDDL("drop table " + strings.Join(names, ",") + " odd"); err != nil || len(d.Emptied) < len(names) {
+		t.Errorf("word by word %d tables, %v", len(d.Emptied), err)
+	}
 	// Of what is too long only the beginning is looked at.
 	if d, err := ParseDDL("drop table t" + strings.Repeat(" ", maxStatement)); err != nil || !slices.Contains(d.Emptied, "t") {
 		t.Errorf("a statement that is too long empties %v, %v", d.Emptied, err)

@@ -36,9 +36,9 @@ func words(parser *sqlparser.Parser, statement string) []word {
 // names are all words that may be a table's name: quoted or not, keywords that need no quotes among them.
 func names(list []word) []string {
 	var found []string
-	seen := map[string]bool{"": true}
+	seen := make(map[string]bool, len(list)) // a statement may have very many
 	for _, w := range list {
-		if !seen[w.text] {
+		if w.text != "" && !seen[w.text] {
 			seen[w.text] = true
 			found = append(found, w.text)
 		}

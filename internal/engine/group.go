@@ -1,0 +1,20 @@
+package engine
+
+import (
+	"context"
+
+	"golang.org/x/sync/errgroup"
+
+	"source-planetscale/internal/crash"
+)
+
+// group runs functions side by side; the first error ends all, and a panic is one.
+type group struct{ *errgroup.Group }
+
+func newGroup(ctx context.Context) (group, context.Context) {
+	g, ctx := errgroup.WithContext(ctx)
+	return group{g}, ctx
+}
+
+// Go runs a function.
+func (g group) Go(f func() error) { g.Group.Go(func() error { return crash.Guard(f) }) }
