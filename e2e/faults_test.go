@@ -15,6 +15,8 @@ const (
 	faultNote    = 3_000
 	faultGate    = 5 << 20
 	faultRecords = 300
+	// faultLimit is how long a sync with a fault may take; the longest wait in it is vstream.Silence.
+	faultLimit = 4 * time.Minute
 )
 
 // faultRows are more than the connections between connector and edge hold: 9 MB in each of two shards, of which half of
@@ -125,6 +127,7 @@ func (p *pipeline) strike(phase string, one fault) {
 	began := time.Now()
 	p.proxy.shut(faultGate)
 	sync := p.start()
+	sync.late.Reset(faultLimit)
 	sync.until(faultRecords)
 	err := one.inject(p)
 	p.proxy.open()

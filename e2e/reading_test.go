@@ -16,8 +16,8 @@ import (
 	"source-planetscale/internal/destination"
 )
 
-// syncLimit is how long a sync may take; the longest wait in one is vstream.Silence.
-const syncLimit = 4 * time.Minute
+// syncLimit is how long a sync may take. The longest waits are for the tablets of a shard that is gone.
+const syncLimit = 10 * time.Minute
 
 // reading is a sync that is read step by step: between two steps the connector waits for its reader, and the server for the
 // connector.
