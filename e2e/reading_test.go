@@ -193,10 +193,14 @@ func (p *pipeline) readUntilKilled(lines int) bool {
 // copyHalf reads that many lines, again and again, until the copy is to be resumed by its key.
 func (p *pipeline) copyHalf(lines int) {
 	p.t.Helper()
-	for !strings.Contains(string(p.state), `"last_pk"`) {
+	for range 30 {
 		p.reset()
 		p.readUntilKilled(lines)
+		if strings.Contains(string(p.state), `"last_pk"`) {
+			return
+		}
 	}
+	p.t.Fatal("no kill left a copy to be resumed by its key")
 }
 
 // readSideBySide runs a sync of each at the same time.
