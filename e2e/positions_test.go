@@ -20,7 +20,7 @@ func TestPurgedPosition(t *testing.T) {
 
 	failed := p.readFails()
 	for _, part := range []string{
-		"Stream customer.pos_purged", "shard 80-", "purged the binary logs", "Clear the stream's data", "Re-sync data",
+		"Stream customer.pos_purged", "shard 80-", "purged the binary logs", "clear the stream's data", "Re-sync data",
 	} {
 		if !strings.Contains(failed.Message, part) {
 			t.Errorf("the message does not say %q: %s", part, failed.Message)
