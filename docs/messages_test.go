@@ -189,7 +189,13 @@ func isSentence(message string) bool {
 
 func TestMessagesAreFoundInCode(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "x.go")
-	source := "package x\nfunc f() { fmt.Errorf(\"shard %s: %w\"); failure.Config(\"do \"+x+\" two things\", \"something of %d happened\", 1); _ = failure.System(\"\", \"some text of %q\", y).Because(err); log.Warn(fmt.Sprintf(`said in %v words`, z)) }"
+	source := `package x
+func f() {
+	fmt.Errorf("shard %s: %w")
+	failure.Config("do "+x+" two things", "something of %d happened", 1)
+	_ = failure.System("", "some text of %q", y).Because(err)
+	log.Warn(fmt.Sprintf("said in %v words", z))
+}`
 	if err := os.WriteFile(file, []byte(source), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -1,32 +1,30 @@
 package e2e
 
 import (
-	"bufio"
 	"bytes"
 	"database/sql"
-	"encoding/json"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"source-planetscale/internal/destination"
-	"source-planetscale/internal/sandbox"
 )
 
 const mebibyte = 1 << 20
 
-// long skips a test that needs minutes.
-func long(t *testing.T) {
+// newBigPipeline reads a cluster of its own with the connector as it is shipped: the race detector needs memory of its own.
+func newBigPipeline(t *testing.T, tables ...string) *pipeline {
 	t.Helper()
-	if os.Getenv("TEST_ALL") == "" {
-		t.Skip("slow: set TEST_ALL=1")
-	}
+	c := own(t, customer(1))
+	p := newPipeline(t, c, c.ConfigSharded, tables...)
+	program := plainConnector(t)
+	p.command = func(args ...string) *exec.Cmd { return exec.Command(program, args...) }
+	return p
 }
 
 // measured is one run of a connector.
@@ -36,32 +34,22 @@ type measured struct {
 	peak int64 // of resident memory, in bytes
 }
 
-// measure reads with that program, whether it ends well or not, and delivers what came.
-func (p *pipeline) measure(program string) measured {
+// measure reads, whether that ends well or not, and delivers what came.
+func (p *pipeline) measure() measured {
 	p.t.Helper()
-	cmd := exec.Command(program, p.readArgs()...)
-	stdout, err := cmd.StdoutPipe()
-	if err == nil {
-		err = cmd.Start()
-	}
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	var output bytes.Buffer
+	s := p.start()
 	var peak int64
-	buf := make([]byte, 64<<10)
-	for err == nil {
-		var n int
-		n, err = stdout.Read(buf)
-		output.Write(buf[:n])
-		peak = max(peak, peakMemory(p.t, cmd.Process.Pid))
+	for n := 0; ; n++ {
+		line := s.next()
+		if len(line) == 0 {
+			break
+		}
+		if n%1000 == 0 || !isRecord(line) {
+			peak = max(peak, peakMemory(p.t, s.cmd.Process.Pid))
+		}
 	}
-	if err != io.EOF {
-		p.t.Fatal(err)
-	}
-	err = cmd.Wait()
-	p.t.Logf("%d MB of output, peak memory %d MiB", output.Len()/1e6, peak/mebibyte)
-	p.deliver(output.Bytes())
+	err := s.finish()
+	p.t.Logf("%d MB of output, peak memory %d MiB", s.out.Len()/1e6, peak/mebibyte)
 	return measured{p.last, err, peak}
 }
 
@@ -115,7 +103,8 @@ func fill(t *testing.T, db *sql.DB, table string, rows int) {
 func grow(t *testing.T, db *sql.DB, table string, from, rows int) {
 	t.Helper()
 	for n := from; n < rows; n *= 2 {
-		execOn(t, db, fmt.Sprintf("insert into %[1]s (id, part, v, note) select id + %[2]d, part, v, note from %[1]s where id < %[3]d", table, n, rows-n))
+		const double = "insert into %[1]s (id, part, v, note) select id + %[2]d, part, v, note from %[1]s where id < %[3]d"
+		execOn(t, db, fmt.Sprintf(double, table, n, rows-n))
 	}
 }
 
@@ -123,24 +112,24 @@ func grow(t *testing.T, db *sql.DB, table string, from, rows int) {
 // bounded, and no stream breaks.
 func TestBigCopy(t *testing.T) {
 	long(t)
-	s := ownSandbox(t)
-	p := newPipelineOf(t, "big_copy", s.PlainMySQL, s.ConfigSharded)
-	db := shardMySQL(t, s, "-80")
+	p := newBigPipeline(t, "big_copy")
+	db := p.mysqld(t, "-80")
 	db.SetMaxOpenConns(1)
 	execOn(t, db, "set sql_log_bin = 0") // half the space, and it is the copy that is of interest
 	const rows = 1_300_000
-	fill(t, db, p.name, 1000)
+	fill(t, db, p.table, 1000)
 	execOn(t, db, "update big_copy set note = left(repeat(concat('row ', id * 7919, ' of many; '), 400), 4000)")
-	grow(t, db, p.name, 1000, rows)
-	c := consumer{p: p, pauseAfter: rows / 2, pause: time.Minute}
-	c.read(plainConnector(t))
+	grow(t, db, p.table, 1000, rows)
+	c := consumer{reading: p.start(), pauseAfter: rows / 2, pause: time.Minute}
+	c.late.Reset(20 * time.Minute) // 5 GB, and the pause
+	c.read()
 	if c.records != rows || c.sum != rows*(rows-1)/2 {
 		t.Errorf("%d records with ids of the sum %d", c.records, c.sum)
 	}
 	if c.bytes < 5e9 {
 		t.Errorf("the table has less than 5 GB")
 	}
-	if p.deliver(c.rest.Bytes()); strings.Contains(p.logged("WARN"), "broke") {
+	if strings.Contains(p.logged("WARN"), "broke") {
 		t.Errorf("warnings: %s", p.logged("WARN"))
 	}
 	measured{peak: c.peak}.mustStayUnder(t, mebibyte)
@@ -148,53 +137,46 @@ func TestBigCopy(t *testing.T) {
 
 // consumer reads a sync whose records are too many to be kept.
 type consumer struct {
-	p              *pipeline
+	*reading
 	pauseAfter     int // records
 	pause          time.Duration
 	records, bytes int
-	sum            int          // of the records' ids
-	rest           bytes.Buffer // what is no record
-	peak           int64
+	sum            int   // of the records' ids
+	peak           int64 // of the connector's memory
 }
 
-func (c *consumer) read(program string) {
+func (c *consumer) read() {
 	t := c.p.t
 	t.Helper()
-	cmd := exec.Command(program, c.p.readArgs()...)
-	stdout, err := cmd.StdoutPipe()
-	if err == nil {
-		err = cmd.Start()
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
 	began := time.Now()
-	for lines := bufio.NewReaderSize(stdout, mebibyte); err == nil; {
-		var line []byte
-		line, err = lines.ReadSlice('\n')
+	for {
+		line, err := c.r.ReadSlice('\n')
 		c.bytes += len(line)
-		if !bytes.HasPrefix(line, []byte(`{"type":"RECORD"`)) {
-			c.rest.Write(line)
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !isRecord(line) {
+			c.out.Write(line)
 			continue
 		}
 		id, _, _ := bytes.Cut(line[bytes.Index(line, []byte(`{"id":`))+len(`{"id":`):], []byte(","))
-		n, invalid := strconv.Atoi(string(id))
-		if invalid != nil {
-			t.Fatal(invalid)
+		n, err := strconv.Atoi(string(id))
+		if err != nil {
+			t.Fatal(err)
 		}
 		c.sum += n
 		if c.records++; c.records == c.pauseAfter {
 			<-time.After(c.pause) // the minute is what is tested
 		}
 		if c.records%10_000 == 0 {
-			c.peak = max(c.peak, peakMemory(t, cmd.Process.Pid))
+			c.peak = max(c.peak, peakMemory(t, c.cmd.Process.Pid))
 		}
 	}
-	if err != io.EOF {
-		t.Fatal(err)
-	}
-	if err := cmd.Wait(); err != nil {
-		t.Fatalf("the connector ended with %v: %s", err, c.rest.Bytes())
+	if err := c.finish(); err != nil {
+		t.Fatalf("the connector ended with %v: %s", err, c.out.Bytes())
 	}
 	t.Logf("%d records, %d MB of output in %.0f s, peak memory %d MiB", c.records, c.bytes/1e6, time.Since(began).Seconds(), c.peak/mebibyte)
 }
@@ -203,17 +185,15 @@ func (c *consumer) read(program string) {
 // the transaction in its memory.
 func TestBigTransaction(t *testing.T) {
 	long(t)
-	s := ownSandbox(t)
-	p := newPipelineOf(t, "big_transaction", s.PlainMySQL, s.ConfigSharded)
-	db := shardMySQL(t, s, "-80")
+	p := newBigPipeline(t, "big_transaction")
+	db := p.mysqld(t, "-80")
 	const rows = 500_000
-	fill(t, db, p.name, rows)
-	program := plainConnector(t)
-	if r := p.measure(program).mustBeGood(t); len(r.out.Records) != rows {
+	fill(t, db, p.table, rows)
+	if r := p.measure().mustBeGood(t); len(r.out.Records) != rows {
 		t.Fatalf("%d rows were copied", len(r.out.Records))
 	}
 	execOn(t, db, "update big_transaction set v = v + 1, note = concat(note, ' changed')")
-	r := p.measure(program).mustBeGood(t)
+	r := p.measure().mustBeGood(t)
 	if len(r.out.Records) != rows {
 		t.Errorf("%d rows were replicated", len(r.out.Records))
 	}
@@ -227,66 +207,36 @@ const hugeText = 60_000_000
 // TestHugeRows reads a row of 60 MB by copy, insert and delete: its value is null, which is said, and the row is there. A row
 // that is larger than the server's messages may be fails its stream alone.
 func TestHugeRows(t *testing.T) {
-	s := ownSandbox(t)
-	p := newPipelineOf(t, "big_rows", s.PlainMySQL, s.ConfigSharded)
+	p := newBigPipeline(t, "big_rows", "big_beside")
 	p.exec("alter table big_rows add column body longtext")
-	beside := newPipelineOf(t, "big_beside", s.PlainMySQL, s.ConfigSharded)
-	p.configureAll(s.ConfigSharded, "big_rows", "big_beside")
+	p.discover(p.tables...)
 	p.exec("insert into big_beside (id, part, v) values (1,1,1), (2,1,1), (3,1,1), (4,1,1), (5,1,1), (6,1,1)")
-	db := shardMySQL(t, s, "-80")
-	program := plainConnector(t)
+	db := p.mysqld(t, "-80")
 
 	insert := "insert into big_rows (id, part, v, note, body) values (%d, 1, 1, 'huge', repeat('x', %d))"
 	execOn(t, db, fmt.Sprintf(insert, 1, hugeText))
-	p.measure(program).mustBeGood(t).mustHaveHuge(t, false)
+	p.measure().mustBeGood(t).mustHaveHuge(t, false)
 	execOn(t, db, fmt.Sprintf(insert, 2, hugeText))
-	p.measure(program).mustBeGood(t).mustHaveHuge(t, false)
+	p.measure().mustBeGood(t).mustHaveHuge(t, false)
 	execOn(t, db, "delete from big_rows where id = 2")
-	p.measure(program).mustBeGood(t).mustHaveHuge(t, true)
+	p.measure().mustBeGood(t).mustHaveHuge(t, true)
 
-	limitEdge(t, s, hugeText-mebibyte)
+	p.limitMessages(t, hugeText-mebibyte)
 	p.exec("update big_beside set v = 2 where id < 4")
 	execOn(t, db, fmt.Sprintf(insert, 3, hugeText))
 	p.exec("update big_beside set v = v + 1 where id > 2")
-	r := p.measure(program)
+	r := p.measure()
 	if r.err == nil || len(r.out.Errors) != 1 {
 		t.Fatalf("ended with %v, traces %+v", r.err, r.out.Errors)
 	}
-	if e := r.out.Errors[0]; e.FailureType != "config_error" || e.Stream.Name != "big_rows" || !strings.Contains(e.Message, "customer.big_rows in shard -80 is larger than a message may be (100 MiB") {
+	const says = "customer.big_rows in shard -80 is larger than a message may be (100 MiB"
+	if e := r.out.Errors[0]; e.FailureType != "config_error" || e.Stream.Name != "big_rows" || !strings.Contains(e.Message, says) {
 		t.Errorf("trace %+v", e)
 	}
-	if status := r.out.Statuses[destination.Stream{Name: "big_beside", Namespace: "customer"}]; status != "COMPLETE" {
+	if status := r.out.Statuses[p.stream("big_beside")]; status != "COMPLETE" {
 		t.Errorf("the stream beside is %s", status)
 	}
-	beside.tables = p.tables
-	beside.mustEqualTheSource()
-}
-
-// limitEdge makes the server refuse larger messages.
-func limitEdge(t *testing.T, s *sandbox.Sandbox, limit int) {
-	t.Helper()
-	path := filepath.Join(s.Dir, "edge.json")
-	config := map[string]any{}
-	data, err := os.ReadFile(path)
-	if err == nil {
-		err = json.Unmarshal(data, &config)
-	}
-	if err != nil || config["max_message"] == nil {
-		t.Fatalf("%s: %v", path, err)
-	}
-	config["max_message"] = limit
-	if data, err = json.Marshal(config); err == nil {
-		err = os.WriteFile(path, data, 0o600)
-	}
-	if err == nil {
-		err = s.Kill(t.Context(), "edge")
-	}
-	if err == nil {
-		err = s.Start(t.Context(), "edge")
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	p.mustEqual("big_beside", "*")
 }
 
 // mustHaveHuge expects one record of the table with the huge value, which is null.
@@ -314,26 +264,24 @@ func (r measured) mustHaveHuge(t *testing.T, deleted bool) {
 // TestManyTables reads 2,000 tables in one sync, and what changed in a few of them in the next: with one VStream a shard.
 func TestManyTables(t *testing.T) {
 	long(t)
-	s := ownSandbox(t)
+	p := newBigPipeline(t)
 	const tables = 2000
 	shards := []string{"-80", "80-"}
 	for id, shard := range shards {
-		db := shardMySQL(t, s, shard)
+		db := p.mysqld(t, shard)
 		for i := range tables {
 			execOn(t, db, fmt.Sprintf("create table big_table_%04d (id bigint primary key, name varchar(20))", i))
 			execOn(t, db, fmt.Sprintf("insert into big_table_%04d (id, name) values (%d, '%s')", i, id, shard))
 		}
 	}
-	p := newPipelineOf(t, "big_any", s.PlainMySQL, s.ConfigSharded)
-	p.configureAll(s.ConfigSharded)
-	program := plainConnector(t)
-	if r := p.measure(program).mustBeGood(t); len(r.out.Records) != 2*tables {
+	p.discover()
+	if r := p.measure().mustBeGood(t); len(r.out.Records) != 2*tables {
 		t.Errorf("%d records", len(r.out.Records))
 	}
 	for _, shard := range shards {
-		execOn(t, shardMySQL(t, s, shard), "update big_table_0000 set name = 'new'", "delete from big_table_1999")
+		execOn(t, p.mysqld(t, shard), "update big_table_0000 set name = 'new'", "delete from big_table_1999")
 	}
-	r := p.measure(program).mustBeGood(t)
+	r := p.measure().mustBeGood(t)
 	if len(r.out.Records) != 2*len(shards) {
 		t.Errorf("%d records of changes", len(r.out.Records))
 	}
@@ -341,8 +289,8 @@ func TestManyTables(t *testing.T) {
 		t.Errorf("%d streams were opened", n)
 	}
 	r.mustStayUnder(t, mebibyte)
-	one := p.unchanged(program, tableNames(1))
-	if many := p.unchanged(program, tableNames(500)); many > 2*one+time.Second {
+	one := p.unchanged(tableNames(1))
+	if many := p.unchanged(tableNames(500)); many > 2*one+time.Second {
 		t.Errorf("a sync without changes took %s for 500 tables, and %s for one", many, one)
 	}
 }
@@ -356,14 +304,13 @@ func tableNames(n int) []string {
 }
 
 // unchanged reads those tables when nothing has changed, and returns how long it took. No stream is opened for that.
-func (p *pipeline) unchanged(program string, tables []string) time.Duration {
+func (p *pipeline) unchanged(tables []string) time.Duration {
 	p.t.Helper()
-	q := *p
-	q.dir, q.states = p.t.TempDir(), nil
-	q.configureAll(p.config, tables...)
-	q.state = p.state
+	q := p.in(p.t, nil)
+	q.dir = p.t.TempDir()
+	q.discover(tables...)
 	began := time.Now()
-	r := q.measure(program).mustBeGood(p.t)
+	r := q.measure().mustBeGood(p.t)
 	took := time.Since(began)
 	opened := streamsOpened(r.out)
 	p.t.Logf("%d tables without changes: %d streams opened, %.2f s", len(tables), opened, took.Seconds())
@@ -382,17 +329,4 @@ func streamsOpened(out *destination.Output) int {
 		}
 	}
 	return n
-}
-
-// configureAll configures those tables, or all.
-func (p *pipeline) configureAll(like string, names ...string) {
-	p.t.Helper()
-	p.configure(like)
-	out := p.run("discover", "--config", p.config)
-	data, err := destination.Configure(out.Catalog, "incremental", names...)
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	p.file("catalog.json", data)
-	p.reset()
 }

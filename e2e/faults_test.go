@@ -1,110 +1,156 @@
 package e2e
 
 import (
+	"fmt"
 	"regexp"
 	"strings"
 	"testing"
 	"time"
 )
 
+const (
+	// faultNote is the size of a row in bytes; faultGate is how many bytes the connector gets before the fault, so that the
+	// most is still at the source then. Of so many it gives faultRecords at least: a change has two images, and each shard's
+	// reader holds up to 1 MiB of records back.
+	faultNote    = 3_000
+	faultGate    = 5 << 20
+	faultRecords = 300
+	// faultLimit is how long a sync with a fault may take; the longest wait in it is vstream.Silence.
+	faultLimit = 4 * time.Minute
+)
+
+// faultRows are more than the connections between connector and edge hold: 9 MB in each of two shards, of which half of
+// faultGate is let through, and gRPC's window of 4 MB may be on the way. To be more than the buffers up to MySQL hold, too, they
+// must be twice as many, which is slow.
+func faultRows() int {
+	if testAll() {
+		return 12_000
+	}
+	return 6_000
+}
+
+// newFaultPipeline has a filled table, and a proxy before the edge.
+func newFaultPipeline(t *testing.T, c cluster, table string) *pipeline {
+	t.Helper()
+	p := newPipeline(t, c, c.ConfigSharded, table).throughProxy()
+	p.insert(0, faultRows(), noise(faultNote))
+	return p
+}
+
+// writePatiently changes rows, whatever the server says.
+func (p *pipeline) writePatiently() {
+	p.t.Helper()
+	p.write(writes{rows: faultRows(), pace: 10 * time.Millisecond, patient: true})
+}
+
+// burst changes every row, in transactions that an incremental sync must replicate.
+func (p *pipeline) burst() {
+	p.t.Helper()
+	for from := 0; from < faultRows(); from += 200 {
+		p.exec(fmt.Sprintf("update %s set v = v + 1 where id >= %d and id < %d", p.table, from, from+200))
+	}
+}
+
 // fault is something that happens to the source while the connector reads from it.
 type fault struct {
 	name   string
-	inject func(f *rig) error
+	inject func(p *pipeline) error
 	slow   bool // needs TEST_ALL
 }
 
 var faults = []fault{
-	{name: "vtgate killed", inject: func(f *rig) error { return f.restart("vtgate") }},
-	{name: "edge killed", slow: true, inject: func(f *rig) error { return f.restart("edge") }},
-	{name: "mysqld killed", slow: true, inject: func(f *rig) error { return f.restartOf("mysqld-") }},
-	{name: "vttablet killed", slow: true, inject: func(f *rig) error { return f.restartOf("vttablet-") }},
-	{name: "connection cut", inject: func(f *rig) error { f.proxy.cut(); return nil }},
-	{name: "connection reset", slow: true, inject: func(f *rig) error { f.proxy.reset(); return nil }},
-	{name: "connection half-open", slow: true, inject: func(f *rig) error { f.proxy.freeze(); return nil }},
-	{name: "planned reparent", inject: func(f *rig) error { return f.Reparent(f.t.Context(), "customer", "-80") }},
-	{name: "emergency reparent", slow: true, inject: (*rig).emergency},
+	{name: "vtgate killed", inject: func(p *pipeline) error { return p.restart(p.t, "vtgate") }},
+	{name: "edge killed", slow: true, inject: func(p *pipeline) error { return p.restart(p.t, "edge") }},
+	{name: "mysqld killed", slow: true, inject: func(p *pipeline) error { return p.restartOf("mysqld-") }},
+	{name: "vttablet killed", slow: true, inject: func(p *pipeline) error { return p.restartOf("vttablet-") }},
+	{name: "connection cut", inject: func(p *pipeline) error { p.proxy.cut(); return nil }},
+	{name: "connection reset", slow: true, inject: func(p *pipeline) error { p.proxy.reset(); return nil }},
+	{name: "connection half-open", slow: true, inject: func(p *pipeline) error { p.proxy.freeze(); return nil }},
+	{name: "planned reparent", inject: func(p *pipeline) error { return p.Reparent(p.t.Context(), "customer", "-80") }},
+	{name: "emergency reparent", slow: true, inject: (*pipeline).emergency},
 }
 
 // replicaFaults are those of a sync that reads from replicas.
 var replicaFaults = []fault{
-	{name: "mysqld killed", slow: true, inject: func(f *rig) error { return f.restartReplicaOf("mysqld-") }},
-	{name: "vttablet killed", slow: true, inject: func(f *rig) error { return f.restartReplicaOf("vttablet-") }},
-	{name: "planned reparent", slow: true, inject: func(f *rig) error { return f.Reparent(f.t.Context(), "customer", "-80") }},
-	{name: "emergency reparent", slow: true, inject: (*rig).emergency},
+	{name: "mysqld killed", slow: true, inject: func(p *pipeline) error { return p.restartReplicaOf("mysqld-") }},
+	{name: "vttablet killed", slow: true, inject: func(p *pipeline) error { return p.restartReplicaOf("vttablet-") }},
+	{name: "planned reparent", slow: true, inject: func(p *pipeline) error { return p.Reparent(p.t.Context(), "customer", "-80") }},
+	{name: "emergency reparent", slow: true, inject: (*pipeline).emergency},
 }
 
 // TestFaults lets things happen to the source in the middle of a copy and of a replication, while the table is written to.
 // Each sync must end well by itself, and the destination equal to the source.
 func TestFaults(t *testing.T) {
-	f := newRig(t, "faults", 2)
+	p := newFaultPipeline(t, own(t, customer(2)), "faults")
 	for _, one := range faults {
-		t.Run(one.name, func(t *testing.T) { f.in(t, nil).survives(one) })
+		t.Run(one.name, func(t *testing.T) { p.in(t, nil).survives(one) })
 	}
 	for _, one := range replicaFaults {
-		t.Run("replica/"+one.name, func(t *testing.T) { f.in(t, map[string]any{"use_replica": true}).survives(one) })
+		t.Run("replica/"+one.name, func(t *testing.T) { p.in(t, map[string]any{"use_replica": true}).survives(one) })
 	}
-	t.Run("vtgate down at the start", func(t *testing.T) { f.in(t, nil).startsLate("vtgate") })
+	t.Run("vtgate down at the start", func(t *testing.T) { p.in(t, nil).startsLate("vtgate") })
 }
 
 // startsLate begins a sync while a process is not there.
-func (f *rig) startsLate(process string) {
-	if err := f.Kill(f.t.Context(), process); err != nil {
-		f.t.Fatal(err)
+func (p *pipeline) startsLate(process string) {
+	if err := p.Kill(p.t.Context(), process); err != nil {
+		p.t.Fatal(err)
 	}
-	sync := f.start()
+	sync := p.start()
 	sync.untilSaid("trying again in")
-	if err := f.Start(f.t.Context(), process); err != nil {
-		f.t.Fatal(err)
+	if err := p.Start(p.t.Context(), process); err != nil {
+		p.t.Fatal(err)
 	}
 	sync.toEnd()
-	f.mustEqualTheSource()
+	p.mustEqualTheSource()
 }
 
-func (f *rig) survives(one fault) {
-	t := f.t
+func (p *pipeline) survives(one fault) {
+	t := p.t
 	if one.slow {
 		long(t)
 	}
-	f.writer = newWriter(t, f.db, f.name)
-	f.strike("the copy", one)
-	f.burst()
-	f.strike("the replication", one)
-	f.writer.stop()
-	f.awaitReplicas("-80", "80-")
-	f.readToEnd()
-	f.mustEqualTheSource()
+	p.writePatiently()
+	p.strike("the copy", one)
+	p.burst()
+	p.strike("the replication", one)
+	p.writer.stop()
+	p.awaitReplicas(p.t, "-80", "80-")
+	p.readToEnd()
+	p.mustEqualTheSource()
 }
 
 // strike runs one sync with the fault in the middle.
-func (f *rig) strike(phase string, one fault) {
-	f.awaitReplicas("-80", "80-")
-	logged := len(f.vtgateLog(0))
+func (p *pipeline) strike(phase string, one fault) {
+	p.awaitReplicas(p.t, "-80", "80-")
+	logged := len(p.vtgateLog(p.t, 0))
 	began := time.Now()
-	f.proxy.shut(faultGate)
-	sync := f.start()
+	p.proxy.shut(faultGate)
+	sync := p.start()
+	sync.late.Reset(faultLimit)
 	sync.until(faultRecords)
-	err := one.inject(f)
-	f.proxy.open()
+	err := one.inject(p)
+	p.proxy.open()
 	if err != nil {
-		f.t.Fatalf("in %s: %v", phase, err)
+		p.t.Fatalf("in %s: %v", phase, err)
 	}
-	injected := time.Since(began)
+	injected := time.Since(began).Seconds()
 	sync.toEnd()
-	f.t.Logf("%s: injected after %.1f s, ended after %.1f s; warnings: %s", phase, injected.Seconds(), time.Since(began).Seconds(), f.logged("WARN"))
-	if !f.struck(logged) {
-		f.t.Errorf("in %s: the fault missed the stream, so that nothing is tested: %s", phase, f.logged("INFO", "WARN"))
+	ended := time.Since(began).Seconds()
+	p.t.Logf("%s: injected after %.1f s, ended after %.1f s; warnings: %s", phase, injected, ended, p.logged("WARN"))
+	if !p.struck(logged) {
+		p.t.Errorf("in %s: the fault missed the stream, so that nothing is tested: %s", phase, p.logged("INFO", "WARN"))
 	}
-	f.writer.recovered(f.t)
+	p.writer.recovered(p.t)
 }
 
 // struck tells whether the last sync's streams were broken: the connector says so, or vtgate, which opens a tablet's stream
 // again by itself, so that the connector sees nothing but heartbeats meanwhile.
-func (f *rig) struck(logged int) bool {
-	if strings.Contains(f.logged("WARN"), "broke (") {
+func (p *pipeline) struck(logged int) bool {
+	if strings.Contains(p.logged("WARN"), "broke (") {
 		return true
 	}
-	for line := range strings.Lines(f.vtgateLog(logged)) {
+	for line := range strings.Lines(p.vtgateLog(p.t, logged)) {
 		if strings.Contains(line, "No healthy serving tablet found for streaming, shard customer.-80") {
 			return true
 		}
@@ -118,55 +164,40 @@ func (f *rig) struck(logged int) bool {
 
 var endedByClient = regexp.MustCompile(`(?i)cancell?ed|ended unexpectedly`)
 
-// restart kills a process and starts it again.
-func (f *rig) restart(processes ...string) error {
-	for _, name := range processes {
-		if err := f.Kill(f.t.Context(), name); err != nil {
-			return err
-		}
-	}
-	for _, name := range processes {
-		if err := f.Start(f.t.Context(), name); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// restartOf does so with a process of the primary of one shard.
-func (f *rig) restartOf(kind string) error {
-	primary, err := f.Primary(f.t.Context(), "customer", "-80")
+// restartOf kills and starts a process of the primary of one shard.
+func (p *pipeline) restartOf(kind string) error {
+	primary, err := p.Primary(p.t.Context(), "customer", "-80")
 	if err != nil {
 		return err
 	}
-	return f.restart(kind + primary)
+	return p.restart(p.t, kind+primary)
 }
 
-func (f *rig) restartReplicaOf(kind string) error {
-	replicas, err := f.Replicas(f.t.Context(), "customer", "-80")
+func (p *pipeline) restartReplicaOf(kind string) error {
+	replicas, err := p.Replicas(p.t.Context(), "customer", "-80")
 	if err != nil {
 		return err
 	}
-	return f.restart(kind + replicas[0])
+	return p.restart(p.t, kind+replicas[0])
 }
 
 // emergency kills a primary for good, promotes its replica, and lets the old primary come back as a replica. Nobody writes
 // meanwhile, since without semi-synchronous replication that would be lost at the source, after the connector read it.
-func (f *rig) emergency() error {
-	f.writer.quiet.Lock()
-	defer f.writer.quiet.Unlock()
-	f.awaitReplicas("-80", "80-")
-	primary, err := f.Primary(f.t.Context(), "customer", "-80")
+func (p *pipeline) emergency() error {
+	p.writer.quiet.Lock()
+	defer p.writer.quiet.Unlock()
+	p.awaitReplicas(p.t, "-80", "80-")
+	primary, err := p.Primary(p.t.Context(), "customer", "-80")
 	if err != nil {
 		return err
 	}
 	for _, name := range []string{"mysqld-" + primary, "vttablet-" + primary} {
-		if err := f.Kill(f.t.Context(), name); err != nil {
+		if err := p.Kill(p.t.Context(), name); err != nil {
 			return err
 		}
 	}
-	if err := f.EmergencyReparent(f.t.Context(), "customer", "-80"); err != nil {
+	if err := p.EmergencyReparent(p.t.Context(), "customer", "-80"); err != nil {
 		return err
 	}
-	return f.restart("mysqld-"+primary, "vttablet-"+primary)
+	return p.restart(p.t, "mysqld-"+primary, "vttablet-"+primary)
 }

@@ -19,7 +19,7 @@ func TestProgramIsSmall(t *testing.T) {
 	}
 }
 
-// plainConnector builds the connector as it is shipped: the race detector needs memory of its own.
+// plainConnector builds the connector as it is shipped.
 func plainConnector(t *testing.T) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "plain")

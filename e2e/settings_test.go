@@ -5,21 +5,15 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"source-planetscale/internal/sandbox"
 )
 
 // setGlobal makes the servers of both shards run a statement, and another one when the test is over.
-func setGlobal(t *testing.T, s *sandbox.Sandbox, set, restore string) {
+func (c cluster) setGlobal(t *testing.T, set, restore string) {
 	t.Helper()
 	for _, shard := range []string{"-80", "80-"} {
-		db := shardMySQL(t, s, shard)
+		db := c.mysqld(t, shard)
 		execOn(t, db, set)
-		t.Cleanup(func() {
-			if _, err := db.Exec(restore); err != nil { // the test's context is over
-				t.Error(err)
-			}
-		})
+		t.Cleanup(func() { execOn(t, db, restore) })
 	}
 }
 
@@ -27,13 +21,14 @@ func setGlobal(t *testing.T, s *sandbox.Sandbox, set, restore string) {
 // binary log has is not filled up: each padded key would be another row.
 func TestPaddedCharsAreCopiedWithoutPadding(t *testing.T) {
 	long(t)
-	s := ownSandbox(t)
-	setGlobal(t, s, "set global sql_mode = concat(@@global.sql_mode, ',PAD_CHAR_TO_FULL_LENGTH')",
+	c := own(t, customer(1))
+	c.setGlobal(t, "set global sql_mode = concat(@@global.sql_mode, ',PAD_CHAR_TO_FULL_LENGTH')",
 		"set global sql_mode = replace(@@global.sql_mode, 'PAD_CHAR_TO_FULL_LENGTH', '')")
-	p := newPipelineOf(t, "set_char", s.PlainMySQL, s.ConfigSharded)
+	p := newPipeline(t, c, c.ConfigSharded, "set_char")
 	p.exec("alter table set_char add column c char(10) not null, add column l char(6) character set latin1, " +
-		"add column u char(6) character set utf16, add column b char(6) character set utf8mb4 collate utf8mb4_bin, drop primary key, add primary key (c, id)")
-	p.configure(s.ConfigSharded)
+		"add column u char(6) character set utf16, add column b char(6) character set utf8mb4 collate utf8mb4_bin, " +
+		"drop primary key, add primary key (c, id)")
+	p.discover(p.table)
 	p.reset()
 	const rows = 12
 	await(t, time.Minute, func() error { // until vtgate has heard of the columns
@@ -49,7 +44,7 @@ func TestPaddedCharsAreCopiedWithoutPadding(t *testing.T) {
 	p.exec("update set_char set v = 2 where id % 2 = 0")
 	p.exec("delete from set_char where id = 1")
 	p.readToEnd()
-	got := p.rows()
+	got := p.rows(p.table)
 	if len(got) != rows-1 {
 		t.Errorf("%d rows, want %d", len(got), rows-1)
 	}
@@ -64,26 +59,26 @@ func TestPaddedCharsAreCopiedWithoutPadding(t *testing.T) {
 // TestStatementsAndTagsAreRefused checks and reads servers that log statements, and one that has a transaction with a tag.
 func TestStatementsAndTagsAreRefused(t *testing.T) {
 	long(t)
-	s := ownSandbox(t)
-	p := newPipelineOf(t, "set_format", s.PlainMySQL, s.ConfigSharded)
+	c := own(t, customer(1))
+	p := newPipeline(t, c, c.ConfigSharded, "set_format")
 	p.exec("insert into set_format (id, part, v) values (1, 1, 1), (2, 1, 1), (3, 1, 1)")
 	p.readToEnd()
 	p.mustEqualTheSource()
 	refused := func(says string) {
 		t.Helper()
-		if check := p.run("check", "--config", p.config).Check; check.Status != "FAILED" || !strings.Contains(check.Message, says) {
+		if check := p.check(); check.Status != "FAILED" || !strings.Contains(check.Message, says) {
 			t.Errorf("check says %+v", check)
 		}
 		p.mustRefuse(says)
 	}
 	for _, format := range []string{"STATEMENT", "MIXED"} {
-		setGlobal(t, s, "set global binlog_format = "+format, "set global binlog_format = ROW")
+		c.setGlobal(t, "set global binlog_format = "+format, "set global binlog_format = ROW")
 		refused("binlog_format is " + format)
 	}
 	for _, shard := range []string{"-80", "80-"} {
-		execOn(t, shardMySQL(t, s, shard), "set global binlog_format = ROW")
+		execOn(t, c.mysqld(t, shard), "set global binlog_format = ROW")
 	}
-	db := shardMySQL(t, s, "80-")
+	db := c.mysqld(t, "80-")
 	db.SetMaxOpenConns(1)
 	execOn(t, db, "set gtid_next = 'AUTOMATIC:mark'", "create table set_tagged (id int primary key)", "set gtid_next = AUTOMATIC")
 	refused("The server of shard 80- has transactions whose GTIDs have tags")

@@ -67,7 +67,7 @@ func charsetLabels(set, text string) []typesColumn {
 // checkCharsets looks for a column of every character set that the server has.
 func (r *typesRig) checkCharsets() {
 	var tested strings.Builder
-	for _, table := range r.tables {
+	for _, table := range r.types {
 		for _, c := range table.columns {
 			tested.WriteString(c.definition + " ")
 		}
@@ -80,11 +80,11 @@ func (r *typesRig) checkCharsets() {
 		var name string
 		r.must(rows.Scan(&name))
 		if !strings.Contains(tested.String(), "CHARACTER SET "+name+" ") {
-			r.Errorf("no column of the character set %s is tested", name)
+			r.t.Errorf("no column of the character set %s is tested", name)
 		}
 	}
 	r.must(rows.Err())
 	if found < 41 {
-		r.Errorf("the server named %d character sets; MySQL 8 and 9 have 41", found)
+		r.t.Errorf("the server named %d character sets; MySQL 8 and 9 have 41", found)
 	}
 }

@@ -72,16 +72,16 @@ type image struct {
 	deleted bool
 }
 
-func (r *typesRig) checkCopy(table *typesTable, out *destination.Output) {
-	records := r.images(table, out)
+func (r *typesRig) checkCopy(table *typesTable) {
+	records := r.images(table)
 	for n := range table.rows() {
 		r.checkRow(table, n, "copy", records[image{id: int64(n)}])
 	}
 	r.checkCount(table, "copy", records, table.rows())
 }
 
-func (r *typesRig) checkReplication(table *typesTable, out *destination.Output) {
-	records := r.images(table, out)
+func (r *typesRig) checkReplication(table *typesTable) {
+	records := r.images(table)
 	for n := range table.rows() {
 		r.checkRow(table, n, "update", records[image{id: int64(n), updated: true}])
 		r.checkRow(table, n, "delete", records[image{id: int64(n), updated: true, deleted: true}])
@@ -92,22 +92,22 @@ func (r *typesRig) checkReplication(table *typesTable, out *destination.Output) 
 
 func (r *typesRig) checkCount(table *typesTable, phase string, records map[image]*destination.Record, want int) {
 	if len(records) != want {
-		r.Errorf("%s: %d records came by %s, not %d", table.name, len(records), phase, want)
+		r.t.Errorf("%s: %d records came by %s, not %d", table.name, len(records), phase, want)
 	}
 }
 
-func (r *typesRig) images(table *typesTable, out *destination.Output) map[image]*destination.Record {
+func (r *typesRig) images(table *typesTable) map[image]*destination.Record {
 	records := map[image]*destination.Record{}
-	for i := range out.Records {
-		record := &out.Records[i]
-		if record.Stream != (destination.Stream{Name: table.name, Namespace: r.keyspace}) {
+	for i := range r.last.Records {
+		record := &r.last.Records[i]
+		if record.Stream != r.stream(table.name) {
 			continue
 		}
 		id, err := record.Data["id"].(json.Number).Int64()
 		r.must(err)
 		key := image{id, record.Data["n"] == json.Number("1"), record.Data["_ab_cdc_deleted_at"] != nil}
 		if records[key] != nil {
-			r.Errorf("%s: a record came twice: %+v", table.name, key)
+			r.t.Errorf("%s: a record came twice: %+v", table.name, key)
 		}
 		records[key] = record
 	}
@@ -117,7 +117,7 @@ func (r *typesRig) images(table *typesTable, out *destination.Output) map[image]
 // checkRow compares one record with the cases of its row.
 func (r *typesRig) checkRow(table *typesTable, n int, phase string, record *destination.Record) {
 	if record == nil {
-		r.Errorf("%s: no record came by %s of the row %d", table.name, phase, n)
+		r.t.Errorf("%s: no record came by %s of the row %d", table.name, phase, n)
 		return
 	}
 	changes := slices.Clone(record.Changes)
@@ -136,7 +136,7 @@ func (r *typesRig) checkRow(table *typesTable, n int, phase string, record *dest
 		r.compare(fmt.Sprintf("%s, %.80s, %s", c.label(*table), v.literal, phase), got, want)
 	}
 	if len(changes) > 0 {
-		r.Errorf("%s, row %d, %s: needless changes %v", table.name, n, phase, changes)
+		r.t.Errorf("%s, row %d, %s: needless changes %v", table.name, n, phase, changes)
 	}
 }
 
@@ -156,11 +156,11 @@ func (r *typesRig) compare(what string, got any, want string) {
 		d := json.NewDecoder(strings.NewReader(want))
 		d.UseNumber()
 		if err := d.Decode(&wanted); err != nil {
-			r.Fatalf("%s: the expectation is no JSON: %v", what, err)
+			r.t.Fatalf("%s: the expectation is no JSON: %v", what, err)
 		}
 	}
 	if !reflect.DeepEqual(got, wanted) {
-		r.Errorf("%s: %s", what, apart(shown(got), want))
+		r.t.Errorf("%s: %s", what, apart(shown(got), want))
 	}
 }
 

@@ -58,7 +58,9 @@ func labelColumns() []typesColumn {
 		of("ENUM('é','ÿ','€') CHARACTER SET latin1", is{{"'é'", `"é"`}, {"'ÿ'", `"ÿ"`}, {"'€'", `"€"`}, invalid}),
 		of("ENUM('é') CHARACTER SET latin1 COLLATE latin1_bin", is{{"'é'", `"é"`}}),
 		of("ENUM('x','é') CHARACTER SET binary", is{{"'x'", `"x"`}, {"'é'", `"é"`}}),
-		of("SET"+declared(set, "'😀'"), append(is{{"''", `""`}, {"'it''s,a,日本'", `"a,it's,日本"`}, {"3", `"a,it's"`}, invalid}, set...), emoji),
+		of("SET"+declared(set, "'😀'"), append(is{
+			{"''", `""`}, {"'it''s,a,日本'", `"a,it's,日本"`}, {"3", `"a,it's"`}, invalid,
+		}, set...), emoji),
 		of("SET"+declared(set)+" COLLATE utf8mb4_bin", set),
 		of("SET('é','ÿ','€') CHARACTER SET latin1", is{{"'€,é'", `"é,€"`}, {"''", `""`}}),
 		of("SET"+numberedLabels(64), is{
@@ -76,7 +78,9 @@ func labelColumns() []typesColumn {
 func manyLabels() []typesColumn {
 	const n = 5000
 	last := strconv.Itoa(n)
-	return []typesColumn{of("ENUM"+numberedLabels(n)+" COLLATE utf8mb4_0900_bin", is{{"1", `"label 1"`}, {last, `"label ` + last + `"`}, {"'label 256'", `"label 256"`}})}
+	return []typesColumn{of("ENUM"+numberedLabels(n)+" COLLATE utf8mb4_0900_bin", is{
+		{"1", `"label 1"`}, {last, `"label ` + last + `"`}, {"'label 256'", `"label 256"`},
+	})}
 }
 
 func numberedLabels(n int) string {
@@ -122,7 +126,10 @@ func documentColumns() []typesColumn {
 		{"'1e15'", `1e15`},
 		{"'123456789012345678901234567890'", `1.2345678901234568e29`},
 		{`'{"b": [1, {"c": null}], "a": "é日😀", "aa": {}}'`, `{"a": "é日😀", "aa": {}, "b": [1, {"c": null}]}`},
-		{`'{"": "", " ": " ", "é日😀": 1, "a.b": 2, "q\\"q": 3, "back\\\\slash": 4, "line\\nend": 5}'`, `{"": "", " ": " ", "é日😀": 1, "a.b": 2, "q\"q": 3, "back\\slash": 4, "line\nend": 5}`},
+		{
+			`'{"": "", " ": " ", "é日😀": 1, "a.b": 2, "q\\"q": 3, "back\\\\slash": 4, "line\\nend": 5}'`,
+			`{"": "", " ": " ", "é日😀": 1, "a.b": 2, "q\"q": 3, "back\\slash": 4, "line\nend": 5}`,
+		},
 		{`'{"a": 1, "a": 2}'`, `{"a": 2}`},
 		{"json_quote(" + hexLiteral(allControls) + ")", quoteJSON(allControls)},
 		{"json_object(" + hexLiteral(allControls) + ", 1)", "{" + quoteJSON(allControls) + ": 1}"},
@@ -132,20 +139,35 @@ func documentColumns() []typesColumn {
 		{"'" + object + "'", object},
 		{"json_array(repeat('é', 70000), 1)", `["` + strings.Repeat("é", 70000) + `", 1]`},
 		// MySQL's own types within a document.
-		{"json_object('d', cast('2026-11-22' as date), 'n', cast('2026-11-22 10:30:00.5' as datetime(6)))", `{"d": "2026-11-22", "n": "2026-11-22 10:30:00.500000"}`},
+		{
+			"json_object('d', cast('2026-11-22' as date), 'n', cast('2026-11-22 10:30:00.5' as datetime(6)))",
+			`{"d": "2026-11-22", "n": "2026-11-22 10:30:00.500000"}`,
+		},
 		{"json_array(cast('10:30:00.5' as time(1)), cast('23:59:59' as time))", `["10:30:00.500000", "23:59:59.000000"]`},
-		{"json_array(cast(0.50 as decimal(5,2)), cast(-0.5 as decimal(5,1)), cast(12 as decimal(20,0)), cast(0 as decimal(5,2)))", `[0.50, -0.5, 12, 0.00]`},
+		{
+			"json_array(cast(0.50 as decimal(5,2)), cast(-0.5 as decimal(5,1)), cast(12 as decimal(20,0)), cast(0 as decimal(5,2)))",
+			`[0.50, -0.5, 12, 0.00]`,
+		},
 		{"json_array(" + nines(35) + "." + nines(30) + ", 1.10)", `[` + nines(35) + "." + nines(30) + `, 1.10]`},
 		{"json_object('bin', x'00ff', 'c', 1)", `{"bin": "base64:type15:AP8=", "c": 1}`},
 		{"json_array(b'101')", `["base64:type15:BQ=="]`},
 		{"json_array(cast(x'00ff' as binary(2)))", `["base64:type15:AP8="]`},
-		{"json_array(ST_GeomFromText('POINT(1 2)'))", `[{"type": "Point", "coordinates": [1.0, 2.0], "crs": {"type": "name", "properties": {"name": "urn:ogc:def:crs:MySQL::0"}}}]`},
+		{
+			"json_array(ST_GeomFromText('POINT(1 2)'))",
+			`[{"type": "Point", "coordinates": [1.0, 2.0], "crs": {"type": "name", "properties": {"name": "urn:ogc:def:crs:MySQL::0"}}}]`,
+		},
 	},
 		typesForced{"json_array(cast('-00:00:01' as time))", `["-00:00:01.000000"]`, `[""]`, outsideTime},
 		typesForced{"cast(cast('-838:59:59' as time) as json)", `"-838:59:59.000000"`, `"25:04:05.000000"`, outsideTime},
 		typesForced{"json_array(cast('100:00:00.5' as time(1)))", `["100:00:00.500000"]`, `["04:00:00.500000"]`, outsideTime},
-		typesForced{"json_array(cast('0000-00-00 00:00:00' as datetime))", `["0000-00-00 00:00:00.000000"]`, `["0001-01-01 00:00:00.000000"]`, impossibleDate},
-		typesForced{"json_array(cast('2026-00-01 10:00:00' as datetime))", `["2026-00-01 10:00:00.000000"]`, `["2026-01-01 10:00:00.000000"]`, impossibleDate},
+		typesForced{
+			"json_array(cast('0000-00-00 00:00:00' as datetime))", `["0000-00-00 00:00:00.000000"]`, `["0001-01-01 00:00:00.000000"]`,
+			impossibleDate,
+		},
+		typesForced{
+			"json_array(cast('2026-00-01 10:00:00' as datetime))", `["2026-00-01 10:00:00.000000"]`, `["2026-01-01 10:00:00.000000"]`,
+			impossibleDate,
+		},
 		typesForced{"json_array(cast('0000-00-00' as date))", `["0000-00-00"]`, `["-0001-11-30"]`, impossibleDate},
 		typesForced{"json_array(cast('2026-02-30' as date))", `["2026-02-30"]`, `[""]`, impossibleDate},
 	)}

@@ -1,20 +1,12 @@
 package e2e
 
 import (
-	"bytes"
-	"database/sql"
 	"encoding/json"
 	"fmt"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
-	"github.com/go-sql-driver/mysql"
-
-	"source-planetscale/e2e/script"
 	"source-planetscale/internal/destination"
 	"source-planetscale/internal/sandbox"
 )
@@ -24,27 +16,14 @@ const secondBatch = 1000
 
 // typesRig puts tables into a keyspace, reads them by copy and then by replication, and compares.
 type typesRig struct {
-	*testing.T
-	keyspace string
-	config   string // path
-	tables   []typesTable
-	dir      string
-	db       *sql.DB
-	catalog  string // the configured one
+	*pipeline
+	types    []typesTable
 	cases    int
 	vttablet int // its major version
 }
 
-func newTypesRig(t *testing.T, keyspace, config string, tables []typesTable) *typesRig {
+func newTypesRig(t *testing.T, config string, tables []typesTable) *typesRig {
 	t.Helper()
-	c := mysql.NewConfig()
-	c.Net, c.Addr, c.User, c.DBName = "tcp", os.Getenv("SANDBOX_PLAIN_MYSQL"), "root", keyspace
-	// Neither strict nor afraid of zero dates: what the server makes of a literal is part of the expectation.
-	c.Params = map[string]string{"sql_mode": "'ALLOW_INVALID_DATES'"}
-	connector, err := mysql.NewConnector(c)
-	if err != nil {
-		t.Fatal(err)
-	}
 	tables = slices.Clone(tables)
 	crashes := majorVersion(t, sandbox.VTGateVariable) < 22
 	for i := range tables {
@@ -58,55 +37,41 @@ func newTypesRig(t *testing.T, keyspace, config string, tables []typesTable) *ty
 			}
 		}
 	}
-	r := &typesRig{T: t, keyspace: keyspace, config: config, tables: tables, dir: t.TempDir(), db: sql.OpenDB(connector)}
-	r.vttablet = majorVersion(t, sandbox.VTTabletVariable)
-	t.Cleanup(func() { r.db.Close() })
+	r := &typesRig{pipeline: newPipeline(t, shared(t), config), types: tables, vttablet: majorVersion(t, sandbox.VTTabletVariable)}
+	// Neither strict nor afraid of zero dates: what the server makes of a literal is part of the expectation.
+	r.db = r.vtgate(t, r.keyspace, map[string]string{"sql_mode": "'ALLOW_INVALID_DATES'"})
 	return r
 }
 
 func (r *typesRig) run() {
 	r.create()
-	r.insert(0)
-	r.discover()
-	copied := r.read("")
-	for i := range r.tables {
-		r.checkCopy(&r.tables[i], copied)
+	r.fill(0)
+	r.configure()
+	r.readToEnd()
+	for i := range r.types {
+		r.checkCopy(&r.types[i])
 	}
+	r.checkWarnings("copy", 1)
 	r.change()
-	r.insert(secondBatch)
-	replicated := r.readAfter(copied)
-	for i := range r.tables {
-		r.checkReplication(&r.tables[i], replicated)
+	r.fill(secondBatch)
+	r.readToEnd()
+	for i := range r.types {
+		r.checkReplication(&r.types[i])
 	}
-	r.checkWarnings(copied, "copy", 1)
-	r.checkWarnings(replicated, "replication", 3)
-	r.checkFolded(copied, replicated)
-	r.Logf("%d cases of a type, a value and a way to read it", r.cases)
+	r.checkWarnings("replication", 3)
+	r.checkRows()
+	r.t.Logf("%d cases of a type, a value and a way to read it", r.cases)
 }
 
 func (r *typesRig) must(err error) {
-	r.Helper()
+	r.t.Helper()
 	if err != nil {
-		r.Fatal(err)
-	}
-}
-
-func (r *typesRig) exec(statement string) {
-	r.Helper()
-	if _, err := r.db.Exec(statement); err != nil {
-		r.Fatalf("%v: %.2000s", err, statement)
+		r.t.Fatal(err)
 	}
 }
 
 func (r *typesRig) create() {
-	for _, table := range r.tables {
-		drop := "drop table if exists " + identifier(table.name)
-		r.exec(drop)
-		r.Cleanup(func() {
-			if _, err := r.db.Exec(drop); err != nil {
-				r.Error(err)
-			}
-		})
+	for _, table := range r.types {
 		key := []string{"id"}
 		for i := range table.keys {
 			key = append(key[:i], identifier(table.columns[i].name))
@@ -115,19 +80,13 @@ func (r *typesRig) create() {
 		for _, c := range table.columns {
 			definitions = append(definitions, identifier(c.name)+" "+c.definition)
 		}
-		r.exec("create table " + identifier(table.name) + " (" + strings.Join(definitions, ", ") + ", primary key (" + strings.Join(key, ", ") + "))")
-		if r.keyspace == "customer" {
-			_, err := r.db.Exec("alter vschema on " + identifier(table.name) + " add vindex xxhash(" + key[0] + ")")
-			if err != nil && !strings.Contains(err.Error(), "already defined on table") { // a vindex outlives its table
-				r.Fatal(err)
-			}
-		}
+		r.make(table.name, "("+strings.Join(definitions, ", ")+", primary key ("+strings.Join(key, ", ")+"))", key[0])
 	}
 }
 
-// insert gives each table a row for each case of the column with the most, and one of NULLs.
-func (r *typesRig) insert(from int) {
-	for _, table := range r.tables {
+// fill gives each table a row for each case of the column with the most, and one of NULLs.
+func (r *typesRig) fill(from int) {
+	for _, table := range r.types {
 		names := []string{"id"}
 		for _, c := range table.columns {
 			names = append(names, identifier(c.name))
@@ -146,8 +105,8 @@ func (r *typesRig) insert(from int) {
 
 // change updates and then deletes all rows, by their key where that is not the id.
 func (r *typesRig) change() {
-	for i := range r.tables {
-		table := &r.tables[i]
+	for i := range r.types {
+		table := &r.types[i]
 		conditions := []string{""}
 		if table.keys > 0 {
 			conditions = table.conditions()
@@ -172,22 +131,17 @@ func (table *typesTable) conditions() []string {
 	return conditions
 }
 
-func identifier(name string) string { return "`" + strings.ReplaceAll(name, "`", "``") + "`" }
-
-// discover makes the catalog of the rig's tables, and checks what is said of them.
-func (r *typesRig) discover() {
-	out, _ := r.connector("discover", "--config", r.config)
-	names := make([]string, len(r.tables))
-	for i, table := range r.tables {
+// configure makes the catalog of the rig's tables, and checks what is said of them.
+func (r *typesRig) configure() {
+	names := make([]string, len(r.types))
+	for i, table := range r.types {
 		names[i] = table.name
 	}
-	catalog, err := destination.Configure(out.Catalog, "incremental", names...)
-	r.must(err)
-	r.catalog = r.write("catalog.json", catalog)
-	for _, table := range r.tables {
+	r.discover(names...)
+	for _, table := range r.types {
 		for _, c := range table.columns {
-			if got, want := warned(out, fmt.Sprintf("Table %s: column %q has ", table.name, c.name)), c.warns(); (got != "") != want {
-				r.Errorf("%s: at discover it is warned of with %q", c.label(table), got)
+			if got, want := warned(r.last, fmt.Sprintf("Table %s: column %q has ", table.name, c.name)), c.warns(); (got != "") != want {
+				r.t.Errorf("%s: at discover it is warned of with %q", c.label(table), got)
 			}
 		}
 	}
@@ -203,84 +157,36 @@ func warned(out *destination.Output, beginning string) string {
 	return ""
 }
 
-// read runs the connector and holds what it prints against the protocol and the streams' schemas.
-func (r *typesRig) read(state string) *destination.Output {
-	args := []string{"read", "--config", r.config, "--catalog", r.catalog}
-	if state != "" {
-		args = append(args, "--state", state)
-	}
-	out, text := r.connector(args...)
-	catalog, err := os.ReadFile(r.catalog)
-	r.must(err)
-	if err := script.Validate(text, string(catalog)); err != nil {
-		r.Error(err)
-	}
-	return out
-}
-
-// readAfter reads from where an earlier read ended.
-func (r *typesRig) readAfter(earlier *destination.Output) *destination.Output {
-	state, err := destination.StateFile(earlier.States)
-	r.must(err)
-	return r.read(r.write("state.json", state))
-}
-
-func (r *typesRig) connector(args ...string) (*destination.Output, string) {
-	r.Helper()
-	cmd := exec.Command("source-planetscale", args...)
-	var stdout, stderr bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	runErr := cmd.Run()
-	text := stdout.String()
-	out, err := destination.Parse(&stdout)
-	r.must(err)
-	if runErr != nil || stderr.Len() > 0 {
-		r.Fatalf("%s: %v, %v, %s", args[0], runErr, out.Errors, stderr.Bytes())
-	}
-	return out, text
-}
-
-func (r *typesRig) write(name string, data []byte) string {
-	path := filepath.Join(r.dir, name)
-	r.must(os.WriteFile(path, data, 0o600))
-	return path
-}
-
-// checkFolded holds what a destination keeps of both reads against the rows that are there: the second batch.
-func (r *typesRig) checkFolded(outputs ...*destination.Output) {
-	catalog, err := os.ReadFile(r.catalog)
-	r.must(err)
-	tables, err := destination.NewTables(catalog)
-	r.must(err)
-	for _, out := range outputs {
-		r.must(tables.Fold(out.Records))
-	}
-	for _, table := range r.tables {
-		rows := tables[destination.Stream{Name: table.name, Namespace: r.keyspace}].Rows
+// checkRows holds what the destination keeps of all reads against the rows that are there: the second batch.
+func (r *typesRig) checkRows() {
+	for _, table := range r.types {
+		rows := r.rows(table.name)
 		for key, row := range rows {
 			if id, err := row["id"].(json.Number).Int64(); err != nil || id < secondBatch {
-				r.Errorf("%s: the destination still has the deleted row %s", table.name, key)
+				r.t.Errorf("%s: the destination still has the deleted row %s", table.name, key)
 			}
 		}
 		if len(rows) != table.rows() {
-			r.Errorf("%s: the destination has %d rows, the source %d", table.name, len(rows), table.rows())
+			r.t.Errorf("%s: the destination has %d rows, the source %d", table.name, len(rows), table.rows())
 		}
 	}
 }
 
 // checkWarnings looks for one warning for each column with nulled values, with their number: each was read so many times.
-func (r *typesRig) checkWarnings(out *destination.Output, phase string, times int) {
-	for _, table := range r.tables {
+func (r *typesRig) checkWarnings(phase string, times int) {
+	for _, table := range r.types {
 		for _, c := range table.columns {
 			counts := map[string]int{}
 			for n := range table.rows() {
 				counts[r.wanted(c.value(n), phase)]++
 			}
 			column := fmt.Sprintf("Column %s of stream %s.%s: ", c.name, r.keyspace, table.name)
-			for want, text := range map[string]string{nulled: "values cannot be represented in JSON", oversized: "values are longer than Airbyte takes"} {
+			for want, text := range map[string]string{
+				nulled: "values cannot be represented in JSON", oversized: "values are longer than Airbyte takes",
+			} {
 				beginning := fmt.Sprintf("%s%d %s", column, counts[want]*times, text)
-				if (warned(out, beginning) != "") != (counts[want] > 0) {
-					r.Errorf("%s: no warning %q, but %q", c.label(table), beginning, warned(out, column))
+				if (warned(r.last, beginning) != "") != (counts[want] > 0) {
+					r.t.Errorf("%s: no warning %q, but %q", c.label(table), beginning, warned(r.last, column))
 				}
 			}
 		}

@@ -66,20 +66,40 @@ func typesTables() []typesTable {
 		{name: "typ_100%*\\", columns: oneOfMany},
 		{name: "typ_key_utf8mb4", keys: 1, columns: []typesColumn{of("VARCHAR(40)", keyTexts)}, sharded: true},
 		{name: "typ_key_bin", keys: 1, columns: []typesColumn{of("VARCHAR(40) COLLATE utf8mb4_bin", append(is{{"'É'", `"É"`}}, keyTexts...))}},
-		{name: "typ_key_latin1", keys: 1, columns: []typesColumn{of("CHAR(9) CHARACTER SET latin1", is{{"'é'", `"é"`}, {"'€ a'", `"€ a"`}, {"''", `""`}})}},
+		{name: "typ_key_latin1", keys: 1, columns: []typesColumn{of("CHAR(9) CHARACTER SET latin1", is{
+			{"'é'", `"é"`}, {"'€ a'", `"€ a"`}, {"''", `""`},
+		})}},
 		{name: "typ_key_gbk", keys: 1, columns: []typesColumn{of("VARCHAR(9) CHARACTER SET gbk", is{{"'中'", `"中"`}, {"'文'", `"文"`}})}},
-		{name: "typ_key_utf16", keys: 1, columns: []typesColumn{of("VARCHAR(9) CHARACTER SET utf16", is{{"'é'", `"é"`}, {"'😀'", `"😀"`}})}},
-		{name: "typ_key_decimal", keys: 1, columns: []typesColumn{of("DECIMAL(40,10)", is{{"0.5", `0.5000000000`}, {"-0.5", `-0.5000000000`}, {"0", `0.0000000000`}, {nines(30), nines(30) + ".0000000000"}})}},
-		{name: "typ_key_datetime", keys: 1, columns: []typesColumn{of("DATETIME(6)", is{{"'2026-11-22 10:30:00.000001'", `"2026-11-22T10:30:00.000001"`}, {"'2026-11-22 10:30:00.000002'", `"2026-11-22T10:30:00.000002"`}})}},
-		{name: "typ_key_timestamp", keys: 1, columns: []typesColumn{of("TIMESTAMP(3)", is{{"'2026-11-22 10:30:00.001'", `"2026-11-22T10:30:00.001Z"`}, {"'2026-11-22 10:30:00'", `"2026-11-22T10:30:00.000Z"`}})}},
-		{name: "typ_key_date", keys: 1, columns: []typesColumn{of("DATE", is{{"'2026-11-22'", `"2026-11-22"`}, {"'0001-01-01'", `"0001-01-01"`}})}},
-		{name: "typ_key_binary", keys: 1, columns: []typesColumn{of("BINARY(4)", is{{"x'00000000'", `"AAAAAA=="`}, {"x'00000001'", `"AAAAAQ=="`}, {"x'61000000'", `"YQAAAA=="`}, {"x'ffffffff'", `"/////w=="`}})}},
-		{name: "typ_key_varbinary", keys: 1, columns: []typesColumn{of("VARBINARY(9)", is{{"x''", `""`}, {"x'00'", `"AA=="`}, {"x'0000'", `"AAA="`}, {"x'ff'", `"/w=="`}})}, sharded: true},
-		{name: "typ_key_enum", keys: 1, columns: []typesColumn{of("ENUM('b','é','a') CHARACTER SET latin1", is{{"'é'", `"é"`}, {"'a'", `"a"`}, {"'b'", `"b"`}, {"0", `""`}})}},
+		{name: "typ_key_utf16", keys: 1, columns: []typesColumn{of("VARCHAR(9) CHARACTER SET utf16", is{
+			{"'é'", `"é"`}, {"'😀'", `"😀"`},
+		})}},
+		{name: "typ_key_decimal", keys: 1, columns: []typesColumn{of("DECIMAL(40,10)", is{
+			{"0.5", `0.5000000000`}, {"-0.5", `-0.5000000000`}, {"0", `0.0000000000`}, {nines(30), nines(30) + ".0000000000"},
+		})}},
+		{name: "typ_key_datetime", keys: 1, columns: []typesColumn{of("DATETIME(6)", is{
+			{"'2026-11-22 10:30:00.000001'", `"2026-11-22T10:30:00.000001"`}, {"'2026-11-22 10:30:00.000002'", `"2026-11-22T10:30:00.000002"`},
+		})}},
+		{name: "typ_key_timestamp", keys: 1, columns: []typesColumn{of("TIMESTAMP(3)", is{
+			{"'2026-11-22 10:30:00.001'", `"2026-11-22T10:30:00.001Z"`}, {"'2026-11-22 10:30:00'", `"2026-11-22T10:30:00.000Z"`},
+		})}},
+		{name: "typ_key_date", keys: 1, columns: []typesColumn{of("DATE", is{
+			{"'2026-11-22'", `"2026-11-22"`}, {"'0001-01-01'", `"0001-01-01"`},
+		})}},
+		{name: "typ_key_binary", keys: 1, columns: []typesColumn{of("BINARY(4)", is{
+			{"x'00000000'", `"AAAAAA=="`}, {"x'00000001'", `"AAAAAQ=="`}, {"x'61000000'", `"YQAAAA=="`}, {"x'ffffffff'", `"/////w=="`},
+		})}},
+		{name: "typ_key_varbinary", keys: 1, columns: []typesColumn{of("VARBINARY(9)", is{
+			{"x''", `""`}, {"x'00'", `"AA=="`}, {"x'0000'", `"AAA="`}, {"x'ff'", `"/w=="`},
+		})}, sharded: true},
+		{name: "typ_key_enum", keys: 1, columns: []typesColumn{of("ENUM('b','é','a') CHARACTER SET latin1", is{
+			{"'é'", `"é"`}, {"'a'", `"a"`}, {"'b'", `"b"`}, {"0", `""`},
+		})}},
 		{name: "typ_key_set", keys: 1, columns: []typesColumn{of("SET('b','é','a')", is{{"'é,a'", `"é,a"`}, {"''", `""`}, {"'b'", `"b"`}})}},
 		{name: "typ_key_bit", keys: 1, columns: []typesColumn{of("BIT(10)", is{{"0", `"AAA="`}, {"1023", `"A/8="`}})}},
 		{name: "typ_key_double", keys: 1, columns: []typesColumn{of("DOUBLE", is{{"0.1", `0.1`}, {"2.5e-10", `2.5e-10`}, {"1e300", `1e+300`}})}},
-		{name: "typ_key_unsigned", keys: 1, columns: []typesColumn{of("BIGINT UNSIGNED", is{{"0", `0`}, {"18446744073709551615", `18446744073709551615`}})}},
+		{name: "typ_key_unsigned", keys: 1, columns: []typesColumn{of("BIGINT UNSIGNED", is{
+			{"0", `0`}, {"18446744073709551615", `18446744073709551615`},
+		})}},
 		{name: "typ_key_composite", keys: 3, columns: []typesColumn{
 			of("VARCHAR(9)", is{{"'é'", `"é"`}, {"'é'", `"é"`}, {"'é'", `"é"`}}),
 			of("DECIMAL(3,1)", is{{"0.5", `0.5`}, {"0.5", `0.5`}, {"-0.5", `-0.5`}}),
@@ -124,12 +144,19 @@ var generatedColumns = []typesColumn{
 	named("virtual", "INT GENERATED ALWAYS AS (a * 3) VIRTUAL", is{{"DEFAULT", `21`}, {"DEFAULT", `-3`}}),
 	named("virtual_text", "VARCHAR(20) GENERATED ALWAYS AS (concat('é', a)) VIRTUAL", is{{"DEFAULT", `"é7"`}, {"DEFAULT", `"é-1"`}}),
 	named("stored_decimal", "DECIMAL(5,2) GENERATED ALWAYS AS (a / 10) STORED", is{{"DEFAULT", `0.70`}, {"DEFAULT", `-0.10`}}),
-	named("stored_year", "JSON GENERATED ALWAYS AS (if(y is null, null, json_array(y))) STORED", is{{"DEFAULT", `[2026]`}, {"DEFAULT", `[1999]`}}),
-	named("virtual_labels", "JSON GENERATED ALWAYS AS (if(e is null, null, json_array(e, s))) VIRTUAL", is{{"DEFAULT", `["é", "x,é"]`}, {"DEFAULT", `["x", ""]`}}),
-	named("stored_bit", "JSON GENERATED ALWAYS AS (if(b is null, null, json_array(b))) STORED", nil, typesForced{"DEFAULT", `["base64:type16:BQ=="]`, `["base64:type15:BQ=="]`, opaqueBytes}),
+	named("stored_year", "JSON GENERATED ALWAYS AS (if(y is null, null, json_array(y))) STORED", is{
+		{"DEFAULT", `[2026]`}, {"DEFAULT", `[1999]`},
+	}),
+	named("virtual_labels", "JSON GENERATED ALWAYS AS (if(e is null, null, json_array(e, s))) VIRTUAL", is{
+		{"DEFAULT", `["é", "x,é"]`}, {"DEFAULT", `["x", ""]`},
+	}),
+	named("stored_bit", "JSON GENERATED ALWAYS AS (if(b is null, null, json_array(b))) STORED", nil,
+		typesForced{"DEFAULT", `["base64:type16:BQ=="]`, `["base64:type15:BQ=="]`, opaqueBytes}),
 	named("invisible", "INT INVISIBLE", is{{"7", `7`}}),
 	named("invisible_stored", "INT GENERATED ALWAYS AS (a + 1) STORED INVISIBLE", is{{"DEFAULT", `8`}, {"DEFAULT", `0`}}),
-	named("invisible_virtual", "DATE GENERATED ALWAYS AS (if(a > 0, '2026-11-22', null)) VIRTUAL INVISIBLE", is{{"DEFAULT", `"2026-11-22"`}, {"DEFAULT", `null`}}),
+	named("invisible_virtual", "DATE GENERATED ALWAYS AS (if(a > 0, '2026-11-22', null)) VIRTUAL INVISIBLE", is{
+		{"DEFAULT", `"2026-11-22"`}, {"DEFAULT", `null`},
+	}),
 }
 
 var integerColumns = []typesColumn{
@@ -173,14 +200,20 @@ var decimalColumns = []typesColumn{
 	of("DECIMAL(9,0) ZEROFILL", is{{"12", `12`}, {"0", `0`}}),
 	of("DECIMAL(12,0)", is{{"12", `12`}, {"-999999999999", `-999999999999`}}),
 	of("DECIMAL(1,1)", is{{"0.1", `0.1`}, {"-0.9", `-0.9`}, {"0", `0.0`}}),
-	of("DECIMAL(30,30)", is{{"0.000000000000000000000000000001", `0.000000000000000000000000000001`}, {"-0.999999999999999999999999999999", `-0.999999999999999999999999999999`}}),
+	of("DECIMAL(30,30)", is{
+		{"0.000000000000000000000000000001", `0.000000000000000000000000000001`},
+		{"-0.999999999999999999999999999999", `-0.999999999999999999999999999999`},
+	}),
 	of("DECIMAL(65,0)", is{{nines(65), nines(65)}, {"-" + nines(65), "-" + nines(65)}, {"1", `1`}}),
 	of("DECIMAL(65,30)", is{
 		{nines(35) + "." + nines(30), nines(35) + "." + nines(30)},
 		{"-" + nines(35) + "." + nines(30), "-" + nines(35) + "." + nines(30)},
 		{"1", `1.000000000000000000000000000000`},
 		{"-0.5", `-0.500000000000000000000000000000`},
-		{"12345678901234567890123456789012345.123456789012345678901234567890", `12345678901234567890123456789012345.123456789012345678901234567890`},
+		{
+			"12345678901234567890123456789012345.123456789012345678901234567890",
+			`12345678901234567890123456789012345.123456789012345678901234567890`,
+		},
 	}),
 	of("DECIMAL(20,10) UNSIGNED", is{{"0.0000000001", `0.0000000001`}, {"1000000000.0000000001", `1000000000.0000000001`}}),
 	of("NUMERIC(4,1)", is{{"-100.5", `-100.5`}, {"100", `100.0`}}),
@@ -193,7 +226,14 @@ const floatDigits = "FLOAT of more than six digits"
 
 var floatColumns = []typesColumn{
 	of("FLOAT", is{
-		{"0", `0`}, {"-0e0", `-0`}, {"1.1", `1.1`}, {"-0.5", `-0.5`}, {"1e-20", `1e-20`}, {"1e20", `100000000000000000000`}, {"999999", `999999`}, {"-1e30", `-1e+30`},
+		{"0", `0`},
+		{"-0e0", `-0`},
+		{"1.1", `1.1`},
+		{"-0.5", `-0.5`},
+		{"1e-20", `1e-20`},
+		{"1e20", `100000000000000000000`},
+		{"999999", `999999`},
+		{"-1e30", `-1e+30`},
 	},
 		typesForced{"16777217", `16777200`, `16777216`, floatDigits},
 		typesForced{"3.402823466e38", `3.40282e+38`, `3.4028235e+38`, floatDigits},
@@ -263,7 +303,9 @@ var dateColumns = []typesColumn{
 	}),
 	of("DATETIME(1)", is{{"'2026-11-22 10:30:00.5'", `"2026-11-22T10:30:00.5"`}, {"'2026-11-22 10:30:00'", `"2026-11-22T10:30:00.0"`}}),
 	of("DATETIME(2)", is{{"'2026-11-22 10:30:00.05'", `"2026-11-22T10:30:00.05"`}}),
-	of("DATETIME(3)", is{{"'2026-11-22 10:30:00.005'", `"2026-11-22T10:30:00.005"`}, {"'2026-11-22 10:30:00.120'", `"2026-11-22T10:30:00.120"`}}),
+	of("DATETIME(3)", is{
+		{"'2026-11-22 10:30:00.005'", `"2026-11-22T10:30:00.005"`}, {"'2026-11-22 10:30:00.120'", `"2026-11-22T10:30:00.120"`},
+	}),
 	of("DATETIME(4)", is{{"'2026-11-22 10:30:00.0005'", `"2026-11-22T10:30:00.0005"`}}),
 	of("DATETIME(5)", is{{"'2026-11-22 10:30:00.00005'", `"2026-11-22T10:30:00.00005"`}}),
 	of("DATETIME(6)", is{
@@ -280,10 +322,14 @@ var dateColumns = []typesColumn{
 		{"'2038-01-19 03:14:07'", `"2038-01-19T03:14:07Z"`},
 		{"'0000-00-00 00:00:00'", nulled},
 	}),
-	of("TIMESTAMP(6) NOT NULL DEFAULT '2000-01-01'", is{{"'0000-00-00'", nulled}, {"'2026-11-22 10:30:00.1'", `"2026-11-22T10:30:00.100000Z"`}}),
+	of("TIMESTAMP(6) NOT NULL DEFAULT '2000-01-01'", is{
+		{"'0000-00-00'", nulled}, {"'2026-11-22 10:30:00.1'", `"2026-11-22T10:30:00.100000Z"`},
+	}),
 	of("TIMESTAMP(1)", is{{"'2026-11-22 10:30:00.5'", `"2026-11-22T10:30:00.5Z"`}}),
 	of("TIMESTAMP(2)", is{{"'2026-11-22 10:30:00.05'", `"2026-11-22T10:30:00.05Z"`}}),
-	of("TIMESTAMP(3)", is{{"'2026-11-22 10:30:00.005'", `"2026-11-22T10:30:00.005Z"`}, {"'2026-11-22 10:30:00'", `"2026-11-22T10:30:00.000Z"`}}),
+	of("TIMESTAMP(3)", is{
+		{"'2026-11-22 10:30:00.005'", `"2026-11-22T10:30:00.005Z"`}, {"'2026-11-22 10:30:00'", `"2026-11-22T10:30:00.000Z"`},
+	}),
 	of("TIMESTAMP(4)", is{{"'2026-11-22 10:30:00.0005'", `"2026-11-22T10:30:00.0005Z"`}}),
 	of("TIMESTAMP(5)", is{{"'2026-11-22 10:30:00.00005'", `"2026-11-22T10:30:00.00005Z"`}}),
 	of("TIMESTAMP(6)", is{
@@ -309,7 +355,12 @@ var timeColumns = []typesColumn{
 	of("TIME(3)", is{{"'10:30:00.005'", `"10:30:00.005"`}, {"'00:00:00'", `"00:00:00.000"`}}),
 	of("TIME(4)", is{{"'10:30:00.0005'", `"10:30:00.0005"`}, {"'-838:59:59'", nulled}}),
 	of("TIME(5)", is{{"'10:30:00.00005'", `"10:30:00.00005"`}}),
-	of("TIME(6)", is{{"'23:59:59.999999'", `"23:59:59.999999"`}, {"'00:00:00.000001'", `"00:00:00.000001"`}, {"'-00:00:00.000001'", nulled}, {"'24:00:00'", nulled}}),
+	of("TIME(6)", is{
+		{"'23:59:59.999999'", `"23:59:59.999999"`},
+		{"'00:00:00.000001'", `"00:00:00.000001"`},
+		{"'-00:00:00.000001'", nulled},
+		{"'24:00:00'", nulled},
+	}),
 	of("TIME(6) NOT NULL", is{{"'-01:00:00'", nulled}}),
 }
 
@@ -382,7 +433,9 @@ func byteColumns() []typesColumn {
 	bytes := is{{"x''", `""`}, {"x'00ff7f'", `"AP9/"`}, {"'  '", `"ICA="`}, {"x'00'", `"AA=="`}, {"'é'", `"w6k="`}}
 	long := append(is{{fmt.Sprintf("repeat(x'%x', 300)", all), base64JSON([]byte(strings.Repeat(string(all), 300)))}}, bytes...)
 	return []typesColumn{
-		of("BINARY(4)", is{{"'a'", `"YQAAAA=="`}, {"x''", `"AAAAAA=="`}, {"x'00000000'", `"AAAAAA=="`}, {"x'ffffffff'", `"/////w=="`}, {"'a  '", `"YSAgAA=="`}}),
+		of("BINARY(4)", is{
+			{"'a'", `"YQAAAA=="`}, {"x''", `"AAAAAA=="`}, {"x'00000000'", `"AAAAAA=="`}, {"x'ffffffff'", `"/////w=="`}, {"'a  '", `"YSAgAA=="`},
+		}),
 		of("BINARY(255)", is{{"x'01'", base64JSON(append([]byte{1}, make([]byte, 254)...))}}),
 		of("BINARY", is{{"x'00'", `"AA=="`}}),
 		of("BINARY(0)", is{{"x''", `""`}}),
@@ -410,7 +463,9 @@ var shapeColumns = []typesColumn{
 	of("MULTIPOINT", is{{"ST_GeomFromText('MULTIPOINT(0 0,1 1)')", wkb(0, collection(4, point(0, 0), point(1, 1)))}}),
 	of("MULTILINESTRING", is{{"ST_GeomFromText('MULTILINESTRING((0 0,1 1))')", wkb(0, collection(5, line(0, 0, 1, 1)))}}),
 	of("MULTIPOLYGON", is{{"ST_GeomFromText('MULTIPOLYGON(((0 0,1 0,1 1,0 0)))')", wkb(0, collection(6, polygon(0, 0, 1, 0, 1, 1, 0, 0)))}}),
-	of("GEOMETRYCOLLECTION", is{{"ST_GeomFromText('GEOMETRYCOLLECTION(POINT(1 2),LINESTRING(0 0,1 1))', 3857)", wkb(3857, collection(7, point(1, 2), line(0, 0, 1, 1)))}}),
+	of("GEOMETRYCOLLECTION", is{
+		{"ST_GeomFromText('GEOMETRYCOLLECTION(POINT(1 2),LINESTRING(0 0,1 1))', 3857)", wkb(3857, collection(7, point(1, 2), line(0, 0, 1, 1)))},
+	}),
 }
 
 func vectorColumns() []typesColumn {

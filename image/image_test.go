@@ -31,7 +31,8 @@ func TestMain(m *testing.M) {
 
 // asThePlatform are the limits under which Airbyte runs a connector, and stricter ones: nothing but /source can be written.
 var asThePlatform = []string{
-	"--user=1000:1000", "--cap-drop=all", "--security-opt=no-new-privileges", "--read-only", "--read-only-tmpfs=false", "--memory=2g", "--network=host",
+	"--user=1000:1000", "--cap-drop=all", "--security-opt=no-new-privileges", "--read-only", "--read-only-tmpfs=false",
+	"--memory=2g", "--network=host",
 }
 
 // platformScript starts the connector as the platform does: by eval of AIRBYTE_ENTRYPOINT, both outputs into FIFOs, no stdin.
@@ -54,7 +55,8 @@ func runInImage(image string, args []string) int {
 	}
 	defer os.RemoveAll(pipes)
 	mounts := []string{"--volume=" + dir + ":/source", "--workdir=/source", "--volume=" + pipes + ":/pipes"}
-	cmd := podman(slices.Concat([]string{"run", "--rm", "--entrypoint=sh"}, asThePlatform, mounts, []string{image, "-c", platformScript, "sh"}, args)...)
+	run := []string{"run", "--rm", "--entrypoint=sh"}
+	cmd := podman(slices.Concat(run, asThePlatform, mounts, []string{image, "-c", platformScript, "sh"}, args)...)
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	var exit *exec.ExitError
 	if err := cmd.Run(); err != nil && !errors.As(err, &exit) {

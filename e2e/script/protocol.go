@@ -95,11 +95,11 @@ func validateMessage(streams map[string]*protocolStream, m map[string]any) error
 		state := m["state"].(map[string]any)
 		descriptor := state["stream"].(map[string]any)["stream_descriptor"].(map[string]any)
 		s := streams[descriptor["name"].(string)]
-		count := fmt.Sprint(state["sourceStats"].(map[string]any)["recordCount"])
-		if want := fmt.Sprintf("%d.0", s.since); count != want {
+		count, want := fmt.Sprint(state["sourceStats"].(map[string]any)["recordCount"]), fmt.Sprintf("%d.0", s.since)
+		s.since = 0
+		if count != want {
 			return fmt.Errorf("the state of %v counts %s records, %s came", descriptor["name"], count, want)
 		}
-		s.since = 0
 	case "TRACE":
 		trace := m["trace"].(map[string]any)
 		if status, ok := trace["stream_status"].(map[string]any); ok {

@@ -49,7 +49,7 @@ func params(more func(*testscript.Env) error) testscript.Params {
 			}
 			root, err := filepath.Abs("..") // tests run in their package's folder
 			e.Setenv("ROOT", root)
-			e.Values[tables{}] = &warehouse{}
+			e.Values[warehouse{}] = &destination.Warehouse{}
 			return errors.Join(err, more(e))
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
@@ -68,25 +68,29 @@ func params(more func(*testscript.Env) error) testscript.Params {
 	}
 }
 
-// RequireSandbox skips where no Vitess runs; in CI that is a failure.
+// NoSandbox says what the tests need, and how to get it; empty where there is one.
+func NoSandbox() string {
+	if os.Getenv("SANDBOX_CA") != "" {
+		return ""
+	}
+	return "The end-to-end tests need a Vitess. `make test` starts one and runs all tests; for one of them: go run ./cmd/sandbox up; " +
+		"set -a; eval \"$(go run ./cmd/sandbox env)\"; set +a; go test ./e2e -run NAME. With -short they are left out."
+}
+
+// RequireSandbox fails where no Vitess runs; with -short it skips.
 func RequireSandbox(t *testing.T) {
 	t.Helper()
-	switch {
-	case os.Getenv("SANDBOX_PLAIN_MYSQL") != "":
-	case os.Getenv("CI") != "":
-		t.Fatal("no sandbox: run the tests with `make test`, which starts one")
+	switch lacking := NoSandbox(); {
+	case lacking == "":
+	case testing.Short():
+		t.Skip(lacking)
 	default:
-		t.Skip("no sandbox: run the tests with `make test`, which starts one")
+		t.Fatal(lacking)
 	}
 }
 
-type tables struct{}
-
-// warehouse is what a script's runs have left at the destination.
-type warehouse struct {
-	tables destination.Tables
-	states []destination.State
-}
+// warehouse is the key of a script's destination.Warehouse.
+type warehouse struct{}
 
 // openSQL opens the plain vtgate. OLAP lifts its limit on the rows of a select.
 func openSQL(ts *testscript.TestScript, keyspace string) *sql.DB {
@@ -228,60 +232,40 @@ func cmdLegacyState(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(os.WriteFile(ts.MkAbs(args[2]), data, 0o600))
 }
 
-// load CATALOG [OUTPUT] folds the records of out into the script's tables, and writes state.json for the next
-// run. The counts that the states give must be true.
+// load CATALOG [OUTPUT] delivers what out has, and writes state.json for the next run.
 func cmdLoad(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 1 {
 		ts.Fatalf("usage: load CATALOG [OUTPUT]")
-	}
-	w := ts.Value(tables{}).(*warehouse)
-	if w.tables == nil {
-		t, err := destination.NewTables([]byte(ts.ReadFile(args[0])))
-		ts.Check(err)
-		w.tables = t
 	}
 	file := "out"
 	if len(args) > 1 {
 		file = args[1]
 	}
+	w := ts.Value(warehouse{}).(*destination.Warehouse)
+	ts.Check(w.Configure([]byte(ts.ReadFile(args[0]))))
 	out := parse(ts, file)
-	ts.Check(w.tables.Fold(out.Records))
-	w.states = append(w.states, out.States...)
-	state, err := destination.StateFile(w.states)
+	ts.Check(w.Deliver(out.Records, out.States))
+	state, err := w.State()
 	ts.Check(err)
 	ts.Check(os.WriteFile(ts.MkAbs("state.json"), state, 0o600))
 }
 
-// equal KEYSPACE STREAM CATALOG holds the script's table against the source.
+// equal KEYSPACE STREAM CATALOG holds what was loaded against the source.
 func cmdEqual(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) != 3 {
 		ts.Fatalf("usage: equal KEYSPACE STREAM CATALOG")
 	}
-	t := ts.Value(tables{}).(*warehouse).tables[destination.Stream{Name: args[1], Namespace: args[0]}]
-	if t == nil {
-		ts.Fatalf("nothing was loaded into %s", args[1])
+	w := ts.Value(warehouse{}).(*destination.Warehouse)
+	stream := destination.Stream{Name: args[1], Namespace: args[0]}
+	if w.Tables[stream] == nil {
+		ts.Fatalf("nothing was loaded into %s", stream)
 	}
-	var catalog struct {
-		Streams []struct {
-			Stream struct {
-				Name   string          `json:"name"`
-				Schema json.RawMessage `json:"json_schema"`
-			} `json:"stream"`
-		} `json:"streams"`
+	ts.Check(w.Configure([]byte(ts.ReadFile(args[2]))))
+	d, err := w.Compare(context.Background(), openSQL(ts, args[0]), stream, "*")
+	ts.Check(err)
+	if (len(d) > 0) != neg {
+		ts.Fatalf("%d rows of %s; differences from the source: %s", len(w.Tables[stream].Rows), stream, strings.Join(d, "\n"))
 	}
-	ts.Check(json.Unmarshal([]byte(ts.ReadFile(args[2])), &catalog))
-	for _, s := range catalog.Streams {
-		if s.Stream.Name != args[1] {
-			continue
-		}
-		d, err := t.Compare(context.Background(), openSQL(ts, args[0]), "select * from `"+args[1]+"`", s.Stream.Schema)
-		ts.Check(err)
-		if (len(d) > 0) != neg {
-			ts.Fatalf("%d rows of %s; differences from the source: %s", len(t.Rows), args[1], strings.Join(d, "\n"))
-		}
-		return
-	}
-	ts.Fatalf("stream %s is not in %s", args[1], args[2])
 }
 
 // counts NAME=N... holds the messages of out, by type, against the expectation.

@@ -37,8 +37,12 @@ import (
 // TestCluster runs a real cluster, which takes minutes the first time on a
 // machine and then some 15 seconds.
 func TestCluster(t *testing.T) {
-	if testing.Short() {
-		t.Skip("starts a real cluster")
+	switch {
+	case os.Getenv("SANDBOX_CA") != "":
+	case os.Getenv("CI") != "":
+		t.Fatal("starts a Vitess of its own, which may have to be built first: run the tests with `make test`")
+	default:
+		t.Skip("starts a Vitess of its own, which may have to be built first: run the tests with `make test`")
 	}
 	ctx := testContext(t, 20*time.Minute)
 	s, err := Up(ctx, t.TempDir(), Default(), testWriter{t}, MySQL("innodb_native_foreign_keys = ON"))

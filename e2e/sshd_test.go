@@ -80,7 +80,8 @@ func startSSHD(t *testing.T, hosts ...string) *sshd {
 		"shadow": fmt.Sprintf("root:*:1::::::\nsshd:*:1::::::\ntunnel:%[1]s:1::::::\nclosed:%[1]s:1::::::\n", sshdPasswordHash),
 		"hosts":  "127.0.0.1 localhost " + strings.Join(hosts, " ") + "\n",
 		"config": fmt.Sprintf("ListenAddress 127.0.0.1\nPort %d\nHostKey %s\nAuthorizedKeysFile %s\nStrictModes no\nUsePAM no\nPidFile none\n"+
-			"PasswordAuthentication yes\nMaxStartups 100\nMatch User closed\nAllowTcpForwarding no\n", s.port, in("host_key"), in("authorized_keys")),
+			"PasswordAuthentication yes\nMaxStartups 100\nMatch User closed\nAllowTcpForwarding no\n",
+			s.port, in("host_key"), in("authorized_keys")),
 	} {
 		if err := os.WriteFile(in(name), []byte(text), map[bool]os.FileMode{true: 0o600, false: 0o644}[name == "host_key"]); err != nil {
 			t.Fatal(err)
@@ -161,11 +162,17 @@ func (s *sshd) killSessions(t *testing.T) (killed int) {
 
 // byKey and byPassword are values of tunnel_method.
 func (s *sshd) byKey() map[string]any {
-	return map[string]any{"tunnel_method": "SSH_KEY_AUTH", "tunnel_host": "127.0.0.1", "tunnel_port": s.port, "tunnel_user": "tunnel", "ssh_key": s.key}
+	return s.by("SSH_KEY_AUTH", "ssh_key", s.key)
 }
 
 func (s *sshd) byPassword() map[string]any {
-	return map[string]any{"tunnel_method": "SSH_PASSWORD_AUTH", "tunnel_host": "127.0.0.1", "tunnel_port": s.port, "tunnel_user": "tunnel", "tunnel_user_password": sshdPassword, "tunnel_host_key": s.fingerprint}
+	return with(s.by("SSH_PASSWORD_AUTH", "tunnel_user_password", sshdPassword), "tunnel_host_key", s.fingerprint)
+}
+
+func (s *sshd) by(method, secret, value string) map[string]any {
+	return map[string]any{
+		"tunnel_method": method, "tunnel_host": "127.0.0.1", "tunnel_port": s.port, "tunnel_user": "tunnel", secret: value,
+	}
 }
 
 func newSSHKey(t *testing.T) (string, ssh.Signer) {
