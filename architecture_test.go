@@ -33,7 +33,7 @@ var arrows = map[string][]string{
 	"internal/config":  {"internal/dial", "internal/failure", "internal/gtid", "internal/lineage", "internal/row", "internal/vstream"},
 	"internal/connector": {
 		"internal/airbyte", "internal/config", "internal/crash", "internal/dial", "internal/engine", "internal/failure", "internal/gtid",
-		"internal/record", "internal/row", "internal/schema", "internal/table", "internal/vstream",
+		"internal/quiet", "internal/record", "internal/row", "internal/schema", "internal/table", "internal/vstream",
 	},
 	"internal/crash":       {},
 	"internal/destination": {},

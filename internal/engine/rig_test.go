@@ -136,6 +136,7 @@ func (r *rig) engine() *Engine {
 			Tables: func(ctx context.Context, shard gtid.Shard, only []string, keys bool) (map[string]table.Table, error) {
 				return r.look(ctx, shard, only, keys)
 			},
+			Executed: func(context.Context, gtid.Shard) (string, error) { return "", schema.ErrRefused },
 			ColumnsAt: func(context.Context, gtid.Shard, []string) (schema.Moment, error) {
 				return schema.Moment{}, schema.ErrRefused
 			},
