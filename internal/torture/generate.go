@@ -29,7 +29,6 @@ type generator struct {
 	reading  bool
 	replicas bool // replicas are read
 	shaky    bool // servers are killed
-	quiet    int  // moves since the last judgement
 }
 
 type weighted struct {
