@@ -63,6 +63,7 @@ var arrows = map[string][]string{
 	"internal/schema":       {"internal/crash", "internal/dial", "internal/failure", "internal/table"},
 	"internal/state":        {"internal/gtid", "internal/table"},
 	"internal/table":        {},
+	"internal/torture":      {"internal/destination"},
 	"internal/vstream":      {"internal/crash", "internal/dial", "internal/failure", "internal/gtid", "internal/wire"},
 	"internal/wire":         {},
 }

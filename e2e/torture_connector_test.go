@@ -1,0 +1,79 @@
+package e2e
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"io"
+	"os/exec"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+// connectorRun is one run of the connector that is read as a history says.
+type connectorRun struct {
+	cmd    *exec.Cmd
+	stdout *bufio.Reader
+	out    bytes.Buffer
+	stderr bytes.Buffer
+	bound  *time.Timer
+	late   atomic.Bool // it did not end within its bound, and was killed
+	killed bool        // by the history
+}
+
+func startConnector(ctx context.Context, program string, bound time.Duration, args ...string) (*connectorRun, error) {
+	c := &connectorRun{cmd: exec.CommandContext(ctx, program, args...)}
+	c.cmd.Stderr = &c.stderr
+	stdout, err := c.cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := c.cmd.Start(); err != nil {
+		return nil, err
+	}
+	c.stdout = bufio.NewReaderSize(stdout, 1<<16)
+	c.bound = time.AfterFunc(bound, func() {
+		c.late.Store(true)
+		_ = c.cmd.Process.Signal(syscall.SIGQUIT) // says where it stands
+		time.AfterFunc(2*time.Second, func() { _ = c.cmd.Process.Kill() })
+	})
+	return c, nil
+}
+
+// until reads lines up to the nth with these bytes in it, or to the end.
+func (c *connectorRun) until(n int, mark string) {
+	for n > 0 {
+		line, err := c.stdout.ReadBytes('\n')
+		c.out.Write(line)
+		if err != nil {
+			return
+		}
+		if bytes.Contains(line, []byte(mark)) {
+			n--
+		}
+	}
+}
+
+// end reads what is left and waits.
+func (c *connectorRun) end() error {
+	_, copied := io.Copy(&c.out, c.stdout)
+	err := c.cmd.Wait()
+	c.bound.Stop()
+	if err == nil {
+		return copied
+	}
+	return err
+}
+
+func (c *connectorRun) kill() error {
+	c.killed = true
+	_ = c.cmd.Process.Kill()
+	return c.end()
+}
+
+func (c *connectorRun) terminate() error {
+	c.killed = true
+	_ = c.cmd.Process.Signal(syscall.SIGTERM)
+	return c.end()
+}

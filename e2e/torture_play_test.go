@@ -1,0 +1,517 @@
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"source-planetscale/internal/destination"
+	"source-planetscale/internal/torture"
+)
+
+// play is one history under way.
+type play struct {
+	*tortureRig
+	prefix   string // of its tables' names
+	dir      string
+	keyspace string
+	config   map[string]any
+	platform *torture.Platform
+	choices  map[string]torture.Choice // by table
+	tables   []string                  // to be dropped at the end
+	altered  map[string]*torture.Altered
+	mayFail  map[string]bool // streams that may fail until they are cleared
+	shaken   bool            // a fault happened since the last judgement: syncs may take longer, or fail for the moment
+	fresh    bool            // the next run begins a job
+	restless bool            // tables were altered since the last run began
+	current  *connectorRun
+	last     *destination.Output
+	before   *torture.Platform // as it was when the last run began
+	errors   []destination.Error
+	finding  *torture.Finding
+	held     chan struct{} // closed when the replica that was held back goes on again
+	errant   string        // the GTID that only a replica has
+}
+
+// play runs a history, and returns what the connector did wrong in it.
+func (r *tortureRig) play(ctx context.Context, h torture.History) (*torture.Finding, int) {
+	r.plays++
+	p := &play{
+		tortureRig: r, prefix: fmt.Sprintf("%s_%d_", r.run, r.plays), dir: filepath.Join(r.dir, strconv.Itoa(r.plays)), keyspace: "commerce",
+		platform: torture.NewPlatform(), choices: map[string]torture.Choice{}, altered: map[string]*torture.Altered{}, mayFail: map[string]bool{}, fresh: true,
+	}
+	defer p.cleanUp()
+	if err := os.MkdirAll(p.dir, 0o755); err != nil {
+		return &torture.Finding{Kind: "the torturer failed", Text: err.Error()}, 0
+	}
+	for n, s := range h {
+		r.counts[s.Verb]++
+		if os.Getenv("TORTURE_TRACE") != "" {
+			r.note("%s %d: %.300s", time.Now().Format("05.000"), n, s)
+		}
+		if p.step(ctx, s); p.finding != nil {
+			return p.finding, n
+		}
+		if ctx.Err() != nil {
+			return nil, n
+		}
+	}
+	p.finish()
+	return p.finding, len(h)
+}
+
+func (p *play) cleanUp() {
+	if p.current != nil {
+		_ = p.current.kill()
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	p.release(ctx)
+	p.mendErrant(ctx)
+	db := p.gate(p.keyspace)
+	for _, name := range p.leftovers() {
+		_, _ = db.ExecContext(ctx, "drop table if exists "+name)
+		if p.keyspace == "customer" && slices.Contains(p.tables, name) {
+			_, _ = db.ExecContext(ctx, "alter vschema drop table "+name)
+		}
+	}
+	if p.finding == nil {
+		_ = os.RemoveAll(p.dir)
+	}
+}
+
+// leftovers are the tables that the history has made, also those it put in the place of others.
+func (p *play) leftovers() []string {
+	var list []string
+	for _, name := range p.tables {
+		list = append(list, name, name+"_old", name+"_new")
+	}
+	return list
+}
+
+// named puts the run's own names in.
+func (p *play) named(text string) string { return strings.ReplaceAll(text, torture.Prefix, p.prefix) }
+
+func (p *play) step(ctx context.Context, s torture.Step) {
+	name := p.named(s.Word(0))
+	switch s.Verb {
+	case "keyspace":
+		p.keyspace = s.Word(0)
+		p.platform.Sharded = len(shardsOf(p.keyspace)) > 1
+	case "source":
+		p.config = options(s.Words)
+		p.discover(ctx)
+	case "table":
+		p.create(ctx, name, s)
+	case "stream":
+		p.choices[name] = choice(s)
+	case "discover":
+		p.discover(ctx)
+	case "sql":
+		p.exec(ctx, s.SQL)
+		p.updates(s.SQL)
+	case "direct":
+		p.updates(s.SQL)
+		p.inShard(ctx, s.Word(0), s.SQL)
+		p.mark(s.Option("may-fail"))
+	case "fill":
+		p.fill(ctx, s)
+	case "ddl":
+		p.ddl(ctx, name, s)
+	case "idle":
+		p.idle(ctx, s.Word(0))
+	case "purge":
+		p.purge(ctx, s.Word(0))
+	case "fault":
+		p.fault(ctx, s.Word(0))
+	case "reparent":
+		p.shaken = true
+		p.failed(p.Reparent(ctx, p.keyspace, s.Word(0)))
+	case "hold":
+		p.hold(ctx, s.Word(0))
+	case "errant":
+		p.writeErrant(ctx)
+	case "reload":
+		p.failed(exec.CommandContext(ctx, p.VTCtldClient, "--server", p.VTCtld, "ReloadSchemaKeyspace", "--include-primary", p.keyspace).Run())
+	case "clear":
+		p.finish()
+		if stream := p.platform.Streams[name]; stream != nil {
+			stream.Clear()
+			delete(p.altered, name)
+		}
+	case "bare":
+		p.platform.BareStates, p.platform.BareCatalog = s.Has("states"), s.Has("catalog")
+	default:
+		p.readStep(ctx, s)
+	}
+}
+
+func (p *play) readStep(ctx context.Context, s torture.Step) {
+	n, _ := strconv.Atoi(s.Word(0))
+	switch s.Verb {
+	case "start":
+		p.start(ctx)
+	case "sync":
+		p.start(ctx)
+		p.finish()
+	case "judge":
+		p.judge(ctx)
+	case "replay":
+		p.replay(ctx, n)
+	}
+	if p.current == nil {
+		return
+	}
+	switch s.Verb {
+	case "read":
+		p.current.until(n, `"type":"RECORD"`)
+	case "state":
+		p.current.until(1, `"type":"STATE"`)
+	case "pause":
+		time.Sleep(time.Duration(n) * time.Millisecond) // a slow consumer
+	case "kill":
+		_ = p.current.kill()
+		p.settle(nil)
+	case "term":
+		err := p.current.terminate()
+		p.settle(err)
+	case "finish":
+		p.finish()
+	}
+}
+
+// failed takes down that a step of the torturer's own did not work; a history without it is as good.
+func (p *play) failed(err error) {
+	if err != nil {
+		p.counts["error: "+strings.ReplaceAll(fmt.Sprintf("%.90s", err), p.prefix, torture.Prefix)]++
+		if os.Getenv("TORTURE_TRACE") != "" {
+			p.note("  %.300s", err)
+		}
+	}
+}
+
+// updates takes down which streams had rows updated.
+func (p *play) updates(statements []string) {
+	for _, statement := range statements {
+		for name, s := range p.platform.Streams {
+			s.Updated = s.Updated || strings.Contains(statement, "update") && strings.Contains(p.named(statement), name)
+		}
+	}
+}
+
+func options(words []string) map[string]any {
+	config := map[string]any{}
+	for _, w := range words {
+		key, value, _ := strings.Cut(w, "=")
+		var v any
+		if json.Unmarshal([]byte(value), &v) != nil {
+			v = value
+		}
+		config[key] = v
+	}
+	return config
+}
+
+func choice(s torture.Step) torture.Choice {
+	list := func(key string) []string {
+		if v := s.Option(key); v != "" {
+			return strings.Split(v, ",")
+		}
+		return nil
+	}
+	return torture.Choice{Mode: s.Option("mode"), Dest: s.Option("dest"), Without: list("without"), Key: list("key")}
+}
+
+func (p *play) mark(streams string) {
+	for name := range strings.SplitSeq(p.named(streams), ",") {
+		if name != "" {
+			p.mayFail[name] = true
+		}
+	}
+}
+
+// write puts a file into the play's folder.
+func (p *play) write(name string, data []byte) string {
+	path := filepath.Join(p.dir, name)
+	p.failed(os.WriteFile(path, data, 0o600))
+	return path
+}
+
+// configFile is the sandbox's own, with the history's options.
+func (p *play) configFile() string {
+	like := p.ConfigPlain
+	if p.config["face"] == "hosted" {
+		like = p.ConfigSharded
+	}
+	config := map[string]any{}
+	data, err := os.ReadFile(like)
+	if err == nil {
+		err = json.Unmarshal(data, &config)
+	}
+	p.failed(err)
+	config["database"], config["checkpoint_interval_seconds"] = p.keyspace, 1
+	maps.Copy(config, p.config)
+	delete(config, "face")
+	if data, err = json.Marshal(config); err != nil {
+		p.failed(err)
+	}
+	return p.write("config.json", data)
+}
+
+// discover refreshes the schema.
+func (p *play) discover(ctx context.Context) {
+	p.finish()
+	out, err := p.ask(ctx, "discover", "--config", p.configFile())
+	if err != nil {
+		p.report(torture.Silent, "discover failed: %v", err)
+		return
+	}
+	types := map[string][]torture.Column{}
+	for name := range p.choices {
+		if types[name], err = p.columns(ctx, p.keyspace, name); err != nil {
+			delete(types, name)
+		}
+	}
+	p.fresh = true // the platform reads no schema between the attempts of a job
+	if err := p.platform.Configure(out.Catalog, p.choices, types); err != nil {
+		p.report(torture.Protocol, "%v", err)
+	}
+}
+
+func (p *play) report(kind, format string, args ...any) {
+	if p.finding == nil {
+		p.finding = &torture.Finding{Kind: kind, Text: fmt.Sprintf(format, args...)}
+	}
+}
+
+// ask runs the connector for one answer.
+func (p *play) ask(ctx context.Context, args ...string) (*destination.Output, error) {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
+	defer cancel()
+	data, err := exec.CommandContext(ctx, p.program, args...).Output()
+	if err != nil {
+		return nil, fmt.Errorf("%w: %.1000s", err, data)
+	}
+	return destination.Parse(bytes.NewReader(data))
+}
+
+// start begins a run.
+func (p *play) start(ctx context.Context) {
+	p.finish()
+	if p.finding != nil || len(p.platform.Streams) == 0 {
+		return
+	}
+	if p.fresh {
+		p.platform.BeginJob()
+		p.fresh = false
+	}
+	p.platform.BeginRun()
+	p.before = p.platform.Clone()
+	args := []string{"read", "--config", p.configFile(), "--catalog", p.write("catalog.json", p.platform.Catalog())}
+	if states := p.platform.States(); states != nil {
+		args = append(args, "--state", p.write("state.json", states))
+	}
+	bound := 60 * time.Second
+	if p.shaken {
+		bound = 4 * time.Minute
+	}
+	var err error
+	p.current, err = startConnector(ctx, p.program, bound, args...)
+	p.failed(err)
+	p.counts["syncs"]++
+}
+
+// finish reads the run to its end.
+func (p *play) finish() {
+	if p.current != nil {
+		p.settle(p.current.end())
+	}
+}
+
+// settle delivers what a run gave and judges how it ended.
+func (p *play) settle(end error) {
+	run := p.current
+	p.current = nil
+	p.write("out.jsonl", run.out.Bytes())
+	p.errors = nil
+	out, err := destination.Parse(bytes.NewReader(run.out.Bytes()))
+	switch {
+	case err != nil:
+		p.report(torture.Protocol, "%v", err)
+	case run.late.Load():
+		p.report(torture.Stuck, "%s", lastWords(out))
+	case bytes.Contains(run.out.Bytes(), []byte(`"namespace":""`)):
+		p.report(torture.Protocol, "a namespace is an empty text")
+	case run.stderr.Len() > 0:
+		p.report(torture.Stderr, "%.1000s", run.stderr.String())
+	}
+	if p.finding != nil {
+		return
+	}
+	p.last = out
+	p.counts["records"] += len(out.Records)
+	p.counts["states"] += len(out.States)
+	steady := !p.restless && !p.shaken
+	p.restless = false
+	if p.finding = p.platform.Deliver(out, steady); p.finding != nil {
+		return
+	}
+	if p.finding = torture.Leaks(out, p.platform); p.finding != nil {
+		return
+	}
+	for _, s := range p.platform.Streams {
+		s.Settled = s.Status == "COMPLETE" && !run.killed
+		s.Repeats = s.Repeats || !s.Settled
+	}
+	if !run.killed {
+		p.errors, p.finding = torture.Verdict(out, end, p.platform, func(stream string) bool { return p.mayFail[stream] }, p.shaken)
+		p.fresh = end == nil
+	}
+}
+
+// lastWords are the last lines of a log.
+func lastWords(out *destination.Output) string {
+	var lines []string
+	for _, l := range out.Logs[max(0, len(out.Logs)-6):] {
+		lines = append(lines, l.Message)
+	}
+	return strings.Join(lines, " / ")
+}
+
+// rounds is how often the torturer does what a failure says.
+const rounds = 5
+
+// judge syncs until all is well, doing what each failure says, and compares.
+func (p *play) judge(ctx context.Context) {
+	p.finish()
+	p.release(ctx)
+	if p.config["use_replica"] == true {
+		p.failed(p.awaitReplicas(ctx, shardsOf(p.keyspace)[0], p.replicas(ctx)))
+	}
+	whole := false
+	for range rounds {
+		whole = whole || p.fresh
+		if p.finding != nil || len(p.platform.Streams) == 0 {
+			return
+		}
+		p.start(ctx)
+		p.finish()
+		if p.finding != nil {
+			return
+		}
+		if len(p.errors) == 0 && !whole && p.refreshes() {
+			whole = true // an interrupted full refresh joins two moments
+			continue
+		}
+		if len(p.errors) == 0 {
+			p.compare(ctx, p.platform, torture.Differs)
+			p.mayFail, p.shaken = map[string]bool{}, false
+			return
+		}
+		p.follow(ctx)
+	}
+	p.report(torture.RemedyFails, "after %d rounds: %s", rounds, p.errors[0].Message)
+}
+
+// refreshes reports whether a stream is read in full each time.
+func (p *play) refreshes() bool {
+	for _, s := range p.platform.Streams {
+		if s.Mode == "full_refresh" {
+			return true
+		}
+	}
+	return false
+}
+
+// follow does what the failures say.
+func (p *play) follow(ctx context.Context) {
+	refresh := false
+	for _, e := range p.errors {
+		says := strings.ToLower(e.Message)
+		cleared := strings.Contains(says, "clear") || strings.Contains(says, "reset the stream")
+		refreshed := strings.Contains(says, "refresh")
+		if p.without["remedy-unstreamable"] && strings.Contains(says, "is of a kind that vitess does not stream") {
+			cleared = true
+		}
+		if e.FailureType == "config_error" && !cleared && !refreshed {
+			p.report(torture.NoRemedy, "%s", e.Message)
+		}
+		if cleared {
+			p.fresh = true
+			for name, s := range p.platform.Streams {
+				if e.Stream == nil || e.Stream.Name == name {
+					s.Clear()
+					delete(p.altered, name)
+				}
+			}
+		}
+		refresh = refresh || refreshed
+		p.counts["remedies"]++
+	}
+	if refresh && p.finding == nil {
+		p.discover(ctx)
+	}
+}
+
+func (p *play) compare(ctx context.Context, platform *torture.Platform, kind string) {
+	for _, name := range platform.Names() {
+		t, err := p.table(ctx, p.keyspace, name)
+		if err != nil {
+			p.failed(err)
+			if !strings.Contains(err.Error(), "there is no table") {
+				continue
+			}
+			t = &torture.Table{}
+		}
+		p.counts["rows compared"] += len(t.Rows)
+		if f := platform.Streams[name].Compare(t, p.altered[name]); f != nil && p.finding == nil {
+			f.Kind = kind
+			p.finding = f
+		}
+	}
+}
+
+// replay goes on from one of the last run's states, to a destination that has what had come by then.
+func (p *play) replay(ctx context.Context, n int) {
+	p.finish()
+	if p.finding != nil || p.last == nil || p.before == nil || len(p.last.States) == 0 {
+		return
+	}
+	n %= len(p.last.States)
+	at := p.before.Clone()
+	cut := *p.last
+	cut.States = p.last.States[:n+1]
+	cut.Records = p.last.Records[:cut.States[n].Before]
+	if f := at.Deliver(&cut, false); f != nil {
+		p.finding = f
+		return
+	}
+	for _, s := range at.Streams { // records behind a state come again
+		s.Settled, s.Repeats = false, true
+	}
+	q := *p
+	q.platform, q.before, q.last = at, nil, nil
+	q.mayFail, q.altered, q.shaken = maps.Clone(p.mayFail), maps.Clone(p.altered), p.shaken
+	q.judge(ctx)
+	if p.finding = q.finding; p.finding != nil && p.finding.Kind == torture.Differs {
+		p.finding.Kind = torture.StateReplays
+	}
+}
+
+// sorted is for messages.
+func sorted(m map[string]int) []string {
+	var list []string
+	for _, k := range slices.Sorted(maps.Keys(m)) {
+		list = append(list, fmt.Sprintf("%d %s", m[k], k))
+	}
+	return list
+}

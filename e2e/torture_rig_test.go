@@ -1,0 +1,236 @@
+package e2e
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-sql-driver/mysql"
+
+	"source-planetscale/internal/sandbox"
+	"source-planetscale/internal/torture"
+)
+
+// tortureTopology is the cluster that is tortured: one of its own, since its servers do not stay as they were.
+func tortureTopology() sandbox.Topology {
+	return sandbox.Topology{
+		{Name: "commerce", Shards: []sandbox.Shard{{Name: "-", Tablets: 3}}},
+		{
+			Name:   "customer",
+			Shards: []sandbox.Shard{{Name: "-80", Tablets: 1}, {Name: "80-", Tablets: 1}},
+			VSchema: `{"sharded": true, "vindexes": {"hash": {"type": "hash"}, "xxhash": {"type": "xxhash"},
+				"loose": {"type": "unicode_loose_xxhash"}, "region": {"type": "multicol", "params": {"column_count": "2"}}}}`,
+		},
+	}
+}
+
+// tortureRig is a cluster, the connector as a program, and how both are reached.
+type tortureRig struct {
+	*sandbox.Sandbox
+	program string // the built connector
+	dir     string
+	gates   map[string]*sql.DB // vtgate, by keyspace
+	plays   int
+	run     string // in the names of this run's tables
+	note    func(format string, args ...any)
+	counts  map[string]int
+	without map[string]bool // what is known, see withoutTags
+}
+
+func newTortureRig(t *testing.T) *tortureRig {
+	t.Helper()
+	program, err := filepath.Abs("../bin/source-planetscale")
+	if p := os.Getenv("TORTURE_PROGRAM"); p != "" {
+		program, err = filepath.Abs(p)
+	}
+	if err == nil {
+		_, err = os.Stat(program)
+	}
+	if err != nil {
+		t.Fatalf("the torturer runs the built connector (`make build`): %v", err)
+	}
+	dir := os.Getenv("TORTURE_SANDBOX") // kept, so that the next run starts at once
+	if dir == "" {
+		dir = t.TempDir()
+	}
+	s, err := sandbox.Up(t.Context(), dir, tortureTopology(), testLog{t})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if os.Getenv("TORTURE_SANDBOX") == "" {
+		t.Cleanup(func() {
+			if err := s.Purge(context.Background()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	r := &tortureRig{
+		Sandbox: s, program: program, dir: t.TempDir(), gates: map[string]*sql.DB{},
+		run: fmt.Sprintf("t%x", time.Now().Unix()&0xfffff), note: t.Logf, counts: map[string]int{}, without: withoutTags(t),
+	}
+	if os.Getenv("TORTURE_SANDBOX") != "" {
+		r.empty(t)
+	}
+	t.Cleanup(func() {
+		for _, db := range r.gates {
+			db.Close()
+		}
+	})
+	return r
+}
+
+// empty drops what a run that was interrupted has left.
+func (r *tortureRig) empty(t *testing.T) {
+	t.Helper()
+	for _, keyspace := range []string{"commerce", "customer"} {
+		for _, shard := range shardsOf(keyspace) {
+			db, err := r.direct(t.Context(), keyspace, shard)
+			if err != nil {
+				t.Fatal(err)
+			}
+			tables := &torture.Table{Columns: []torture.Column{{Name: "name"}, {Name: "kind"}}}
+			err = r.addRows(t.Context(), tables, keyspace, shard, "select table_name, table_type from information_schema.tables where table_schema = database()")
+			for _, row := range tables.Rows {
+				if err == nil && strings.HasPrefix(string(row["name"]), "t") {
+					kind := strings.TrimPrefix(string(row["kind"]), "BASE ")
+					_, err = db.ExecContext(t.Context(), "drop "+kind+" "+torture.Quote(string(row["name"])))
+				}
+			}
+			db.Close()
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
+// gate is vtgate's face of a keyspace. Sessions take any value that MySQL can be made to take.
+func (r *tortureRig) gate(keyspace string) *sql.DB {
+	if r.gates[keyspace] == nil {
+		c := mysql.NewConfig()
+		c.Net, c.Addr, c.User, c.DBName, c.Logger = "tcp", r.PlainMySQL, "root", keyspace, &mysql.NopLogger{}
+		c.Params = map[string]string{"sql_mode": "'ALLOW_INVALID_DATES'"}
+		r.gates[keyspace] = mustOpen(c)
+	}
+	return r.gates[keyspace]
+}
+
+func mustOpen(c *mysql.Config) *sql.DB {
+	connector, err := mysql.NewConnector(c)
+	if err != nil {
+		panic(err) // of a configuration written here
+	}
+	return sql.OpenDB(connector)
+}
+
+// direct opens the mysqld of a shard's primary, behind Vitess' back.
+func (r *tortureRig) direct(ctx context.Context, keyspace, shard string) (*sql.DB, error) {
+	primary, err := r.Primary(ctx, keyspace, shard)
+	if err != nil {
+		return nil, err
+	}
+	return r.server(keyspace, primary), nil
+}
+
+// server opens a tablet's own mysqld.
+func (r *tortureRig) server(keyspace, tablet string) *sql.DB {
+	socket := filepath.Join(r.Dir, "data", "mysqld-"+tablet, "data", "mysql.sock")
+	if wd, err := os.Getwd(); err == nil { // Linux limits a socket's path to 107 bytes
+		if short, err := filepath.Rel(wd, socket); err == nil && len(short) < len(socket) {
+			socket = short
+		}
+	}
+	c := mysql.NewConfig()
+	c.Net, c.Addr, c.User, c.DBName, c.Logger = "unix", socket, "vt_dba", "vt_"+keyspace, &mysql.NopLogger{}
+	c.Params = map[string]string{"sql_mode": "'ALLOW_INVALID_DATES'"}
+	return mustOpen(c)
+}
+
+// shards are the names of a keyspace's shards.
+func shardsOf(keyspace string) []string {
+	if keyspace == "commerce" {
+		return []string{"-"}
+	}
+	return []string{"-80", "80-"}
+}
+
+// table reads a table through vtgate: its columns and all of its rows.
+func (r *tortureRig) table(ctx context.Context, keyspace, name string) (*torture.Table, error) {
+	columns, err := r.columns(ctx, keyspace, name)
+	if err != nil {
+		return nil, err
+	}
+	t := &torture.Table{Columns: columns}
+	names := make([]string, len(columns))
+	for i, c := range columns {
+		names[i] = torture.Quote(c.Name)
+	}
+	for _, shard := range shardsOf(keyspace) {
+		if err := r.addRows(ctx, t, keyspace, shard, "select "+strings.Join(names, ", ")+" from "+torture.Quote(name)); err != nil {
+			return nil, err
+		}
+	}
+	return t, nil
+}
+
+func (r *tortureRig) addRows(ctx context.Context, t *torture.Table, keyspace, shard, statement string) error {
+	db, err := r.direct(ctx, keyspace, shard)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	rows, err := db.QueryContext(ctx, statement)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		values := make([][]byte, len(t.Columns))
+		targets := make([]any, len(values))
+		for i := range values {
+			targets[i] = &values[i]
+		}
+		if err := rows.Scan(targets...); err != nil {
+			return err
+		}
+		row := make(map[string][]byte, len(values))
+		for i, c := range t.Columns {
+			row[c.Name] = values[i]
+		}
+		t.Rows = append(t.Rows, row)
+	}
+	return rows.Err()
+}
+
+func (r *tortureRig) columns(ctx context.Context, keyspace, name string) ([]torture.Column, error) {
+	db, err := r.direct(ctx, keyspace, shardsOf(keyspace)[0])
+	if err != nil {
+		return nil, err
+	}
+	defer db.Close()
+	rows, err := db.QueryContext(ctx, "select column_name, data_type, column_type from information_schema.columns where table_schema = ? and table_name = ? order by ordinal_position", "vt_"+keyspace, name)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var list []torture.Column
+	for rows.Next() {
+		var c torture.Column
+		if err := rows.Scan(&c.Name, &c.DataType, &c.ColumnType); err != nil {
+			return nil, err
+		}
+		list = append(list, c)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	if len(list) == 0 {
+		return nil, fmt.Errorf("there is no table %s", name)
+	}
+	return list, nil
+}

@@ -1,0 +1,263 @@
+package e2e
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"source-planetscale/internal/torture"
+)
+
+const statementLimit = 30 * time.Second
+
+// create makes a table and waits until vtgate knows it.
+func (p *play) create(ctx context.Context, name string, s torture.Step) {
+	db := p.gate(p.keyspace)
+	p.tables = append(p.tables, name)
+	for _, statement := range s.SQL {
+		_, err := db.ExecContext(ctx, p.named(statement))
+		p.failed(err)
+	}
+	if _, ok := p.choices[name]; !ok {
+		p.choices[name] = torture.Choice{}
+	}
+	p.awaitGate(ctx, name)
+}
+
+// awaitGate waits until vtgate knows the table's columns.
+func (p *play) awaitGate(ctx context.Context, name string) {
+	columns, err := p.columns(ctx, p.keyspace, name)
+	if err != nil {
+		return // it is no more
+	}
+	names := make([]string, len(columns))
+	for i, c := range columns {
+		names[i] = torture.Quote(c.Name)
+	}
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	for {
+		_, err := p.gate(p.keyspace).ExecContext(ctx, "select "+strings.Join(names, ", ")+" from "+name+" limit 0")
+		if err == nil {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			p.failed(err)
+			return
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
+// exec runs statements through vtgate, several as one transaction.
+func (p *play) exec(ctx context.Context, statements []string) {
+	ctx, cancel := context.WithTimeout(ctx, statementLimit)
+	defer cancel()
+	c, err := p.gate(p.keyspace).Conn(ctx)
+	if err != nil {
+		p.failed(err)
+		return
+	}
+	defer c.Close()
+	if len(statements) > 1 {
+		statements = slices.Concat([]string{"begin"}, statements, []string{"commit"})
+	}
+	for _, statement := range statements {
+		_, err := c.ExecContext(ctx, p.named(statement))
+		p.failed(err)
+	}
+}
+
+// inShard runs statements in one session of a shard's own mysqld.
+func (p *play) inShard(ctx context.Context, shard string, statements []string) {
+	ctx, cancel := context.WithTimeout(ctx, statementLimit)
+	defer cancel()
+	db, err := p.direct(ctx, p.keyspace, shard)
+	if err != nil {
+		p.failed(err)
+		return
+	}
+	defer db.Close()
+	c, err := db.Conn(ctx)
+	if err != nil {
+		p.failed(err)
+		return
+	}
+	defer c.Close()
+	for _, statement := range statements {
+		_, err := c.ExecContext(ctx, p.named(statement))
+		p.failed(err)
+	}
+}
+
+// fill inserts many rows, 500 at a time: the statement is "insert … values (…)", with {n} for the row's number.
+func (p *play) fill(ctx context.Context, s torture.Step) {
+	from, _ := strconv.Atoi(s.Word(1))
+	to, _ := strconv.Atoi(s.Word(2))
+	head, row, _ := strings.Cut(p.named(s.SQL[0]), " values ")
+	for ; from < to; from += 500 {
+		var rows []string
+		for n := from; n < min(from+500, to); n++ {
+			rows = append(rows, strings.ReplaceAll(row, "{n}", strconv.Itoa(n)))
+		}
+		p.exec(ctx, []string{head + " values " + strings.Join(rows, ",")})
+	}
+}
+
+// ddl alters a table, through vtgate or in one shard only, and takes down its rows before and after.
+func (p *play) ddl(ctx context.Context, name string, s torture.Step) {
+	if p.current == nil {
+		p.restless = true
+	}
+	before, err := p.table(ctx, p.keyspace, name)
+	p.failed(err)
+	if s.Has("may-fail") {
+		p.mayFail[name] = true
+	}
+	if shard := s.Option("in"); shard != "" {
+		p.inShard(ctx, shard, s.SQL)
+	} else {
+		for _, statement := range s.SQL {
+			_, err := p.gate(p.keyspace).ExecContext(ctx, p.named(statement))
+			p.failed(err)
+		}
+	}
+	after, err2 := p.table(ctx, p.keyspace, name)
+	stream := p.platform.Streams[name]
+	if err == nil && err2 == nil && stream != nil {
+		p.altered[name] = p.altered[name].Note(stream, before, after)
+	}
+	p.awaitGate(ctx, name)
+}
+
+// idle commits an empty transaction, as a position injected by hand does.
+func (p *play) idle(ctx context.Context, shard string) {
+	db, err := p.direct(ctx, p.keyspace, shard)
+	if err != nil {
+		p.failed(err)
+		return
+	}
+	defer db.Close()
+	uuid, executed, err := quiet(ctx, db)
+	if err != nil {
+		p.failed(err)
+		return
+	}
+	p.inShard(ctx, shard, []string{fmt.Sprintf("set gtid_next = '%s:%d'", uuid, lastOf(executed, uuid)+1), "begin", "commit", "set gtid_next = automatic"})
+}
+
+// quiet waits until a server has written nothing for a second, as Vitess does for itself after a change of the schema, and
+// returns its name and what it has executed.
+func quiet(ctx context.Context, db *sql.DB) (uuid, executed string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	for since := time.Now(); time.Since(since) < time.Second; {
+		var now string
+		if err := db.QueryRowContext(ctx, "select @@server_uuid, @@global.gtid_executed").Scan(&uuid, &now); err != nil {
+			return "", "", err
+		}
+		if now != executed {
+			executed, since = now, time.Now()
+		}
+		time.Sleep(50 * time.Millisecond) // between two questions
+	}
+	return uuid, executed, nil
+}
+
+// lastOf is the last number that a GTID set has of a server.
+func lastOf(set, uuid string) int {
+	last := 0
+	for part := range strings.SplitSeq(strings.ReplaceAll(set, "\n", ""), ",") {
+		source, ranges, _ := strings.Cut(part, ":")
+		if source != uuid {
+			continue
+		}
+		for r := range strings.SplitSeq(ranges, ":") {
+			_, to, ok := strings.Cut(r, "-")
+			if !ok {
+				to = r
+			}
+			if n, err := strconv.Atoi(to); err == nil {
+				last = max(last, n)
+			}
+		}
+	}
+	return last
+}
+
+// purge removes a shard's binary logs but the newest. Any stream may have needed them.
+func (p *play) purge(ctx context.Context, shard string) {
+	db, err := p.direct(ctx, p.keyspace, shard)
+	if err != nil {
+		p.failed(err)
+		return
+	}
+	defer db.Close()
+	for _, name := range p.platform.Names() {
+		p.mayFail[name] = true
+	}
+	rows, err := db.QueryContext(ctx, "show binary log status")
+	if err != nil {
+		p.failed(err)
+		return
+	}
+	rows.Close()
+	p.inShard(ctx, shard, []string{"flush binary logs"})
+	var newest string
+	if err := db.QueryRowContext(ctx, "select @@global.log_bin_basename").Scan(&newest); err != nil {
+		p.failed(err)
+		return
+	}
+	list, err := db.QueryContext(ctx, "show binary logs")
+	if err != nil {
+		p.failed(err)
+		return
+	}
+	defer list.Close()
+	var size, encrypted string
+	for list.Next() {
+		p.failed(list.Scan(&newest, &size, &encrypted))
+	}
+	p.inShard(ctx, shard, []string{"purge binary logs to '" + newest + "'"})
+}
+
+// fault kills a process of the cluster and brings it back.
+func (p *play) fault(ctx context.Context, process string) {
+	p.shaken = true
+	p.failed(p.Kill(ctx, process))
+	p.failed(p.Start(ctx, process))
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	for _, shard := range shardsOf(p.keyspace) {
+		p.awaitShard(ctx, shard)
+	}
+}
+
+// awaitShard waits until a shard answers through vtgate and its front.
+func (p *play) awaitShard(ctx context.Context, shard string) {
+	for {
+		c, err := p.gate(p.keyspace).Conn(ctx)
+		if err == nil {
+			_, err = c.ExecContext(ctx, "use `"+p.keyspace+"/"+shard+"`")
+			if err == nil {
+				_, err = c.ExecContext(ctx, "select 1 from information_schema.tables limit 1")
+			}
+			_, _ = c.ExecContext(ctx, "use `"+p.keyspace+"`")
+			c.Close()
+		}
+		if err == nil {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			p.failed(err)
+			return
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}

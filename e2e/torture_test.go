@@ -1,0 +1,225 @@
+package e2e
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"source-planetscale/internal/torture"
+)
+
+const (
+	// tortureSteps is how long a history is.
+	tortureSteps = 30
+	// shrinkTime is how long a history is made smaller.
+	shrinkTime = 3 * time.Minute
+	// keptTime and freshTime are what the tests of every day take.
+	keptTime, freshTime = 2 * time.Minute, time.Minute
+)
+
+// TestTorture plays random histories from a seed on, until its time is over or the connector does something wrong; then it
+// prints the history that shows it, after making that as small as it can. With TORTURE_HISTORY it plays that file.
+func TestTorture(t *testing.T) {
+	seed, history := os.Getenv("TORTURE_SEED"), os.Getenv("TORTURE_HISTORY")
+	if seed == "" && history == "" {
+		t.Skip("make torture SEED=… MINUTES=… runs it")
+	}
+	r := newTortureRig(t)
+	if history != "" {
+		r.playFile(t, history)
+		return
+	}
+	first, err := strconv.ParseUint(seed, 10, 64)
+	if err != nil {
+		t.Fatalf("TORTURE_SEED: %v", err)
+	}
+	minutes, err := strconv.ParseFloat(os.Getenv("TORTURE_MINUTES"), 64)
+	if err != nil {
+		t.Fatalf("TORTURE_MINUTES: %v", err)
+	}
+	r.torture(t, counting(first), time.Duration(minutes*float64(time.Minute)))
+}
+
+// TestTortureKept plays the histories and seeds that once showed something, then seeds that nobody has tried.
+func TestTortureKept(t *testing.T) {
+	requireTorture(t)
+	r := newTortureRig(t)
+	files, err := filepath.Glob("testdata/torture/*.history")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		t.Run(filepath.Base(file), func(t *testing.T) { r.playFile(t, file) })
+	}
+	t.Run("kept seeds", func(t *testing.T) { r.torture(t, slices.Values(keptSeeds(t)), keptTime) })
+	t.Run("fresh seeds", func(t *testing.T) {
+		seed := uint64(time.Now().UnixNano())
+		t.Logf("the first seed is %d", seed)
+		r.torture(t, counting(seed), freshTime)
+	})
+}
+
+// TestTortureKnown plays histories of what is known and not mended, or is Vitess' own: each must still show it, else it is
+// to be kept as one that shows nothing.
+func TestTortureKnown(t *testing.T) {
+	if os.Getenv("TEST_ALL") == "" {
+		t.Skip("takes minutes: TEST_ALL=1 runs it")
+	}
+	r := newTortureRig(t)
+	r.without = nil
+	for _, folder := range []string{"unmended", "limits"} {
+		files, err := filepath.Glob("testdata/torture/" + folder + "/*.history")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range files {
+			t.Run(folder+"/"+filepath.Base(file), func(t *testing.T) {
+				h, shows := readHistory(t, file)
+				if f, _ := r.play(t.Context(), h); f == nil || !slices.Contains(shows, f.Kind) {
+					t.Errorf("it is to show %q, and shows: %v", shows, f)
+				}
+			})
+		}
+	}
+}
+
+// requireTorture skips while something is known that is not mended: the torturer would find it in every run.
+func requireTorture(t *testing.T) {
+	t.Helper()
+	if n := len(tagsIn(t, "unmended")); n > 0 {
+		t.Skipf("%d kinds of faults are not mended yet (testdata/torture/unmended.tags)", n)
+	}
+	if os.Getenv("SANDBOX_PLAIN_MYSQL") == "" && os.Getenv("CI") == "" {
+		t.Skip("needs a Vitess of its own, which `make test` can start")
+	}
+}
+
+// readHistory reads a file; notes "# shows: KIND" say what it is to show, one of these.
+func readHistory(t *testing.T, file string) (h torture.History, shows []string) {
+	t.Helper()
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if h, err = torture.Parse(string(data)); err != nil {
+		t.Fatalf("%s: %v", file, err)
+	}
+	for line := range strings.Lines(string(data)) {
+		if kind, ok := strings.CutPrefix(line, "# shows: "); ok {
+			shows = append(shows, strings.TrimSpace(kind))
+		}
+	}
+	return h, shows
+}
+
+func (r *tortureRig) playFile(t *testing.T, file string) {
+	t.Helper()
+	h, _ := readHistory(t, file)
+	f, n := r.play(t.Context(), h)
+	if f != nil {
+		t.Errorf("step %d: %s", n+1, f)
+		if os.Getenv("TORTURE_SHRINK_SECONDS") != "" {
+			t.Logf("the smallest history that shows it:\n%s", r.shrink(t.Context(), h[:min(n+1, len(h))], f))
+		}
+	}
+	t.Log(strings.Join(sorted(r.counts), ", "))
+}
+
+// torture plays a history for each seed until the time is over, or to the first that shows something.
+func (r *tortureRig) torture(t *testing.T, seeds func(yield func(uint64) bool), length time.Duration) {
+	t.Helper()
+	began, histories := time.Now(), 0
+	for seed := range seeds {
+		if histories > 0 && time.Since(began) > length {
+			break
+		}
+		h := torture.Generate(seed, tortureSteps, r.without)
+		f, n := r.play(t.Context(), h)
+		histories++
+		if f == nil {
+			continue
+		}
+		t.Errorf("seed %d, step %d, after %.1f minutes: %s", seed, n+1, time.Since(began).Minutes(), f)
+		t.Logf("the smallest history that shows it (make torture SEED=%d MINUTES=0 makes it again):\n# shows: %s\n%s",
+			seed, f.Kind, r.shrink(t.Context(), h[:min(n+1, len(h))], f))
+		if os.Getenv("TORTURE_GO_ON") == "" {
+			break
+		}
+	}
+	t.Logf("%d histories in %.1f minutes: %s", histories, time.Since(began).Minutes(), strings.Join(sorted(r.counts), ", "))
+}
+
+// counting gives a seed and those after it.
+func counting(seed uint64) func(yield func(uint64) bool) {
+	return func(yield func(uint64) bool) {
+		for ; yield(seed); seed++ {
+		}
+	}
+}
+
+// shrink makes a history smaller while it shows a finding of the same kind.
+func (r *tortureRig) shrink(ctx context.Context, h torture.History, f *torture.Finding) torture.History {
+	limit := shrinkTime
+	if n, err := strconv.Atoi(os.Getenv("TORTURE_SHRINK_SECONDS")); err == nil {
+		limit = time.Duration(n) * time.Second
+	}
+	end := time.Now().Add(limit)
+	fails := func(smaller torture.History) bool {
+		again, _ := r.play(ctx, smaller)
+		return again != nil && again.Kind == f.Kind
+	}
+	return torture.Shrink(h, fails, func() bool { return time.Now().Before(end) && ctx.Err() == nil })
+}
+
+// keptSeeds are the seeds in testdata/torture/seeds, each with what it once found.
+func keptSeeds(t *testing.T) []uint64 {
+	t.Helper()
+	var seeds []uint64
+	for line := range tagsIn(t, "seeds") {
+		seed, err := strconv.ParseUint(line, 10, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		seeds = append(seeds, seed)
+	}
+	slices.Sort(seeds)
+	return seeds
+}
+
+// withoutTags is what is not generated: what the connector is known to do wrong, and what Vitess cannot do. TORTURE_ALL
+// tries all of it, TORTURE_TRY those tags.
+func withoutTags(t *testing.T) map[string]bool {
+	t.Helper()
+	if os.Getenv("TORTURE_ALL") != "" {
+		return nil
+	}
+	tags := tagsIn(t, "unmended")
+	for tag := range tagsIn(t, "limits") {
+		tags[tag] = true
+	}
+	for tag := range strings.SplitSeq(os.Getenv("TORTURE_TRY"), ",") {
+		delete(tags, tag)
+	}
+	return tags
+}
+
+// tagsIn reads a list: a line each, with the reason after a colon and a blank.
+func tagsIn(t *testing.T, list string) map[string]bool {
+	t.Helper()
+	data, err := os.ReadFile("testdata/torture/" + list + ".tags")
+	if err != nil {
+		t.Fatal(err)
+	}
+	tags := map[string]bool{}
+	for line := range strings.Lines(string(data)) {
+		if tag, _, ok := strings.Cut(strings.TrimSpace(line), ": "); ok && !strings.HasPrefix(tag, "#") {
+			tags[tag] = true
+		}
+	}
+	return tags
+}

@@ -1,0 +1,191 @@
+package torture
+
+import "fmt"
+
+// alters are the changes of a table's columns, by weight. may: the stream may fail for it, until it is cleared.
+var alters = []struct {
+	name   string
+	weight int
+	may    bool
+	make   func(*generator, *table) string
+}{
+	{"add-last", 10, false, func(g *generator, t *table) string { return g.addColumn(t, "", false) }},
+	{"add-default", 5, false, func(g *generator, t *table) string { return g.addColumn(t, "", true) }},
+	{"add-first", 4, true, func(g *generator, t *table) string { return g.addColumn(t, " first", false) }},
+	{"drop", 4, true, func(g *generator, t *table) string {
+		c := g.freeColumn(t)
+		if c == nil {
+			return ""
+		}
+		name := c.name
+		t.forget(name)
+		return "drop column " + name
+	}},
+	{"rename", 4, true, func(g *generator, t *table) string {
+		c := g.freeColumn(t)
+		if c == nil {
+			return ""
+		}
+		old := c.name
+		t.next++
+		c.name = fmt.Sprintf("r%d", t.next)
+		return "rename column " + old + " to " + c.name
+	}},
+	{"rename-key", 2, true, func(g *generator, t *table) string {
+		if len(t.key) == 0 || len(t.vindex) > 0 {
+			return ""
+		}
+		old := t.key[0]
+		t.next++
+		t.key[0] = fmt.Sprintf("k%d", 10+t.next)
+		for i := range t.columns {
+			if t.columns[i].name == old {
+				t.columns[i].name = t.key[0]
+			}
+		}
+		return "rename column " + old + " to " + t.key[0]
+	}},
+	{"widen", 4, true, func(g *generator, t *table) string {
+		for _, c := range t.free() {
+			if c.kind.tag == "int" || c.kind.tag == "mediumint" || c.kind.tag == "tinyint" {
+				c.kind = kindNamed("bigint")
+				return "modify column " + c.definition()
+			}
+		}
+		return ""
+	}},
+	{"null", 2, true, func(g *generator, t *table) string {
+		c := g.freeColumn(t)
+		if c == nil || c.null {
+			return ""
+		}
+		c.null = true
+		return "modify column " + c.definition()
+	}},
+	{"move", 2, true, func(g *generator, t *table) string {
+		c := g.freeColumn(t)
+		if c == nil {
+			return ""
+		}
+		return "modify column " + c.definition() + " first"
+	}},
+	{"index", 2, false, func(g *generator, t *table) string {
+		t.next++
+		return fmt.Sprintf("add index i%d (n)", t.next)
+	}},
+	{"comment", 1, false, func(g *generator, t *table) string {
+		t.next++
+		return fmt.Sprintf("comment = 'no %d'", t.next)
+	}},
+	{"truncate", 1, true, nil},
+}
+
+func kindNamed(tag string) *columnKind {
+	for i := range columnKinds {
+		if columnKinds[i].tag == tag {
+			return &columnKinds[i]
+		}
+	}
+	return nil
+}
+
+// labels reports whether the table has an ENUM or SET.
+func (t *table) labels() bool {
+	for _, c := range t.columns {
+		if c.kind.tag == "enum" || c.kind.tag == "set" {
+			return true
+		}
+	}
+	return false
+}
+
+func (t *table) forget(name string) {
+	for i := range t.columns {
+		if t.columns[i].name == name {
+			t.columns = append(t.columns[:i:i], t.columns[i+1:]...)
+			return
+		}
+	}
+}
+
+func (g *generator) freeColumn(t *table) *column {
+	free := t.free()
+	if len(free) == 0 {
+		return nil
+	}
+	return free[g.r.IntN(len(free))]
+}
+
+func (g *generator) addColumn(t *table, where string, withDefault bool) string {
+	t.next++
+	c := column{name: fmt.Sprintf("a%d", t.next), kind: g.columnKind(nil), null: true}
+	definition := c.definition()
+	if withDefault {
+		c.kind = kindNamed("varchar")
+		definition = c.name + " varchar(40) not null default 'dé'"
+		c.null = false
+	}
+	if where == "" {
+		t.columns = append(t.columns, c)
+	} else {
+		t.columns = append([]column{c}, t.columns...)
+	}
+	return "add column " + definition + where
+}
+
+// alter changes a table, and refreshes the schema as often as not.
+func (g *generator) alter() {
+	if g.replicas && !g.may("replica-reload") {
+		return
+	}
+	t := g.table()
+	list := make([]weighted, len(alters))
+	for i, a := range alters {
+		list[i] = weighted{a.name, a.weight}
+	}
+	name := g.pick(list)
+	for _, a := range alters {
+		if a.name == name {
+			g.addAlter(t, a.may, a.make)
+		}
+	}
+	if g.chance(2) {
+		g.stop()
+		g.add(Step{Verb: "discover"})
+	}
+}
+
+func (g *generator) addAlter(t *table, may bool, make func(*generator, *table) string) {
+	words := []string{t.name}
+	if may {
+		words = append(words, "may-fail")
+	}
+	if len(shards[g.keyspace]) > 1 && g.chance(5) && g.may("half") && make != nil { // an online DDL cuts over shard by shard
+		g.addHalves(t, make)
+		return
+	}
+	if make == nil {
+		g.add(Step{Verb: "ddl", Words: words, SQL: []string{"truncate table " + t.name}})
+		return
+	}
+	if may && t.labels() && !g.may("alter-labels") {
+		return
+	}
+	if clause := make(g, t); clause != "" {
+		g.add(Step{Verb: "ddl", Words: words, SQL: []string{"alter table " + t.name + " " + clause}})
+	}
+}
+
+// addHalves alters the table in one shard, lets a sync see that, and then in the others.
+func (g *generator) addHalves(t *table, make func(*generator, *table) string) {
+	if clause := make(g, t); clause != "" {
+		statement := "alter table " + t.name + " " + clause
+		g.stop()
+		for i, shard := range shards[g.keyspace] {
+			g.add(Step{Verb: "ddl", Words: []string{t.name, "may-fail", "in=" + shard}, SQL: []string{statement}})
+			if i == 0 {
+				g.add(Step{Verb: "sync"})
+			}
+		}
+	}
+}

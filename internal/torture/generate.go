@@ -1,0 +1,421 @@
+package torture
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"regexp"
+	"strings"
+)
+
+// Generate makes a history of about so many steps. What is in without is not generated: "type:T", "key:T" or the name of a
+// move, of which is known that the connector does it wrong.
+func Generate(seed uint64, steps int, without map[string]bool) History {
+	g := &generator{r: rand.New(rand.NewPCG(seed, 17)), without: without}
+	g.begin()
+	for len(g.h) < steps {
+		g.move()
+	}
+	g.stop()
+	g.add(Step{Verb: "judge"})
+	return g.h
+}
+
+type generator struct {
+	r        *rand.Rand
+	without  map[string]bool
+	h        History
+	keyspace string
+	tables   []*table
+	reading  bool
+	replicas bool // replicas are read
+	shaky    bool // servers are killed
+}
+
+type weighted struct {
+	name   string
+	weight int
+}
+
+func (g *generator) may(tag string) bool { return !g.without[tag] }
+
+// chance is one in n.
+func (g *generator) chance(n int) bool { return g.r.IntN(n) == 0 }
+
+func (g *generator) one(list ...string) string { return list[g.r.IntN(len(list))] }
+
+// pick takes one of those that may be, by weight.
+func (g *generator) pick(list []weighted) string {
+	sum := 0
+	for _, w := range list {
+		if g.may(w.name) {
+			sum += w.weight
+		}
+	}
+	n := g.r.IntN(sum)
+	for _, w := range list {
+		if !g.may(w.name) {
+			continue
+		}
+		if n -= w.weight; n < 0 {
+			return w.name
+		}
+	}
+	return "" // not reached
+}
+
+func (g *generator) add(s Step) { g.h = append(g.h, s) }
+
+func (g *generator) table() *table { return g.tables[g.r.IntN(len(g.tables))] }
+
+func (g *generator) shardName() string {
+	if g.keyspace == "commerce" {
+		return "-"
+	}
+	return g.one("-80", "80-")
+}
+
+func (g *generator) begin() {
+	g.keyspace = g.one("commerce", "customer")
+	g.add(Step{Verb: "keyspace", Words: []string{g.keyspace}})
+	for range 1 + g.r.IntN(4) {
+		g.newTable()
+	}
+	for _, t := range g.tables {
+		for range 1 + g.r.IntN(3) {
+			g.insert(t)
+		}
+		if g.chance(4) {
+			g.fill(t)
+		}
+	}
+	source := Step{Verb: "source"}
+	if g.chance(3) {
+		source.Words = append(source.Words, "face=hosted")
+	}
+	if g.chance(4) {
+		source.Words = append(source.Words, fmt.Sprintf("concurrency=%d", 1+g.r.IntN(4)))
+	}
+	if g.chance(6) {
+		source.Words = append(source.Words, "include_metadata=true")
+	}
+	if g.chance(5) {
+		source.Words = append(source.Words, `options={"do_not_treat_tiny_int_as_boolean":true}`)
+	}
+	if g.replicas = g.keyspace == "commerce" && g.chance(3) && g.may("replicas"); g.replicas {
+		source.Words = append(source.Words, "use_replica=true")
+	}
+	if g.chance(8) && g.may("bare") {
+		g.add(Step{Verb: "bare", Words: strings.Fields(g.one("states", "catalog", "states catalog"))})
+	}
+	if g.replicas && !g.may("replica-reload") {
+		g.add(Step{Verb: "reload"})
+	}
+	g.add(source)
+	g.shaky = g.chance(15)
+	if g.chance(4) {
+		g.interrupt() // in the middle of copies
+	}
+}
+
+// moves are what may happen next, by weight: a new kind of event is a new line here.
+var moves = []struct {
+	name   string
+	weight int
+	make   func(*generator)
+}{
+	{"insert", 20, func(g *generator) { g.insert(g.table()) }},
+	{"update", 20, func(g *generator) { g.add(Step{Verb: "sql", SQL: []string{g.update(g.table())}}) }},
+	{"rekey", 8, func(g *generator) { g.rekey(g.table()) }},
+	{"delete", 10, func(g *generator) { g.add(Step{Verb: "sql", SQL: []string{g.remove(g.table())}}) }},
+	{"transaction", 10, (*generator).transaction},
+	{"fill", 2, func(g *generator) { g.fill(g.table()) }},
+	{"sync", 6, func(g *generator) { g.stop(); g.add(Step{Verb: "sync"}) }},
+	{"start", 8, (*generator).start},
+	{"interrupt", 6, (*generator).interrupt},
+	{"judge", 6, func(g *generator) { g.stop(); g.add(Step{Verb: "judge"}) }},
+	{"replay", 3, func(g *generator) { g.stop(); g.add(Step{Verb: "replay", Words: []string{fmt.Sprint(g.r.IntN(100))}}) }},
+	{"clear", 1, func(g *generator) { g.add(Step{Verb: "clear", Words: []string{g.table().name}}) }},
+	{"discover", 2, func(g *generator) { g.stop(); g.add(Step{Verb: "discover"}) }},
+	{"idle", 3, func(g *generator) { g.add(Step{Verb: "idle", Words: []string{g.shardName()}}) }},
+	{"alter", 5, (*generator).alter},
+	{"table", 1, func(g *generator) {
+		if len(g.tables) < 6 {
+			g.stop()
+			g.newTable()
+			g.insert(g.tables[len(g.tables)-1])
+			g.add(Step{Verb: "discover"})
+		}
+	}},
+	{"purge", 1, func(g *generator) { g.add(Step{Verb: "purge", Words: []string{g.shardName()}}) }},
+	{"statements", 2, (*generator).statements},
+	{"swap", 2, (*generator).swap},
+	{"hold", 4, func(g *generator) {
+		if g.replicas {
+			g.add(Step{Verb: "hold", Words: []string{g.one("500", "2500", "5000")}})
+		}
+	}},
+	{"errant", 2, func(g *generator) {
+		if g.replicas {
+			g.add(Step{Verb: "errant"})
+		}
+	}},
+	{"fault", 4, (*generator).fault},
+}
+
+func (g *generator) move() {
+	list := make([]weighted, len(moves))
+	for i, m := range moves {
+		list[i] = weighted{m.name, m.weight}
+	}
+	name := g.pick(list)
+	for _, m := range moves {
+		if m.name == name {
+			m.make(g)
+		}
+	}
+}
+
+// start begins a sync in whose middle the next moves happen.
+func (g *generator) start() {
+	if !g.reading {
+		g.add(Step{Verb: "start"})
+		g.reading = true
+	}
+	g.add(Step{Verb: "read", Words: []string{fmt.Sprint(g.r.IntN(60))}})
+}
+
+// interrupt ends a sync before it is done.
+func (g *generator) interrupt() {
+	if !g.reading {
+		g.add(Step{Verb: "start"})
+	}
+	switch g.r.IntN(4) {
+	case 0:
+		g.add(Step{Verb: "read", Words: []string{fmt.Sprint(g.r.IntN(3000))}})
+	case 1:
+		g.add(Step{Verb: "state"})
+	default: // the copy of a table that was filled gives a state when it has gone on for a second
+		g.add(Step{Verb: "read", Words: []string{fmt.Sprint(g.r.IntN(300))}})
+		g.add(Step{Verb: "pause", Words: []string{"1100"}})
+		g.add(Step{Verb: "state"})
+	}
+	g.add(Step{Verb: g.one("kill", "kill", "term")})
+	g.reading = false
+}
+
+func (g *generator) stop() {
+	if g.reading {
+		g.add(Step{Verb: "finish"})
+		g.reading = false
+	}
+}
+
+// value is a literal for a column: an edge as often as not.
+func (g *generator) value(t *table, c *column) string {
+	if c.name == counter {
+		return fmt.Sprint(g.r.IntN(30))
+	}
+	if c.null && g.chance(5) {
+		return "null"
+	}
+	if edges := c.kind.edges; g.r.IntN(2) == 0 && len(edges) > 0 {
+		v := edges[g.r.IntN(len(edges))]
+		if t.keyed(c.name) && !g.may("zerodate") && (strings.Contains(v, "'0000-") || v == "'2026-02-30'" || v == "'-00:00:01'" || v == "'838:59:59'" || v == "'24:00:00'") {
+			return c.kind.random(g.r)
+		}
+		return v
+	}
+	return c.kind.random(g.r)
+}
+
+func (g *generator) row(t *table) string {
+	values := make([]string, len(t.columns))
+	for i := range t.columns {
+		values[i] = g.value(t, &t.columns[i])
+	}
+	return "(" + strings.Join(values, ", ") + ")"
+}
+
+func (t *table) names() string {
+	names := make([]string, len(t.columns))
+	for i, c := range t.columns {
+		names[i] = c.name
+	}
+	return strings.Join(names, ", ")
+}
+
+func (g *generator) insertion(t *table) string {
+	rows := make([]string, 1+g.r.IntN(12))
+	for i := range rows {
+		rows[i] = g.row(t)
+	}
+	return "insert ignore into " + t.name + " (" + t.names() + ") values " + strings.Join(rows, ", ")
+}
+
+func (g *generator) insert(t *table) { g.add(Step{Verb: "sql", SQL: []string{g.insertion(t)}}) }
+
+// fill inserts enough rows for a copy of several packets (of 250 kB).
+func (g *generator) fill(t *table) {
+	if t.full || !g.may("fill") || len(t.key) == 0 && !g.may("keyless-resume") {
+		return
+	}
+	wide := -1
+	for i, c := range t.columns {
+		if !t.keyed(c.name) && (c.kind.tag == "text" || c.kind.tag == "mediumtext" || c.kind.tag == "blob") {
+			wide = i
+		}
+	}
+	if wide < 0 {
+		return
+	}
+	t.full = true
+	values := make([]string, len(t.columns))
+	for i := range t.columns {
+		switch c := &t.columns[i]; {
+		case i == wide:
+			values[i] = "repeat('some note ', 100)"
+		case t.keyed(c.name) && c.kind.numeric:
+			values[i] = "{n}"
+		case t.keyed(c.name) && strings.HasPrefix(c.kind.decl, "varchar"), t.keyed(c.name) && strings.HasPrefix(c.kind.decl, "char"):
+			values[i] = "'{n}'"
+		default:
+			values[i] = g.value(t, c)
+		}
+	}
+	g.add(Step{Verb: "fill", Words: []string{t.name, "0", fmt.Sprint(1000 + g.r.IntN(2000))}, SQL: []string{
+		"insert ignore into " + t.name + " (" + t.names() + ") values (" + strings.Join(values, ", ") + ")",
+	}})
+}
+
+// some is a condition that picks some of the rows.
+func (g *generator) some() string {
+	m := 1 + g.r.IntN(9)
+	return fmt.Sprintf("n %% %d = %d", m, g.r.IntN(m))
+}
+
+func (g *generator) update(t *table) string {
+	sets := []string{}
+	if free := t.free(); len(free) > 0 && g.r.IntN(3) > 0 {
+		c := free[g.r.IntN(len(free))]
+		sets = append(sets, c.name+" = "+g.value(t, c))
+	}
+	if !t.keyed(counter) {
+		sets = append(sets, fmt.Sprintf("n = n + %d", 1+g.r.IntN(7)))
+	}
+	if len(sets) == 0 {
+		return g.insertion(t)
+	}
+	return "update " + t.name + " set " + strings.Join(sets, ", ") + " where " + g.some()
+}
+
+// rekey changes a column of the key; vtgate refuses columns of the vindex.
+func (g *generator) rekey(t *table) {
+	for i := range t.columns {
+		c := &t.columns[i]
+		if t.keyed(c.name) && len(t.vindex) == 0 || len(t.vindex) > 0 && t.keyed(c.name) && t.vindex[0] != c.name {
+			g.add(Step{Verb: "sql", SQL: []string{"update ignore " + t.name + " set " + c.name + " = " + g.value(t, c) + " where " + g.some()}})
+			return
+		}
+	}
+}
+
+func (g *generator) remove(t *table) string { return "delete from " + t.name + " where " + g.some() }
+
+func (g *generator) statement(t *table) string {
+	switch g.r.IntN(6) {
+	case 0, 1:
+		return g.insertion(t)
+	case 2:
+		return g.insertion(t) + " on duplicate key update n = values(n) + 1"
+	case 3:
+		return g.remove(t)
+	}
+	return g.update(t)
+}
+
+// transaction is of several tables, and now and then a long one.
+func (g *generator) transaction() {
+	n := 2 + g.r.IntN(5)
+	if g.chance(20) {
+		n = 100 + g.r.IntN(400)
+	}
+	s := Step{Verb: "sql"}
+	for range n {
+		statement := g.statement(g.table())
+		if strings.Contains(statement, "on duplicate") && g.keyspace == "customer" {
+			statement = strings.Replace(statement, "insert ignore", "insert", 1)
+		}
+		s.SQL = append(s.SQL, statement)
+	}
+	g.add(s)
+}
+
+// statements logs changes as statements.
+func (g *generator) statements() {
+	t := g.table()
+	g.add(Step{Verb: "direct", Words: []string{g.shardName(), "may-fail=" + t.name}, SQL: []string{"set session binlog_format = STATEMENT", g.update(t), g.remove(t)}})
+}
+
+// swaps take a table's rows away without a delete for each, or seem to. Those that may not fail a stream are harmless.
+var swaps = []struct {
+	name   string
+	may    bool
+	direct string // T is the table, O and N are its neighbours, V is its database
+}{
+	{"swap-rename", true, "rename table T to O, N to T"},
+	{"swap-alter", true, "alter table T autoextend_size=4M, rename to O ;; alter table N rename to T"},
+	{"truncate-direct", true, "truncate table T"},
+	{"truncate-comment", true, "/*! truncate table T */"},
+	{"truncate-note", true, "/* a note */ truncate table T"},
+	{"truncate-elsewhere", true, "use mysql ;; truncate table V.T"},
+	{"drop-create", true, "drop table T ;; create table T like N"},
+	{"drop-temporary", false, "create temporary table T (a int) ;; drop temporary table T"},
+	{"xa", true, "xa start 'x' ;; update T set n = n + 1 ;; xa end 'x' ;; xa prepare 'x' ;; xa commit 'x'"},
+	{"view", false, "create view O as select * from T"},
+	{"optimize", false, "optimize table T"},
+	{"rebuild", false, "alter table T engine = innodb"},
+}
+
+// swap does one of the swaps in each shard.
+func (g *generator) swap() {
+	list := make([]weighted, len(swaps))
+	for i, s := range swaps {
+		list[i] = weighted{s.name, 1}
+	}
+	name, t := g.pick(list), g.table()
+	for _, s := range swaps {
+		if s.name != name {
+			continue
+		}
+		sql := "drop table if exists O, N ;; create table N like T ;; " + s.direct + " ;; use V ;; drop view if exists O ;; drop table if exists O, N"
+		var words []string
+		if s.may {
+			words = append(words, "may-fail="+t.name)
+		}
+		for _, shard := range shards[g.keyspace] {
+			g.add(Step{Verb: "direct", Words: append([]string{shard}, words...), SQL: strings.Split(g.filled(sql, t), separator)})
+		}
+	}
+}
+
+// filled puts names into the letters of a swap.
+func (g *generator) filled(sql string, t *table) string {
+	names := map[string]string{"T": t.name, "O": t.name + "_old", "N": t.name + "_new", "V": "vt_" + g.keyspace}
+	return letter.ReplaceAllStringFunc(sql, func(l string) string { return names[l] })
+}
+
+var letter = regexp.MustCompile(`\b[TONV]\b`)
+
+var shards = map[string][]string{"commerce": {"-"}, "customer": {"-80", "80-"}}
+
+// fault kills a process of the cluster.
+func (g *generator) fault() {
+	if !g.shaky {
+		return
+	}
+	kind := g.pick([]weighted{{"vtgate", 4}, {"edge", 2}, {"mysqld", 2}, {"vttablet", 1}})
+	if kind == "mysqld" || kind == "vttablet" {
+		kind += "-" + g.keyspace + "-" + g.shardName() + "-0"
+	}
+	g.add(Step{Verb: "fault", Words: []string{kind}})
+}

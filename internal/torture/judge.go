@@ -1,0 +1,223 @@
+package torture
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// Table is what the source has: its columns, and every row by column.
+type Table struct {
+	Columns []Column
+	Rows    []map[string][]byte
+}
+
+// Compare holds the destination against the source, row by row, in the columns that both the catalog and the table have.
+func (s *Stream) Compare(t *Table, altered *Altered) *Finding {
+	shared := s.shared(t)
+	if len(s.Key) == 0 {
+		return s.compareContents(t, slices.DeleteFunc(shared, func(c Column) bool {
+			_, added := s.added[c.Name]
+			return added || altered != nil && altered.columns[c.Name]
+		}))
+	}
+	want, err := s.byKey(t, shared)
+	if err != nil {
+		return found(Differs, s.Name, "%v", err)
+	}
+	got := map[string]string{} // form of the key → key
+	for key, row := range s.Rows {
+		form := s.keyForm(t, row.Data)
+		if _, twice := got[form]; twice {
+			return found(Differs, s.Name, "row %s is there twice", form)
+		}
+		got[form] = key
+	}
+	for _, key := range slices.Sorted(maps.Keys(want)) {
+		if _, ok := got[key]; !ok {
+			return found(Differs, s.Name, "row %s is at the source and not at the destination (which has %d rows, the source %d)", key, len(got), len(want))
+		}
+	}
+	for _, key := range slices.Sorted(maps.Keys(got)) {
+		row, ok := want[key]
+		if !ok {
+			return found(Differs, s.Name, "row %s is at the destination and not at the source (which has %d rows, the destination %d)", key, len(want), len(got))
+		}
+		if f := s.compareRow(key, row, s.Rows[got[key]], shared, altered); f != nil {
+			return f
+		}
+	}
+	return nil
+}
+
+func (s *Stream) compareRow(key string, row map[string][]byte, at Row, shared []Column, altered *Altered) *Finding {
+	for _, c := range shared {
+		if since, ok := s.added[c.Name]; ok && at.cursor <= since {
+			continue
+		}
+		want, given := c.fromSource(row[c.Name], s.Columns[c.Name].Bool), c.fromRecord(at.Data[c.Name])
+		if want == given || s.looselyEqual(c, want, given) || altered.may(key, c.Name, given, row) {
+			continue
+		}
+		return found(Differs, s.Name, "row %s, column %s (%s): %q at the destination, %q at the source", key, c.Name, c.ColumnType, given, want)
+	}
+	return nil
+}
+
+// looselyEqual forgives that a column's type was changed after the schema was read: the values still have to read alike.
+func (s *Stream) looselyEqual(c Column, want, given string) bool {
+	if s.Types[c.Name] == c.ColumnType {
+		return false
+	}
+	return strings.TrimRight(want, "0.") == strings.TrimRight(given, "0.")
+}
+
+// shared are the table's columns that are in the catalog.
+func (s *Stream) shared(t *Table) []Column {
+	var list []Column
+	for _, c := range t.Columns {
+		if _, ok := s.Columns[c.Name]; ok {
+			list = append(list, c)
+		}
+	}
+	return list
+}
+
+func (s *Stream) byKey(t *Table, shared []Column) (map[string]map[string][]byte, error) {
+	rows := map[string]map[string][]byte{}
+	for _, row := range t.Rows {
+		parts := make([]string, len(s.Key))
+		for i, name := range s.Key {
+			at := slices.IndexFunc(shared, func(c Column) bool { return c.Name == name })
+			if at < 0 {
+				return nil, fmt.Errorf("the table has no column %s, which is in the stream's key", name)
+			}
+			parts[i] = shared[at].fromSource(row[name], s.Columns[name].Bool)
+		}
+		key := form(parts)
+		if rows[key] != nil {
+			return nil, fmt.Errorf("two rows of the source have the key %s", key)
+		}
+		rows[key] = row
+	}
+	return rows, nil
+}
+
+func (s *Stream) keyForm(t *Table, data map[string]any) string {
+	parts := make([]string, len(s.Key))
+	for i, name := range s.Key {
+		at := slices.IndexFunc(t.Columns, func(c Column) bool { return c.Name == name })
+		if at >= 0 {
+			parts[i] = t.Columns[at].fromRecord(data[name])
+		}
+	}
+	return form(parts)
+}
+
+func form(parts []string) string {
+	encoded, _ := json.Marshal(parts)
+	return string(encoded)
+}
+
+// compareContents counts the rows of a table without key by what is in them. After an update there are records of the row
+// that was, too, and after a repetition any number, if one came at all.
+func (s *Stream) compareContents(t *Table, shared []Column) *Finding {
+	want, given, came := map[string]int{}, map[string]int{}, map[string]bool{}
+	for _, row := range t.Rows {
+		parts := make([]string, len(shared))
+		for i, c := range shared {
+			parts[i] = c.fromSource(row[c.Name], s.Columns[c.Name].Bool)
+		}
+		want[form(parts)]++
+	}
+	for content, n := range s.Count {
+		var data map[string]any
+		decode(content, &data)
+		parts := make([]string, len(shared))
+		for i, c := range shared {
+			parts[i] = c.fromRecord(data[c.Name])
+		}
+		given[form(parts)] += n
+		came[form(parts)] = came[form(parts)] || s.Given[content]
+	}
+	for _, content := range slices.Sorted(maps.Keys(want)) {
+		n := given[content]
+		if !came[content] || n < want[content] && (!s.Repeats || !s.Deleted) || n > want[content] && !s.Repeats && !s.Updated {
+			return found(Differs, s.Name, "%d rows %s came, the source has %d", n, content, want[content])
+		}
+	}
+	for _, content := range slices.Sorted(maps.Keys(given)) {
+		if n := given[content]; n != 0 && want[content] == 0 && !s.Repeats && !s.Updated {
+			return found(Differs, s.Name, "%d rows %s came, the source has none", n, content)
+		}
+	}
+	return nil
+}
+
+// Altered is the list of what ALTERs made of a table's rows without an event: rows that were not changed since may have what
+// they had.
+type Altered struct {
+	after map[string]string              // the whole row after the last ALTER, by key
+	forms map[string]map[string][]string // by key and column: what it had before each ALTER
+	// columns are those that an ALTER added or gave another type: rows of a table without key are not compared by them.
+	columns map[string]bool
+}
+
+// Note takes down a table's rows before and after an ALTER.
+func (a *Altered) Note(s *Stream, before, after *Table) *Altered {
+	next := &Altered{after: map[string]string{}, forms: map[string]map[string][]string{}, columns: map[string]bool{}}
+	if a != nil {
+		maps.Copy(next.columns, a.columns)
+	}
+	for _, c := range after.Columns {
+		if !slices.Contains(before.Columns, c) {
+			next.columns[c.Name] = true
+		}
+	}
+	was := rowsByKey(s, before)
+	for key, row := range rowsByKey(s, after) {
+		next.after[key] = whole(row)
+		old := was[key]
+		if old == nil {
+			continue
+		}
+		forms := map[string][]string{}
+		if a != nil && a.after[key] == whole(old) {
+			for column, list := range a.forms[key] {
+				forms[column] = slices.Clone(list)
+			}
+		}
+		for _, c := range after.Columns {
+			value := null
+			if at := slices.IndexFunc(before.Columns, func(b Column) bool { return b.Name == c.Name }); at >= 0 {
+				value = before.Columns[at].fromSource(old[c.Name], s.Columns[c.Name].Bool)
+			}
+			forms[c.Name] = append(forms[c.Name], value)
+		}
+		next.forms[key] = forms
+	}
+	return next
+}
+
+func rowsByKey(s *Stream, t *Table) map[string]map[string][]byte {
+	rows, err := s.byKey(t, t.Columns)
+	if err != nil {
+		return nil
+	}
+	return rows
+}
+
+// may reports whether a row that was not changed since the last ALTER may have that in a column.
+func (a *Altered) may(key, column, given string, row map[string][]byte) bool {
+	return a != nil && a.after[key] == whole(row) && slices.Contains(a.forms[key][column], given)
+}
+
+func whole(row map[string][]byte) string {
+	var b strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(row)) {
+		fmt.Fprintf(&b, "%s=%q,%v;", name, row[name], row[name] == nil)
+	}
+	return b.String()
+}

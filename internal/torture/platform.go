@@ -1,0 +1,423 @@
+package torture
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"source-planetscale/internal/destination"
+)
+
+// Platform stands for Airbyte: it has a connection's catalog and states and what its destination holds. Streams go by their
+// bare names, since a connection is of one keyspace.
+type Platform struct {
+	Streams map[string]*Stream
+	Sharded bool
+	// States and catalogs are handed over without namespaces.
+	BareStates, BareCatalog bool
+	job                     int
+}
+
+// Stream is a configured stream and what the destination has of it.
+type Stream struct {
+	Name       string
+	Mode, Dest string // sync_mode, destination_sync_mode
+	Key        []string
+	Columns    map[string]Property
+	Types      map[string]string // COLUMN_TYPE of each column when the schema was read
+	entry      map[string]any    // the configured catalog's
+	State      json.RawMessage   // the last message
+	Rows       map[string]Row    // by key as JSON; of append without key by number
+	Gone       map[string]int64  // cursors of deleted rows
+	Last       int64             // the largest cursor
+	added      map[string]int64  // columns that the catalog got later: rows whose cursor is not larger came without
+	floor      int64             // what it was when the run began
+	seen       map[int64]bool    // the run's cursors
+	Status     string            // in the last run
+	Settled    bool              // the last run ended it well: nothing comes twice from here
+	since      int               // records since its last state
+	Repeats    bool              // some records may have come twice: a run of it did not end well
+	Deleted    bool              // rows of it were deleted
+	Updated    bool              // rows of it were updated: without a key nothing tells of the row that was
+	Given      map[string]bool   // for a stream without key: contents that came
+	Count      map[string]int    // for a stream without key: how often each content was given, less its deletes
+}
+
+// Property is what the stream's json_schema says of a column.
+type Property struct{ Bool bool }
+
+// Row is what a record says.
+type Row struct {
+	Data   map[string]any
+	cursor int64
+}
+
+// Choice is how a stream is configured; zero values are incremental, append_dedup, all columns and the source's key.
+type Choice struct {
+	Mode, Dest string
+	Without    []string
+	Key        []string
+}
+
+// NewPlatform makes a connection that has read no schema.
+func NewPlatform() *Platform { return &Platform{Streams: map[string]*Stream{}} }
+
+type discovered struct {
+	Streams []map[string]any `json:"streams"`
+}
+
+// Configure takes a discovered catalog: these tables, each as chosen.
+func (p *Platform) Configure(catalog json.RawMessage, choices map[string]Choice, types map[string][]Column) error {
+	var d discovered
+	if err := json.Unmarshal(catalog, &d); err != nil {
+		return fmt.Errorf("not a catalog: %w", err)
+	}
+	before := p.Streams
+	p.Streams = map[string]*Stream{}
+	for _, entry := range d.Streams {
+		name, _ := entry["name"].(string)
+		choice, ok := choices[name]
+		if !ok {
+			continue
+		}
+		s := newStream(name, entry, choice)
+		for _, c := range types[name] {
+			s.Types[c.Name] = c.ColumnType
+		}
+		if old := before[name]; old != nil {
+			s.keep(old)
+		}
+		p.Streams[name] = s
+	}
+	return nil
+}
+
+func newStream(name string, entry map[string]any, choice Choice) *Stream {
+	s := &Stream{Name: name, Mode: choice.Mode, Dest: choice.Dest, Columns: map[string]Property{}, Types: map[string]string{}, Settled: false}
+	if s.Mode == "" {
+		s.Mode = "incremental"
+	}
+	schema, _ := entry["json_schema"].(map[string]any)
+	properties, _ := schema["properties"].(map[string]any)
+	selected := map[string]any{}
+	for column, property := range properties {
+		if slices.Contains(choice.Without, column) {
+			continue
+		}
+		selected[column] = property
+		if !strings.HasPrefix(column, "_ab_cdc_") && column != "_planetscale_metadata" {
+			encoded, _ := json.Marshal(property)
+			s.Columns[column] = Property{Bool: strings.Contains(string(encoded), `"boolean"`) && !strings.Contains(string(encoded), `"json"`)}
+		}
+	}
+	entry = maps.Clone(entry)
+	entry["json_schema"] = map[string]any{"type": "object", "properties": selected}
+	s.Key = choice.Key
+	if list, ok := entry["source_defined_primary_key"].([]any); ok && len(list) > 0 {
+		s.Key = nil
+		for _, path := range list {
+			s.Key = append(s.Key, fmt.Sprint(path.([]any)[0]))
+		}
+	}
+	s.Dest = choice.Dest
+	if s.Dest == "" {
+		s.Dest = "append_dedup"
+	}
+	if len(s.Key) == 0 && s.Dest == "append_dedup" {
+		s.Dest = "append"
+	}
+	s.entry = map[string]any{"stream": entry, "sync_mode": s.Mode, "destination_sync_mode": s.Dest}
+	if len(s.Key) > 0 {
+		path := [][]string{}
+		for _, column := range s.Key {
+			path = append(path, []string{column})
+		}
+		s.entry["primary_key"] = path
+	}
+	if s.Mode == "incremental" {
+		s.entry["cursor_field"] = entry["default_cursor_field"]
+	}
+	s.empty()
+	return s
+}
+
+func (s *Stream) empty() {
+	s.added = map[string]int64{}
+	s.Repeats, s.Updated, s.Deleted, s.Given = false, false, false, map[string]bool{}
+	s.Rows, s.Gone, s.Count = map[string]Row{}, map[string]int64{}, map[string]int{}
+}
+
+// keep takes over what a stream had before its schema was read again. Airbyte keeps state and rows.
+func (s *Stream) keep(old *Stream) {
+	s.State, s.Rows, s.Gone, s.Last = old.State, old.Rows, old.Gone, old.Last
+	s.Count, s.Given, s.Repeats, s.Updated, s.Deleted = old.Count, old.Given, old.Repeats, old.Updated, old.Deleted
+	s.Settled = false // columns may differ
+	maps.Copy(s.added, old.added)
+	for column := range s.Columns {
+		if _, ok := old.Columns[column]; !ok {
+			s.added[column] = old.Last
+		}
+	}
+	if !slices.Equal(s.Key, old.Key) {
+		s.rekey()
+	}
+}
+
+// rekey files the rows under another key, as a destination does that deduplicates again.
+func (s *Stream) rekey() {
+	rows := s.Rows
+	s.Rows = map[string]Row{}
+	for _, r := range rows {
+		if key, missing := s.keyOf(r.Data); missing == "" {
+			s.Rows[key] = r
+		}
+	}
+}
+
+// Clear is what Airbyte does when a stream's data is cleared.
+func (s *Stream) Clear() {
+	s.State, s.Settled = nil, false
+	s.empty()
+}
+
+// BeginJob starts a sync as the platform does: full refreshes begin afresh.
+func (p *Platform) BeginJob() {
+	p.job++
+	for _, s := range p.Streams {
+		if s.Mode == "full_refresh" {
+			s.State = nil
+			s.empty()
+			s.entry["generation_id"], s.entry["minimum_generation_id"] = p.job, p.job
+		} else {
+			s.entry["generation_id"], s.entry["minimum_generation_id"] = 0, 0
+		}
+		s.entry["sync_id"] = p.job
+	}
+}
+
+// BeginRun starts an attempt.
+func (p *Platform) BeginRun() {
+	for _, s := range p.Streams {
+		s.Status, s.since = "", 0
+		s.floor, s.seen = s.Last, map[int64]bool{}
+	}
+}
+
+// Catalog is the configured catalog.
+func (p *Platform) Catalog() []byte {
+	list := []any{}
+	for _, name := range p.Names() {
+		entry := p.Streams[name].entry
+		if p.BareCatalog {
+			entry = maps.Clone(entry)
+			stream := maps.Clone(entry["stream"].(map[string]any))
+			delete(stream, "namespace")
+			entry["stream"] = stream
+		}
+		list = append(list, entry)
+	}
+	data, _ := json.Marshal(map[string]any{"streams": list})
+	return data
+}
+
+// Names are the streams' names, sorted.
+func (p *Platform) Names() []string {
+	names := make([]string, 0, len(p.Streams))
+	for name := range p.Streams {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// States is the state file, or nil when there is none.
+func (p *Platform) States() []byte {
+	list := []any{}
+	for _, name := range p.Names() {
+		if s := p.Streams[name].State; s != nil {
+			var message map[string]any
+			_ = json.Unmarshal(s, &message) // it was parsed when it came
+			if p.BareStates {
+				stream, _ := message["stream"].(map[string]any)
+				descriptor, _ := stream["stream_descriptor"].(map[string]any)
+				delete(descriptor, "namespace")
+			}
+			list = append(list, message)
+		}
+	}
+	if len(list) == 0 {
+		return nil
+	}
+	data, _ := json.Marshal(list)
+	return data
+}
+
+// Deliver folds one run's output in the order of its records and states, up to that many of the states (-1: all).
+func (p *Platform) Deliver(out *destination.Output, steady bool) *Finding {
+	state := 0
+	for n := 0; n <= len(out.Records); n++ {
+		for ; state < len(out.States) && out.States[state].Before == n; state++ {
+			if f := p.takeState(&out.States[state]); f != nil {
+				return f
+			}
+		}
+		if n < len(out.Records) {
+			if f := p.takeRecord(&out.Records[n], steady); f != nil {
+				return f
+			}
+		}
+	}
+	for stream, status := range out.Statuses {
+		if s := p.Streams[stream.Name]; s != nil {
+			s.Status = status
+		}
+	}
+	return nil
+}
+
+func (p *Platform) takeState(state *destination.State) *Finding {
+	s := p.Streams[state.Stream.Name]
+	if s == nil {
+		return found(Protocol, state.Stream.Name, "a state of a stream that is not configured")
+	}
+	if int(state.Count) != s.since {
+		return found(Protocol, s.Name, "a state counts %v records, %d came", state.Count, s.since)
+	}
+	s.since, s.State = 0, state.Message
+	return nil
+}
+
+func (p *Platform) takeRecord(r *destination.Record, steady bool) *Finding {
+	s := p.Streams[r.Stream.Name]
+	if s == nil {
+		return found(Protocol, r.Stream.Name, "a record of a stream that is not configured")
+	}
+	s.since++
+	for column := range r.Data {
+		if _, ok := s.Columns[column]; !ok && !strings.HasPrefix(column, "_ab_cdc_") && column != "_planetscale_metadata" {
+			return found(Protocol, s.Name, "a record has the column %s, which is not in the catalog", column)
+		}
+	}
+	cursor := int64(0)
+	if n, ok := r.Data["_ab_cdc_cursor"].(json.Number); ok {
+		var err error
+		if cursor, err = strconv.ParseInt(n.String(), 10, 64); err != nil {
+			return found(Protocol, s.Name, "_ab_cdc_cursor is %s", n)
+		}
+		if f := p.takeCursor(s, cursor); f != nil {
+			return f
+		}
+	}
+	return s.fold(r, cursor, steady && s.Settled)
+}
+
+// takeCursor sees that a stream's cursors only grow. Those of two shards may be printed out of order, but none twice, and
+// none that is not later than those of earlier runs.
+func (p *Platform) takeCursor(s *Stream, cursor int64) *Finding {
+	floor := s.Last
+	if p.Sharded {
+		floor = s.floor
+	}
+	if cursor <= floor || s.seen[cursor] {
+		return found(Cursor, s.Name, "%d comes after %d", cursor, s.Last)
+	}
+	s.seen[cursor] = true
+	s.Last = max(s.Last, cursor)
+	return nil
+}
+
+// fold writes a record. exact: nothing may come that is there already.
+func (s *Stream) fold(r *destination.Record, cursor int64, exact bool) *Finding {
+	deleted := r.Data["_ab_cdc_deleted_at"] != nil
+	if len(s.Key) == 0 {
+		content := s.content(r.Data)
+		if deleted {
+			s.Deleted = true
+			s.Count[content]--
+		} else {
+			s.Count[content]++
+			s.Given[content] = true
+		}
+		return nil
+	}
+	key, missing := s.keyOf(r.Data)
+	if missing != "" {
+		return found(KeyMissing, s.Name, "no value of %s", missing)
+	}
+	old, there := s.Rows[key]
+	if before := max(old.cursor, s.Gone[key]); cursor > 0 && cursor <= before {
+		return found(Cursor, s.Name, "row %s comes with %d after %d", key, cursor, before)
+	}
+	if exact && len(r.Changes) == 0 {
+		if deleted && !there {
+			return found(Repeated, s.Name, "row %s is deleted, which is not there", key)
+		}
+		if !deleted && there && s.complete() && s.content(old.Data) == s.content(r.Data) {
+			return found(Repeated, s.Name, "row %s comes as it is", key)
+		}
+	}
+	if deleted {
+		delete(s.Rows, key)
+		s.Gone[key] = cursor
+		return nil
+	}
+	s.Rows[key] = Row{Data: r.Data, cursor: cursor}
+	return nil
+}
+
+// decode reads what was encoded here.
+func decode(encoded string, v any) {
+	d := json.NewDecoder(strings.NewReader(encoded))
+	d.UseNumber()
+	_ = d.Decode(v)
+}
+
+// complete reports whether every change of a row shows in its records: all columns are there, and none has fewer values in
+// JSON than in MySQL.
+func (s *Stream) complete() bool {
+	for column, columnType := range s.Types {
+		if p, ok := s.Columns[column]; !ok || p.Bool && columnType != "bit(1)" {
+			return false
+		}
+	}
+	return true
+}
+
+// content is a record without our own columns.
+func (s *Stream) content(data map[string]any) string {
+	bare := map[string]any{}
+	for column, v := range data {
+		if _, ok := s.Columns[column]; ok {
+			bare[column] = v
+		}
+	}
+	encoded, _ := json.Marshal(bare)
+	return string(encoded)
+}
+
+func (s *Stream) keyOf(data map[string]any) (key, missing string) {
+	values := make([]any, len(s.Key))
+	for i, column := range s.Key {
+		if values[i] = data[column]; values[i] == nil {
+			return "", column
+		}
+	}
+	encoded, _ := json.Marshal(values)
+	return string(encoded), ""
+}
+
+// Clone is the platform as it is now, to go on from later.
+func (p *Platform) Clone() *Platform {
+	c := *p
+	c.Streams = map[string]*Stream{}
+	for name, s := range p.Streams {
+		one := *s
+		one.Rows, one.Gone, one.Count = maps.Clone(s.Rows), maps.Clone(s.Gone), maps.Clone(s.Count)
+		one.entry, one.seen, one.Given = maps.Clone(s.entry), maps.Clone(s.seen), maps.Clone(s.Given)
+		c.Streams[name] = &one
+	}
+	return &c
+}

@@ -1,0 +1,148 @@
+package torture
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// table is what the generator knows of a table.
+type table struct {
+	name    string
+	columns []column
+	key     []string // the primary or unique key's columns
+	unique  bool     // a unique key only
+	vindex  []string // columns that shard it
+	next    int      // numbers texts and fills
+	full    bool     // it was filled with many rows
+}
+
+type column struct {
+	name string
+	kind *columnKind
+	null bool
+}
+
+// counter is a column of every table that the key has no part in: statements pick rows by it.
+const counter = "n"
+
+func (t *table) keyed(name string) bool {
+	return slices.Contains(t.key, name) || slices.Contains(t.vindex, name)
+}
+
+// free are the columns that may be updated, altered and dropped at will.
+func (t *table) free() []*column {
+	var list []*column
+	for i := range t.columns {
+		if c := &t.columns[i]; !t.keyed(c.name) && c.name != counter {
+			list = append(list, c)
+		}
+	}
+	return list
+}
+
+// newTable makes up a table, and the steps that create it.
+func (g *generator) newTable() {
+	t := &table{name: fmt.Sprintf("%s%c", Prefix, 'a'+len(g.tables))}
+	shape := g.pick([]weighted{{"primary", 12}, {"unique", 3}, {"nokey", 2}})
+	if shape != "nokey" {
+		for i := range 1 + g.r.IntN(3) {
+			c := column{name: fmt.Sprintf("k%d", i), kind: g.columnKind(func(k *columnKind) bool { return k.key && g.may("key:"+k.tag) })}
+			t.columns, t.key = append(t.columns, c), append(t.key, c.name)
+		}
+	}
+	t.unique = shape == "unique"
+	t.columns = append(t.columns, column{name: counter, kind: &columnKinds[4]})
+	for i := range g.r.IntN(6) {
+		t.columns = append(t.columns, column{name: fmt.Sprintf("c%d", i), kind: g.columnKind(nil), null: g.r.IntN(2) == 0})
+	}
+	if g.chance(40) {
+		for i := range 20 + g.r.IntN(100) {
+			t.columns = append(t.columns, column{name: fmt.Sprintf("w%d", i), kind: g.columnKind(nil), null: true})
+		}
+	}
+	g.r.Shuffle(len(t.columns), func(i, j int) { t.columns[i], t.columns[j] = t.columns[j], t.columns[i] })
+	statements := []string{g.createTable(t)}
+	if g.keyspace == "customer" {
+		statements = append(statements, g.shard(t))
+	}
+	g.tables = append(g.tables, t)
+	g.add(Step{Verb: "table", Words: []string{t.name}, SQL: statements})
+	g.choose(t, shape)
+}
+
+func (g *generator) columnKind(fits func(*columnKind) bool) *columnKind {
+	for {
+		k := &columnKinds[g.r.IntN(len(columnKinds))]
+		if g.may("type:"+k.tag) && (fits == nil || fits(k)) {
+			return k
+		}
+	}
+}
+
+func (g *generator) createTable(t *table) string {
+	var parts []string
+	for _, c := range t.columns {
+		parts = append(parts, c.definition())
+	}
+	for i, c := range t.columns {
+		if c.kind.numeric && c.kind.tag != "float" && c.kind.tag != "double" && g.chance(8) && g.may("generated") {
+			parts = append(parts, fmt.Sprintf("g%d varchar(80) generated always as (concat('g', %s)) %s", i, c.name, g.one("virtual", "stored", "virtual invisible")))
+		}
+	}
+	switch {
+	case t.unique:
+		parts = append(parts, "unique key u ("+strings.Join(t.key, ", ")+")")
+	case len(t.key) > 0:
+		parts = append(parts, "primary key ("+strings.Join(t.key, ", ")+")")
+	}
+	return "create table " + t.name + " (" + strings.Join(parts, ", ") + ")"
+}
+
+func (c *column) definition() string {
+	d := c.name + " " + c.kind.decl
+	if c.name == counter {
+		return d + " not null default 0"
+	}
+	if !c.null {
+		return d + " not null"
+	}
+	return d + " null"
+}
+
+// shard gives a table a vindex, on a column of the key where one can have it, else on a column of its own.
+func (g *generator) shard(t *table) string {
+	var able []*column
+	for i := range t.columns {
+		if c := &t.columns[i]; c.kind.vindex != "" && !c.null && c.name != counter {
+			able = append(able, c)
+		}
+	}
+	if len(able) == 0 {
+		return "alter vschema on " + t.name + " add vindex hash(" + g.setVindex(t, counter) + ")"
+	}
+	c := able[g.r.IntN(len(able))]
+	return "alter vschema on " + t.name + " add vindex " + c.kind.vindex + "(" + g.setVindex(t, c.name) + ")"
+}
+
+func (g *generator) setVindex(t *table, name string) string {
+	t.vindex = []string{name}
+	return name
+}
+
+// choose configures the stream.
+func (g *generator) choose(t *table, shape string) {
+	s := Step{Verb: "stream", Words: []string{t.name}}
+	switch g.pick([]weighted{{"dedup", 12}, {"append", 2}, {"full", 2}}) {
+	case "append":
+		s.Words = append(s.Words, "dest=append")
+	case "full":
+		s.Words = append(s.Words, "mode=full_refresh", "dest="+g.one("overwrite", "overwrite_dedup"))
+	}
+	if free := t.free(); len(free) > 1 && g.chance(8) && shape != "nokey" {
+		s.Words = append(s.Words, "without="+free[0].name)
+	}
+	if len(s.Words) > 1 {
+		g.add(s)
+	}
+}

@@ -1,0 +1,393 @@
+package torture
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"source-planetscale/internal/destination"
+)
+
+func TestAHistoryFollowsFromItsSeed(t *testing.T) {
+	for seed := range uint64(300) {
+		h := Generate(seed, 30, nil)
+		text := h.String()
+		if again := Generate(seed, 30, nil).String(); again != text {
+			t.Fatalf("seed %d makes two histories", seed)
+		}
+		parsed, err := Parse(text)
+		if err != nil {
+			t.Fatalf("seed %d: %v", seed, err)
+		}
+		if parsed.String() != text {
+			t.Fatalf("seed %d: read again it is another:\n%s\n%s", seed, text, parsed)
+		}
+	}
+}
+
+func TestNothingIsGeneratedThatIsLeftOut(t *testing.T) {
+	without := map[string]bool{"idle": true, "key:bool": true, "swap-rename": true}
+	for seed := range uint64(300) {
+		for _, s := range Generate(seed, 60, without) {
+			text := s.String()
+			if s.Verb == "idle" || strings.Contains(text, "rename table") {
+				t.Fatalf("seed %d: %s", seed, text)
+			}
+			if s.Verb == "table" && strings.Contains(text, "k0 tinyint(1)") {
+				t.Fatalf("seed %d: %s", seed, text)
+			}
+		}
+	}
+}
+
+func TestEveryMoveAlterAndSwapIsMade(t *testing.T) {
+	var all strings.Builder
+	for seed := range uint64(400) {
+		all.WriteString(Generate(seed, 60, nil).String())
+	}
+	text := all.String()
+	for _, part := range []string{
+		"\nfill ", "\nreplay ", "\npurge ", "\nidle ", "\nfault ", "\nclear ", "\nhold", "\nerrant", "use_replica", "\nbare", "\nterm", "\nkill", "\npause ", "\nstate", " in=-80 ",
+		"mode=full_refresh", "dest=append", "without=", "binlog_format", "rename column", "drop column", " first", "add index",
+		"truncate table", "rename table", "use mysql", "temporary", "xa start", "optimize", "virtual invisible", "unique key",
+	} {
+		if !strings.Contains(text, part) {
+			t.Errorf("no history has %q", part)
+		}
+	}
+	for _, k := range columnKinds {
+		if !strings.Contains(text, " "+k.decl+" ") {
+			t.Errorf("no table has a column of type %s", k.decl)
+		}
+	}
+}
+
+func TestParseRefuses(t *testing.T) {
+	if _, err := Parse("# a note\n\nsql | select 1\njump\n"); err == nil || !strings.Contains(err.Error(), `line 4: there is no step "jump"`) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestShrinkKeepsWhatIsNeeded(t *testing.T) {
+	var h History
+	for i := range 40 {
+		h = append(h, Step{Verb: "sql", SQL: []string{fmt.Sprintf("insert into t (a) values (%d), (1), (2), (3)", i), "update t set a = 1"}})
+	}
+	tries := 0
+	fails := func(h History) bool {
+		tries++
+		text := h.String()
+		first, second := strings.Index(text, "(7), (1)"), strings.LastIndex(text, "(31)")
+		return first >= 0 && second > first && strings.Contains(text, "update")
+	}
+	got := Shrink(h, fails, func() bool { return true }).String()
+	want := "sql | insert into t (a) values (7), (1), (3)\nsql | insert into t (a) values (31), (3) ;; update t set a = 1\n"
+	if got != want {
+		t.Errorf("got\n%safter %d tries, want\n%s", got, tries, want)
+	}
+	tries = 0
+	Shrink(h, fails, func() bool { return tries < 5 })
+	if tries != 5 {
+		t.Errorf("%d tries were made, though time was up after 5", tries)
+	}
+}
+
+const testCatalog = `{"streams":[{"name":"t","namespace":"ks","json_schema":{"properties":{"id":{"type":"number"},"v":{"type":["null","string"]},` +
+	`"_ab_cdc_cursor":{},"_ab_cdc_deleted_at":{}}},"source_defined_primary_key":[["id"]],"default_cursor_field":["_ab_cdc_cursor"]}]}`
+
+var testColumns = []Column{{"id", "int", "int"}, {"v", "varchar", "varchar(40)"}}
+
+func record(id, v string, cursor int) string {
+	return fmt.Sprintf(`{"type":"RECORD","record":{"stream":"t","namespace":"ks","data":{"id":%s,"v":%s,"_ab_cdc_cursor":%d}}}`, id, v, cursor)
+}
+
+func state(count int) string {
+	return fmt.Sprintf(`{"type":"STATE","state":{"type":"STREAM","stream":{"stream_descriptor":{"name":"t","namespace":"ks"},"stream_state":{}},"sourceStats":{"recordCount":%d.0}}}`, count)
+}
+
+func rows(pairs ...string) *Table {
+	t := &Table{Columns: testColumns}
+	for i := 0; i < len(pairs); i += 2 {
+		t.Rows = append(t.Rows, map[string][]byte{"id": []byte(pairs[i]), "v": []byte(pairs[i+1])})
+	}
+	return t
+}
+
+func testPlatform(t *testing.T) *Platform {
+	t.Helper()
+	p := NewPlatform()
+	if err := p.Configure(json.RawMessage(testCatalog), map[string]Choice{"t": {}}, map[string][]Column{"t": testColumns}); err != nil {
+		t.Fatal(err)
+	}
+	p.BeginJob()
+	p.BeginRun()
+	return p
+}
+
+func parse(t *testing.T, lines ...string) *destination.Output {
+	t.Helper()
+	out, err := destination.Parse(strings.NewReader(strings.Join(lines, "\n") + "\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// TestTheJudgeObjects breaks a right output in each of the ways that the judge is for.
+func TestTheJudgeObjects(t *testing.T) {
+	a, b := record("1", `"x"`, 10), record("2", `"y"`, 11)
+	source := rows("1", "x", "2", "y")
+	for _, c := range []struct {
+		name  string
+		lines []string
+		want  string
+	}{
+		{"right", []string{a, b, state(2)}, ""},
+		{"a row is missing", []string{a, state(1)}, Differs},
+		{"a row too many", []string{a, b, record("3", `"z"`, 12), state(3)}, Differs},
+		{"columns are swapped", []string{a, record("2", `"x"`, 11), state(2)}, Differs},
+		{"a cursor repeats", []string{a, record("2", `"y"`, 10), state(2)}, Cursor},
+		{"a cursor falls", []string{a, record("2", `"y"`, 9), state(2)}, Cursor},
+		{"a state before its records", []string{state(2), a, b}, Protocol},
+		{"a key is missing", []string{a, record("null", `"y"`, 11), state(2)}, KeyMissing},
+		{"another stream", []string{strings.ReplaceAll(a, `"t"`, `"u"`)}, Protocol},
+		{"a column that is not in the catalog", []string{strings.ReplaceAll(a, `"v"`, `"w"`)}, Protocol},
+		{"a number for a text", []string{record("1", "1", 10), b, state(2)}, Differs},
+		{"null for a value", []string{record("1", "null", 10), b, state(2)}, Differs},
+	} {
+		p := testPlatform(t)
+		f := p.Deliver(parse(t, c.lines...), true)
+		if f == nil {
+			f = p.Streams["t"].Compare(source, nil)
+		}
+		if got := kind(f); got != c.want {
+			t.Errorf("%s: got %q, want %q", c.name, got, c.want)
+		}
+	}
+}
+
+func kind(f *Finding) string {
+	if f == nil {
+		return ""
+	}
+	return f.Kind
+}
+
+func TestARecordThatComesAgain(t *testing.T) {
+	p := testPlatform(t)
+	if f := p.Deliver(parse(t, record("1", `"x"`, 10), state(1)), true); f != nil {
+		t.Fatal(f)
+	}
+	p.Streams["t"].Settled = true
+	before := p.Clone()
+	p.BeginRun()
+	if f := p.Deliver(parse(t, record("1", `"x"`, 11), state(1)), true); kind(f) != Repeated {
+		t.Errorf("got %v", f)
+	}
+	before.BeginRun()
+	if f := before.Deliver(parse(t, record("1", `"x"`, 11), state(1)), false); f != nil {
+		t.Errorf("after a fault a record may come again: %v", f)
+	}
+}
+
+func TestAnAlterLeavesRowsAsTheyWere(t *testing.T) {
+	p := testPlatform(t)
+	s := p.Streams["t"]
+	if f := p.Deliver(parse(t, record("1", `"x"`, 10), record("2", `"y"`, 11), state(2)), true); f != nil {
+		t.Fatal(f)
+	}
+	var altered *Altered
+	altered = altered.Note(s, rows("1", "x", "2", "y"), rows("1", "X", "2", "Y"))
+	if f := s.Compare(rows("1", "X", "2", "Y"), altered); f != nil {
+		t.Errorf("no event tells of what an ALTER did: %v", f)
+	}
+	if f := s.Compare(rows("1", "X", "2", "YY"), altered); kind(f) != Differs {
+		t.Error("a row that was changed since may not be old")
+	}
+	if f := s.Compare(rows("1", "X", "2", "Y"), nil); kind(f) != Differs {
+		t.Error("without an ALTER nothing may be old")
+	}
+}
+
+func TestAColumnThatTheCatalogGotLater(t *testing.T) {
+	p := NewPlatform()
+	choices := map[string]Choice{"t": {Without: []string{"v"}}}
+	configure := func() {
+		if err := p.Configure(json.RawMessage(testCatalog), choices, map[string][]Column{"t": testColumns}); err != nil {
+			t.Fatal(err)
+		}
+		p.BeginRun()
+	}
+	configure()
+	if f := p.Deliver(parse(t, strings.Replace(record("1", `"x"`, 10), `"v":"x",`, "", 1), state(1)), true); f != nil {
+		t.Fatal(f)
+	}
+	choices["t"] = Choice{}
+	configure()
+	if f := p.Streams["t"].Compare(rows("1", "x"), nil); f != nil {
+		t.Errorf("the row came before the column: %v", f)
+	}
+	if f := p.Deliver(parse(t, record("1", "null", 11), state(1)), true); f != nil {
+		t.Fatal(f)
+	}
+	if f := p.Streams["t"].Compare(rows("1", "x"), nil); kind(f) != Differs {
+		t.Error("a row that came later has the column")
+	}
+}
+
+func TestRowsWithoutAKeyAreCounted(t *testing.T) {
+	s := &Stream{Name: "t", Columns: map[string]Property{"v": {}}}
+	s.empty()
+	for _, v := range []string{"x", "x", "y"} {
+		s.fold(&destination.Record{Data: map[string]any{"v": v}}, 0, false)
+	}
+	table := &Table{Columns: testColumns[1:]}
+	for _, v := range []string{"x", "x", "y"} {
+		table.Rows = append(table.Rows, map[string][]byte{"v": []byte(v)})
+	}
+	if f := s.Compare(table, nil); f != nil {
+		t.Error(f)
+	}
+	table.Rows = table.Rows[1:]
+	if f := s.Compare(table, nil); kind(f) != Differs {
+		t.Error("one came too often")
+	}
+	s.Repeats = true
+	if f := s.Compare(table, nil); f != nil {
+		t.Errorf("after a kill it may: %v", f)
+	}
+	table.Rows = append(table.Rows, table.Rows[0], table.Rows[0])
+	if f := s.Compare(table, nil); kind(f) != Differs {
+		t.Error("one did not come")
+	}
+}
+
+func TestVerdict(t *testing.T) {
+	const complete = `{"type":"TRACE","trace":{"type":"STREAM_STATUS","stream_status":{"stream_descriptor":{"name":"t","namespace":"ks"},"status":"COMPLETE"}}}`
+	incomplete := strings.ReplaceAll(complete, "COMPLETE", "INCOMPLETE")
+	failure := func(kind, stream string) string {
+		descriptor := ""
+		if stream != "" {
+			descriptor = `,"stream_descriptor":{"name":"` + stream + `","namespace":"ks"}`
+		}
+		return `{"type":"TRACE","trace":{"type":"ERROR","error":{"message":"m","failure_type":"` + kind + `"` + descriptor + `}}}`
+	}
+	bad := fmt.Errorf("exit status 1")
+	for _, c := range []struct {
+		name         string
+		end          error
+		may, shaken  bool
+		want         string
+		lines        []string
+		wantFailures int
+	}{
+		{name: "well", lines: []string{complete}},
+		{name: "well, incomplete", lines: []string{incomplete}, want: Silent},
+		{name: "well, no status", want: Silent},
+		{name: "well with an error", lines: []string{complete, failure("config_error", "t")}, want: Silent},
+		{name: "badly without an error", end: bad, lines: []string{complete}, want: Silent},
+		{name: "a failure that may be", end: bad, may: true, lines: []string{incomplete, failure("config_error", "t")}, wantFailures: 1},
+		{name: "one that may not", end: bad, lines: []string{incomplete, failure("config_error", "t")}, want: Undeserved},
+		{name: "a system error", end: bad, may: true, lines: []string{incomplete, failure("system_error", "t")}, want: Undeserved},
+		{name: "transient after a fault", end: bad, shaken: true, lines: []string{incomplete, failure("transient_error", "")}, wantFailures: 1},
+		{name: "transient without one", end: bad, lines: []string{incomplete, failure("transient_error", "")}, want: Undeserved},
+		{name: "another stream is named", end: bad, may: true, lines: []string{incomplete, failure("config_error", "u")}, want: Silent},
+	} {
+		p := testPlatform(t)
+		out := parse(t, append(c.lines, `{"type":"LOG","log":{"level":"INFO","message":"m"}}`)...)
+		if f := p.Deliver(out, true); f != nil {
+			t.Fatal(f)
+		}
+		failures, f := Verdict(out, c.end, p, func(string) bool { return c.may }, c.shaken)
+		if kind(f) != c.want || len(failures) != c.wantFailures {
+			t.Errorf("%s: %v, %d failures", c.name, f, len(failures))
+		}
+	}
+}
+
+func TestLeaks(t *testing.T) {
+	p := testPlatform(t)
+	p.Streams["t"].Key = nil
+	log := `{"type":"LOG","log":{"level":"INFO","message":"row zqx1"}}`
+	key := strings.Replace(state(0), `"stream_state":{}`, `"stream_state":{"last_pk":"AAEEenF4MQ=="}`, 1)
+	for _, c := range []struct {
+		line string
+		want string
+	}{{log, Leak}, {key, Leak}, {state(0), ""}, {strings.ReplaceAll(log, "zqx1", "x"), ""}} {
+		if f := Leaks(parse(t, c.line), p); kind(f) != c.want {
+			t.Errorf("%s: %v", c.line, f)
+		}
+	}
+	p.Streams["t"].Key = []string{"id"}
+	if f := Leaks(parse(t, key), p); f != nil {
+		t.Errorf("a key may be in a state: %v", f)
+	}
+}
+
+func TestValuesAreComparedByTheirMeaning(t *testing.T) {
+	for _, c := range []struct {
+		dataType, record string
+		source           []byte
+		asBool, equal    bool
+	}{
+		{"int", "42", []byte("00000042"), false, true},
+		{"bigint", "18446744073709551615", []byte("18446744073709551615"), false, true},
+		{"bigint", "18446744073709551614", []byte("18446744073709551615"), false, false},
+		{"decimal", "0.5", []byte("0.50"), false, true},
+		{"tinyint", "true", []byte("2"), true, true},
+		{"tinyint", "2", []byte("2"), false, true},
+		{"tinyint", "false", []byte("0"), true, true},
+		{"float", "16777216", []byte("16777200"), false, true},
+		{"float", "1.2", []byte("1.1"), false, false},
+		{"double", "1e+300", []byte("1e300"), false, true},
+		{"double", "16777216", []byte("16777200"), false, false},
+		{"bit", "true", []byte{1}, true, true},
+		{"bit", `"A/8="`, []byte{3, 255}, false, true},
+		{"date", "null", []byte("0000-00-00"), false, true},
+		{"date", "null", []byte("2026-02-30"), false, true},
+		{"date", `"2026-02-28"`, []byte("2026-02-28"), false, true},
+		{"datetime", `"2026-02-28T01:02:03.5"`, []byte("2026-02-28 01:02:03.5"), false, true},
+		{"timestamp", `"2026-02-28T01:02:03Z"`, []byte("2026-02-28 01:02:03"), false, true},
+		{"timestamp", `"2026-02-28T01:02:03"`, []byte("2026-02-28 01:02:03"), false, false},
+		{"time", "null", []byte("24:00:00"), false, true},
+		{"time", `"23:59:59.5"`, []byte("23:59:59.5"), false, true},
+		{"varchar", `"null"`, nil, false, false},
+		{"varchar", `""`, nil, false, false},
+		{"varchar", `"é"`, []byte("é"), false, true},
+		{"json", `{"b":1,"a":[2.50,null]}`, []byte(`{"a": [2.5, null], "b": 1}`), false, true},
+		{"json", `{"b":"1"}`, []byte(`{"b": 1}`), false, false},
+		{"json", "null", []byte("null"), false, true},
+		{"blob", `"AP8="`, []byte{0, 255}, false, true},
+		{"point", `"AP8="`, []byte{0, 254}, false, false},
+	} {
+		column := Column{Name: "c", DataType: c.dataType}
+		var v any
+		decode(c.record, &v)
+		if got, want := column.fromRecord(v), column.fromSource(c.source, c.asBool); (got == want) != c.equal {
+			t.Errorf("%s: %s is %q, %q is %q", c.dataType, c.record, got, c.source, want)
+		}
+	}
+}
+
+func TestStatesGoWithoutNamespaceWhenBare(t *testing.T) {
+	p := testPlatform(t)
+	if f := p.Deliver(parse(t, state(0)), true); f != nil {
+		t.Fatal(f)
+	}
+	for _, text := range []string{string(p.States()), string(p.Catalog())} {
+		if !strings.Contains(text, `"namespace":"ks"`) {
+			t.Error(text)
+		}
+	}
+	p.BareStates, p.BareCatalog = true, true
+	for _, text := range []string{string(p.States()), string(p.Catalog())} {
+		if strings.Contains(text, "namespace") {
+			t.Error(text)
+		}
+	}
+	if !slices.Equal(p.Names(), []string{"t"}) {
+		t.Error(p.Names())
+	}
+}
