@@ -60,7 +60,7 @@ var arrows = map[string][]string{
 	"internal/row":          {"internal/table", "internal/wire"},
 	"internal/sandbox":      {"internal/sandbox/edge"},
 	"internal/sandbox/edge": {},
-	"internal/schema":       {"internal/crash", "internal/dial", "internal/failure", "internal/table"},
+	"internal/schema":       {"internal/crash", "internal/dial", "internal/failure", "internal/gtid", "internal/table"},
 	"internal/state":        {"internal/gtid", "internal/table"},
 	"internal/table":        {},
 	"internal/torture":      {"internal/destination"},

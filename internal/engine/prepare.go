@@ -189,8 +189,7 @@ func (s *survey) estimate(ctx context.Context) error {
 			if !ok || saved == nil || saved.Copy == nil {
 				continue
 			}
-			p := st.In(shard)
-			p.Expected, p.Resumed = size.Rows, saved.Copy.LastPK != nil
+			st.In(shard).Expect(size.Rows)
 			sum.Rows, sum.Bytes, known = sum.Rows+size.Rows, sum.Bytes+size.Bytes, true
 		}
 		if !known {

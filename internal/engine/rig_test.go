@@ -231,7 +231,7 @@ func (r *rig) addStream(t *table.Table, mode airbyte.SyncMode, saved *state.Stre
 	}
 	s, err := partition.NewStream(&airbyte.ConfiguredStream{
 		Stream: airbyte.Stream{Name: t.Name, Namespace: "shop", JSONSchema: jsonSchema}, SyncMode: mode,
-	}, t, saved, &r.sequence)
+	}, t, saved, &r.sequence, time.Minute)
 	if err != nil {
 		r.t.Fatal(err)
 	}

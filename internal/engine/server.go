@@ -63,32 +63,7 @@ func ServerOf(db *schema.DB, keyspace string) Server {
 		Cascades: func(ctx context.Context, shards []gtid.Shard) ([]schema.Cascade, error) {
 			return db.Cascades(ctx, gtid.Names(shards))
 		},
-		Moved: db.Moved, Journals: journalsBy(db),
-		TableSizes: func(ctx context.Context, shards []gtid.Shard) (map[gtid.Shard]map[string]schema.TableSize, error) {
-			byName, err := db.TableSizes(ctx, gtid.Names(shards))
-			sizes := make(map[gtid.Shard]map[string]schema.TableSize, len(byName))
-			for name, s := range byName {
-				sizes[gtid.Shard{Keyspace: keyspace, Name: name}] = s
-			}
-			return sizes, err
-		},
-	}
-}
-
-func journalsBy(db *schema.DB) func(context.Context, []gtid.Shard) (map[gtid.Shard][]*binlogdatapb.Journal, error) {
-	return func(ctx context.Context, shards []gtid.Shard) (map[gtid.Shard][]*binlogdatapb.Journal, error) {
-		names := make([]string, len(shards))
-		for i, s := range shards {
-			names[i] = s.Keyspace + ":" + s.Name
-		}
-		byName, err := db.Journals(ctx, names)
-		journals := make(map[gtid.Shard][]*binlogdatapb.Journal, len(byName))
-		for i, s := range shards {
-			if list, asked := byName[names[i]]; asked {
-				journals[s] = list
-			}
-		}
-		return journals, err
+		Moved: db.Moved, Journals: db.Journals, TableSizes: db.TableSizes,
 	}
 }
 

@@ -148,11 +148,10 @@ func (s *survey) streamOf(c *airbyte.ConfiguredStream, t *table.Table, saved *st
 			return nil, err
 		}
 	}
-	st, err := partition.NewStream(c, t, saved, s.shared.Sequence)
+	st, err := partition.NewStream(c, t, saved, s.shared.Sequence, 2*s.cfg.CheckpointInterval())
 	if err != nil {
 		return nil, err
 	}
-	st.Ahead = 2 * s.cfg.CheckpointInterval()
 	warnings, err := partition.CheckKey(st, c, s.cfg.RowOptions())
 	if err != nil {
 		return nil, err

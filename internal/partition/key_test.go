@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"source-planetscale/internal/airbyte"
 	"source-planetscale/internal/failure"
@@ -80,7 +81,7 @@ func TestCheckKey(t *testing.T) {
 		if stream.PrimaryKey = key; ofSource {
 			stream.PrimaryKey, stream.Stream.SourceDefinedPrimaryKey = nil, key
 		}
-		s, err := NewStream(stream, c.table, nil, &atomic.Int64{})
+		s, err := NewStream(stream, c.table, nil, &atomic.Int64{}, time.Minute)
 		if err != nil {
 			t.Fatal(err)
 		}

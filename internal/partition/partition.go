@@ -34,6 +34,9 @@ func newPartition(s *Stream, shard gtid.Shard) *Partition {
 	}
 }
 
+// Expect notes how many rows the server believes the table to have in the shard. Nothing is read of it yet.
+func (p *Partition) Expect(rows int64) { p.Expected, p.Resumed = rows, p.Saved().Copy.LastPK != nil }
+
 // Name is the table's.
 func (p *Partition) Name() string { return p.Stream.Table.Name }
 

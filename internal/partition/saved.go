@@ -22,7 +22,7 @@ func (s *Stream) Saved() lineage.Shards { return s.state.Shards }
 // next state: the attempt after a kill, on a machine whose clock is behind, is to give larger ones than those.
 func (s *Stream) Put(tx *airbyte.Tx) error {
 	if s.Incremental() {
-		s.state.Cursor = max(s.Records.Cursor(), time.Now().UnixMicro()) + s.Ahead.Microseconds()
+		s.state.Cursor = max(s.Records.Cursor(), time.Now().UnixMicro()) + s.ahead.Microseconds()
 	}
 	return put(tx, s)
 }
@@ -38,7 +38,7 @@ func put(tx *airbyte.Tx, s *Stream) error {
 
 // KeepAlive has the stream's last state written with a later cursor, since the same state is not to come twice.
 func (s *Stream) KeepAlive(tx *airbyte.Tx) error {
-	s.state.Cursor = s.Records.Cursors(1, time.Now()) + 1 + s.Ahead.Microseconds()
+	s.state.Cursor = s.Records.Cursors(1, time.Now()) + 1 + s.ahead.Microseconds()
 	return put(tx, s)
 }
 

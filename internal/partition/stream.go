@@ -30,10 +30,8 @@ type Stream struct {
 	// Columns are the table's columns to give, in the table's order.
 	Columns []string
 	// Changed says that the table has other columns than when the state was saved.
-	Changed bool
-	// Ahead is how far a state's cursor is to be ahead of the records before it: at least the time until the next state.
-	Ahead time.Duration
-
+	Changed    bool
+	ahead      time.Duration   // of a state's cursor, before the records that may follow it
 	configured map[string]bool // columns of the catalog
 	missing    sync.Map        // those of which it was said that the table does not have them
 	parts      sync.Map        // *Partition by gtid.Shard
@@ -47,8 +45,9 @@ type Stream struct {
 }
 
 // NewStream prepares a configured stream over its table. saved is the stream's state, nil for none; it belongs to the stream from now
-// on. sequence is shared by all streams.
-func NewStream(c *airbyte.ConfiguredStream, t *table.Table, saved *state.Stream, sequence *atomic.Int64) (*Stream, error) {
+// on. sequence is shared by all streams. ahead is how far a state's cursor is to be ahead of the records before it: at least the time until
+// the next state.
+func NewStream(c *airbyte.ConfiguredStream, t *table.Table, saved *state.Stream, sequence *atomic.Int64, ahead time.Duration) (*Stream, error) {
 	d := c.Stream.Descriptor()
 	properties, err := c.Stream.Properties()
 	if err != nil {
@@ -58,7 +57,7 @@ func NewStream(c *airbyte.ConfiguredStream, t *table.Table, saved *state.Stream,
 	if err != nil {
 		return nil, err
 	}
-	s := &Stream{Descriptor: d, Table: withKeyOf(t, c), Records: records, configured: properties, state: saved, open: 1}
+	s := &Stream{ahead: ahead, Descriptor: d, Table: withKeyOf(t, c), Records: records, configured: properties, state: saved, open: 1}
 	for _, column := range t.Columns {
 		if properties[column.Name] && !record.IsOwn(column.Name) {
 			s.Columns = append(s.Columns, column.Name)

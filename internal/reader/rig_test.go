@@ -105,7 +105,7 @@ func stream(t testing.TB, name string) (*partition.Stream, *table.Table) {
 	st, err := partition.NewStream(&airbyte.ConfiguredStream{
 		Stream:   airbyte.Stream{Name: name, Namespace: "shop", JSONSchema: []byte(`{"properties":{"id":{},"name":{}}}`)},
 		SyncMode: airbyte.Incremental,
-	}, tab, savedAt(at(5), false), &atomic.Int64{})
+	}, tab, savedAt(at(5), false), &atomic.Int64{}, time.Minute)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -49,7 +49,7 @@ func narrow(t testing.TB, made fakevtgate.At) (*session, []byte) {
 	}
 	st, err := partition.NewStream(&airbyte.ConfiguredStream{
 		Stream: airbyte.Stream{Name: "users", Namespace: "shop", JSONSchema: jsonSchema}, SyncMode: airbyte.Incremental,
-	}, users, savedAt(at(5), made == 0), &atomic.Int64{})
+	}, users, savedAt(at(5), made == 0), &atomic.Int64{}, time.Minute)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"source-planetscale/internal/dial"
+	"source-planetscale/internal/gtid"
 )
 
 // rawServer speaks MySQL's protocol, byte by byte, so that each of them can be another.
@@ -190,7 +191,7 @@ func askAll(ctx context.Context, server dial.Config) (failures []error) {
 	failures = append(failures, err)
 	_, err = db.Purged(ctx, "-", "")
 	failures = append(failures, err)
-	_, err = db.TableSizes(ctx, []string{"-"})
+	_, err = db.TableSizes(ctx, gtid.Shards("shop", "-"))
 	return append(failures, err)
 }
 

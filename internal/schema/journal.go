@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"sync"
 
+	"source-planetscale/internal/gtid"
+
 	"google.golang.org/protobuf/encoding/prototext"
 	binlogdatapb "vitess.io/vitess/go/vt/proto/binlogdata"
 )
@@ -14,12 +16,12 @@ import (
 // of both sides then. Vitess removes no such row, not even when the traffic is switched back.
 const journalsQuery = "select val from _vt.resharding_journal"
 
-// Journals asks shards of any keyspace, each named as in "commerce:-80", for their journals of MoveTables. Shards that the server
+// Journals asks shards of any keyspace for their journals of MoveTables. Shards that the server
 // does not let us ask, or whose journals cannot be read, are missing.
-func (db *DB) Journals(ctx context.Context, shards []string) (map[string][]*binlogdatapb.Journal, error) {
+func (db *DB) Journals(ctx context.Context, shards []gtid.Shard) (map[gtid.Shard][]*binlogdatapb.Journal, error) {
 	var mu sync.Mutex
-	journals := map[string][]*binlogdatapb.Journal{}
-	err := EachShard(ctx, shards, func(ctx context.Context, shard string) error {
+	journals := map[gtid.Shard][]*binlogdatapb.Journal{}
+	err := EachShard(ctx, shards, func(ctx context.Context, shard gtid.Shard) error {
 		here, err := db.journals(ctx, shard)
 		if isRefused(err) {
 			return nil
@@ -33,8 +35,8 @@ func (db *DB) Journals(ctx context.Context, shards []string) (map[string][]*binl
 }
 
 // journals asks the primary: a replica may lag behind the one whose position ends this sync.
-func (db *DB) journals(ctx context.Context, shard string) ([]*binlogdatapb.Journal, error) {
-	rows, err := db.show(ctx, shard+"@primary", journalsQuery)
+func (db *DB) journals(ctx context.Context, shard gtid.Shard) ([]*binlogdatapb.Journal, error) {
+	rows, err := db.show(ctx, shard.Keyspace+":"+shard.Name+"@primary", journalsQuery)
 	if err != nil {
 		return nil, fmt.Errorf("reading the journals of %s: %w", shard, err)
 	}

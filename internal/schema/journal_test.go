@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"source-planetscale/internal/gtid"
+
 	"github.com/google/go-cmp/cmp"
 	"google.golang.org/protobuf/testing/protocmp"
 	binlogdatapb "vitess.io/vitess/go/vt/proto/binlogdata"
@@ -34,9 +36,9 @@ func TestJournals(t *testing.T) {
 		return nil, errNotAllowed
 	}).open(t)
 	db.sql.SetMaxOpenConns(1) // so that the target is that of the question
-	journals := map[string][]*binlogdatapb.Journal{}
-	for _, shard := range []string{"shop:-80", "shop:none", "shop:newer", "other:-"} {
-		asked, err := db.Journals(t.Context(), []string{shard})
+	journals := map[gtid.Shard][]*binlogdatapb.Journal{}
+	for _, shard := range append(gtid.Shards("shop", "-80", "none", "newer"), gtid.Shard{Keyspace: "other", Name: "-"}) {
+		asked, err := db.Journals(t.Context(), []gtid.Shard{shard})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -44,7 +46,7 @@ func TestJournals(t *testing.T) {
 			journals[shard] = here
 		}
 	}
-	want := map[string][]*binlogdatapb.Journal{"shop:none": nil, "shop:-80": {{
+	want := map[gtid.Shard][]*binlogdatapb.Journal{{Keyspace: "shop", Name: "none"}: nil, {Keyspace: "shop", Name: "-80"}: {{
 		Id: 2776992227897983739, Tables: []string{"orders", `order's "lines"`},
 		LocalPosition: "MySQL56/37ffa7fc-ea34-11f1-ad2b-02fc00000001:1-27",
 		ShardGtids:    []*binlogdatapb.ShardGtid{{Keyspace: "commerce", Shard: "-", Gtid: "MySQL56/38037f5a-ea34-11f1-a2a9-02fc00000001:1-57"}},

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 
+	"source-planetscale/internal/gtid"
 	"source-planetscale/internal/table"
 )
 
@@ -112,11 +113,11 @@ func (db *DB) askShard(ctx context.Context, shard, query string, args []any, int
 type TableSize struct{ Rows, Bytes int64 }
 
 // TableSizes asks each of the shards once, page by page, about all tables. It returns their sizes by shard and table.
-func (db *DB) TableSizes(ctx context.Context, shards []string) (map[string]map[string]TableSize, error) {
+func (db *DB) TableSizes(ctx context.Context, shards []gtid.Shard) (map[gtid.Shard]map[string]TableSize, error) {
 	var mu sync.Mutex
-	sizes := map[string]map[string]TableSize{}
-	err := EachShard(ctx, shards, func(ctx context.Context, shard string) error {
-		here, err := db.tableSizes(ctx, shard)
+	sizes := map[gtid.Shard]map[string]TableSize{}
+	err := EachShard(ctx, shards, func(ctx context.Context, shard gtid.Shard) error {
+		here, err := db.tableSizes(ctx, shard.Name)
 		mu.Lock()
 		defer mu.Unlock()
 		sizes[shard] = here

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"source-planetscale/internal/gtid"
+
 	"github.com/go-sql-driver/mysql"
 	"github.com/google/go-cmp/cmp"
 )
@@ -135,18 +137,18 @@ func TestTableSizes(t *testing.T) {
 	for _, shard := range shardsIn(t, db) {
 		run(t, db, "use "+quoted(db.target(shard)), "analyze table sch_e_rows")
 	}
-	got, err := db.TableSizes(t.Context(), shardsIn(t, db))
+	got, err := db.TableSizes(t.Context(), gtid.Shards(db.keyspace, shardsIn(t, db)...))
 	if err != nil {
 		t.Fatal(err)
 	}
 	// The table is small enough for MySQL to count it exactly.
 	all := int64(0)
 	for _, shard := range shardsIn(t, db) {
-		size := got[shard]["sch_e_rows"]
+		size := got[gtid.Shard{Keyspace: db.keyspace, Name: shard}]["sch_e_rows"]
 		if all += size.Rows; size.Rows == 0 || size.Bytes < size.Rows*200 {
 			t.Errorf("got %+v of shard %s, want some rows and at least as many bytes as they hold", size, shard)
 		}
-		if size, ok := got[shard]["sch_e_view"]; ok {
+		if size, ok := got[gtid.Shard{Keyspace: db.keyspace, Name: shard}]["sch_e_view"]; ok {
 			t.Errorf("a view is counted: %+v", size)
 		}
 	}
