@@ -6,6 +6,7 @@ import (
 	"errors"
 	"go/ast"
 	"go/parser"
+	"go/scanner"
 	"go/token"
 	"go/types"
 	"io"
@@ -15,6 +16,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 )
 
 const module = "source-planetscale"
@@ -201,6 +203,52 @@ func count(d ast.Decl, fields, methods map[string]int) {
 					fields[named.Name.Name] += max(1, len(f.Names))
 				}
 			}
+		}
+	}
+}
+
+// columns is how long a line of code or comment may be. Texts don't count: of some it matters that they can be read as they are.
+const columns = 140
+
+func TestLinesFit(t *testing.T) {
+	files, err := exec.CommandContext(t.Context(), "git", "ls-files", "*.go").Output()
+	if err != nil {
+		t.Skipf("not a checkout: %v", err)
+	}
+	for _, file := range strings.Fields(string(files)) {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, n := range lengths(data) {
+			if n > columns {
+				t.Errorf("%s:%d has %d columns", file, i+1, n)
+			}
+		}
+	}
+}
+
+// lengths are those of a file's lines, without the texts in them.
+func lengths(data []byte) []int {
+	var list []int
+	for line := range bytes.Lines(data) {
+		list = append(list, utf8.RuneCount(bytes.TrimRight(line, "\n")))
+	}
+	set := token.NewFileSet()
+	file := set.AddFile("", set.Base(), len(data))
+	var s scanner.Scanner
+	for s.Init(file, data, nil, 0); ; {
+		at, kind, text := s.Scan()
+		if kind == token.EOF {
+			return list
+		}
+		if kind != token.STRING {
+			continue
+		}
+		first := file.Line(at) - 1
+		list[first] -= utf8.RuneCountInString(strings.SplitN(text, "\n", 2)[0])
+		for more := strings.Count(text, "\n"); more > 0; more-- {
+			list[first+more] = 0
 		}
 	}
 }

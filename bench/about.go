@@ -61,7 +61,8 @@ func commit(ctx context.Context) string {
 	if err != nil {
 		return "unknown"
 	}
-	changed, err := exec.CommandContext(ctx, "git", "status", "--porcelain", "--", ":/", ":(top,exclude)bench/results.*", ":(top,exclude)bench/RESULTS.md").Output()
+	changed, err := exec.CommandContext(ctx, "git", "status", "--porcelain", "--", ":/", ":(top,exclude)bench/results.*", ":(top,exclude)bench/RESULTS.md").
+		Output()
 	if err != nil || len(changed) > 0 {
 		return string(bytes.TrimSpace(name)) + " and changes"
 	}

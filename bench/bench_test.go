@@ -111,7 +111,11 @@ func testSettings(t *testing.T, b *bench) {
 	receive := func(o options) *contender {
 		t.Helper()
 		o.Raw = true
-		c, err := b.drainContender(byRaw, w.copied(), drainJob{Addr: far.grpc, Keyspace: w.keyspace(), Streams: w.streams(""), Concurrency: 1, Options: o})
+		c, err := b.drainContender(
+			byRaw,
+			w.copied(),
+			drainJob{Addr: far.grpc, Keyspace: w.keyspace(), Streams: w.streams(""), Concurrency: 1, Options: o},
+		)
 		if err == nil {
 			err = c.try(t.Context(), c)
 		}
@@ -121,7 +125,8 @@ func testSettings(t *testing.T, b *bench) {
 		return c
 	}
 	usual := receive(options{})
-	if plain := receive(options{Compressor: "none", Window: 1 << 20, ReadBuffer: 128 << 10}); plain.wire < 2*usual.wire || plain.wire < plain.bytes {
+	if plain := receive(options{Compressor: "none", Window: 1 << 20, ReadBuffer: 128 << 10}); plain.wire < 2*usual.wire ||
+		plain.wire < plain.bytes {
 		t.Errorf("%d bytes came compressed, %d as they are, of messages of %d", usual.wire, plain.wire, plain.bytes)
 	}
 	if named := receive(options{KeyspaceInName: true}); named.bytes < usual.bytes+int64(w.copied()*len("commerce.")) {
@@ -178,7 +183,12 @@ func someResults() *results {
 		at := func(name string, rate float64) figure {
 			return figure{Name: name, Rows: 1_000_000, Bytes: 4e8, sample: sample{Seconds: 1e6 / rate, CPU: 0.7, Peak: 50 << 20}}
 		}
-		return comparison{Name: name, Title: "the " + name, Source: source, Figures: []figure{at(byConnector, connector), at(byPipe, connector), at(byDrain, drain)}}
+		return comparison{
+			Name:    name,
+			Title:   "the " + name,
+			Source:  source,
+			Figures: []figure{at(byConnector, connector), at(byPipe, connector), at(byDrain, drain)},
+		}
 	}
 	r := &results{About: map[string]about{"rows": {Date: "2026-01-02", CPU: "a CPU", Cores: 2}, "concurrency": {Cores: 2}}}
 	for _, name := range judged {

@@ -82,13 +82,31 @@ func (b *bench) race(ctx context.Context, r race, others ...*contender) (compari
 	if c.Start, err = b.unchanged(ctx, r.at, r.keyspace(), tables); err != nil {
 		return c, fmt.Errorf("%s, %s, an unchanged sync: %w", r.source, r.title, err)
 	}
+	if b.against != "" {
+		return c, b.race2(ctx, r, config, catalog)
+	}
 	drain, err := b.drainContender(byDrain, r.rows, r.job())
 	if err != nil {
 		return c, err
 	}
-	list := append(b.connectorContenders(r.rows, config, catalog), drain)
+	list := append(b.connectorContenders(b.connector.program, r.rows, config, catalog), drain)
 	c.Figures, err = b.measure(ctx, r.source+": "+r.title, r.rows, append(list, others...))
 	return c, err
+}
+
+// race2 measures two builds of the connector in turn, and the first of them again: what it differs from itself is noise.
+func (b *bench) race2(ctx context.Context, r race, config, catalog string) error {
+	one := b.connectorContenders(b.connector.program, r.rows, config, catalog)[0]
+	other := b.connectorContenders(b.against, r.rows, config, catalog)[0]
+	again := *one
+	other.name, again.name = "the other build", "the connector again"
+	figures, err := b.measure(ctx, r.source+": "+r.title, r.rows, []*contender{one, other, &again})
+	if err != nil {
+		return err
+	}
+	b.say("%s: %s: pace against the other build %.3f, against itself %.3f", r.source, r.title,
+		figures[1].Seconds/figures[0].Seconds, figures[2].Seconds/figures[0].Seconds)
+	return nil
 }
 
 func (r *race) job() drainJob {

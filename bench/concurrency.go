@@ -64,7 +64,7 @@ func (b *bench) concurrencyAt(ctx context.Context, place string, at endpoint, na
 		if err != nil {
 			return c, err
 		}
-		one := b.connectorContenders(rows, config, catalog)[0]
+		one := b.connectorContenders(b.connector.program, rows, config, catalog)[0]
 		one.name = fmt.Sprint(n)
 		contenders = append(contenders, one)
 	}

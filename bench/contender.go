@@ -30,8 +30,8 @@ const (
 )
 
 // connectorContenders read with the connector, into /dev/null and into a pipe.
-func (b *bench) connectorContenders(rows int, config, catalog string) []*contender {
-	args := []string{b.connector.program, "read", "--config", config, "--catalog", catalog}
+func (b *bench) connectorContenders(program string, rows int, config, catalog string) []*contender {
+	args := []string{program, "read", "--config", config, "--catalog", catalog}
 	try := func(ctx context.Context, c *contender) error {
 		var out lines
 		_, err := run(ctx, &out, args...)

@@ -203,8 +203,14 @@ func request(keyspace string, s drainStream, excludeKeyspace bool) *vtgatepb.VSt
 	return &vtgatepb.VStreamRequest{
 		TabletType: topodatapb.TabletType_PRIMARY,
 		Vgtid:      &binlogdatapb.VGtid{ShardGtids: []*binlogdatapb.ShardGtid{{Keyspace: keyspace, Shard: s.Shard, Gtid: s.From}}},
-		Filter:     &binlogdatapb.Filter{Rules: []*binlogdatapb.Rule{{Match: s.Table, Filter: "select " + s.Columns + " from `" + s.Table + "`"}}},
-		Flags:      &vtgatepb.VStreamFlags{HeartbeatInterval: 5, ExcludeKeyspaceFromTableName: excludeKeyspace, IncludeReshardJournalEvents: true},
+		Filter: &binlogdatapb.Filter{
+			Rules: []*binlogdatapb.Rule{{Match: s.Table, Filter: "select " + s.Columns + " from `" + s.Table + "`"}},
+		},
+		Flags: &vtgatepb.VStreamFlags{
+			HeartbeatInterval:            5,
+			ExcludeKeyspaceFromTableName: excludeKeyspace,
+			IncludeReshardJournalEvents:  true,
+		},
 	}
 }
 

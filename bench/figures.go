@@ -46,7 +46,15 @@ func (f figure) cpu() float64 { return f.CPU / float64(f.Rows) * 1e6 }
 func (f figure) cores() float64 { return f.Machine / f.Seconds }
 
 func (f figure) String() string {
-	return fmt.Sprintf("%-16s %9.0f rows/s %7.1f MB/s %6.2f s %6.2f CPU s/M rows %4d MiB", f.Name, f.rate(), f.megabytes(), f.Seconds, f.cpu(), f.Peak>>20)
+	return fmt.Sprintf(
+		"%-16s %9.0f rows/s %7.1f MB/s %6.2f s %6.2f CPU s/M rows %4d MiB",
+		f.Name,
+		f.rate(),
+		f.megabytes(),
+		f.Seconds,
+		f.cpu(),
+		f.Peak>>20,
+	)
 }
 
 // comparison is one workload read by several contenders.

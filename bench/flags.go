@@ -46,7 +46,11 @@ func (b *bench) measureFlags(ctx context.Context, w *workload) ([]flagged, error
 		for _, s := range settings {
 			o := s.options
 			o.Raw = true
-			c, err := b.drainContender(s.name, w.copied(), drainJob{Addr: at.grpc, Keyspace: w.keyspace(), Streams: w.streams(""), Concurrency: 1, Options: o})
+			c, err := b.drainContender(
+				s.name,
+				w.copied(),
+				drainJob{Addr: at.grpc, Keyspace: w.keyspace(), Streams: w.streams(""), Concurrency: 1, Options: o},
+			)
 			if err != nil {
 				return nil, err
 			}

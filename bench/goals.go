@@ -35,7 +35,10 @@ func (r *results) goals() []goal {
 		for _, name := range judged {
 			if c := r.find(name, source); c != nil {
 				ratio := c.ratio(byConnector)
-				list = append(list, goal{c.Title + ", " + source + ": rows/s, times drain's", fmt.Sprintf("≥ %.1f", wanted), fmt.Sprintf("%.2f", ratio), ratio >= wanted})
+				list = append(
+					list,
+					goal{c.Title + ", " + source + ": rows/s, times drain's", fmt.Sprintf("≥ %.1f", wanted), fmt.Sprintf("%.2f", ratio), ratio >= wanted},
+				)
 			}
 		}
 	}
@@ -43,12 +46,23 @@ func (r *results) goals() []goal {
 		for _, source := range []string{onSandbox, onReplay} {
 			if c := r.find(name, source); c != nil {
 				cpu := c.of(byConnector).cpu()
-				list = append(list, goal{c.Title + ", " + source + ": CPU seconds per million rows", fmt.Sprintf("≤ %.1f", wantedCPU), fmt.Sprintf("%.2f", cpu), cpu <= wantedCPU})
+				list = append(
+					list,
+					goal{
+						c.Title + ", " + source + ": CPU seconds per million rows",
+						fmt.Sprintf("≤ %.1f", wantedCPU),
+						fmt.Sprintf("%.2f", cpu),
+						cpu <= wantedCPU,
+					},
+				)
 			}
 		}
 	}
 	if peak := r.peak(); peak > 0 {
-		list = append(list, goal{"peak memory of the connector in any workload, at any concurrency", "< 96 MiB", fmt.Sprintf("%d MiB", peak>>20), peak < wantedPeak})
+		list = append(
+			list,
+			goal{"peak memory of the connector in any workload, at any concurrency", "< 96 MiB", fmt.Sprintf("%d MiB", peak>>20), peak < wantedPeak},
+		)
 	}
 	return append(list, r.smallGoals()...)
 }
@@ -74,16 +88,34 @@ func (r *results) peak() int64 {
 func (r *results) smallGoals() []goal {
 	var list []goal
 	if s := r.Small; s != nil {
-		list = append(list,
-			goal{"a narrow row in the encoder alone (BenchmarkNarrow; TestCommonTypesAllocateNothing)", "≤ 0.2 µs, 0 allocations", fmt.Sprintf("%.3f µs, %d", s.Encode/1e3, s.Allocs), s.Encode <= wantedEncode && s.Allocs == 0},
+		list = append(
+			list,
+			goal{
+				"a narrow row in the encoder alone (BenchmarkNarrow; TestCommonTypesAllocateNothing)",
+				"≤ 0.2 µs, 0 allocations",
+				fmt.Sprintf("%.3f µs, %d", s.Encode/1e3, s.Allocs),
+				s.Encode <= wantedEncode && s.Allocs == 0,
+			},
 			goal{"spec", "< 30 ms", fmt.Sprintf("%.1f ms", s.Spec*1e3), s.Spec < wantedSpec},
-			goal{"binary", "< 25 MB", fmt.Sprintf("%.1f MB", float64(s.Binary)/1e6), s.Binary < wantedBinary})
+			goal{"binary", "< 25 MB", fmt.Sprintf("%.1f MB", float64(s.Binary)/1e6), s.Binary < wantedBinary},
+		)
 	}
 	if t := r.Tables; t != nil {
-		list = append(list, goal{fmt.Sprintf("unchanged sync of %d tables in 2 shards", t.Count), "< 2 s", fmt.Sprintf("%.2f s", t.Seconds), t.Seconds < wantedUnchanged})
+		list = append(
+			list,
+			goal{
+				fmt.Sprintf("unchanged sync of %d tables in 2 shards", t.Count),
+				"< 2 s",
+				fmt.Sprintf("%.2f s", t.Seconds),
+				t.Seconds < wantedUnchanged,
+			},
+		)
 	}
 	if t := r.Discover; t != nil {
-		list = append(list, goal{fmt.Sprintf("discover of %d tables", t.Count), "< 10 s", fmt.Sprintf("%.2f s", t.Seconds), t.Seconds < wantedDiscover})
+		list = append(
+			list,
+			goal{fmt.Sprintf("discover of %d tables", t.Count), "< 10 s", fmt.Sprintf("%.2f s", t.Seconds), t.Seconds < wantedDiscover},
+		)
 	}
 	if r.Took > 0 {
 		list = append(list, goal{"`make bench` as a whole", "< 15 min", fmt.Sprintf("%.1f min", r.Took/60), r.Took < wantedBench})

@@ -78,7 +78,8 @@ func (l *loader) loaded(ctx context.Context, t *table) (bool, error) {
 	for _, s := range shards[t.keyspace] {
 		err := l.onShard(ctx, t.keyspace, s.name, func(conn *sql.Conn) error {
 			var comment string
-			err := conn.QueryRowContext(ctx, "select table_comment from information_schema.tables where table_schema = database() and table_name = ?", t.name).Scan(&comment)
+			err := conn.QueryRowContext(ctx, "select table_comment from information_schema.tables where table_schema = database() and "+
+				"table_name = ?", t.name).Scan(&comment)
 			if errors.Is(err, sql.ErrNoRows) || err == nil && comment != t.version() {
 				loaded = false
 				return nil
@@ -129,7 +130,8 @@ func (t *table) fill(ctx context.Context, conn *sql.Conn, s shard) error {
 		return err
 	}
 	for from := 1; from <= t.rows; from += fillRows {
-		_, err := conn.ExecContext(ctx, fmt.Sprintf("insert into %s with recursive numbers (n) as (select %d union all select n + 1 from numbers where n < %d) select %s from numbers",
+		_, err := conn.ExecContext(ctx, fmt.Sprintf("insert into %s with recursive numbers (n) as (select %d union all select n + 1 from "+
+			"numbers where n < %d) select %s from numbers",
 			t.name, from, min(t.rows, from+fillRows-1), t.values(s)))
 		if err != nil {
 			return err
@@ -188,8 +190,23 @@ func (c *changes) packets(t *table) []string {
 	var packet strings.Builder
 	for i := range c.transactions {
 		first := i*c.inserts + 1
-		fmt.Fprintf(&packet, "%sinsert into %s select * from %s where id between %d and %d;", begin, t.name, c.from.name, first, first+c.inserts-1)
-		fmt.Fprintf(&packet, "update %s set updated_at = updated_at + interval 1 day where id between %d and %d;%s", t.name, first, first+c.updates-1, commit)
+		fmt.Fprintf(
+			&packet,
+			"%sinsert into %s select * from %s where id between %d and %d;",
+			begin,
+			t.name,
+			c.from.name,
+			first,
+			first+c.inserts-1,
+		)
+		fmt.Fprintf(
+			&packet,
+			"update %s set updated_at = updated_at + interval 1 day where id between %d and %d;%s",
+			t.name,
+			first,
+			first+c.updates-1,
+			commit,
+		)
 		if (i+1)%packetTransactions == 0 || i == c.transactions-1 {
 			packets = append(packets, packet.String())
 			packet.Reset()

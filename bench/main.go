@@ -22,12 +22,14 @@ type bench struct {
 	connector *connector
 	self      string // this program
 	rounds    int
+	against   string // another build of the connector; "" for none
 }
 
 // arguments are the command line's.
 type arguments struct {
 	sandbox, out     string
 	parts, workloads string
+	against          string
 	scale, rounds    int
 }
 
@@ -57,6 +59,8 @@ func command(ctx context.Context, args []string) error {
 	flags.StringVar(&a.workloads, "workloads", "", "of the part rows, only the workloads with these `names`")
 	flags.IntVar(&a.scale, "scale", 1, "divide the sizes of the workloads by this `number`, for a quick try")
 	flags.IntVar(&a.rounds, "rounds", 3, "how often each figure is measured")
+	flags.StringVar(&a.against, "against", "", "measure rows with the connector, with another `build` of it, and with itself again, "+
+		"instead of other clients")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -78,6 +82,7 @@ func (a *arguments) run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	b.against = a.against
 	shrink, err := b.growPools(ctx)
 	defer func() { err = errors.Join(err, shrink()) }()
 	if err != nil {

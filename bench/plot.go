@@ -38,9 +38,12 @@ func (r *results) plot() []byte {
 		}
 	}
 	var svg bytes.Buffer
-	fmt.Fprintf(&svg, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" width="%[1]d" height="%[2]d" role="img" aria-label="Rows per second">`+"\n<style>%s</style>\n", plotWidth, y+10, style)
-	fmt.Fprintf(&svg, `<text class="title" x="%d" y="24">Rows per second: the connector, a plain client (drain), MySQL's own client (mysql)</text>`+"\n", plotLeft)
-	fmt.Fprintf(&svg, `<text class="small" x="%d" y="43">In each group the longest bar is the fastest; whole time of the process.</text>`+"\n", plotLeft)
+	fmt.Fprintf(&svg, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" width="%[1]d" height="%[2]d" role="img" `+
+		`aria-label="Rows per second">`+"\n<style>%s</style>\n", plotWidth, y+10, style)
+	fmt.Fprintf(&svg, `<text class="title" x="%d" y="24">Rows per second: the connector, a plain client (drain), MySQL's own client `+
+		`(mysql)</text>`+"\n", plotLeft)
+	fmt.Fprintf(&svg, `<text class="small" x="%d" y="43">In each group the longest bar is the fastest; whole time of the `+
+		`process.</text>`+"\n", plotLeft)
 	svg.Write(body.Bytes())
 	svg.WriteString("</svg>\n")
 	return svg.Bytes()

@@ -116,7 +116,8 @@ func (r *replay) serve(_ any, rpc grpc.ServerStream) error {
 	}
 	rules, copied := request.Filter.GetRules(), r.rec.Stream.From == ""
 	if len(rules) != 1 || rules[0].Match != r.rec.Stream.Table || copied != (asked[0].Gtid == "") || len(asked[0].TablePKs) > 0 {
-		return status.Errorf(codes.InvalidArgument, "the replay has the table %s from %q, not what was asked for: %v from %v", r.rec.Stream.Table, r.rec.Stream.From, rules, asked)
+		return status.Errorf(codes.InvalidArgument, "the replay has the table %s from %q, not what was asked for: %v "+
+			"from %v", r.rec.Stream.Table, r.rec.Stream.From, rules, asked)
 	}
 	parts := [][]frame{r.frames[:r.rec.Loop[0]]}
 	for range r.loops {

@@ -49,7 +49,14 @@ func (b *bench) measureSmall(ctx context.Context, w *workload) (*small, error) {
 	if s.Encode, s.Allocs, err = encoder(ctx); err != nil {
 		return nil, err
 	}
-	b.say("  spec %.1f ms, binary %.1f MB, unchanged sync %.3f s, a row encoded in %.0f ns with %d allocations", s.Spec*1e3, float64(s.Binary)/1e6, s.Unchanged, s.Encode, s.Allocs)
+	b.say(
+		"  spec %.1f ms, binary %.1f MB, unchanged sync %.3f s, a row encoded in %.0f ns with %d allocations",
+		s.Spec*1e3,
+		float64(s.Binary)/1e6,
+		s.Unchanged,
+		s.Encode,
+		s.Allocs,
+	)
 	return s, nil
 }
 
@@ -141,7 +148,8 @@ var benchmarkLine = regexp.MustCompile(`BenchmarkNarrow\S*\s+\d+\s+([\d.]+) ns/o
 
 // encoder runs the encoder's own benchmark.
 func encoder(ctx context.Context) (nanoseconds float64, allocs int, err error) {
-	out, err := exec.CommandContext(ctx, "go", "test", "-run", "^$", "-bench", "^BenchmarkNarrow$", "-benchmem", fmt.Sprintf("-count=%d", encoderRuns), "source-planetscale/internal/row").CombinedOutput()
+	out, err := exec.CommandContext(ctx, "go", "test", "-run", "^$", "-bench", "^BenchmarkNarrow$", "-benchmem", fmt.Sprintf("-count=%d", encoderRuns), "source-planetscale/internal/row").
+		CombinedOutput()
 	if err != nil {
 		return 0, 0, fmt.Errorf("running the encoder's benchmark: %w: %s", err, out)
 	}

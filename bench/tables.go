@@ -56,7 +56,8 @@ func (b *bench) makeMany(ctx context.Context, keyspace string, count int) (names
 			for part := range slices.Chunk(names, 100) {
 				var packet strings.Builder
 				for _, name := range part {
-					fmt.Fprintf(&packet, "create table %s (id bigint primary key, name varchar(40) not null, price decimal(10,2), created_at datetime(6), document json);", name)
+					fmt.Fprintf(&packet, "create table %s (id bigint primary key, name varchar(40) not null, price decimal(10,2), created_at "+
+						"datetime(6), document json);", name)
 				}
 				if _, err := conn.ExecContext(ctx, packet.String()); err != nil {
 					return err

@@ -77,7 +77,8 @@ func (r *results) goalsText(t *document) {
 
 func (r *results) comparisonsText(t *document) {
 	t.say("## Rows")
-	t.say("Rows per second are the rows by the whole time of the process, for each program: the connector starts, looks up tables and peeks in it. MB are of JSON for the connector, of uncompressed messages for drain, of text for mysql.")
+	t.say("Rows per second are the rows by the whole time of the process, for each program: the connector starts, looks up tables and " +
+		"peeks in it. MB are of JSON for the connector, of uncompressed messages for drain, of text for mysql.")
 	for _, source := range []string{onSandbox, onReplay} {
 		for _, c := range r.Comparisons {
 			if c.Source != source {
@@ -89,7 +90,10 @@ func (r *results) comparisonsText(t *document) {
 			for _, f := range c.Figures {
 				rows = append(rows, []string{
 					f.Name, count(f.rate()), fmt.Sprintf("%.2f", c.ratio(f.Name)), fmt.Sprintf("%.0f", f.megabytes()),
-					fmt.Sprintf("%.2f", f.Seconds), fmt.Sprintf("%.2f", f.cpu()), fmt.Sprintf("%.2f", f.cpu()/c.of(byDrain).cpu()), fmt.Sprint(f.Peak >> 20),
+					fmt.Sprintf(
+						"%.2f",
+						f.Seconds,
+					), fmt.Sprintf("%.2f", f.cpu()), fmt.Sprintf("%.2f", f.cpu()/c.of(byDrain).cpu()), fmt.Sprint(f.Peak >> 20),
 				})
 			}
 			t.table([]string{"", "rows/s:", "× drain:", "MB/s:", "seconds:", "CPU s per million rows:", "× drain:", "peak MiB:"}, rows)
@@ -103,14 +107,19 @@ func (r *results) concurrencyText(t *document) {
 	}
 	t.say("## Concurrency")
 	first, cores := r.Concurrency[0].Figures[0], float64(r.About["concurrency"].Cores)
-	t.say("%d tables copied from 2 shards, %s rows together, with the option `concurrency`; at most two copies run on a shard, so that 8 are as 4. A proxy makes vtgate distant: each byte arrives 20 ms later, both ways.", parallelTables, count(float64(first.Rows)))
-	t.say("MySQL, vttablet, vtgate and the connector share the machine's %.0f cores: one copy at a time keeps %.1f of them busy, so that more can gain a factor of %.2f at most.", cores, first.cores(), cores/first.cores())
+	t.say("%d tables copied from 2 shards, %s rows together, with the option `concurrency`; at most two copies run on a shard, so that 8 "+
+		"are as 4. A proxy makes vtgate distant: each byte arrives 20 ms later, both ways.", parallelTables, count(float64(first.Rows)))
+	t.say("MySQL, vttablet, vtgate and the connector share the machine's %.0f cores: one copy at a time keeps %.1f of them busy, so that "+
+		"more can gain a factor of %.2f at most.", cores, first.cores(), cores/first.cores())
 	for _, c := range r.Concurrency {
 		t.say("**%s** (the connector alone takes %.2f s when there is nothing to read)", c.Place, c.Start)
 		var rows [][]string
 		for _, f := range c.Figures {
 			gain, copying := f.rate()/c.Figures[0].rate(), (c.Figures[0].Seconds-c.Start)/(f.Seconds-c.Start)
-			rows = append(rows, []string{f.Name, count(f.rate()), fmt.Sprintf("%.2f", gain), fmt.Sprintf("%.2f", copying), fmt.Sprintf("%.2f", f.cores())})
+			rows = append(
+				rows,
+				[]string{f.Name, count(f.rate()), fmt.Sprintf("%.2f", gain), fmt.Sprintf("%.2f", copying), fmt.Sprintf("%.2f", f.cores())},
+			)
 		}
 		t.table([]string{"concurrency:", "rows/s:", "× 1:", "× 1, without the start:", "cores busy:"}, rows)
 	}
@@ -126,10 +135,19 @@ func (r *results) smallText(t *document) {
 			[]string{"a row of 8 columns in the encoder", fmt.Sprintf("%.0f ns, %d allocations", s.Encode, s.Allocs)})
 	}
 	if c := r.Tables; c != nil {
-		rows = append(rows, []string{fmt.Sprintf("unchanged sync of %s tables in 2 shards", count(float64(c.Count))), fmt.Sprintf("%.2f s", c.Seconds)})
+		rows = append(
+			rows,
+			[]string{fmt.Sprintf("unchanged sync of %s tables in 2 shards", count(float64(c.Count))), fmt.Sprintf("%.2f s", c.Seconds)},
+		)
 	}
 	if c := r.Discover; c != nil {
-		rows = append(rows, []string{fmt.Sprintf("`discover` of %s tables (which took %.0f s to make)", count(float64(c.Count)), c.Creating), fmt.Sprintf("%.2f s", c.Seconds)})
+		rows = append(
+			rows,
+			[]string{
+				fmt.Sprintf("`discover` of %s tables (which took %.0f s to make)", count(float64(c.Count)), c.Creating),
+				fmt.Sprintf("%.2f s", c.Seconds),
+			},
+		)
 	}
 	t.table([]string{"", ":"}, rows)
 }

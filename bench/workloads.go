@@ -34,7 +34,8 @@ var narrow = []column{
 	{"id", "bigint not null primary key", "n"},
 	{"part", "int not null", ""},
 	{"code", "varchar(20) not null", "concat('SKU', lpad(n, 9, '0'))"},
-	{"name", "varchar(60)", "concat(elt(1 + n % 5, 'Ada Lovelace', 'Grace Hopper', 'Zoë \"Z\" Quiñones', 'Alan M. Turing', 'Hedy Lamarr'), ', ', n % 1000)"},
+	{"name", "varchar(60)", "concat(elt(1 + n % 5, 'Ada Lovelace', 'Grace Hopper', 'Zoë \"Z\" Quiñones', 'Alan M. Turing', 'Hedy " +
+		"Lamarr'), ', ', n % 1000)"},
 	{"price", "decimal(10,2)", "n * 7919 % 1000000 / 100"},
 	{"created_at", "datetime(6)", "'2026-01-01' + interval n * 1234567 microsecond"},
 	{"updated_at", "timestamp", "from_unixtime(1760000000 + n)"},
@@ -47,10 +48,14 @@ var wide = []column{
 	{"part", "int not null", ""},
 	{"title", "varchar(100)", "concat('Order ', n, ' of ', elt(1 + n % 3, 'Zürich', 'København', 'Łódź'))"},
 	{"body", "text", "concat(n, repeat(concat('The quick \"brown\" fox, row ', n, ', jumps over\\nthe lazy dog: café. '), 15))"},
-	{"attributes", "json", `json_object('id', n, 'name', concat('item ', n), 'active', n % 2 = 0, 'price', n / 8, 'tags', json_array('a', 'new', concat('t', n % 100), null),
+	{
+		"attributes",
+		"json",
+		`json_object('id', n, 'name', concat('item ', n), 'active', n % 2 = 0, 'price', n / 8, 'tags', json_array('a', 'new', concat('t', n % 100), null),
 		'address', json_object('street', concat(n % 300, ' High Street'), 'city', 'Zürich', 'note', repeat('leave at the "door". ', 10)),
 		'lines', json_array(json_object('sku', concat('SKU', n), 'quantity', n % 9, 'price', 1.5, 'text', repeat('x', 60)), json_object('sku', concat('SKU', n + 1), 'quantity', 2, 'price', 12.25, 'text', repeat('y', 60)),
-			json_object('sku', concat('SKU', n + 2), 'quantity', 3, 'price', 99.5, 'text', repeat('z', 60))))`},
+			json_object('sku', concat('SKU', n + 2), 'quantity', 3, 'price', 99.5, 'text', repeat('z', 60))))`,
+	},
 	{"updated_at", "timestamp", "from_unixtime(1760000000 + n)"},
 }
 

@@ -102,7 +102,8 @@ func checkWorkflow(t *testing.T, name string, w workflow) {
 			if strings.HasPrefix(s.Uses, "actions/checkout@") && s.With["persist-credentials"] != false {
 				t.Errorf("%s keeps the credentials of its checkout", where)
 			}
-			if strings.HasPrefix(s.Uses, "actions/setup-go@") && (s.With["go-version-file"] != "go.mod" || s.With["go-version"] != nil || s.With["cache"] != false) {
+			if strings.HasPrefix(s.Uses, "actions/setup-go@") &&
+				(s.With["go-version-file"] != "go.mod" || s.With["go-version"] != nil || s.With["cache"] != false) {
 				t.Errorf("%s has another Go than go.mod's, or one of a cache", where)
 			}
 			if strings.Contains(s.Run, "${{") {

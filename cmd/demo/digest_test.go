@@ -83,9 +83,11 @@ func TestReadDigest(t *testing.T) {
 }
 
 func TestSpecDigestHasTheOptionsThatAUserSees(t *testing.T) {
-	got, err := parseSpec([]byte(`{"connectionSpecification":{"required":["host"],"groups":[{"id":"b","title":"B"},{"id":"a","title":"A"}],"properties":{
+	got, err := parseSpec(
+		[]byte(`{"connectionSpecification":{"required":["host"],"groups":[{"id":"b","title":"B"},{"id":"a","title":"A"}],"properties":{
 		"port":{"type":"integer","default":3306,"group":"b","order":2},"host":{"type":"string","group":"b","order":1},
-		"password":{"type":"string","airbyte_secret":true,"group":"a","order":0},"old":{"airbyte_hidden":true,"group":"a","order":1}}}}`))
+		"password":{"type":"string","airbyte_secret":true,"group":"a","order":0},"old":{"airbyte_hidden":true,"group":"a","order":1}}}}`),
+	)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -33,4 +33,5 @@ func (d *demo) farewell(dirFlag string, took time.Duration) {
 }
 
 // chooseAll is a jq filter that turns what discover prints into a configured catalog.
-const chooseAll = `select(.type == "CATALOG") | {streams: [.catalog.streams[] | {stream: ., sync_mode: "incremental", destination_sync_mode: "append_dedup", cursor_field: .default_cursor_field}]}`
+const chooseAll = `select(.type == "CATALOG") | {streams: [.catalog.streams[] | {stream: ., sync_mode: "incremental", ` +
+	`destination_sync_mode: "append_dedup", cursor_field: .default_cursor_field}]}`

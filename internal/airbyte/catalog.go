@@ -148,7 +148,8 @@ func ParseConfiguredCatalog(data []byte) (*ConfiguredCatalog, error) {
 		d := s.Stream.Descriptor()
 		switch {
 		case d.Name == "":
-			return nil, fmt.Errorf("stream %d of the catalog has no name (a configured catalog has {\"streams\":[{\"stream\":{\"name\":…},\"sync_mode\":…}]})", i+1)
+			return nil, fmt.Errorf("stream %d of the catalog has no name (a configured catalog has "+
+				"{\"streams\":[{\"stream\":{\"name\":…},\"sync_mode\":…}]})", i+1)
 		case s.SyncMode != FullRefresh && s.SyncMode != Incremental:
 			return nil, fmt.Errorf("stream %s has the sync mode %q; it must be full_refresh or incremental", d, s.SyncMode)
 		case seen[d]:

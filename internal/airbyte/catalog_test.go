@@ -68,8 +68,12 @@ func TestCursorWarning(t *testing.T) {
 
 // Absent namespace is the configured keyspace, in catalog, state and output alike.
 func TestAbsentNamespaceIsTheKeyspace(t *testing.T) {
-	catalog := configured(t, `{"stream":{"name":"a"},"sync_mode":"incremental"}`, `{"stream":{"name":"b","namespace":"shop"},"sync_mode":"incremental"}`,
-		`{"stream":{"name":"c","namespace":"other"},"sync_mode":"incremental"}`)
+	catalog := configured(
+		t,
+		`{"stream":{"name":"a"},"sync_mode":"incremental"}`,
+		`{"stream":{"name":"b","namespace":"shop"},"sync_mode":"incremental"}`,
+		`{"stream":{"name":"c","namespace":"other"},"sync_mode":"incremental"}`,
+	)
 	if err := catalog.Resolve("shop"); err != nil {
 		t.Fatal(err)
 	}
@@ -122,7 +126,11 @@ func TestAbsentNamespaceIsTheKeyspace(t *testing.T) {
 }
 
 func TestStreamThatIsTwiceInTheCatalog(t *testing.T) {
-	catalog := configured(t, `{"stream":{"name":"a"},"sync_mode":"incremental"}`, `{"stream":{"name":"a","namespace":"shop"},"sync_mode":"incremental"}`)
+	catalog := configured(
+		t,
+		`{"stream":{"name":"a"},"sync_mode":"incremental"}`,
+		`{"stream":{"name":"a","namespace":"shop"},"sync_mode":"incremental"}`,
+	)
 	if err := catalog.Resolve("other"); err != nil {
 		t.Errorf("two keyspaces: %v", err)
 	}

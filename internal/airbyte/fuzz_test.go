@@ -6,8 +6,16 @@ import (
 
 // What the platform hands over is taken or refused with a sentence; what is taken can be used.
 func FuzzCatalog(f *testing.F) {
-	f.Add([]byte(`{"streams":[{"stream":{"name":"users","namespace":"shop","json_schema":{"properties":{"id":{}}}},"sync_mode":"incremental","primary_key":[["id"]],"sync_id":7}]}`))
-	f.Add([]byte(`{"streams":[{"stream":{"name":"a","json_schema":null},"sync_mode":"full_refresh"},{"stream":{"name":"b","json_schema":[]},"sync_mode":"full_refresh"}]}`))
+	f.Add(
+		[]byte(
+			`{"streams":[{"stream":{"name":"users","namespace":"shop","json_schema":{"properties":{"id":{}}}},"sync_mode":"incremental","primary_key":[["id"]],"sync_id":7}]}`,
+		),
+	)
+	f.Add(
+		[]byte(
+			`{"streams":[{"stream":{"name":"a","json_schema":null},"sync_mode":"full_refresh"},{"stream":{"name":"b","json_schema":[]},"sync_mode":"full_refresh"}]}`,
+		),
+	)
 	f.Fuzz(func(t *testing.T, data []byte) {
 		c, err := ParseConfiguredCatalog(data)
 		if err != nil {

@@ -167,7 +167,9 @@ func (w *Writer) Error(e *TraceError) error { return w.trace(trace{Type: "ERROR"
 
 // Estimate prints an ESTIMATE trace of one stream.
 func (w *Writer) Estimate(d StreamDescriptor, rows, bytes int64) error {
-	return w.trace(trace{Type: "ESTIMATE", Estimate: &Estimate{Name: d.Name, Namespace: d.Namespace, Type: "STREAM", Rows: rows, Bytes: bytes}})
+	return w.trace(
+		trace{Type: "ESTIMATE", Estimate: &Estimate{Name: d.Name, Namespace: d.Namespace, Type: "STREAM", Rows: rows, Bytes: bytes}},
+	)
 }
 
 // Status prints a STREAM_STATUS trace.

@@ -127,7 +127,8 @@ func TestARecordThatIsNotClosedDoesNotBelongToTheBatch(t *testing.T) {
 	if b.Size() != before {
 		t.Errorf("the batch grew from %d to %d bytes", before, b.Size())
 	}
-	if err := w.Commit(b, states(`{}`)); err != nil || !strings.Contains(out.String(), `"recordCount":1.0`) || strings.Contains(out.String(), "half") {
+	if err := w.Commit(b, states(`{}`)); err != nil || !strings.Contains(out.String(), `"recordCount":1.0`) ||
+		strings.Contains(out.String(), "half") {
 		t.Errorf("commit: %v, %s", err, out.String())
 	}
 }

@@ -125,7 +125,8 @@ func parseStartingGTIDs(text, keyspace string) (map[gtid.Shard]gtid.Position, er
 	for shard, text := range byKeyspace[keyspace] {
 		p, err := gtid.Parse(text)
 		if err != nil {
-			return nil, fmt.Errorf("starting_gtids, keyspace %s: a shard's position is not a MySQL GTID set such as MySQL56/16b1039f-22b6-11ed-b765-0a43f95f28a3:1-615", keyspace)
+			return nil, fmt.Errorf("starting_gtids, keyspace %s: a shard's position is not a MySQL GTID set such as "+
+				"MySQL56/16b1039f-22b6-11ed-b765-0a43f95f28a3:1-615", keyspace)
 		}
 		if p.IsZero() {
 			return nil, fmt.Errorf("starting_gtids has a shard of keyspace %s without a position; leave the shard out to copy it", keyspace)
@@ -198,7 +199,8 @@ func (c *Config) Pick(existing []gtid.Shard) ([]gtid.Shard, error) {
 			stands = lineage.Cover(shard, existing)
 		}
 		if stands == nil {
-			return nil, failure.Config("", "The option shards cannot be used: the configured shard %q does not exist in keyspace %s; it has the shards %s",
+			return nil, failure.Config("", "The option shards cannot be used: the configured shard %q does not exist in keyspace %s; it has the "+
+				"shards %s",
 				name, c.Database, strings.Join(gtid.Names(existing), ", "))
 		}
 		for _, s := range stands {

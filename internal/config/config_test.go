@@ -50,9 +50,14 @@ func TestParseFillsInDefaults(t *testing.T) {
 // A configuration as the former connector's users have saved it.
 func TestParseTakesTheFormerConnectors(t *testing.T) {
 	log, out := logged()
-	c, err := Parse([]byte(`{`+minimal+`,"shards":"-80, 80-","use_replica":true,"use_rdonly":null,"tls":{"mode":"verify_identity","ca_certificate":null},"include_metadata":true,
+	c, err := Parse(
+		[]byte(
+			`{`+minimal+`,"shards":"-80, 80-","use_replica":true,"use_rdonly":null,"tls":{"mode":"verify_identity","ca_certificate":null},"include_metadata":true,
 		"starting_gtids":"{\"shop\":{\"-80\":\"MySQL56/16b1039f-22b6-11ed-b765-0a43f95f28a3:1-615\"}}","max_retries":5,
-		"timeout_seconds":120,"use_gtid_with_table_pks":false,"options":{"do_not_treat_tiny_int_as_boolean":true},"branch":"main"}`), log)
+		"timeout_seconds":120,"use_gtid_with_table_pks":false,"options":{"do_not_treat_tiny_int_as_boolean":true},"branch":"main"}`,
+		),
+		log,
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,21 +105,32 @@ func TestParseRefusesWithASentence(t *testing.T) {
 		`[]`:   "not a JSON object",
 		`{}`:   "missing properties 'host', 'database', 'username', 'password'",
 		`null`: "not a JSON object",
-		`{"host":"h","database":"d","username":"u","password":7}`:                                               "password: got number, want string",
-		`{` + minimal + `,"concurrency":65}`:                                                                    "concurrency: must be at most 64",
-		`{` + minimal + `,"checkpoint_interval_seconds":0}`:                                                     "checkpoint_interval_seconds: must be at least 1",
-		`{` + minimal + `,"grpc_auth":"odd"}`:                                                                   "grpc_auth: value must be one of",
-		`{` + minimal + `,"tls":{"mode":"odd"}}`:                                                                "tls.mode",
-		`{"host":"https://h","database":"d","username":"u","password":"secret"}`:                                `host: is not of the form host.example.com`,
-		`{` + minimal + `,"tunnel_method":{"tunnel_method":"SSH_KEY_AUTH","tunnel_host":"h","tunnel_port":22}}`: "is not valid: tunnel_method: missing properties 'tunnel_user', 'ssh_key'.",
-		`{` + minimal + `,"tunnel_method":{"tunnel_method":"TELNET"}}`:                                          "tunnel_method.tunnel_method: value must be 'NO_TUNNEL'; ",
-		`{` + minimal + `,"tunnel_method":` + tunnel(`"tunnel_host_key":"MD5:00"`) + `}`:                        `tunnel_method.tunnel_host_key: is not of the form SHA256:<43 characters>`,
-		`{` + minimal + `,"tunnel_method":` + tunnel(`"ssh_key":"secret"`) + `}`:                                "tunnel_method.ssh_key is not a private key",
-		`{` + minimal + `,"starting_gtids":"{"}`:                                                                `starting_gtids: is not of the form {"keyspace": {"shard":`,
-		`{` + minimal + `,"starting_gtids":"{1}"}`:                                                              "starting_gtids is not of the form",
-		`{` + minimal + `,"starting_gtids":"{\"x\":{}}"}`:                                                       "does not name the keyspace \"shop\"",
-		`{` + minimal + `,"starting_gtids":"{\"shop\":{\"-\":\"\"}}"}`:                                          "a shard of keyspace shop without a position",
-		`{` + minimal + `,"starting_gtids":"{\"shop\":{\"-\":\"odd\"}}"}`:                                       "a shard's position is not a MySQL GTID set",
+		`{"host":"h","database":"d","username":"u","password":7}`: "password: got number, want " +
+			"string",
+		`{` + minimal + `,"concurrency":65}`: "concurrency: must be at " +
+			"most 64",
+		`{` + minimal + `,"checkpoint_interval_seconds":0}`: "checkpoint_interval_seconds: must be at least 1",
+		`{` + minimal + `,"grpc_auth":"odd"}`: "grpc_auth: value must be " +
+			"one of",
+		`{` + minimal + `,"tls":{"mode":"odd"}}`: "tls.mode",
+		`{"host":"https://h","database":"d","username":"u","password":"secret"}`: `host: is not of the form ` +
+			`host.example.com`,
+		`{` + minimal + `,"tunnel_method":{"tunnel_method":"SSH_KEY_AUTH","tunnel_host":"h","tunnel_port":22}}`: "is not valid: " +
+			"tunnel_method: missing properties 'tunnel_user', 'ssh_key'.",
+		`{` + minimal + `,"tunnel_method":{"tunnel_method":"TELNET"}}`:                   "tunnel_method.tunnel_method: value must be 'NO_TUNNEL'; ",
+		`{` + minimal + `,"tunnel_method":` + tunnel(`"tunnel_host_key":"MD5:00"`) + `}`: `tunnel_method.tunnel_host_key: is not of the form SHA256:<43 characters>`,
+		`{` + minimal + `,"tunnel_method":` + tunnel(`"ssh_key":"secret"`) + `}`: "tunnel_method.ssh_key is " +
+			"not a private key",
+		`{` + minimal + `,"starting_gtids":"{"}`: `starting_gtids: is not of ` +
+			`the form {"keyspace": {"shard":`,
+		`{` + minimal + `,"starting_gtids":"{1}"}`: "starting_gtids is not of " +
+			"the form",
+		`{` + minimal + `,"starting_gtids":"{\"x\":{}}"}`: "does not name the keyspace " +
+			"\"shop\"",
+		`{` + minimal + `,"starting_gtids":"{\"shop\":{\"-\":\"\"}}"}`: "a shard of keyspace shop " +
+			"without a position",
+		`{` + minimal + `,"starting_gtids":"{\"shop\":{\"-\":\"odd\"}}"}`: "a shard's position is not " +
+			"a MySQL GTID set",
 	} {
 		log, _ := logged()
 		_, err := Parse([]byte(in), log)
@@ -134,7 +150,8 @@ func tunnel(option string) string {
 
 func TestUnknownShardIsNamed(t *testing.T) {
 	c := &Config{Database: "shop", Shards: "-40"}
-	if _, err := c.Pick(gtid.Shards("shop", "-80", "80-")); err == nil || !strings.Contains(err.Error(), `"-40" does not exist in keyspace shop; it has the shards -80, 80-`) {
+	if _, err := c.Pick(gtid.Shards("shop", "-80", "80-")); err == nil || !strings.Contains(err.Error(), `"-40" does not exist in `+
+		`keyspace shop; it has the shards -80, 80-`) {
 		t.Errorf("error %v", err)
 	}
 }
@@ -209,7 +226,15 @@ func TestSpecAgreesWithConfig(t *testing.T) {
 }
 
 // secrets are the options that Airbyte must store as secrets, and show to nobody.
-var secrets = []string{"password", "ca_certificate", "client_certificate", "client_key", "ssh_key", "ssh_key_passphrase", "tunnel_user_password"}
+var secrets = []string{
+	"password",
+	"ca_certificate",
+	"client_certificate",
+	"client_key",
+	"ssh_key",
+	"ssh_key_passphrase",
+	"tunnel_user_password",
+}
 
 func TestSpecPageIsComplete(t *testing.T) {
 	var groups struct {
@@ -262,7 +287,10 @@ func checkPage(t *testing.T, object string, properties map[string]specProperty) 
 		checkPage(t, object+name+".", p.Properties)
 		for i, branch := range p.OneOf {
 			checkPage(t, fmt.Sprintf("%s%s[%d].", object, name, i), branch.Properties)
-			if !slices.ContainsFunc(slices.Collect(maps.Values(branch.Properties)), func(q specProperty) bool { return q.Const != nil && q.Const == q.Default }) {
+			if !slices.ContainsFunc(
+				slices.Collect(maps.Values(branch.Properties)),
+				func(q specProperty) bool { return q.Const != nil && q.Const == q.Default },
+			) {
 				t.Errorf("%s%s[%d] has no constant to tell it from the others", object, name, i)
 			}
 		}

@@ -46,7 +46,8 @@ func known(data []byte) (clean []byte, unknown []string, err error) {
 	}
 	clean, unknown, ok := s.ConnectionSpecification.pick(data)
 	if !ok {
-		return nil, nil, errors.New("the configuration is not a JSON object; expected {\"host\": …, \"database\": …, \"username\": …, \"password\": …}")
+		return nil, nil, errors.New("the configuration is not a JSON object; expected {\"host\": …, \"database\": …, \"username\": …, " +
+			"\"password\": …}")
 	}
 	slices.Sort(unknown)
 	return clean, unknown, nil

@@ -156,7 +156,8 @@ func TestWrongTLSOptionsAreRefused(t *testing.T) {
 		`{"mode":"verify_identity","client_certificate":"x"}`:       "without tls.client_key",
 		`{"mode":"verify_ca","ca_certificate":" ","client_key":""}`: "requires tls.ca_certificate",
 	} {
-		if _, err := Parse([]byte(`{`+minimal+`,"tls":`+in+`}`), slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := Parse([]byte(`{`+minimal+`,"tls":`+in+`}`), slog.New(slog.DiscardHandler)); err == nil ||
+			!strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", in, err)
 		}
 	}
@@ -174,7 +175,9 @@ func FuzzParse(f *testing.F) {
 			}
 			return
 		}
-		if c.Host == "" || c.Concurrency < 1 || c.Concurrency > 64 || c.MySQLPort < 1 || c.MySQLPort > 65535 || c.TimeoutSeconds < minTimeoutSeconds || c.MaxRetries < 0 {
+		if c.Host == "" || c.Concurrency < 1 || c.Concurrency > 64 || c.MySQLPort < 1 || c.MySQLPort > 65535 ||
+			c.TimeoutSeconds < minTimeoutSeconds ||
+			c.MaxRetries < 0 {
 			t.Errorf("past its bounds: %+v", c)
 		}
 		if _, err := c.Dial().TLSConfig(); err != nil {

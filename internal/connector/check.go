@@ -130,9 +130,11 @@ func checkStream(ctx context.Context, cfg *config.Config, shards []gtid.Shard) e
 	switch {
 	case vstream.KindOf(err) != vstream.Transient, dial.Judge(err) != nil:
 	case vstream.IsAnswer(err):
-		return failure.Transient("check that the tablets of its shards are well", "The server cannot stream keyspace %s: %s", cfg.Database, err).Because(err)
+		return failure.Transient("check that the tablets of its shards are well", "The server cannot stream keyspace "+
+			"%s: %s", cfg.Database, err).Because(err)
 	default:
-		return failure.Transient("check host and grpc_port, the TLS options (a server that wants a client certificate may just hang up), and whether a firewall lets this machine through",
+		return failure.Transient("check host and grpc_port, the TLS options (a server that wants a client certificate may just hang up), and "+
+			"whether a firewall lets this machine through",
 			"VStream over gRPC does not work with %s: %s", cfg.Dial().GRPCAddr(), err).Because(err)
 	}
 	return v

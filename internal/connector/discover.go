@@ -97,7 +97,8 @@ func (a *app) describe(cfg *config.Config, t *table.Table) (*airbyte.Stream, err
 	types := cfg.RowOptions().InKeys(t)
 	for _, c := range t.Columns {
 		if record.IsOwn(c.Name) {
-			a.log.Warn(fmt.Sprintf("Table %s has a column %s, which is the name of a column that this source adds; the table's own is left out.", t.Name, c.Name))
+			a.log.Warn(fmt.Sprintf("Table %s has a column %s, which is the name of a column that this source adds; the table's own is left "+
+				"out.", t.Name, c.Name))
 			continue
 		}
 		if w := row.Warning(c, types); w != "" {

@@ -66,7 +66,8 @@ func (a *app) read(ctx context.Context, configFile, catalogFile, stateFile *file
 		Sequence: &atomic.Int64{}, Processors: runtime.GOMAXPROCS(0),
 	}
 	defer shared.Progress.Start()()
-	return engine.New(engine.Options{Shared: shared, Config: cfg, Client: client, Server: engine.ServerOf(db, cfg.Database)}).Read(ctx, catalog, state)
+	return engine.New(engine.Options{Shared: shared, Config: cfg, Client: client, Server: engine.ServerOf(db, cfg.Database)}).
+		Read(ctx, catalog, state)
 }
 
 // terminal returns w if it is one, else nil.

@@ -47,7 +47,8 @@ func TestPanicsAreErrorsWithoutValues(t *testing.T) {
 			continue
 		}
 		text := err.Error()
-		if !strings.Contains(text, words) && words != "a *runtime.PanicNilError" || strings.Contains(text, "40404") || !strings.Contains(text, "crash_test.go:") {
+		if !strings.Contains(text, words) && words != "a *runtime.PanicNilError" || strings.Contains(text, "40404") ||
+			!strings.Contains(text, "crash_test.go:") {
 			t.Errorf("%s: got %s", words, text)
 		}
 		if len(text) > 3000 || strings.Contains(text, "\n") {

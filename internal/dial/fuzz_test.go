@@ -7,8 +7,10 @@ import (
 
 // PEM texts and keys are taken or refused, without a word of what they hold.
 func FuzzPEM(f *testing.F) {
-	f.Add("-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n", "-----BEGIN PRIVATE KEY-----\nMIIB\n-----END PRIVATE KEY-----\n", "")
-	f.Add("-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEAAAAA\n-----END OPENSSH PRIVATE KEY-----\n", "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\nMIIB\n-----END RSA PRIVATE KEY-----", "open")
+	f.Add("-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n", "-----BEGIN PRIVATE KEY-----\nMIIB\n-----END PRIVATE "+
+		"KEY-----\n", "")
+	f.Add("-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEAAAAA\n-----END OPENSSH PRIVATE KEY-----\n", "-----BEGIN RSA PRIVATE "+
+		"KEY-----\nProc-Type: 4,ENCRYPTED\n\nMIIB\n-----END RSA PRIVATE KEY-----", "open")
 	f.Add(`-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----`, "x", "x")
 	f.Fuzz(func(t *testing.T, certificate, key, passphrase string) {
 		for _, o := range []TLS{
@@ -22,7 +24,10 @@ func FuzzPEM(f *testing.F) {
 				t.Errorf("an error of %d bytes", len(err.Error()))
 			}
 		}
-		tunnel, err := NewTunnel(TunnelOptions{Method: SSHKey, Host: "h", User: "u", Key: key, KeyPassphrase: passphrase, HostKey: certificate}, nil)
+		tunnel, err := NewTunnel(
+			TunnelOptions{Method: SSHKey, Host: "h", User: "u", Key: key, KeyPassphrase: passphrase, HostKey: certificate},
+			nil,
+		)
 		switch {
 		case err == nil && tunnel == nil:
 			t.Error("no tunnel, and no error")

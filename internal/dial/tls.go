@@ -52,7 +52,8 @@ func (c Config) TLSConfig() (*tls.Config, error) {
 	case VerifyIdentity, "":
 	case VerifyCA:
 		if roots == nil {
-			return nil, errors.New("tls.mode verify_ca requires tls.ca_certificate: without it a certificate of any public authority for any host would be accepted; fill in the certificate of your own authority, or choose verify_identity")
+			return nil, errors.New("tls.mode verify_ca requires tls.ca_certificate: without it a certificate of any public authority for any " +
+				"host would be accepted; fill in the certificate of your own authority, or choose verify_identity")
 		}
 		// crypto/tls cannot leave out the host name alone: its own check is switched off and ours does the rest of it.
 		config.InsecureSkipVerify = true
@@ -105,7 +106,8 @@ func (t TLS) roots() (*x509.CertPool, error) {
 	}
 	// pem.Decode passes over what it cannot read; an authority must not get lost that way.
 	if found == 0 || found != strings.Count(t.CACertificate, "-----BEGIN ") {
-		return nil, errors.New("tls.ca_certificate is not whole PEM text; give each certificate from its line -----BEGIN CERTIFICATE----- to its line -----END CERTIFICATE-----")
+		return nil, errors.New("tls.ca_certificate is not whole PEM text; give each certificate from its line -----BEGIN CERTIFICATE----- to " +
+			"its line -----END CERTIFICATE-----")
 	}
 	return pool, nil
 }
@@ -122,7 +124,8 @@ func (t TLS) clientCertificates() ([]tls.Certificate, error) {
 	}
 	pair, err := tls.X509KeyPair([]byte(t.ClientCertificate), []byte(t.ClientKey))
 	if err != nil {
-		return nil, fmt.Errorf("tls.client_certificate and tls.client_key must be PEM texts that belong together, the key without a passphrase: %w", err)
+		return nil, fmt.Errorf("tls.client_certificate and tls.client_key must be PEM texts that belong together, the key without a "+
+			"passphrase: %w", err)
 	}
 	return []tls.Certificate{pair}, nil
 }

@@ -198,7 +198,11 @@ func TestBadOptions(t *testing.T) {
 		{"one line", TLS{CACertificate: strings.ReplaceAll(ca.certificatePEM(), "\n", " ")}, "tls.ca_certificate is not whole PEM"},
 		{"second one cut off", TLS{CACertificate: ca.certificatePEM() + ca.certificatePEM()[:100]}, "tls.ca_certificate is not whole PEM"},
 		{"key for CA", TLS{CACertificate: key}, "tls.ca_certificate must hold certificates only"},
-		{"not a certificate", TLS{CACertificate: "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"}, "certificate 1 in tls.ca_certificate"},
+		{
+			"not a certificate",
+			TLS{CACertificate: "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"},
+			"certificate 1 in tls.ca_certificate",
+		},
 		{"certificate alone", TLS{ClientCertificate: client.certificatePEM()}, "without tls.client_key"},
 		{"key alone", TLS{ClientKey: key}, "without tls.client_certificate"},
 		{"another's key", TLS{ClientCertificate: client.certificatePEM(), ClientKey: otherKey}, "tls.client_key"},

@@ -124,7 +124,8 @@ func (o TunnelOptions) signer() (ssh.Signer, error) {
 		}
 	}
 	if err != nil {
-		return nil, errors.New("tunnel_method.ssh_key is not a private key in PEM or OpenSSH form; paste the whole file, from its line -----BEGIN … PRIVATE KEY----- to its line -----END … PRIVATE KEY----- (not the .pub file)")
+		return nil, errors.New("tunnel_method.ssh_key is not a private key in PEM or OpenSSH form; paste the whole file, from its line " +
+			"-----BEGIN … PRIVATE KEY----- to its line -----END … PRIVATE KEY----- (not the .pub file)")
 	}
 	return withoutSHA1(signer)
 }
@@ -193,9 +194,11 @@ func (t *Tunnel) handshake(raw net.Conn, hostKeys []string) (*ssh.Client, error)
 	case errors.As(err, &none) && none.What == "host key":
 		return nil, &otherKey{}
 	case isLoginRefused(err):
-		return nil, t.fault(true, err, "the jump server %s refused the login of %s; check tunnel_user and the key or password, and that the server's sshd_config and the user's authorized_keys allow it", t.addr, t.config.User)
+		return nil, t.fault(true, err, "the jump server %s refused the login of %s; check tunnel_user and the key or password, and that the "+
+			"server's sshd_config and the user's authorized_keys allow it", t.addr, t.config.User)
 	}
-	return nil, t.fault(false, err, "the SSH handshake with the jump server %s failed; check that tunnel_port is the port of an SSH server", t.addr)
+	return nil, t.fault(false, err, "the SSH handshake with the jump server %s failed; check that tunnel_port is the port of an SSH "+
+		"server", t.addr)
 }
 
 // isLoginRefused goes by the library's words, since it has no type for it. 51 is SSH_MSG_USERAUTH_FAILURE, which OpenSSH

@@ -44,7 +44,8 @@ func (t *Tunnel) unreachable(err error) error {
 	if errors.As(err, &dns) && dns.IsNotFound || errors.Is(err, ErrUnknownHost) {
 		return t.fault(true, nil, "the jump server %q has no address; check tunnel_host", t.host)
 	}
-	return t.fault(false, err, "the jump server cannot be reached; check tunnel_host and tunnel_port, and whether a firewall lets this machine through")
+	return t.fault(false, err, "the jump server cannot be reached; check tunnel_host and tunnel_port, and whether a firewall lets this "+
+		"machine through")
 }
 
 // notForwarded is the error for an address to which the jump server, once logged in to, gave no connection.
@@ -56,5 +57,6 @@ func (t *Tunnel) notForwarded(addr string, err error) error {
 	case refused.Reason == ssh.ConnectionFailed:
 		return t.fault(false, err, "the jump server %s cannot reach %s; check host and port as they are seen from there", t.addr, addr)
 	}
-	return t.fault(true, err, "the jump server %s forbids %s to forward to %s; allow it in its sshd_config (AllowTcpForwarding, PermitOpen) and in the user's authorized_keys", t.addr, t.config.User, addr)
+	return t.fault(true, err, "the jump server %s forbids %s to forward to %s; allow it in its sshd_config (AllowTcpForwarding, "+
+		"PermitOpen) and in the user's authorized_keys", t.addr, t.config.User, addr)
 }

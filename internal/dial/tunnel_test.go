@@ -146,7 +146,8 @@ func TestTunnelErrors(t *testing.T) {
 		"nobody there":   {func(o *TunnelOptions) { o.Port = 1 }, 0, target, false, "jump server cannot be reached"},
 		"host behind":    {func(*TunnelOptions) {}, 0, nobody, false, "cannot reach " + nobody},
 		"forbidden":      {func(*TunnelOptions) {}, ssh.Prohibited, target, true, "forbids u to forward to " + target},
-		"another key":    {func(o *TunnelOptions) { o.HostKey = ssh.FingerprintSHA256(public) }, 0, target, true, "other host keys than those in tunnel_host_key"},
+		"another key": {func(o *TunnelOptions) { o.HostKey = ssh.FingerprintSHA256(public) }, 0, target, true, "other host keys than " +
+			"those in tunnel_host_key"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newJumpServer(t, public)
@@ -179,7 +180,8 @@ func TestTunnelToNoSSHServer(t *testing.T) {
 	defer cancel()
 	var fault *TunnelError
 	err = through(ctx, o, "127.0.0.1:1") // nobody accepts
-	if !errors.As(err, &fault) || fault.Permanent || !strings.Contains(err.Error(), "does not answer") || !errors.Is(err, context.DeadlineExceeded) {
+	if !errors.As(err, &fault) || fault.Permanent || !strings.Contains(err.Error(), "does not answer") ||
+		!errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("silent: got %v", err)
 	}
 	go func() {

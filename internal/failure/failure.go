@@ -117,7 +117,8 @@ func Judge(err error) *Verdict {
 
 // Unreachable is the verdict on a server that gives no answer.
 func Unreachable(err error) *Verdict {
-	return Transient("check host and ports, and whether a firewall lets this machine through", "The server cannot be reached or does not answer in time").Because(err)
+	return Transient("check host and ports, and whether a firewall lets this machine through", "The server cannot be reached or does not "+
+		"answer in time").Because(err)
 }
 
 // Trace is the verdict as the platform is told of it; d is the stream that it concerns, nil for all.

@@ -29,7 +29,8 @@ func Parse(s string) (Position, error) {
 	}
 	set, err := replication.ParseMysql56GTIDSet(gtids)
 	if err != nil || set.Empty() {
-		return Position{}, fmt.Errorf("%q is not a position; expected a MySQL GTID set such as MySQL56/16b1039f-22b6-11ed-b765-0a43f95f28a3:1-615", s)
+		return Position{}, fmt.Errorf("%q is not a position; expected a MySQL GTID set such as "+
+			"MySQL56/16b1039f-22b6-11ed-b765-0a43f95f28a3:1-615", s)
 	}
 	return Position{set: set, text: flavor + set.String()}, nil
 }

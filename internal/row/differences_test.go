@@ -17,7 +17,8 @@ var differences = []struct{ name, copied, replicated, reason string }{
 	},
 	{
 		"ENUM and SET labels beyond the BMP", "`\"😀\"`", "`\"?\"`",
-		"The binlog has the label's number, and MySQL describes the labels in utf8mb3, which has no characters over U+FFFF. Discover warns of such columns.",
+		"The binlog has the label's number, and MySQL describes the labels in utf8mb3, which has no characters over U+FFFF. Discover warns " +
+			"of such columns.",
 	},
 	{
 		"JSON with a BLOB, BINARY or BIT", "`\"base64:type252:AQ==\"`", "`\"base64:type15:AQ==\"`",
@@ -28,7 +29,8 @@ var differences = []struct{ name, copied, replicated, reason string }{
 		"Vitess reads a TIME inside a document without its sign and its days.",
 	},
 	{
-		"JSON with a zero or impossible date", "`\"0000-00-00\"`, `\"2026-00-01 10:00:00.000000\"`", "`\"-0001-11-30\"`, `\"2026-01-01 10:00:00.000000\"`",
+		"JSON with a zero or impossible date", "`\"0000-00-00\"`, `\"2026-00-01 10:00:00.000000\"`", "`\"-0001-11-30\"`, `\"2026-01-01 " +
+			"10:00:00.000000\"`",
 		"Vitess reckons dates inside a document as days of the calendar.",
 	},
 }
@@ -36,9 +38,12 @@ var differences = []struct{ name, copied, replicated, reason string }{
 // failures are what Vitess does not stream at all.
 var failures = []struct{ what, effect string }{
 	{"A table with a backtick in its name", "neither copied nor replicated (mysqlctl.GetColumns takes the name for an unfinished quotation)"},
-	{"An ENUM or SET with a label that has a backslash before `%` or `_`", "not replicated (sqltypes.DecodeStringSQL refuses it); discover warns"},
-	{"An ENUM or SET of the character set binary with a label that is no text of the BMP", "not replicated (MySQL declares it in hexadecimal, which vtschema.ParseEnumOrSetTokensMap refuses); discover warns"},
-	{"A VARCHAR or VARBINARY of 63232 to 63743 bytes", "not replicated (vstreamer takes the upper byte of its length for the type ENUM or SET); discover warns"},
+	{"An ENUM or SET with a label that has a backslash before `%` or `_`", "not replicated (sqltypes.DecodeStringSQL refuses it); " +
+		"discover warns"},
+	{"An ENUM or SET of the character set binary with a label that is no text of the BMP", "not replicated (MySQL declares it in " +
+		"hexadecimal, which vtschema.ParseEnumOrSetTokensMap refuses); discover warns"},
+	{"A VARCHAR or VARBINARY of 63232 to 63743 bytes", "not replicated (vstreamer takes the upper byte of its length for the type ENUM or " +
+		"SET); discover warns"},
 }
 
 func appendDifferences(b *strings.Builder) {

@@ -93,7 +93,8 @@ func TestValuesThatAreBrokenOffAreNull(t *testing.T) {
 	} {
 		tab, f := oneColumn(c[0], c[1])
 		got, changes, err := compile(t, tab, f, Replicate, Options{}).Append(nil, encoded(rowOf(c[2])), nil)
-		if err != nil || string(got) != `"v":null` || len(changes) != 1 || changes[0].Reason != FieldSizeLimitation || changes[0].Length <= MaxLength {
+		if err != nil || string(got) != `"v":null` || len(changes) != 1 || changes[0].Reason != FieldSizeLimitation ||
+			changes[0].Length <= MaxLength {
 			t.Errorf("%s %s: %.20s, %v, %v", c[0], c[1], got, changes, err)
 		}
 	}

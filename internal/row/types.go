@@ -43,7 +43,8 @@ var kinds = []kind{
 	{
 		title: "`TINYINT(1)`, `BOOL`", bases: []string{"tinyint"}, when: isBoolean,
 		shape: booleanShape, folds: foldTruth, compile: always(appendTruth),
-		note: "Anything but zero is true. An integer, like the other integers, in a column of a unique key or of the primary vindex, and everywhere with " +
+		note: "Anything but zero is true. An integer, like the other integers, in a column of a unique key or of the primary vindex, and " +
+			"everywhere with " +
 			"`options.do_not_treat_tiny_int_as_boolean`.",
 	},
 	{
@@ -109,7 +110,8 @@ var kinds = []kind{
 	{
 		title: "`CHAR`, `VARCHAR`, `TINYTEXT`, `TEXT`", bases: []string{"char", "varchar", "tinytext", "text"},
 		shape: stringShape, text: true, folds: foldText, compile: compileString,
-		note: "UTF-8, from whatever character set the column has; a byte that is no character is U+FFFD. `CHAR` without the spaces that fill it up, whatever `sql_mode` is.",
+		note: "UTF-8, from whatever character set the column has; a byte that is no character is U+FFFD. `CHAR` without the spaces that fill " +
+			"it up, whatever `sql_mode` is.",
 	},
 	{
 		title: "`MEDIUMTEXT`, `LONGTEXT`", bases: []string{"mediumtext", "longtext"},
@@ -154,7 +156,8 @@ var kinds = []kind{
 	{
 		title: "`VECTOR(n)`", bases: []string{"vector"},
 		shape: vectorShape, nulls: true, compile: always(appendVector),
-		note: "Each element the shortest number that reads back as the same FLOAT. A vector with NaN or an infinity in it is null, with a change.",
+		note: "Each element the shortest number that reads back as the same FLOAT. A vector with NaN or an infinity in it is null, with a " +
+			"change.",
 	},
 }
 
@@ -212,7 +215,10 @@ var (
 // documentShape has no "type" of its own. Airbyte's sources add `"type":"object"`, but then its destinations turn a
 // document that is an array, a text or a number into null (AirbyteValueCoercer.coerceObject); a bare oneOf is the union
 // that they store as JSON whatever it holds.
-var documentShape = shape{"", `"oneOf":[{"type":"null"},{"type":"array"},{"type":"object"},{"type":"number"},{"type":"string"},{"type":"boolean"}],"airbyte_type":"json"`}
+var documentShape = shape{
+	"",
+	`"oneOf":[{"type":"null"},{"type":"array"},{"type":"object"},{"type":"number"},{"type":"string"},{"type":"boolean"}],"airbyte_type":"json"`,
+}
 
 func (s shape) fragment(nullable bool) json.RawMessage {
 	switch {

@@ -16,15 +16,19 @@ func Warning(c table.Column, o Options) string {
 	d := table.ParseType(c.Type)
 	k := kindOf(d, o.of(c.Name))
 	if reason := unreplicable(d, c.Charset); reason != "" {
-		return fmt.Sprintf("column %q has %s, and changes of a table with such a column cannot be replicated: alter the column, or choose full refresh", c.Name, reason)
+		return fmt.Sprintf("column %q has %s, and changes of a table with such a column cannot be replicated: alter the column, or choose "+
+			"full refresh", c.Name, reason)
 	}
 	switch {
 	case k == &unknownKind:
-		return fmt.Sprintf("column %q has the type %q, which this connector does not know: its values are sent as the text the server gives", c.Name, c.Type)
+		return fmt.Sprintf("column %q has the type %q, which this connector does not know: its values are sent as the text the server "+
+			"gives", c.Name, c.Type)
 	case k.text && !knownCharset(c.Charset):
-		return fmt.Sprintf("column %q has the character set %q, which this connector cannot convert: its values are read as UTF-8, with U+FFFD for each byte that is none", c.Name, c.Charset)
+		return fmt.Sprintf("column %q has the character set %q, which this connector cannot convert: its values are read as UTF-8, with "+
+			"U+FFFD for each byte that is none", c.Name, c.Charset)
 	case isLabelled(d) && beyondBMP(c.Charset) && strings.Contains(d.Args, "?"):
-		return fmt.Sprintf("column %q has a label with a question mark; if that stands for a character beyond U+FFFF, such as an emoji, the label is copied as it is, but replicated with the question mark: MySQL describes it so", c.Name)
+		return fmt.Sprintf("column %q has a label with a question mark; if that stands for a character beyond U+FFFF, such as an emoji, the "+
+			"label is copied as it is, but replicated with the question mark: MySQL describes it so", c.Name)
 	}
 	return ""
 }

@@ -90,7 +90,13 @@ func (s *Sandbox) tlsConfig(t *testing.T) *tls.Config {
 }
 
 // execute runs a query by gRPC, through the edge or plainly.
-func execute(t *testing.T, addr string, creds credentials.TransportCredentials, authorization, target, query string, options ...grpc.CallOption) (*querypb.QueryResult, error) {
+func execute(
+	t *testing.T,
+	addr string,
+	creds credentials.TransportCredentials,
+	authorization, target, query string,
+	options ...grpc.CallOption,
+) (*querypb.QueryResult, error) {
 	t.Helper()
 	conn, err := grpc.NewClient(addr, grpc.WithTransportCredentials(creds),
 		grpc.WithDefaultCallOptions(append(options, grpc.MaxCallRecvMsgSize(maxMessage), grpc.MaxCallSendMsgSize(maxMessage))...))
@@ -229,7 +235,14 @@ func testLargeRow(t *testing.T, s *Sandbox) {
 	const size = 40 << 20 // beyond Vitess's default of 16 MiB
 	mustExec(t, s.plain(t, "commerce"), "create table large (id bigint primary key, doc longblob)",
 		"insert into large (id, doc) values (1, '"+strings.Repeat("x", size)+"')")
-	result, err := execute(t, s.edgeGRPC(), credentials.NewTLS(s.tlsConfig(t)), basic(s.Username, s.Password), "commerce", "select doc from large")
+	result, err := execute(
+		t,
+		s.edgeGRPC(),
+		credentials.NewTLS(s.tlsConfig(t)),
+		basic(s.Username, s.Password),
+		"commerce",
+		"select doc from large",
+	)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -56,7 +56,8 @@ func (c cache) installDebian(ctx context.Context) (string, error) {
 func checkDebian() error {
 	for _, program := range []string{"apt-get", "dpkg-deb"} {
 		if _, err := exec.LookPath(program); err != nil {
-			return fmt.Errorf("the sandbox takes MySQL and etcd from Debian's packages and needs %s: run it on Debian or Ubuntu, or in a container of one (%w)", program, err)
+			return fmt.Errorf("the sandbox takes MySQL and etcd from Debian's packages and needs %s: run it on Debian or Ubuntu, or in a "+
+				"container of one (%w)", program, err)
 		}
 	}
 	if !exists(debianKeyring) {
@@ -158,7 +159,13 @@ func (c cache) writeWrappers(dir string) error {
 	triplet := filepath.Base(filepath.Dir(loaders[0]))
 	libraries := filepath.Join(prefix, "lib", triplet)
 	wrapper := func(program string, args ...string) string {
-		command := []string{"exec", quote(filepath.Join(libraries, filepath.Base(loaders[0]))), "--library-path", quote(libraries), quote(filepath.Join(prefix, program))}
+		command := []string{
+			"exec",
+			quote(filepath.Join(libraries, filepath.Base(loaders[0]))),
+			"--library-path",
+			quote(libraries),
+			quote(filepath.Join(prefix, program)),
+		}
 		for _, arg := range args {
 			command = append(command, quote(arg))
 		}

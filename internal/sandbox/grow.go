@@ -98,7 +98,8 @@ func (s *Sandbox) Remove(ctx context.Context, keyspace, shard string) error {
 	if !slices.ContainsFunc(r.tablets(), gone) {
 		return fmt.Errorf("the sandbox has no shard %s", target)
 	}
-	if _, err := s.vtctl(ctx, "DeleteShards", "--recursive", "--even-if-serving", target); err != nil && !strings.Contains(err.Error(), "node doesn't exist") {
+	if _, err := s.vtctl(ctx, "DeleteShards", "--recursive", "--even-if-serving", target); err != nil &&
+		!strings.Contains(err.Error(), "node doesn't exist") {
 		return err
 	}
 	for _, t := range r.tablets() {

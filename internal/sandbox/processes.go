@@ -20,7 +20,17 @@ const (
 
 // listeners names every port of a cluster with these tablets.
 func listeners(tablets []tablet) []string {
-	names := []string{"edge-mysql", "edge-grpc", "vtgate-mysql", "vtgate-grpc", "vtgate-web", "vtctld-grpc", "vtctld-web", "etcd-client", "etcd-peer"}
+	names := []string{
+		"edge-mysql",
+		"edge-grpc",
+		"vtgate-mysql",
+		"vtgate-grpc",
+		"vtgate-web",
+		"vtctld-grpc",
+		"vtctld-web",
+		"etcd-client",
+		"etcd-peer",
+	}
 	for _, t := range tablets {
 		names = append(names, t.listeners()...)
 	}

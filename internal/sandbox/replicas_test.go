@@ -83,7 +83,8 @@ func testReplicas(t *testing.T, s *Sandbox) {
 		t.Errorf("the replica has no transaction of its own: %q (%v)", its, err)
 	}
 	forgive(t, primary, its)
-	if _, err := other.ExecContext(ctx, "insert into sharded (id) values (1003)"); err == nil || !strings.Contains(err.Error(), "super-read-only") {
+	if _, err := other.ExecContext(ctx, "insert into sharded (id) values (1003)"); err == nil ||
+		!strings.Contains(err.Error(), "super-read-only") {
 		t.Errorf("a replica takes writes after Errant: %v", err)
 	}
 

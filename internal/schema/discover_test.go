@@ -49,9 +49,27 @@ func mine(t *testing.T, db *DB, prefix string) *Contents {
 func TestTables(t *testing.T) {
 	db := openSandbox(t, "commerce")
 	create(t, db, "table", "sch_u_T", "(id int unsigned not null, e enum('a','b,''c') character set latin1 not null, primary key (e, id))")
-	create(t, db, "table", "sch_u_t", "(t text character set utf8mb4 collate utf8mb4_bin, b varbinary(3) not null, d decimal(5,2), at datetime(3) not null)")
-	create(t, db, "table", "sch_u_generated", "(id int primary key, v int as (id+1), s int as (id+2) stored, hidden int invisible, `a, b` json)")
-	create(t, db, "table", "sch_u_unique", "(a varchar(9) not null, b bigint not null, c int, d int not null, unique (a), unique (c), unique (b), unique ((d+1)), unique (d, (d*2)), index (d))")
+	create(
+		t,
+		db,
+		"table",
+		"sch_u_t",
+		"(t text character set utf8mb4 collate utf8mb4_bin, b varbinary(3) not null, d decimal(5,2), at datetime(3) not null)",
+	)
+	create(
+		t,
+		db,
+		"table",
+		"sch_u_generated",
+		"(id int primary key, v int as (id+1), s int as (id+2) stored, hidden int invisible, `a, b` json)",
+	)
+	create(
+		t,
+		db,
+		"table",
+		"sch_u_unique",
+		"(a varchar(9) not null, b bigint not null, c int, d int not null, unique (a), unique (c), unique (b), unique ((d+1)), unique (d, (d*2)), index (d))",
+	)
 	create(t, db, "table", "sch_u_prefix", "(a varchar(9) not null, unique (a(4)))")
 	create(t, db, "table", strings.Replace(oddName, "sch_", "sch_u_", 1), "(`"+"x.y ``z"+"` int primary key)")
 	create(t, db, "view", "sch_u_view", "as select id from sch_u_T")
@@ -59,7 +77,11 @@ func TestTables(t *testing.T) {
 	identifying := func(columns ...string) []table.UniqueKey {
 		return []table.UniqueKey{{Columns: columns, Identifies: true}}
 	}
-	unique := append(append(identifying("a"), identifying("b")...), table.UniqueKey{Columns: []string{"c"}}, table.UniqueKey{Columns: []string{"d"}})
+	unique := append(
+		append(identifying("a"), identifying("b")...),
+		table.UniqueKey{Columns: []string{"c"}},
+		table.UniqueKey{Columns: []string{"d"}},
+	)
 	want := &Contents{
 		Views: []string{"sch_u_view"},
 		Tables: []table.Table{
@@ -67,9 +89,15 @@ func TestTables(t *testing.T) {
 				{Name: "id", Type: "int unsigned"},
 				{Name: "e", Type: "enum('a','b,''c')", Charset: "latin1"},
 			}},
-			{Name: strings.Replace(oddName, "sch_", "sch_u_", 1), Key: []string{"x.y `z"}, MySQLKey: []string{"x.y `z"}, Unique: identifying("x.y `z"), Columns: []table.Column{
-				{Name: "x.y `z", Type: "int"},
-			}},
+			{
+				Name:     strings.Replace(oddName, "sch_", "sch_u_", 1),
+				Key:      []string{"x.y `z"},
+				MySQLKey: []string{"x.y `z"},
+				Unique:   identifying("x.y `z"),
+				Columns: []table.Column{
+					{Name: "x.y `z", Type: "int"},
+				},
+			},
 			{Name: "sch_u_generated", Key: []string{"id"}, MySQLKey: []string{"id"}, Unique: identifying("id"), Columns: []table.Column{
 				{Name: "id", Type: "int"},
 				{Name: "v", Type: "int", Nullable: true},
@@ -77,7 +105,11 @@ func TestTables(t *testing.T) {
 				{Name: "hidden", Type: "int", Nullable: true},
 				{Name: "a, b", Type: "json", Nullable: true},
 			}},
-			{Name: "sch_u_prefix", Columns: []table.Column{{Name: "a", Type: "varchar(9)", Charset: "utf8mb4"}}, Unique: []table.UniqueKey{{Columns: []string{"a"}}}},
+			{
+				Name:    "sch_u_prefix",
+				Columns: []table.Column{{Name: "a", Type: "varchar(9)", Charset: "utf8mb4"}},
+				Unique:  []table.UniqueKey{{Columns: []string{"a"}}},
+			},
 			{Name: "sch_u_t", Columns: []table.Column{
 				{Name: "t", Type: "text", Nullable: true, Charset: "utf8mb4"},
 				{Name: "b", Type: "varbinary(3)"},
@@ -210,7 +242,8 @@ func TestPages(t *testing.T) {
 func TestPageFitsServer(t *testing.T) {
 	conn := question(t, openSandbox(t, "commerce"))
 	count := func(limit int) (int, error) {
-		rows, err := conn.QueryContext(t.Context(), "select a.id from information_schema.collations a, information_schema.collations b limit ?", limit)
+		rows, err := conn.QueryContext(t.Context(), "select a.id from information_schema.collations a, information_schema.collations b "+
+			"limit ?", limit)
 		if err != nil {
 			return 0, err
 		}
@@ -250,14 +283,21 @@ func TestPagesWhileTablesChange(t *testing.T) {
 			create(t, db, "table", "sch_c_001", definition)
 		},
 	}
-	got, err := byTable(t.Context(), question(t, db), 3, ownOnly(columnsQuery, "sch\\_c\\_%"), "", func(rows *sql.Rows) (string, table.Column, error) {
-		table, column, err := scanColumn(rows)
-		if change, ok := changes[table]; ok {
-			delete(changes, table)
-			change()
-		}
-		return table, column, err
-	})
+	got, err := byTable(
+		t.Context(),
+		question(t, db),
+		3,
+		ownOnly(columnsQuery, "sch\\_c\\_%"),
+		"",
+		func(rows *sql.Rows) (string, table.Column, error) {
+			table, column, err := scanColumn(rows)
+			if change, ok := changes[table]; ok {
+				delete(changes, table)
+				change()
+			}
+			return table, column, err
+		},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -49,7 +49,9 @@ func serve(t testing.TB, next func() *rawServer) dial.Config {
 
 func (s *rawServer) run() {
 	defer s.conn.Close()
-	greeting := append([]byte{10}, "8.4.0\x00\x01\x00\x00\x0012345678\x00\xff\xf7\xff\x02\x00\x0b\x00\x15\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00123456789012\x00mysql_native_password\x00"...)
+	greeting := append(
+		[]byte{10},
+		"8.4.0\x00\x01\x00\x00\x0012345678\x00\xff\xf7\xff\x02\x00\x0b\x00\x15\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00123456789012\x00mysql_native_password\x00"...)
 	if !s.send(greeting) || s.receive() == nil || !s.send(okPacket) {
 		return
 	}

@@ -56,7 +56,8 @@ func TestIncarnations(t *testing.T) {
 			t.Errorf("%s: %s is %v, want %v", c.statement, c.name, got, c.want)
 		}
 	}
-	run(t, db, "use "+quoted(db.target("-")), "rename table sch_i_plain to sch_i_former, sch_i_twin to sch_i_plain, sch_i_former to sch_i_twin")
+	run(t, db, "use "+quoted(db.target("-")), "rename table sch_i_plain to sch_i_former, sch_i_twin to sch_i_plain, sch_i_former to "+
+		"sch_i_twin")
 }
 
 // However the answers are cut into pages, and by name or all, they are the same.
@@ -93,7 +94,11 @@ func TestIncarnationsInPages(t *testing.T) {
 }
 
 func TestIncarnationsOfServersThatTakeTurns(t *testing.T) {
-	page := [][]string{{"@@server_uuid", "database()", "name", "table_id"}, {"a", "vt_shop", "vt_shop/orders#p#p0", "7"}, {"b", "vt_shop", "vt_shop/orders#p#p1", "9"}}
+	page := [][]string{
+		{"@@server_uuid", "database()", "name", "table_id"},
+		{"a", "vt_shop", "vt_shop/orders#p#p0", "7"},
+		{"b", "vt_shop", "vt_shop/orders#p#p1", "9"},
+	}
 	tries := 0
 	db := scripted(func(statement string) ([][]string, error) {
 		if !strings.HasPrefix(statement, "select") {
@@ -116,7 +121,8 @@ func TestIncarnationsOfServersThatTakeTurns(t *testing.T) {
 
 func TestIncarnationsRefused(t *testing.T) {
 	db := scripted(func(string) ([][]string, error) {
-		return nil, &mysql.MySQLError{Number: 1227, Message: "Access denied; you need (at least one of) the PROCESS privilege(s) for this operation"}
+		return nil, &mysql.MySQLError{Number: 1227, Message: "Access denied; you need (at least one of) the PROCESS privilege(s) for this " +
+			"operation"}
 	}).open(t)
 	if _, err := db.Incarnations(t.Context(), "-", []string{"orders"}); !errors.Is(err, ErrRefused) {
 		t.Errorf("got %v, want ErrRefused", err)

@@ -14,8 +14,12 @@ import (
 
 // As Vitess 24 writes them, but for the names and the length of the server's name.
 const (
-	movedJournal   = `id:2776992227897983739  tables:"orders"  tables:"order's \"lines\""  local_position:"MySQL56/37ffa7fc-ea34-11f1-ad2b-02fc00000001:1-27"  shard_gtids:{keyspace:"commerce" shard:"-" gtid:"MySQL56/38037f5a-ea34-11f1-a2a9-02fc00000001:1-57"} participants:{keyspace:"shop" shard:"-80"} participants:{keyspace:"shop" shard:"80-"} of_the_future:{some:1}`
-	reshardJournal = `id:13632574092348459 migration_type:SHARDS local_position:"MySQL56/37ffa7fc-ea34-11f1-ad2b-02fc00000001:1-30" shard_gtids:{keyspace:"shop" shard:"-40"} participants:{keyspace:"shop" shard:"-80"}`
+	movedJournal = `id:2776992227897983739  tables:"orders"  tables:"order's \"lines\""  ` +
+		`local_position:"MySQL56/37ffa7fc-ea34-11f1-ad2b-02fc00000001:1-27"  shard_gtids:{keyspace:"commerce" shard:"-" ` +
+		`gtid:"MySQL56/38037f5a-ea34-11f1-a2a9-02fc00000001:1-57"} participants:{keyspace:"shop" shard:"-80"} participants:{keyspace:"shop" ` +
+		`shard:"80-"} of_the_future:{some:1}`
+	reshardJournal = `id:13632574092348459 migration_type:SHARDS local_position:"MySQL56/37ffa7fc-ea34-11f1-ad2b-02fc00000001:1-30" ` +
+		`shard_gtids:{keyspace:"shop" shard:"-40"} participants:{keyspace:"shop" shard:"-80"}`
 )
 
 func TestJournals(t *testing.T) {

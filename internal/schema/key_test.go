@@ -96,7 +96,16 @@ func TestWithVindex(t *testing.T) {
 }
 
 func TestSplitColumns(t *testing.T) {
-	columns := []table.Column{{Name: "a"}, {Name: "b"}, {Name: "Region"}, {Name: "x"}, {Name: "y"}, {Name: "x, y"}, {Name: "a, z"}, {Name: "é, ü"}}
+	columns := []table.Column{
+		{Name: "a"},
+		{Name: "b"},
+		{Name: "Region"},
+		{Name: "x"},
+		{Name: "y"},
+		{Name: "x, y"},
+		{Name: "a, z"},
+		{Name: "é, ü"},
+	}
 	for text, want := range map[string]string{
 		"a": "a", "a, b": "a|b", "b, a": "b|a", "region": "Region", "x, y": "x, y", "x, y, x": "x, y|x", "x, a": "x|a",
 		"a, z, b": "a, z|b", "b, é, ü": "b|é, ü",

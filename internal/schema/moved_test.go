@@ -17,7 +17,8 @@ func TestMoved(t *testing.T) {
 		case strings.Contains(statement, "`unknown`"):
 			return nil, errNotAllowed
 		case strings.Contains(statement, "`gone`"):
-			return [][]string{{"JSON"}, {`{"OperatorType": "Concatenate", "Inputs": [{"Keyspace": {"Name": "shop"}}, {"Inputs": [{"Keyspace": {"Name": "other", "Sharded": true}}]}]}`}}, nil
+			return [][]string{{"JSON"}, {`{"OperatorType": "Concatenate", "Inputs": [{"Keyspace": {"Name": "shop"}}, {"Inputs": [{"Keyspace": ` +
+				`{"Name": "other", "Sharded": true}}]}]}`}}, nil
 		}
 		return [][]string{{"JSON"}, {`{"OperatorType": "Route", "Keyspace": {"Name": "shop", "Sharded": false}}`}}, nil
 	}).open(t)

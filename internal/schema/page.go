@@ -12,7 +12,13 @@ import (
 // A full page's last table may be cut off, so it is dropped and the next page begins with it: each table's rows come
 // from one statement, whatever is created, altered or dropped meanwhile. Comparing and ordering go by the collation
 // of the dictionary's own unique index of table names, so that no two tables are equal to it.
-func byTable[R any](ctx context.Context, conn *sql.Conn, page int, query, from string, scan func(*sql.Rows) (string, R, error)) (map[string][]R, error) {
+func byTable[R any](
+	ctx context.Context,
+	conn *sql.Conn,
+	page int,
+	query, from string,
+	scan func(*sql.Rows) (string, R, error),
+) (map[string][]R, error) {
 	all := map[string][]R{}
 	for {
 		rows, err := conn.QueryContext(ctx, query, from, page)

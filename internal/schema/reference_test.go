@@ -19,7 +19,8 @@ func createKeyspace(t *testing.T, name string, vschema any) {
 	t.Helper()
 	sandboxServer(t)
 	vtctl := func(args ...string) error {
-		out, err := exec.Command(os.Getenv("SANDBOX_VTCTLDCLIENT"), append([]string{"--server", os.Getenv("SANDBOX_VTCTLD")}, args...)...).CombinedOutput()
+		out, err := exec.Command(os.Getenv("SANDBOX_VTCTLDCLIENT"), append([]string{"--server", os.Getenv("SANDBOX_VTCTLD")}, args...)...).
+			CombinedOutput()
 		if err != nil {
 			return errors.Join(err, errors.New(string(out)))
 		}

@@ -56,7 +56,13 @@ func TestAssembleAlteredTable(t *testing.T) {
 }
 
 func TestShardsOf(t *testing.T) {
-	rows := []map[string]string{{"Shards": "shop/80-"}, {"Shards": "shop/-80"}, {"Shards": "shop_2/-"}, {"Shards": "sho/-"}, {"Shards": "shopx/-"}}
+	rows := []map[string]string{
+		{"Shards": "shop/80-"},
+		{"Shards": "shop/-80"},
+		{"Shards": "shop_2/-"},
+		{"Shards": "sho/-"},
+		{"Shards": "shopx/-"},
+	}
 	if diff := cmp.Diff([]string{"-80", "80-"}, shardsOf("shop", rows)); diff != "" {
 		t.Error(diff)
 	}

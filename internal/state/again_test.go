@@ -35,7 +35,8 @@ func TestAStateThatCouldNotBeReadAgainIsNotSaved(t *testing.T) {
 		"shards of one name":          {Shards: map[gtid.Shard]*Shard{in("-"): {Position: at}, {Keyspace: "other", Name: "-"}: {Position: at}}},
 		"shards that JSON makes one":  {Shards: map[gtid.Shard]*Shard{in("\xFF"): {Position: at}, in("\xFE"): {Position: at}}},
 	} {
-		if data, err := json.Marshal(s); err == nil || !strings.Contains(err.Error(), "could not be read again is not saved") && !strings.Contains(err.Error(), "could not be") {
+		if data, err := json.Marshal(s); err == nil ||
+			!strings.Contains(err.Error(), "could not be read again is not saved") && !strings.Contains(err.Error(), "could not be") {
 			t.Errorf("%s: %s, %v", name, data, err)
 		}
 	}

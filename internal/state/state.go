@@ -128,7 +128,14 @@ const (
 // MarshalJSON writes positions as a person can read them; a key as base64 of its protobuf message, which keeps its bytes
 // and types exactly.
 func (s *Stream) MarshalJSON() ([]byte, error) {
-	out := streamJSON{Version: version, SyncMode: incremental, SyncID: s.SyncID, Cursor: s.Cursor, Columns: newColumnsJSON(s.Columns), Shards: make(map[string]*shardJSON, len(s.Shards))}
+	out := streamJSON{
+		Version:  version,
+		SyncMode: incremental,
+		SyncID:   s.SyncID,
+		Cursor:   s.Cursor,
+		Columns:  newColumnsJSON(s.Columns),
+		Shards:   make(map[string]*shardJSON, len(s.Shards)),
+	}
 	if s.FullRefresh {
 		out.SyncMode = fullRefresh
 	}
@@ -195,7 +202,12 @@ func Parse(data []byte, keyspace string) (*Stream, error) {
 	case in.SyncMode != incremental && in.SyncMode != fullRefresh:
 		return nil, fmt.Errorf("its sync_mode is %q", in.SyncMode)
 	}
-	s := &Stream{FullRefresh: in.SyncMode == fullRefresh, SyncID: in.SyncID, Cursor: in.Cursor, Shards: make(map[gtid.Shard]*Shard, len(in.Shards))}
+	s := &Stream{
+		FullRefresh: in.SyncMode == fullRefresh,
+		SyncID:      in.SyncID,
+		Cursor:      in.Cursor,
+		Shards:      make(map[gtid.Shard]*Shard, len(in.Shards)),
+	}
 	var err error
 	if s.Columns, err = in.Columns.parse(); err != nil {
 		return nil, err

@@ -44,10 +44,19 @@ func TestRoundTrip(t *testing.T) {
 		Cursor:  1763860000000000,
 		Columns: []table.Column{{Name: "id", Type: "bigint"}, {Name: "näme", Type: "enum('a','b')", Charset: "latin1"}},
 		Shards: map[gtid.Shard]*Shard{
-			in("-80"): {Position: position(t, later), Layout: table.Layout{Columns: []table.Column{{Name: "id", Type: "int"}}, Stale: true, Assumed: table.Relied, Had: 3}},
-			in("80-"): {Position: position(t, later), Copy: &Copy{Oldest: position(t, early), Layout: table.Layout{Stale: true}, Restarted: true, LastPK: key()}},
+			in("-80"): {
+				Position: position(t, later),
+				Layout:   table.Layout{Columns: []table.Column{{Name: "id", Type: "int"}}, Stale: true, Assumed: table.Relied, Had: 3},
+			},
+			in("80-"): {
+				Position: position(t, later),
+				Copy:     &Copy{Oldest: position(t, early), Layout: table.Layout{Stale: true}, Restarted: true, LastPK: key()},
+			},
 			in("c0-"): {Copy: &Copy{}},
-			in("-40"): {Position: position(t, early), Moved: map[gtid.Shard]gtid.Position{in("-20"): position(t, later), in("20-40"): position(t, early)}},
+			in("-40"): {
+				Position: position(t, early),
+				Moved:    map[gtid.Shard]gtid.Position{in("-20"): position(t, later), in("20-40"): position(t, early)},
+			},
 		},
 	}
 	data, err := json.Marshal(want)
@@ -191,7 +200,12 @@ func TestParseLegacyRefusesDamage(t *testing.T) {
 }
 
 func FuzzParse(f *testing.F) {
-	data, _ := json.Marshal(&Stream{Cursor: 7, Shards: map[gtid.Shard]*Shard{in("-80"): {Position: position(f, later), Copy: &Copy{Oldest: position(f, early), LastPK: key()}}}})
+	data, _ := json.Marshal(
+		&Stream{
+			Cursor: 7,
+			Shards: map[gtid.Shard]*Shard{in("-80"): {Position: position(f, later), Copy: &Copy{Oldest: position(f, early), LastPK: key()}}},
+		},
+	)
 	f.Add(data)
 	f.Add([]byte(`{"version":1,"sync_mode":"full_refresh","shards":{"-":{"position":""}}}`))
 	f.Fuzz(func(t *testing.T, data []byte) {

@@ -66,7 +66,14 @@ func (c *counted) Read(p []byte) (int, error) {
 }
 
 // explain is a grpc.StreamClientInterceptor that puts the dialer's error beside that of a stream that could not be opened.
-func (c *connection) explain(ctx context.Context, desc *grpc.StreamDesc, conn *grpc.ClientConn, method string, open grpc.Streamer, options ...grpc.CallOption) (grpc.ClientStream, error) {
+func (c *connection) explain(
+	ctx context.Context,
+	desc *grpc.StreamDesc,
+	conn *grpc.ClientConn,
+	method string,
+	open grpc.Streamer,
+	options ...grpc.CallOption,
+) (grpc.ClientStream, error) {
 	stream, err := open(ctx, desc, conn, method, options...)
 	if status.Code(err) != codes.Unavailable {
 		return stream, err

@@ -64,7 +64,8 @@ func IsNoTablet(err error) bool {
 	return errors.As(err, &e) && e.Kind == Transient && e.noTablet
 }
 
-// IsUnexplained reports whether the server was there, and answered with an error that this package does not know. Said again and again it may
+// IsUnexplained reports whether the server was there, and answered with an error that this package does not know. Said again and again it
+// may
 // be about one table, though it names none.
 func IsUnexplained(err error) bool {
 	var e *Error

@@ -28,13 +28,16 @@ func TestErrorsAreClassified(t *testing.T) {
 		{codes.Unknown, "failed to build table replication plan for table users: bad length", BadTable},
 		{codes.Unknown, "UnescapeID err: no outer backticks found", BadTable},
 		{codes.Unknown, "cannot determine table columns for users", BadTable},
-		{codes.Unknown, "in Engine.reload(), reading table other: Table 'vt_shop.other' doesn't exist: failed to reload schema after DDL encountered in stream", Transient},
+		{codes.Unknown, "in Engine.reload(), reading table other: Table 'vt_shop.other' doesn't exist: failed to reload schema after DDL " +
+			"encountered in stream", Transient},
 		{codes.FailedPrecondition, "shard provided in VGTID, -80, not found in the shop keyspace", NoShard},
 		{codes.Canceled, "failed to find a PRIMARY tablet for VStream in shop/-80 within the zone1 cell(s): context has expired", Transient},
 		{codes.Unknown, "node doesn't exist: /vitess/zone1/tablets/zone1-0000000100/Tablet", Transient},
-		{codes.NotFound, "error starting stream from shard GTID keyspace:\"shop\" shard:\"-\": node doesn't exist: /vitess/global/keyspaces/shop/shards/-/Shard", Transient},
+		{codes.NotFound, "error starting stream from shard GTID keyspace:\"shop\" shard:\"-\": node doesn't exist: " +
+			"/vitess/global/keyspaces/shop/shards/-/Shard", Transient},
 		{codes.Unknown, "unexpected statement type UNKNOWN in row-based replication: \"xa start 'x'\"", Unreadable},
-		{codes.Unknown, "enum or set column @2 does not have valid string values: failed to build table replication plan for table users", BadTable},
+		{codes.Unknown, "enum or set column @2 does not have valid string values: failed to build table replication plan for table " +
+			"users", BadTable},
 		{codes.Unknown, "no valid integer value found for column v in table users", BadTable},
 		{codes.Unknown, "something new", Transient},
 	} {
@@ -71,14 +74,14 @@ func TestErrorsKeepWhatIsKnown(t *testing.T) {
 		`lastpk value was provided ([VARCHAR("bob@x") INT64(5)]) but`:                                                         `lastpk value was provided … but`,
 		`Table 'vt_shop.users' doesn't exist`:                                                                                 `Table 'vt_shop.users' doesn't exist`,
 		`failed (errno 1105) Sql: "select 'bob@x'", BindVars: {v1: "bob@x"}`:                                                  `failed (errno 1105)`,
-		`value 'it''s the key' of`: `value … of`,
-		`value 'it's the key' of`:  `value … of`,
-		`value "the \"key\"" of`:   `value … of`,
-		`grpc: received message larger than max (104857700 vs. 104857600)`: `grpc: received message larger than max (104857700 vs. 104857600)`,
-		`Duplicate entry '5-the' for key 'users.PRIMARY' (errno 1062)`:     `Duplicate entry … for key … (errno 1062)`,
-		`value 'the key is of the`:                                         `value …`,
-		`value "the key is\" of the`:                                       `value …`,
-		`invalid value 4711 for column`:                                    `invalid value … for column`,
+		`value 'it''s the key' of`:                                                                                            `value … of`,
+		`value 'it's the key' of`:                                                                                             `value … of`,
+		`value "the \"key\"" of`:                                                                                              `value … of`,
+		`grpc: received message larger than max (104857700 vs. 104857600)`:                                                    `grpc: received message larger than max (104857700 vs. 104857600)`,
+		`Duplicate entry '5-the' for key 'users.PRIMARY' (errno 1062)`:                                                        `Duplicate entry … for key … (errno 1062)`,
+		`value 'the key is of the`:                                                                                            `value …`,
+		`value "the key is\" of the`:                                                                                          `value …`,
+		`invalid value 4711 for column`:                                                                                       `invalid value … for column`,
 		`target: shop.-80.primary: vttablet: rpc error: code = Unknown desc = stream (at source tablet) error @ (including the GTID we failed to process) 57f9b1c3-1-2:1-38: table us is not present in the database`: `target: shop.-80.primary: vttablet: rpc error: code = Unknown desc = stream (at source tablet) error @ (including the GTID we failed to process) … table us is not present in the database`,
 		`error reading from server: read tcp 10.0.0.1:5->10.0.0.2:6: read: connection reset by peer`:                                                                                                                  `error reading from server: read tcp … read: connection reset by peer`,
 		`connection error: desc = "transport: authentication handshake failed: tls: failed to verify certificate: x509: \"db\""`:                                                                                      `no connection: transport: authentication handshake failed: tls: failed to verify certificate: x509: "db"`,
@@ -121,7 +124,10 @@ func TestErrorsHoldNoValuesWhereverTheyAreCut(t *testing.T) {
 		}
 	}
 	// Bytes in binary, as %b prints them.
-	err := newError(status.Error(codes.Unknown, fmt.Sprintf("no valid integer value found for column a in table users, bytes: %b", []byte(value))), asked)
+	err := newError(
+		status.Error(codes.Unknown, fmt.Sprintf("no valid integer value found for column a in table users, bytes: %b", []byte(value))),
+		asked,
+	)
 	if strings.ContainsAny(err.Error(), "01") || !strings.Contains(err.Error(), "in table users") {
 		t.Errorf("the error says %s", err)
 	}

@@ -32,7 +32,11 @@ func TestPeekOfAShardThatDoesNotAnswer(t *testing.T) {
 	}
 	t.Cleanup(server.Close)
 	client, err := New(Config{
-		Dial: dial.Config{Host: "127.0.0.1", GRPCPort: server.Port(), TLS: dial.TLS{Mode: dial.Disabled}}, Auth: NoAuth, Silence: 100 * time.Millisecond,
+		Dial: dial.Config{
+			Host:     "127.0.0.1",
+			GRPCPort: server.Port(),
+			TLS:      dial.TLS{Mode: dial.Disabled},
+		}, Auth: NoAuth, Silence: 100 * time.Millisecond,
 	})
 	if err != nil {
 		t.Fatal(err)

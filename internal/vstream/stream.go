@@ -102,7 +102,15 @@ func (c *Client) open(ctx context.Context, r *vtgatepb.VStreamRequest) (*Stream,
 
 // stream begins to receive what an RPC gives.
 func (c *Client) stream(ctx context.Context, cancel context.CancelCauseFunc, conn *connection, rpc grpc.ClientStream) *Stream {
-	s := &Stream{client: c, conn: conn, rpc: rpc, ctx: ctx, cancel: cancel, full: make(chan received, messages), free: make(chan *message, messages)}
+	s := &Stream{
+		client: c,
+		conn:   conn,
+		rpc:    rpc,
+		ctx:    ctx,
+		cancel: cancel,
+		full:   make(chan received, messages),
+		free:   make(chan *message, messages),
+	}
 	for range messages {
 		s.free <- &message{}
 	}

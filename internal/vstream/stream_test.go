@@ -35,7 +35,8 @@ func TestVGtidHoldsPositionAndKey(t *testing.T) {
 	}
 	key := &querypb.QueryResult{Fields: []*querypb.Field{{Name: "id"}}}
 	v := vgtid(Request{Shard: gtid.Shard{Keyspace: "shop", Name: "-80"}, Position: position, LastPK: key, Tables: []Table{{Name: "users"}}})
-	if g := v.ShardGtids[0]; g.Keyspace != "shop" || g.Shard != "-80" || g.Gtid != at || g.TablePKs[0].TableName != "users" || g.TablePKs[0].Lastpk != key {
+	if g := v.ShardGtids[0]; g.Keyspace != "shop" || g.Shard != "-80" || g.Gtid != at || g.TablePKs[0].TableName != "users" ||
+		g.TablePKs[0].Lastpk != key {
 		t.Errorf("got %v", g)
 	}
 	v = vgtid(Request{Shard: gtid.Shard{Keyspace: "shop", Name: "80-"}, Tables: []Table{{Name: "users"}}})

@@ -19,16 +19,20 @@ func Judge(err error, what, shard string) *failure.Verdict {
 			"The server refused to stream with this username and password").Because(err)
 	case TooLarge:
 		return failure.Config("make it smaller, or leave the large column's table out",
-			"A row or transaction of %s in shard %s is larger than a message may be (%d MiB here, and the server may allow less)", what, shard, MaxMessage>>20).
+			"A row or transaction of %s in shard %s is larger than a message may be (%d MiB here, and the server may allow "+
+				"less)", what, shard, MaxMessage>>20).
 			Because(err).Do(failure.Split)
 	case Purged:
 		return failure.Config("clear the stream to read it afresh, and sync more often than the logs are kept",
-			"Shard %s no longer has the changes since the saved position of %s, because its binary logs were purged (or the position is another server's)", shard, what).
+			"Shard %s no longer has the changes since the saved position of %s, because its binary logs were purged (or the position is another "+
+				"server's)", shard, what).
 			Because(err).Do(failure.Resync)
 	case BadTable:
-		return failure.Config("refresh the source's schema; if the table's columns were changed, clear the stream's data and sync again; if the table is of a kind "+
+		return failure.Config("refresh the source's schema; if the table's columns were changed, clear the stream's data and sync again; if "+
+			"the table is of a kind "+
 			"that Vitess does not stream (TYPES.md lists them), remove it from the connection",
-			"The server cannot stream %s in shard %s: a table or a column of it no longer exists, its columns were changed after the rows that are still to be "+
+			"The server cannot stream %s in shard %s: a table or a column of it no longer exists, its columns were changed after the rows that "+
+				"are still to be "+
 				"read, or Vitess does not stream it", what, shard).
 			Because(err).Do(failure.Reopen)
 	case Unreadable:

@@ -55,7 +55,9 @@ func big(n int) *binlogdatapb.VEvent {
 
 func slowClient(t *testing.T, port int, silence time.Duration) *Client {
 	t.Helper()
-	c, err := New(Config{Dial: dial.Config{Host: "127.0.0.1", GRPCPort: port, TLS: dial.TLS{Mode: dial.Disabled}}, Auth: NoAuth, Silence: silence})
+	c, err := New(
+		Config{Dial: dial.Config{Host: "127.0.0.1", GRPCPort: port, TLS: dial.TLS{Mode: dial.Disabled}}, Auth: NoAuth, Silence: silence},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}

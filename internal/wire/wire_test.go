@@ -103,7 +103,10 @@ func slow(data []byte) ([]plainEvent, error) {
 		e := plainEvent{Type: ev.Type, Timestamp: ev.Timestamp, GTID: ev.EventGtid, Table: ev.RowEvent.GetTableName()}
 		e.Position = position(ev)
 		for _, ch := range ev.RowEvent.GetRowChanges() {
-			e.Changes = append(e.Changes, plainChange{slowValues(ch.Before), slowValues(ch.After), ch.DataColumns != nil || ch.JsonPartialValues != nil})
+			e.Changes = append(
+				e.Changes,
+				plainChange{slowValues(ch.Before), slowValues(ch.After), ch.DataColumns != nil || ch.JsonPartialValues != nil},
+			)
 		}
 		list = append(list, e)
 	}
@@ -149,8 +152,16 @@ func sample() *vtgatepb.VStreamResponse {
 				{After: row, JsonPartialValues: &binlogdatapb.RowChange_Bitmap{}},
 			},
 		}},
-		{Type: binlogdatapb.VEventType_VGTID, Vgtid: &binlogdatapb.VGtid{ShardGtids: []*binlogdatapb.ShardGtid{{Keyspace: "ks", Shard: "-80", Gtid: "g"}}}},
-		{Type: binlogdatapb.VEventType_VGTID, Vgtid: &binlogdatapb.VGtid{ShardGtids: []*binlogdatapb.ShardGtid{{Shard: "-80", Gtid: "g", TablePKs: []*binlogdatapb.TableLastPK{{TableName: "t"}}}}}},
+		{
+			Type:  binlogdatapb.VEventType_VGTID,
+			Vgtid: &binlogdatapb.VGtid{ShardGtids: []*binlogdatapb.ShardGtid{{Keyspace: "ks", Shard: "-80", Gtid: "g"}}},
+		},
+		{
+			Type: binlogdatapb.VEventType_VGTID,
+			Vgtid: &binlogdatapb.VGtid{
+				ShardGtids: []*binlogdatapb.ShardGtid{{Shard: "-80", Gtid: "g", TablePKs: []*binlogdatapb.TableLastPK{{TableName: "t"}}}},
+			},
+		},
 		{Type: binlogdatapb.VEventType_VGTID, Vgtid: &binlogdatapb.VGtid{ShardGtids: []*binlogdatapb.ShardGtid{{Shard: "-80"}, {Shard: "80-"}}}},
 		{Type: binlogdatapb.VEventType_VGTID, Vgtid: &binlogdatapb.VGtid{ShardGtids: []*binlogdatapb.ShardGtid{{}}}},
 		{},
@@ -195,7 +206,9 @@ func unusual(t testing.TB) map[string][]byte {
 	}
 	unpacked := protowire.AppendVarint(protowire.AppendTag(nil, 1, protowire.VarintType), protowire.EncodeZigZag(1))
 	return map[string][]byte{
-		"a row in two pieces":        in(append(field(2, field(1, []byte{2})), field(2, append(field(1, []byte{2}), field(2, []byte("ab"))...))...)),
+		"a row in two pieces": in(
+			append(field(2, field(1, []byte{2})), field(2, append(field(1, []byte{2}), field(2, []byte("ab"))...))...),
+		),
 		"lengths in two lists":       in(field(2, append(append(field(1, []byte{2}), field(1, []byte{4})...), field(2, []byte("abb"))...))),
 		"lengths that are no list":   in(field(2, append(unpacked, field(2, []byte("a"))...))),
 		"values before lengths":      in(field(2, append(field(2, []byte("abb")), field(1, []byte{2, 4})...))),

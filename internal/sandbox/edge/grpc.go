@@ -59,7 +59,8 @@ func handler(c Config, behind *grpc.ClientConn) grpc.StreamHandler {
 		if err := authorize(front.Context(), c.Username, c.Password); err != nil {
 			return err
 		}
-		if authority := metadata.ValueFromIncomingContext(front.Context(), ":authority"); c.Name != "" && !slices.Equal(authority, []string{c.Name}) {
+		if authority := metadata.ValueFromIncomingContext(front.Context(), ":authority"); c.Name != "" &&
+			!slices.Equal(authority, []string{c.Name}) {
 			return status.Errorf(codes.NotFound, "no authority %q here", authority)
 		}
 		return forward(front, behind)
@@ -115,7 +116,8 @@ func outgoing(ctx context.Context) context.Context {
 	incoming, _ := metadata.FromIncomingContext(ctx)
 	md := incoming.Copy()
 	for key := range md {
-		if key == "authorization" || key == "content-type" || key == "user-agent" || strings.HasPrefix(key, ":") || strings.HasPrefix(key, "grpc-") {
+		if key == "authorization" || key == "content-type" || key == "user-agent" || strings.HasPrefix(key, ":") ||
+			strings.HasPrefix(key, "grpc-") {
 			delete(md, key)
 		}
 	}
