@@ -35,7 +35,8 @@ func TestParseFillsInDefaults(t *testing.T) {
 	}
 	want := Config{
 		Host: "aws.connect.psdb.cloud", Database: "shop", Username: "u", Password: "pscale_pw_secret",
-		MySQLPort: 3306, GRPCPort: 443, TLS: dial.TLS{Mode: dial.VerifyIdentity}, Tunnel: dial.TunnelOptions{Method: dial.NoTunnel}, GRPCAuth: vstream.Basic,
+		MySQLPort: 3306, GRPCPort: 443, TLS: dial.TLS{Mode: dial.VerifyIdentity}, Tunnel: dial.TunnelOptions{Method: dial.NoTunnel},
+		GRPCAuth:    vstream.Basic,
 		Concurrency: 4, CheckpointIntervalSeconds: 60, InvalidPositionBehavior: "Fail sync", MaxRetries: 3, TimeoutSeconds: 300, UseGTIDWithTablePKs: true,
 		startingPositions: map[gtid.Shard]gtid.Position{},
 	}

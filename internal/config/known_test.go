@@ -105,7 +105,10 @@ func TestKeysCountAsTheyAreWritten(t *testing.T) {
 	places(t, func(name string, _ specProperty, _ func(any) []byte) {
 		key, inner, nested := strings.Cut(name, ".")
 		key, _, _ = strings.Cut(key, "[")
-		for _, as := range []func(string) string{strings.ToUpper, func(s string) string { return strings.ToUpper(s[:1]) + s[1:] }, func(s string) string { return strings.ReplaceAll(s, "s", "ſ") }} {
+		for _, as := range []func(string) string{
+			strings.ToUpper, func(s string) string { return strings.ToUpper(s[:1]) + s[1:] },
+			func(s string) string { return strings.ReplaceAll(s, "s", "ſ") },
+		} {
 			object := map[string]any{as(key): -1}
 			if nested {
 				object = map[string]any{key: map[string]any{"mode": "verify_identity", "tunnel_method": "NO_TUNNEL", as(inner): -1}}

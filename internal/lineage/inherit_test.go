@@ -27,17 +27,37 @@ func TestNewShardsHaveTheLayoutOfTheFormer(t *testing.T) {
 	former := func(layout table.Layout, c *state.Copy) *state.Shard {
 		return &state.Shard{Position: at(5), Moved: map[gtid.Shard]gtid.Position{in("-80"): at(10), in("-"): at(10)}, Layout: layout, Copy: c}
 	}
-	one, other, both := table.Layout{Columns: own, Had: 1}, table.Layout{Columns: own, Stale: true}, table.Layout{Columns: own, Had: 1, Stale: true}
+	one, other, both := table.Layout{
+		Columns: own,
+		Had:     1,
+	}, table.Layout{
+		Columns: own,
+		Stale:   true,
+	}, table.Layout{
+		Columns: own,
+		Had:     1,
+		Stale:   true,
+	}
 	for name, c := range map[string]struct {
 		former map[string]*state.Shard
 		shard  string
 		want   *state.Shard
 	}{
-		"split":         {map[string]*state.Shard{"-": former(one, nil)}, "-80", &state.Shard{Position: at(10), Layout: one}},
-		"split copy":    {map[string]*state.Shard{"-": former(one, &state.Copy{LastPK: key})}, "-80", &state.Shard{Position: at(10), Layout: one, Copy: &state.Copy{Oldest: at(10), Layout: one, LastPK: key}}},
-		"begun copy":    {map[string]*state.Shard{"-": former(one, &state.Copy{})}, "-80", &state.Shard{Copy: &state.Copy{Oldest: at(10), Layout: one, Restarted: true}}},
-		"merged":        {map[string]*state.Shard{"-80": former(one, nil), "80-": former(other, nil)}, "-", &state.Shard{Position: at(10), Layout: both}},
-		"merged copies": {map[string]*state.Shard{"-80": former(one, &state.Copy{LastPK: key}), "80-": former(other, nil)}, "-", &state.Shard{Copy: &state.Copy{Oldest: at(10), Layout: both, Restarted: true}}},
+		"split": {map[string]*state.Shard{"-": former(one, nil)}, "-80", &state.Shard{Position: at(10), Layout: one}},
+		"split copy": {map[string]*state.Shard{"-": former(one, &state.Copy{LastPK: key})}, "-80", &state.Shard{
+			Position: at(10), Layout: one,
+			Copy: &state.Copy{Oldest: at(10), Layout: one, LastPK: key},
+		}},
+		"begun copy": {map[string]*state.Shard{"-": former(one, &state.Copy{})}, "-80", &state.Shard{Copy: &state.Copy{
+			Oldest: at(10), Layout: one,
+			Restarted: true,
+		}}},
+		"merged": {map[string]*state.Shard{"-80": former(one, nil), "80-": former(other, nil)}, "-", &state.Shard{Position: at(10), Layout: both}},
+		"merged copies": {
+			map[string]*state.Shard{"-80": former(one, &state.Copy{LastPK: key}), "80-": former(other, nil)},
+			"-",
+			&state.Shard{Copy: &state.Copy{Oldest: at(10), Layout: both, Restarted: true}},
+		},
 	} {
 		before := Shards{}
 		for name, shard := range c.former {

@@ -42,7 +42,10 @@ func savedAs(t *testing.T, text string) *state.Shard {
 		if !restarted {
 			oldest = position
 		}
-		return &state.Shard{Position: at(t, position), Copy: &state.Copy{Oldest: at(t, oldest), Restarted: restarted, LastPK: &querypb.QueryResult{}}}
+		return &state.Shard{
+			Position: at(t, position),
+			Copy:     &state.Copy{Oldest: at(t, oldest), Restarted: restarted, LastPK: &querypb.QueryResult{}},
+		}
 	case strings.HasPrefix(text, "copy<"):
 		return &state.Shard{Copy: &state.Copy{Oldest: at(t, text[len("copy<"):])}}
 	case kind == "moved":

@@ -256,7 +256,8 @@ func FuzzDocument(f *testing.F) {
 	for _, s := range []string{
 		`{"a":{"b":[{},[],""]}}`, `[`, `{`, `{"a"`, `{"a":`, `{"a":1,}`, `[1,]`, `[,1]`, `1 2`, `{a:1}`, `nul`, `truefalse`, `-`, `.`, `-.`, `1.`, `01`, `-007.50e+1`, `1e`,
 		`"\u12"`, `"\UFFFFFFFF"`, `"\U0010ffff"`, `"\x"`, `"\q"`, `"\`, `"`, `]`, `}`, `[}`, "\"\n\x01\xff\"", "\xef\xbb\xbf1", "[1,\n2]", "\"\\\n\"", "\v1", "\x00",
-		strings.Repeat("[", 100) + strings.Repeat("]", 100), strings.Repeat("[", 128) + strings.Repeat("]", 128), strings.Repeat(`{"a":`, 129) + "1" + strings.Repeat("}", 129),
+		strings.Repeat("[", 100) + strings.Repeat("]", 100), strings.Repeat("[", 128) + strings.Repeat("]", 128), strings.Repeat(`{"a":`,
+			129) + "1" + strings.Repeat("}", 129),
 	} {
 		f.Add([]byte(s))
 	}

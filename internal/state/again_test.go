@@ -20,12 +20,15 @@ func TestAStateThatCouldNotBeReadAgainIsNotSaved(t *testing.T) {
 	short.Rows[0].Lengths = nil
 	at := position(t, early)
 	for name, s := range map[string]*Stream{
-		"neither position nor copy":   {Shards: map[gtid.Shard]*Shard{in("-"): {}}},
-		"moved without a position":    {Shards: map[gtid.Shard]*Shard{in("-"): {Position: at, Moved: map[gtid.Shard]gtid.Position{in("-80"): {}}}}},
-		"moved to no shard":           {Shards: map[gtid.Shard]*Shard{in("-"): {Position: at, Moved: map[gtid.Shard]gtid.Position{in(""): at}}}},
-		"a key without its position":  {Shards: map[gtid.Shard]*Shard{in("-"): {Copy: &Copy{Oldest: at, LastPK: key()}}}},
-		"a key of two rows":           {Shards: map[gtid.Shard]*Shard{in("-"): {Position: at, Copy: &Copy{Oldest: at, LastPK: two}}}},
-		"a key of no columns":         {Shards: map[gtid.Shard]*Shard{in("-"): {Position: at, Copy: &Copy{Oldest: at, LastPK: &querypb.QueryResult{Rows: []*querypb.Row{{}}}}}}},
+		"neither position nor copy":  {Shards: map[gtid.Shard]*Shard{in("-"): {}}},
+		"moved without a position":   {Shards: map[gtid.Shard]*Shard{in("-"): {Position: at, Moved: map[gtid.Shard]gtid.Position{in("-80"): {}}}}},
+		"moved to no shard":          {Shards: map[gtid.Shard]*Shard{in("-"): {Position: at, Moved: map[gtid.Shard]gtid.Position{in(""): at}}}},
+		"a key without its position": {Shards: map[gtid.Shard]*Shard{in("-"): {Copy: &Copy{Oldest: at, LastPK: key()}}}},
+		"a key of two rows":          {Shards: map[gtid.Shard]*Shard{in("-"): {Position: at, Copy: &Copy{Oldest: at, LastPK: two}}}},
+		"a key of no columns": {Shards: map[gtid.Shard]*Shard{in("-"): {Position: at, Copy: &Copy{
+			Oldest: at,
+			LastPK: &querypb.QueryResult{Rows: []*querypb.Row{{}}},
+		}}}},
 		"a key with too few values":   {Shards: map[gtid.Shard]*Shard{in("-"): {Position: at, Copy: &Copy{Oldest: at, LastPK: short}}}},
 		"restarted from nowhere":      {Shards: map[gtid.Shard]*Shard{in("-"): {Copy: &Copy{Restarted: true}}}},
 		"a cursor that is no double":  {Cursor: maxCursor + 1},

@@ -104,7 +104,10 @@ func startMySQL(t *testing.T) (string, *fakeMySQL, *x509.CertPool) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() {
-		done <- serveMySQL(ctx, front, &tls.Config{Certificates: []tls.Certificate{certificate}}, Config{Username: testUser, PlainMySQL: f.listener.Addr().String()})
+		done <- serveMySQL(ctx, front, &tls.Config{Certificates: []tls.Certificate{certificate}}, Config{
+			Username:   testUser,
+			PlainMySQL: f.listener.Addr().String(),
+		})
 	}()
 	t.Cleanup(func() {
 		cancel()
