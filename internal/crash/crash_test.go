@@ -21,13 +21,13 @@ func TestPanicsAreErrorsWithoutValues(t *testing.T) {
 	const secret = 40404
 	var row map[string]int
 	list := []int{1}
-	var any any = "40404"
+	var value any = "40404"
 	for words, f := range map[string]func(){
 		"index out of range":             func() { list[secret-len(row)]++ },
 		"slice bounds out of range":      func() { _ = "40404"[secret-len(row):] },
 		"assignment to entry in nil map": func() { row["40404"] = secret },
 		"nil pointer dereference":        func() { _ = *(*int)(nil) },
-		"is string, not int":             func() { _ = any.(int) },
+		"is string, not int":             func() { _ = value.(int) },
 		"integer divide by zero":         func() { _ = secret / len(row) },
 		"makeslice: len out of range":    func() { _ = make([]int, -secret-len(row)) },
 		"a string":                       func() { panic("40404") },
@@ -36,7 +36,7 @@ func TestPanicsAreErrorsWithoutValues(t *testing.T) {
 		"a *runtime.PanicNilError":       func() { panic(nil) },
 		"strings.Repeat":                 func() { _ = strings.Repeat("40404", -1) },
 		"a map[string]int":               func() { panic(map[string]int{"40404": secret}) },
-		"hash of unhashable type":        func() { _ = map[any_]int{any_(func() {}): 1} },
+		"hash of unhashable type":        func() { _ = map[any]int{any(func() {}): 1} },
 		"a struct { v string }":          func() { panic(struct{ v string }{"40404"}) },
 		"crash.deep":                     func() { deep(50, "40404") },
 	} {
@@ -56,8 +56,6 @@ func TestPanicsAreErrorsWithoutValues(t *testing.T) {
 		}
 	}
 }
-
-type any_ = any
 
 func deep(n int, value string) {
 	if n == 0 {

@@ -2,11 +2,10 @@ package engine
 
 import (
 	"context"
+	"errors"
 
 	"source-planetscale/internal/gtid"
 	"source-planetscale/internal/schema"
-
-	"errors"
 )
 
 // common leaves out of a replica's position what the shard's primary does not know: transactions that were made on one replica alone.
@@ -24,8 +23,11 @@ func (s *Sync) common(ctx context.Context, shard gtid.Shard, at gtid.Position) (
 		return at, err
 	}
 	known, err := gtid.Parse(executed)
-	if err != nil || at.Intersect(known).IsZero() {
-		return at, nil // it says so of another server's, or none
+	if err != nil {
+		return at, err
 	}
-	return at.Intersect(known), nil
+	if both := at.Intersect(known); !both.IsZero() {
+		return both, nil
+	}
+	return at, nil // another server's altogether, as the judgement of positions says
 }

@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"fmt"
@@ -57,41 +58,53 @@ func incarnations(ctx context.Context, conn *sql.Conn, page int, tables []string
 			wanted = append(wanted, name)
 		}
 	}
-	found := map[string]table.Incarnation{}
-	server, last, count := "", uint64(0), page
-	for count == page && len(tables) > 0 {
-		rows, err := conn.QueryContext(ctx, query, slices.Concat([]any{last}, wanted, []any{page})...)
+	f := &incarnationsFound{names: names, tables: map[string]table.Incarnation{}}
+	for count := page; count == page && len(tables) > 0; {
+		rows, err := conn.QueryContext(ctx, query, slices.Concat([]any{f.last}, wanted, []any{page})...)
 		if err != nil {
 			return nil, err
 		}
-		for count = 0; rows.Next(); count++ {
-			var from, database, file string
-			if err := rows.Scan(&from, &database, &file, &last); err != nil {
-				_ = rows.Close()
-				return nil, err
-			}
-			if server == "" {
-				server = from
-			}
-			if from != server {
-				return nil, rows.Close()
-			}
-			folder, file, _ := strings.Cut(file, "/")
-			file, _, _ = strings.Cut(file, "#")
-			if name, ok := names[file]; ok && folder == fileName(database) {
-				found[name] = table.Incarnation{Server: server, IDs: append(found[name].IDs, last)}
-			}
-		}
-		if err := rows.Err(); err != nil {
+		if count, err = f.add(rows); err != nil || f.mixed {
 			return nil, err
 		}
 	}
+	found := f.tables
 	for name, i := range found {
 		if len(i.IDs) > maxPartitions {
 			delete(found, name)
 		}
 	}
 	return found, nil
+}
+
+// incarnationsFound are those of the pages read so far.
+type incarnationsFound struct {
+	names  map[string]string // of tables, by InnoDB's
+	tables map[string]table.Incarnation
+	server string
+	last   uint64 // of all numbers
+	mixed  bool   // the pages come from different servers
+}
+
+// add reads a page, and closes it.
+func (f *incarnationsFound) add(rows *sql.Rows) (count int, err error) {
+	defer rows.Close()
+	for ; rows.Next(); count++ {
+		var from, database, file string
+		if err := rows.Scan(&from, &database, &file, &f.last); err != nil {
+			return count, err
+		}
+		if f.server = cmp.Or(f.server, from); f.server != from {
+			f.mixed = true
+			return count, nil
+		}
+		folder, file, _ := strings.Cut(file, "/")
+		file, _, _ = strings.Cut(file, "#")
+		if name, ok := f.names[file]; ok && folder == fileName(database) {
+			f.tables[name] = table.Incarnation{Server: from, IDs: append(f.tables[name].IDs, f.last)}
+		}
+	}
+	return count, rows.Err()
 }
 
 // fileName spells a name as InnoDB's files have it: other characters than letters and digits of ASCII and underscores by their

@@ -1,6 +1,9 @@
 package schema
 
-import "context"
+import (
+	"cmp"
+	"context"
+)
 
 // References returns those of the tables that have all their rows in each shard: reference tables of a sharded keyspace. They show
 // in vtgate's plan of a query, which asks no tablet. (In a query of several tables it puts them together with others.) A table that
@@ -22,9 +25,8 @@ func (db *DB) References(ctx context.Context, tables []string) (map[string]bool,
 	references := map[string]bool{}
 	var refused error
 	err = db.askEach(ctx, conn, statements, func(i int, rows []map[string]string, refusal error) error {
-		if refusal != nil {
-			refused = refusal
-			return nil
+		if refused = cmp.Or(refused, refusal); refusal != nil {
+			return nil //nolint:nilerr // of one table: below it is seen whether all are refused
 		}
 		plan, err := parsePlan(rows)
 		if plan.Variant == "Reference" {

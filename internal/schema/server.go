@@ -3,7 +3,6 @@ package schema
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"strings"
 	"sync"
 
@@ -83,16 +82,22 @@ func (db *DB) Sorts(ctx context.Context, shard string, t *table.Table) error {
 		keys = append(keys, quoted(name))
 	}
 	query := "select " + strings.Join(columns, ", ") + " from " + quoted(t.Name) + " order by " + strings.Join(keys, ", ") + " limit 1"
-	rows, err := conn.QueryContext(ctx, query)
-	if err == nil {
-		for rows.Next() { //nolint:revive // the rows are nobody's business
-		}
-		err = errors.Join(rows.Err(), rows.Close())
-	}
-	if err != nil {
+	if err := drain(ctx, conn, query); err != nil {
 		return failed("sorting table "+t.Name+" in shard "+shard, err)
 	}
 	return nil
+}
+
+// drain runs a query whose rows are nobody's business.
+func drain(ctx context.Context, conn *sql.Conn, query string) error {
+	rows, err := conn.QueryContext(ctx, query)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() { //nolint:revive // to its end
+	}
+	return rows.Err()
 }
 
 // askShard runs a statement of one row on the shard.

@@ -47,10 +47,10 @@ func ParseDDL(statement string) (d DDL, err error) {
 		return d, err
 	}
 	statement = executed(statement)
-	parsed, err := parser.Parse(statement)
+	parsed, unknown := parser.Parse(statement)
 	ddl, ok := parsed.(sqlparser.DDLStatement)
-	if err != nil || !ok {
-		return byWords(words(parser, statement), nil), nil
+	if unknown != nil || !ok {
+		return byWords(words(parser, statement), nil), nil //nolint:nilerr // that is what it is for
 	}
 	switch s := ddl.(type) {
 	case *sqlparser.TruncateTable:
