@@ -320,9 +320,9 @@ func (p *play) start(ctx context.Context) {
 	if states := p.platform.States(); states != nil {
 		args = append(args, "--state", p.write("state.json", states))
 	}
-	bound := 60 * time.Second
+	bound := p.bound
 	if p.shaken {
-		bound = 4 * time.Minute
+		bound += 3 * time.Minute
 	}
 	var err error
 	p.current, err = startConnector(ctx, p.program, bound, args...)
@@ -439,9 +439,6 @@ func (p *play) follow(ctx context.Context) {
 		says := strings.ToLower(e.Message)
 		cleared := strings.Contains(says, "clear") || strings.Contains(says, "reset the stream")
 		refreshed := strings.Contains(says, "refresh")
-		if p.without["remedy-unstreamable"] && strings.Contains(says, "is of a kind that vitess does not stream") {
-			cleared = true
-		}
 		if e.FailureType == "config_error" && !cleared && !refreshed {
 			p.report(torture.NoRemedy, "%s", e.Message)
 		}

@@ -40,19 +40,14 @@ type tortureRig struct {
 	note    func(format string, args ...any)
 	counts  map[string]int
 	without map[string]bool // what is known, see withoutTags
+	bound   time.Duration   // how long a sync may take, when no fault befell the cluster
 }
 
 func newTortureRig(t *testing.T) *tortureRig {
 	t.Helper()
-	program, err := filepath.Abs("../bin/source-planetscale")
-	if p := os.Getenv("TORTURE_PROGRAM"); p != "" {
-		program, err = filepath.Abs(p)
-	}
-	if err == nil {
-		_, err = os.Stat(program)
-	}
-	if err != nil {
-		t.Fatalf("the torturer runs the built connector (`make build`): %v", err)
+	program := os.Getenv("TORTURE_PROGRAM")
+	if program == "" {
+		program = plainConnector(t)
 	}
 	dir := os.Getenv("TORTURE_SANDBOX") // kept, so that the next run starts at once
 	if dir == "" {
@@ -71,7 +66,7 @@ func newTortureRig(t *testing.T) *tortureRig {
 	}
 	r := &tortureRig{
 		Sandbox: s, program: program, dir: t.TempDir(), gates: map[string]*sql.DB{},
-		run: fmt.Sprintf("t%x", time.Now().Unix()&0xfffff), note: t.Logf, counts: map[string]int{}, without: withoutTags(t),
+		run: fmt.Sprintf("t%x", time.Now().Unix()&0xfffff), note: t.Logf, counts: map[string]int{}, without: withoutTags(t), bound: time.Minute,
 	}
 	if os.Getenv("TORTURE_SANDBOX") != "" {
 		r.empty(t)

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"source-planetscale/e2e/script"
 	"source-planetscale/internal/torture"
 )
 
@@ -18,8 +19,10 @@ const (
 	tortureSteps = 30
 	// shrinkTime is how long a history is made smaller.
 	shrinkTime = 3 * time.Minute
-	// keptTime and freshTime are what the tests of every day take.
-	keptTime, freshTime = 2 * time.Minute, time.Minute
+	// everyDay is what the test of every day takes for kept seeds, and as long again for fresh ones.
+	everyDay = 30 * time.Second
+	// patience is how long a sync may take beside all other tests.
+	patience = 4 * time.Minute
 )
 
 // TestTorture plays random histories from a seed on, until its time is over or the connector does something wrong; then it
@@ -47,8 +50,9 @@ func TestTorture(t *testing.T) {
 
 // TestTortureKept plays the histories and seeds that once showed something, then seeds that nobody has tried.
 func TestTortureKept(t *testing.T) {
-	requireTorture(t)
+	script.RequireSandbox(t)
 	r := newTortureRig(t)
+	r.bound = patience
 	files, err := filepath.Glob("testdata/torture/*.history")
 	if err != nil {
 		t.Fatal(err)
@@ -56,20 +60,19 @@ func TestTortureKept(t *testing.T) {
 	for _, file := range files {
 		t.Run(filepath.Base(file), func(t *testing.T) { r.playFile(t, file) })
 	}
-	t.Run("kept seeds", func(t *testing.T) { r.torture(t, slices.Values(keptSeeds(t)), keptTime) })
+	t.Run("kept seeds", func(t *testing.T) { r.torture(t, slices.Values(keptSeeds(t)), everyDay) })
 	t.Run("fresh seeds", func(t *testing.T) {
 		seed := uint64(time.Now().UnixNano())
 		t.Logf("the first seed is %d", seed)
-		r.torture(t, counting(seed), freshTime)
+		r.torture(t, counting(seed), everyDay)
 	})
 }
 
 // TestTortureKnown plays histories of what is known and not mended, or is Vitess' own: each must still show it, else it is
 // to be kept as one that shows nothing.
 func TestTortureKnown(t *testing.T) {
-	if os.Getenv("TEST_ALL") == "" {
-		t.Skip("takes minutes: TEST_ALL=1 runs it")
-	}
+	script.RequireSandbox(t)
+	long(t)
 	r := newTortureRig(t)
 	r.without = nil
 	for _, folder := range []string{"unmended", "limits"} {
@@ -85,17 +88,6 @@ func TestTortureKnown(t *testing.T) {
 				}
 			})
 		}
-	}
-}
-
-// requireTorture skips while something is known that is not mended: the torturer would find it in every run.
-func requireTorture(t *testing.T) {
-	t.Helper()
-	if n := len(tagsIn(t, "unmended")); n > 0 {
-		t.Skipf("%d kinds of faults are not mended yet (testdata/torture/unmended.tags)", n)
-	}
-	if os.Getenv("SANDBOX_PLAIN_MYSQL") == "" && os.Getenv("CI") == "" {
-		t.Skip("needs a Vitess of its own, which `make test` can start")
 	}
 }
 
