@@ -37,6 +37,7 @@ type play struct {
 	last     *destination.Output
 	before   *torture.Platform // as it was when the last run began
 	errors   []destination.Error
+	warned   []string // streams of which the last run's log says that they are to be refreshed
 	finding  *torture.Finding
 	held     chan struct{} // closed when the replica that was held back goes on again
 	errant   string        // the GTID that only a replica has
@@ -144,10 +145,7 @@ func (p *play) step(ctx context.Context, s torture.Step) {
 		p.failed(exec.CommandContext(ctx, p.VTCtldClient, "--server", p.VTCtld, "ReloadSchemaKeyspace", "--include-primary", p.keyspace).Run())
 	case "clear":
 		p.finish()
-		if stream := p.platform.Streams[name]; stream != nil {
-			stream.Clear()
-			delete(p.altered, name)
-		}
+		p.clear(name)
 	case "bare":
 		p.platform.BareStates, p.platform.BareCatalog = s.Has("states"), s.Has("catalog")
 	default:
@@ -372,9 +370,26 @@ func (p *play) settle(end error) {
 		s.Settled = s.Status == "COMPLETE" && !run.killed
 		s.Repeats = s.Repeats || !s.Settled
 	}
+	may := func(stream string) bool { return p.mayFail[stream] }
 	if !run.killed {
-		p.errors, p.finding = torture.Verdict(out, end, p.platform, func(stream string) bool { return p.mayFail[stream] }, p.shaken)
+		p.errors, p.finding = torture.Verdict(out, end, p.platform, may, p.shaken)
 		p.fresh = end == nil
+	}
+	if p.finding == nil {
+		p.warned, p.finding = torture.Warned(out, p.platform, may)
+		p.clear(p.warned...)
+	}
+}
+
+// clear does what a person does who clears streams, or refreshes them. Airbyte begins another job then.
+func (p *play) clear(names ...string) {
+	for _, name := range names {
+		if s := p.platform.Streams[name]; s != nil {
+			p.counts["clears"]++
+			p.fresh = true
+			s.Clear()
+			delete(p.altered, name)
+		}
 	}
 }
 
@@ -408,6 +423,9 @@ func (p *play) judge(ctx context.Context) {
 		if p.finding != nil {
 			return
 		}
+		if len(p.warned) > 0 && len(p.errors) == 0 {
+			continue // they are read again
+		}
 		if len(p.errors) == 0 && !whole && p.refreshes() {
 			whole = true // an interrupted full refresh joins two moments
 			continue
@@ -419,7 +437,7 @@ func (p *play) judge(ctx context.Context) {
 		}
 		p.follow(ctx)
 	}
-	p.report(torture.RemedyFails, "after %d rounds: %s", rounds, p.errors[0].Message)
+	p.report(torture.RemedyFails, "after %d rounds: %v, %q", rounds, p.errors, p.warned)
 }
 
 // refreshes reports whether a stream is read in full each time.
@@ -442,14 +460,11 @@ func (p *play) follow(ctx context.Context) {
 		if e.FailureType == "config_error" && !cleared && !refreshed {
 			p.report(torture.NoRemedy, "%s", e.Message)
 		}
-		if cleared {
-			p.fresh = true
-			for name, s := range p.platform.Streams {
-				if e.Stream == nil || e.Stream.Name == name {
-					s.Clear()
-					delete(p.altered, name)
-				}
-			}
+		switch {
+		case cleared && e.Stream != nil:
+			p.clear(e.Stream.Name)
+		case cleared:
+			p.clear(p.platform.Names()...)
 		}
 		refresh = refresh || refreshed
 		p.counts["remedies"]++
@@ -498,6 +513,7 @@ func (p *play) replay(ctx context.Context, n int) {
 	q := *p
 	q.platform, q.before, q.last = at, nil, nil
 	q.mayFail, q.altered, q.shaken = maps.Clone(p.mayFail), maps.Clone(p.altered), p.shaken
+	q.clear(p.warned...) // the run whose state this is has said so
 	q.judge(ctx)
 	if p.finding = q.finding; p.finding != nil && p.finding.Kind == torture.Differs {
 		p.finding.Kind = torture.StateReplays

@@ -3,7 +3,9 @@ package torture
 import (
 	"encoding/base64"
 	"regexp"
+	"slices"
 	"strings"
+	"unicode"
 
 	"source-planetscale/internal/destination"
 )
@@ -57,6 +59,32 @@ func deserved(e destination.Error, mayFail func(string) bool, shaken bool) *Find
 	}
 	return found(Undeserved, stream, "%s: %s (%.500s)", e.FailureType, e.Message, e.InternalMessage)
 }
+
+// Warned are the streams of which a run's log says that they are to be refreshed, for rows that were lost without a word.
+func Warned(out *destination.Output, p *Platform, mayFail func(stream string) bool) ([]string, *Finding) {
+	var names []string
+	for _, l := range out.Logs {
+		if l.Level != "WARN" || !strings.HasSuffix(l.Message, "refresh the stream.") {
+			continue
+		}
+		named := false
+		for _, name := range p.Names() {
+			if !slices.Contains(strings.FieldsFunc(l.Message, notOfName), name) {
+				continue
+			}
+			if named = true; !mayFail(name) {
+				return nil, found(Undeserved, name, "the log says %q", l.Message)
+			}
+			names = append(names, name)
+		}
+		if !named {
+			return nil, found(NoRemedy, "", "the log says %q, and which stream that is it does not", l.Message)
+		}
+	}
+	return names, nil
+}
+
+func notOfName(r rune) bool { return r != '_' && !unicode.IsLetter(r) && !unicode.IsDigit(r) }
 
 var encoded = regexp.MustCompile(`[A-Za-z0-9+/]{8,}={0,2}`)
 
