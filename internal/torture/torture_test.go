@@ -307,6 +307,27 @@ func TestVerdict(t *testing.T) {
 	}
 }
 
+func TestWarned(t *testing.T) {
+	warning := func(message string) string {
+		return `{"type":"LOG","log":{"level":"WARN","message":"` + message + `"}}`
+	}
+	for _, c := range []struct {
+		line, want string
+		may        bool
+		warned     int
+	}{
+		{line: warning("Table k.t in shard - is another one; refresh the stream."), may: true, warned: 1},
+		{line: warning("Table k.t in shard - is another one; refresh the stream."), want: Undeserved},
+		{line: warning("Table k.t2 in shard - is another one; refresh the stream."), may: true, want: NoRemedy},
+		{line: warning("Table k.t in shard - is slow."), may: true},
+	} {
+		names, f := Warned(parse(t, c.line), testPlatform(t), func(string) bool { return c.may })
+		if kind(f) != c.want || len(names) != c.warned {
+			t.Errorf("%s: %v, %v", c.line, names, f)
+		}
+	}
+}
+
 func TestLeaks(t *testing.T) {
 	p := testPlatform(t)
 	p.Streams["t"].Key = nil
