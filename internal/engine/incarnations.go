@@ -8,7 +8,6 @@ import (
 
 	"source-planetscale/internal/airbyte"
 	"source-planetscale/internal/gtid"
-	"source-planetscale/internal/partition"
 	"source-planetscale/internal/schema"
 	"source-planetscale/internal/table"
 )
@@ -52,14 +51,5 @@ func (s *survey) know(found map[gtid.Shard]map[string]table.Incarnation) {
 		for _, shard := range s.shardsOf(st) {
 			st.In(shard).Witness(found[shard][st.Table.Name])
 		}
-	}
-}
-
-// warnUnexplained says that a table was replaced without a word.
-func (s *Sync) warnUnexplained(p *partition.Partition) {
-	if p.Unexplained() {
-		s.shared.Log.Warn(fmt.Sprintf("Table %s in shard %s is not the table that it was at the last sync, or a partition of it is not, and no statement in the binary log "+
-			"says why: it was truncated, exchanged, or made again by a session that Vitess does not follow, or rebuilt. If rows were removed so, they are still at the "+
-			"destination; refresh the stream.", p.Stream.Descriptor, p.Shard.Name))
 	}
 }
