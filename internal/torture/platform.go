@@ -177,9 +177,10 @@ func (s *Stream) rekey() {
 	}
 }
 
-// Clear is what Airbyte does when a stream's data is cleared.
+// Clear is what Airbyte does when a stream's data is cleared. No later record is held against what is gone: cursors begin anew,
+// maybe below those that ran ahead of the clock after a kill.
 func (s *Stream) Clear() {
-	s.State, s.Settled = nil, false
+	s.State, s.Settled, s.Last = nil, false, 0
 	s.empty()
 }
 
