@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// Generate makes a history of about so many steps. What is in without is not generated: "type:T", "key:T" or the name of a
+// Generate makes a history of about so many steps. What is in without is not generated: "type:T", "key:T", "vindex:T" or the name of a
 // move, of which is known that the connector does it wrong.
 func Generate(seed uint64, steps int, without map[string]bool) History {
 	g := &generator{r: rand.New(rand.NewPCG(seed, 17)), without: without}

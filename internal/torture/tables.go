@@ -114,7 +114,7 @@ func (c *column) definition() string {
 func (g *generator) shard(t *table) string {
 	var able []*column
 	for i := range t.columns {
-		if c := &t.columns[i]; c.kind.vindex != "" && !c.null && c.name != counter {
+		if c := &t.columns[i]; c.kind.vindex != "" && g.may("vindex:"+c.kind.tag) && !c.null && c.name != counter {
 			able = append(able, c)
 		}
 	}
