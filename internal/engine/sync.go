@@ -121,7 +121,7 @@ func (s *Sync) plan() (*work, []string, error) {
 	w := &work{replicate: map[gtid.Shard][]*partition.Partition{}}
 	var sentences []string
 	source, planned := s.source(), 0
-	var unexplained []string
+	var unread []*partition.Partition
 	err := s.change(func(tx *airbyte.Tx) error {
 		for _, st := range s.streams {
 			if st.Failed() {
@@ -131,8 +131,8 @@ func (s *Sync) plan() (*work, []string, error) {
 			for _, part := range parts {
 				p, doubtful := st.In(part.Shard), s.targets.Doubtful(part.Shard)
 				w.add(tx, p, part.Step, !doubtful && source.Targets[part.Shard].Equal(st.Saved()[part.Shard].Position))
-				if warning := p.Unexplained(); warning != "" && part.Step == plan.Nothing {
-					unexplained = append(unexplained, warning)
+				if part.Step == plan.Nothing {
+					unread = append(unread, p)
 				}
 			}
 			if planned++; planned <= streamsNamed {
@@ -141,8 +141,8 @@ func (s *Sync) plan() (*work, []string, error) {
 		}
 		return nil
 	})
-	for _, warning := range unexplained {
-		s.shared.Log.Warn(warning)
+	for _, p := range unread {
+		p.WarnUnexplained(s.shared.Log)
 	}
 	if more := planned - streamsNamed; more > 0 {
 		sentences = append(sentences, fmt.Sprintf("%d more streams are read, too, and not named here.", more))

@@ -2,6 +2,7 @@ package partition
 
 import (
 	"fmt"
+	"log/slog"
 
 	"source-planetscale/internal/state"
 	"source-planetscale/internal/table"
@@ -25,15 +26,14 @@ func (p *Partition) Witness(now table.Incarnation) {
 // Explain is that a statement in the binary log may be the reason.
 func (w *witness) Explain() { w.explained = true }
 
-// Unexplained is the warning that the table was replaced and nothing says why, or "". It is to be given before a state is written at
-// which that is known, since no later sync says it.
-func (p *Partition) Unexplained() string {
-	if !p.replaced || p.explained {
-		return ""
+// WarnUnexplained says that the table was replaced, if nothing says why. It is to be called before a state is written that knows the table
+// as it is now, since no later sync can say it.
+func (p *Partition) WarnUnexplained(log *slog.Logger) {
+	if p.replaced && !p.explained {
+		log.Warn(fmt.Sprintf("Table %s in shard %s is not the table that it was at the last sync, or a partition of it is not, and no statement in the binary log "+
+			"says why: it was truncated, exchanged, or made again by a session that Vitess does not follow, or rebuilt. If rows were removed so, they are still at the "+
+			"destination; refresh the stream.", p.Stream.Descriptor, p.Shard.Name))
 	}
-	return fmt.Sprintf("Table %s in shard %s is not the table that it was at the last sync, or a partition of it is not, and no statement in the binary log "+
-		"says why: it was truncated, exchanged, or made again by a session that Vitess does not follow, or rebuilt. If rows were removed so, they are still at the "+
-		"destination; refresh the stream.", p.Stream.Descriptor, p.Shard.Name)
 }
 
 // testify saves which table it is, where the position is one at which that is known.

@@ -48,7 +48,9 @@ func (r *Reader) checkpoint(ctx context.Context) error {
 	known := !r.env.Targets.Moved(r.shard) && !r.env.Targets.Doubtful(r.shard)
 	atTarget := r.done && known && r.at.Contains(r.target)
 	if r.done {
-		r.warnUnexplained()
+		for _, name := range r.tables.names {
+			r.tables.find(name).WarnUnexplained(r.env.Log)
+		}
 	}
 	err := r.commit(ctx, func(tx *airbyte.Tx) error {
 		before := tx.Bytes()
@@ -68,15 +70,6 @@ func (r *Reader) checkpoint(ctx context.Context) error {
 	})
 	r.saved.adjust(records, states, r.env.Settings.Checkpoint)
 	return err
-}
-
-// warnUnexplained says which tables were replaced without a word.
-func (r *Reader) warnUnexplained() {
-	for _, name := range r.tables.names {
-		if warning := r.tables.find(name).Unexplained(); warning != "" {
-			r.env.Log.Warn(warning)
-		}
-	}
 }
 
 // save moves what is saved of a table to where the reader is, and reports whether there is something new to say.
