@@ -48,7 +48,8 @@ func (r *tortureRig) play(ctx context.Context, h torture.History) (*torture.Find
 	r.plays++
 	p := &play{
 		tortureRig: r, prefix: fmt.Sprintf("%s_%d_", r.run, r.plays), dir: filepath.Join(r.dir, strconv.Itoa(r.plays)), keyspace: "commerce",
-		platform: torture.NewPlatform(), choices: map[string]torture.Choice{}, altered: map[string]*torture.Altered{}, mayFail: map[string]bool{}, fresh: true,
+		platform: torture.NewPlatform(), choices: map[string]torture.Choice{}, fresh: true,
+		altered: map[string]*torture.Altered{}, mayFail: map[string]bool{},
 	}
 	defer p.cleanUp()
 	if err := os.MkdirAll(p.dir, 0o755); err != nil {

@@ -12,7 +12,9 @@ import (
 
 // Verdict judges how a run ended that was not killed: whether each stream is complete or has a failure that names it, and
 // whether it may have failed. It returns the failures.
-func Verdict(out *destination.Output, end error, p *Platform, mayFail func(stream string) bool, shaken bool) ([]destination.Error, *Finding) {
+func Verdict(
+	out *destination.Output, end error, p *Platform, mayFail func(stream string) bool, shaken bool,
+) ([]destination.Error, *Finding) {
 	if end == nil {
 		for _, name := range p.Names() {
 			if status := p.Streams[name].Status; status != "COMPLETE" {
