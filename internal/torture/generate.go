@@ -274,7 +274,7 @@ func (g *generator) fill(t *table) {
 		switch c := &t.columns[i]; {
 		case i == wide:
 			values[i] = "repeat('some note ', 100)"
-		case t.keyed(c.name) && c.kind.numeric:
+		case t.keyed(c.name) && c.kind.numeric && c.kind.tag != "tinyint" && c.kind.tag != "bool": // which would cut it off
 			values[i] = "{n}"
 		case t.keyed(c.name) && strings.HasPrefix(c.kind.decl, "varchar"), t.keyed(c.name) && strings.HasPrefix(c.kind.decl, "char"):
 			values[i] = "'{n}'"
