@@ -71,6 +71,7 @@ type rig struct {
 	serving  func(context.Context) ([]gtid.Shard, error)
 	sizes    map[gtid.Shard]map[string]schema.TableSize
 	patience time.Duration
+	asks     func(*Server) // changes what is asked over the MySQL protocol
 	sequence atomic.Int64
 }
 
@@ -125,27 +126,48 @@ func in(name string) gtid.Shard { return gtid.Shard{Keyspace: "shop", Name: name
 // engine makes an engine of what the rig has.
 func (r *rig) engine() *Engine {
 	log := slog.New(airbyte.NewLogHandler(r.w, slog.LevelInfo))
+	server := r.answers()
+	if r.asks != nil {
+		r.asks(&server)
+	}
 	return New(Options{
 		Shared: Shared{
 			Writer: r.w, Log: log, Slots: NewSlots(r.cfg.Concurrency), Progress: NewProgress(r.w, log, nil),
 			Sequence: &r.sequence, Processors: 4,
 		},
-		Config: r.cfg, Client: r.client, Patience: r.patience,
-		Server: Server{
-			Shards: func(ctx context.Context) ([]gtid.Shard, error) { return r.serving(ctx) },
-			Tables: func(ctx context.Context, shard gtid.Shard, only []string, keys bool) (map[string]table.Table, error) {
-				return r.look(ctx, shard, only, keys)
-			},
-			Executed: func(context.Context, gtid.Shard) (string, error) { return "", schema.ErrRefused },
-			ColumnsAt: func(context.Context, gtid.Shard, []string) (schema.Moment, error) {
-				return schema.Moment{}, schema.ErrRefused
-			},
-			Sorts: func(context.Context, gtid.Shard, *table.Table) error { return nil },
-			TableSizes: func(context.Context, []gtid.Shard) (map[gtid.Shard]map[string]schema.TableSize, error) {
-				return r.sizes, nil
-			},
-		},
+		Config: r.cfg, Client: r.client, Patience: r.patience, Server: server,
 	})
+}
+
+// answers are those of a server that refuses what a sync can do without.
+func (r *rig) answers() Server {
+	return Server{
+		Shards: func(ctx context.Context) ([]gtid.Shard, error) { return r.serving(ctx) },
+		Tables: func(ctx context.Context, shard gtid.Shard, only []string, keys bool) (map[string]table.Table, error) {
+			return r.look(ctx, shard, only, keys)
+		},
+		Executed: func(context.Context, gtid.Shard) (string, error) { return "", schema.ErrRefused },
+		ColumnsAt: func(context.Context, gtid.Shard, []string) (schema.Moment, error) {
+			return schema.Moment{}, schema.ErrRefused
+		},
+		Sorts: func(context.Context, gtid.Shard, *table.Table) error { return nil },
+		TableSizes: func(context.Context, []gtid.Shard) (map[gtid.Shard]map[string]schema.TableSize, error) {
+			return r.sizes, nil
+		},
+		Variables: func(context.Context, gtid.Shard) (schema.Variables, error) {
+			return schema.Variables{RowImage: "FULL", Format: "ROW"}, nil
+		},
+		Cascades: func(context.Context, []gtid.Shard) ([]schema.Cascade, error) { return nil, schema.ErrRefused },
+		Incarnations: func(context.Context, gtid.Shard, []string) (map[string]table.Incarnation, error) {
+			return nil, schema.ErrRefused
+		},
+		References: func(context.Context, []string) (map[string]bool, error) { return nil, schema.ErrRefused },
+		Moved:      func(context.Context, []string) (map[string]string, error) { return nil, schema.ErrRefused },
+		Journals: func(context.Context, []gtid.Shard) (map[gtid.Shard][]*binlogdatapb.Journal, error) {
+			return nil, schema.ErrRefused
+		},
+		Purged: func(context.Context, gtid.Shard, string) (bool, error) { return false, nil },
+	}
 }
 
 // sync makes a sync that is prepared.

@@ -1,0 +1,100 @@
+package engine
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"source-planetscale/internal/airbyte"
+	"source-planetscale/internal/fakevtgate"
+	"source-planetscale/internal/state"
+)
+
+// vttablet says no position of a transaction that ends in a COMMIT statement: an empty one, or one of tables without transactions. The
+// sync ends at such a one, too, and its state holds it.
+func TestTransactionThatEndsInACommitStatement(t *testing.T) {
+	row := func(id string) *event { return rowOf(7, "users", nil, []string{id, "m"}) }
+	named := func(n int) []*event { return []*event{begin(7, n), script.VGTID(n, nil), commit(7)} }
+	for name, c := range map[string]struct {
+		stop   int
+		events [][]*event
+		want   []string
+	}{
+		"named":                        {6, [][]*event{{begin(7, 6), commit(7)}}, nil},
+		"three named":                  {8, [][]*event{{begin(7, 6), commit(7)}, {begin(7, 7), commit(7)}, {begin(7, 8), commit(7)}}, nil},
+		"an older server's":            {6, [][]*event{{begin(7, 0), commit(7)}}, nil},
+		"three of an older server":     {8, [][]*event{{begin(7, 0), commit(7)}, {begin(7, 0), commit(7)}, {begin(7, 0), commit(7)}}, nil},
+		"around one with a position":   {8, [][]*event{{begin(7, 0), commit(7)}, named(7), {begin(7, 0), commit(7)}}, nil},
+		"after one with a position":    {8, [][]*event{named(6), named(7), {begin(7, 8), commit(7)}}, nil},
+		"with rows, as of MyISAM":      {6, [][]*event{{begin(7, 6), fields(7, "users"), row("1"), commit(7)}}, []string{"1:m"}},
+		"with rows, an older server's": {7, [][]*event{{begin(7, 0), fields(7, "users"), row("1"), commit(7)}, {begin(7, 0), row("2"), commit(7)}}, []string{"1:m", "2:m"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, c.stop, func(_ *request, send func(...*event), done <-chan struct{}) error {
+				for _, events := range c.events {
+					send(events...)
+				}
+				return hold(done)
+			})
+			r.add(testTable("users"), airbyte.Incremental, &state.Shard{Position: at(5)})
+			out, err := within(t, r, 10*time.Second)
+			if err != nil {
+				t.Fatalf("the sync did not end: %v", err)
+			}
+			if got := rows(out); !slices.Equal(got, c.want) {
+				t.Errorf("records %v, expected %v", got, c.want)
+			}
+			if last := lastOf(t, out.States, "users"); !last.Position.Equal(at(c.stop)) {
+				t.Errorf("the last state is at %s", last.Position)
+			}
+			if n := len(r.requests()); n != 1 {
+				t.Errorf("%d streams were opened", n)
+			}
+		})
+	}
+}
+
+// An older server's position is not the target before as many transactions came as it is ahead: what follows is still to be read.
+func TestTransactionsWithoutAPositionAreCounted(t *testing.T) {
+	r := newRig(t, 7, func(_ *request, send func(...*event), done <-chan struct{}) error {
+		send(begin(7, 0), commit(7))
+		send(begin(7, 0), fields(7, "users"), rowOf(7, "users", nil, []string{"7", "x"}), script.VGTID(7, nil), commit(7))
+		return hold(done)
+	})
+	r.add(testTable("users"), airbyte.Incremental, &state.Shard{Position: at(5)})
+	if got := rows(r.must()); !slices.Equal(got, []string{"7:x"}) {
+		t.Errorf("records %v", got)
+	}
+}
+
+// While a copy catches up such transactions come, too; the position that it completes at is the server's.
+func TestTransactionThatEndsInACommitStatementDuringACopy(t *testing.T) {
+	for name, n := range map[string]int{"named": 7, "an older server's": 0} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, 8, func(_ *request, send func(...*event), done <-chan struct{}) error {
+				send(begin(0, 0), fields(0, "users"), script.VGTID(6, nil))
+				send(rowOf(0, "users", nil, []string{"1", "a"}), script.VGTID(6, pk("users", "1")), commit(0))
+				send(begin(7, n), commit(7))
+				send(begin(0, 0), fields(0, "users"), rowOf(0, "users", nil, []string{"2", "b"}), script.VGTID(8, pk("users", "2")), commit(0))
+				send(begin(0, 0), script.VGTID(8, nil), commit(0))
+				send(script.CopyCompleted())
+				return hold(done)
+			})
+			r.add(testTable("users"), airbyte.Incremental, nil)
+			out, err := within(t, r, 10*time.Second)
+			if got := rows(out); err != nil || !slices.Equal(got, []string{"1:a", "2:b"}) {
+				t.Fatalf("records %v, error %v", got, err)
+			}
+			if last := lastOf(t, out.States, "users"); last.Copy != nil || !last.Position.Equal(at(8)) {
+				t.Errorf("the last state is %+v", last)
+			}
+		})
+	}
+}
+
+// unnamed is transaction n of an older server, which inserts the row n:x into the tables.
+func unnamed(n int, tables ...string) []*event {
+	events := insert(n, tables...)
+	events[0] = fakevtgate.Begin(7, 0)
+	return events
+}
