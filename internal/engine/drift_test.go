@@ -228,7 +228,10 @@ func TestCopyThatReplaysFewerColumnsNamesNone(t *testing.T) {
 			send(begin(0, 0), fields(0, "users"), script.VGTID(6, pk("users", "1")), commit(0), script.CopyCompleted())
 			return hold(done)
 		})
-		r.add(testTable("users"), airbyte.Incremental, &state.Shard{Position: at(5), Copy: &state.Copy{Oldest: at(5), LastPK: pk("users", "1").Lastpk}, Layout: table.Layout{Had: had}})
+		r.add(testTable("users"), airbyte.Incremental, &state.Shard{
+			Position: at(5), Copy: &state.Copy{Oldest: at(5), LastPK: pk("users", "1").Lastpk},
+			Layout: table.Layout{Had: had},
+		})
 		r.must()
 		if got := r.requests()[0].Filter.Rules[0].Filter; got != want {
 			t.Errorf("with %d former columns: %s", had, got)
@@ -267,7 +270,10 @@ func TestHarmlessChangesWithRowsBetween(t *testing.T) {
 	})
 	users := testTable("users")
 	users.Columns = append(users.Columns, table.Column{Name: "extra", Type: "bigint", Nullable: true})
-	r.addStream(users, airbyte.Incremental, &state.Stream{Columns: users.Columns[:1], Shards: map[gtid.Shard]*state.Shard{in("-"): {Position: at(5)}}})
+	r.addStream(users, airbyte.Incremental, &state.Stream{
+		Columns: users.Columns[:1],
+		Shards:  map[gtid.Shard]*state.Shard{in("-"): {Position: at(5)}},
+	})
 	out := r.must()
 	if got := rows(out); !slices.Equal(got, []string{"6:<nil>", "8:x", "9:x", "0:x"}) {
 		t.Errorf("records %v", got)

@@ -14,7 +14,9 @@ import (
 
 // incarnations asks each shard which tables are those that they were: a table that is another one than at the last sync lost its rows
 // without a word, if no statement in the binary log says why. It is asked before the peek, so that none is missed.
-func (s *survey) incarnations(ctx context.Context, catalog *airbyte.ConfiguredCatalog) (map[gtid.Shard]map[string]table.Incarnation, error) {
+func (s *survey) incarnations(ctx context.Context, catalog *airbyte.ConfiguredCatalog) (map[gtid.Shard]map[string]table.Incarnation,
+	error,
+) {
 	var names []string
 	for _, c := range catalog.Streams {
 		if c.SyncMode == airbyte.Incremental {

@@ -33,27 +33,50 @@ func TestWhereATableIs(t *testing.T) {
 		back  []*binlogdatapb.Journal // nil if they cannot be asked
 		want  whereabouts
 	}{
-		"never moved":                     {replicated(3), nil, none, whereabouts{}},
-		"another table":                   {replicated(3), []*binlogdatapb.Journal{{Tables: []string{"user"}, LocalPosition: position(5), ShardGtids: led.ShardGtids}}, none, whereabouts{}},
-		"of an unknown form":              {replicated(3), []*binlogdatapb.Journal{{Tables: []string{"users"}, LocalPosition: "5", ShardGtids: led.ShardGtids}, {Tables: []string{"users"}, LocalPosition: position(5)}}, none, whereabouts{}},
-		"since the last sync":             {replicated(3), []*binlogdatapb.Journal{led}, none, gone},
-		"nothing was changed before":      {replicated(5), []*binlogdatapb.Journal{led}, none, gone},
-		"before the last sync":            {replicated(6), []*binlogdatapb.Journal{led}, none, whereabouts{}},
-		"and the other may not be asked":  {replicated(3), []*binlogdatapb.Journal{led}, nil, doubtful},
-		"and back":                        {replicated(3), []*binlogdatapb.Journal{led}, []*binlogdatapb.Journal{switched(other, "shop", "-", position(6))}, whereabouts{}},
-		"another table is back":           {replicated(3), []*binlogdatapb.Journal{led}, []*binlogdatapb.Journal{{Tables: []string{"orders"}, LocalPosition: other, ShardGtids: switched("", "shop", "-", position(6)).ShardGtids}}, gone},
-		"came from there first":           {replicated(3), []*binlogdatapb.Journal{led}, []*binlogdatapb.Journal{switched(other, "shop", "-", position(4))}, gone},
-		"back, and away again":            {replicated(3), []*binlogdatapb.Journal{led, switched(position(9), "elsewhere", "-", other)}, []*binlogdatapb.Journal{switched(other, "shop", "-", position(7))}, gone},
-		"again, to where none may ask":    {replicated(3), []*binlogdatapb.Journal{led, switched(position(9), "third", "-", other)}, none, gone},
-		"a copy, and an unknown form":     {&state.Shard{Copy: &state.Copy{}}, []*binlogdatapb.Journal{{Tables: []string{"users"}, LocalPosition: "5", ShardGtids: led.ShardGtids}}, none, whereabouts{}},
+		"never moved": {replicated(3), nil, none, whereabouts{}},
+		"another table": {replicated(3), []*binlogdatapb.Journal{{
+			Tables: []string{"user"}, LocalPosition: position(5),
+			ShardGtids: led.ShardGtids,
+		}}, none, whereabouts{}},
+		"of an unknown form": {replicated(3), []*binlogdatapb.Journal{
+			{Tables: []string{"users"}, LocalPosition: "5", ShardGtids: led.ShardGtids},
+			{Tables: []string{"users"}, LocalPosition: position(5)},
+		}, none, whereabouts{}},
+		"since the last sync":            {replicated(3), []*binlogdatapb.Journal{led}, none, gone},
+		"nothing was changed before":     {replicated(5), []*binlogdatapb.Journal{led}, none, gone},
+		"before the last sync":           {replicated(6), []*binlogdatapb.Journal{led}, none, whereabouts{}},
+		"and the other may not be asked": {replicated(3), []*binlogdatapb.Journal{led}, nil, doubtful},
+		"and back": {
+			replicated(3),
+			[]*binlogdatapb.Journal{led},
+			[]*binlogdatapb.Journal{switched(other, "shop", "-", position(6))},
+			whereabouts{},
+		},
+		"another table is back": {replicated(3), []*binlogdatapb.Journal{led}, []*binlogdatapb.Journal{{
+			Tables: []string{"orders"}, LocalPosition: other,
+			ShardGtids: switched("", "shop", "-", position(6)).ShardGtids,
+		}}, gone},
+		"came from there first": {replicated(3), []*binlogdatapb.Journal{led}, []*binlogdatapb.Journal{switched(other, "shop", "-", position(4))}, gone},
+		"back, and away again": {replicated(3), []*binlogdatapb.Journal{led, switched(position(9), "elsewhere", "-", other)}, []*binlogdatapb.Journal{switched(other,
+			"shop", "-", position(7))}, gone},
+		"again, to where none may ask": {replicated(3), []*binlogdatapb.Journal{led, switched(position(9), "third", "-", other)}, none, gone},
+		"a copy, and an unknown form": {&state.Shard{Copy: &state.Copy{}}, []*binlogdatapb.Journal{{
+			Tables: []string{"users"}, LocalPosition: "5",
+			ShardGtids: led.ShardGtids,
+		}}, none, whereabouts{}},
 		"another shard of ours has it":    {replicated(3), []*binlogdatapb.Journal{led}, []*binlogdatapb.Journal{switched(other, "shop", "80-", position(6))}, gone},
 		"and on to a third":               {replicated(3), []*binlogdatapb.Journal{led}, []*binlogdatapb.Journal{switched(other, "third", "-", position(6))}, doubtful},
 		"after a failover":                {replicated(3), []*binlogdatapb.Journal{led}, []*binlogdatapb.Journal{switched(other, "shop", "-", failedOver)}, doubtful},
 		"back at a position that is none": {replicated(3), []*binlogdatapb.Journal{led}, []*binlogdatapb.Journal{switched(other, "shop", "-", "6")}, doubtful},
 		"a copy that begins":              {&state.Shard{Copy: &state.Copy{}}, []*binlogdatapb.Journal{led}, none, doubtful},
-		"a copy that begins, and back":    {&state.Shard{Copy: &state.Copy{}}, []*binlogdatapb.Journal{led}, []*binlogdatapb.Journal{switched(other, "shop", "-", position(6))}, whereabouts{}},
-		"a copy that starts over":         {&state.Shard{Copy: &state.Copy{Oldest: at(4)}}, []*binlogdatapb.Journal{led}, none, gone},
-		"read from a former shard":        {nil, []*binlogdatapb.Journal{led}, none, doubtful},
+		"a copy that begins, and back": {
+			&state.Shard{Copy: &state.Copy{}},
+			[]*binlogdatapb.Journal{led},
+			[]*binlogdatapb.Journal{switched(other, "shop", "-", position(6))},
+			whereabouts{},
+		},
+		"a copy that starts over":  {&state.Shard{Copy: &state.Copy{Oldest: at(4)}}, []*binlogdatapb.Journal{led}, none, gone},
+		"read from a former shard": {nil, []*binlogdatapb.Journal{led}, none, doubtful},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t, 12, nil)

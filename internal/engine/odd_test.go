@@ -146,7 +146,8 @@ func TestNoRecordFollowsItsStreamsEnd(t *testing.T) {
 	r := newRig(t, 6, func(_ *request, send func(...*event), done <-chan struct{}) error {
 		bad := rowOf(7, "users", []string{"1", "a"}, []string{"1", "b"})
 		bad.RowEvent.RowChanges[0].DataColumns = &binlogdatapb.RowChange_Bitmap{Count: 2, Cols: []byte{1}}
-		send(begin(7, 6), fields(7, "users"), fields(7, "others"), rowOf(7, "users", nil, []string{"9", "x"}), bad, rowOf(7, "others", nil, []string{"1", "o"}), script.VGTID(6, nil), commit(7))
+		send(begin(7, 6), fields(7, "users"), fields(7, "others"), rowOf(7, "users", nil, []string{"9", "x"}), bad, rowOf(7, "others", nil, []string{"1", "o"}), script.VGTID(6, nil),
+			commit(7))
 		return hold(done)
 	})
 	r.add(testTable("users"), airbyte.Incremental, &state.Shard{Position: at(5)})
@@ -254,7 +255,10 @@ func TestPositionOnTwoLinesStaysOutOfRecords(t *testing.T) {
 		return hold(done)
 	})
 	users := testTable("users")
-	r.addStream(users, airbyte.Incremental, &state.Stream{Columns: users.Columns, Shards: map[gtid.Shard]*state.Shard{in("-"): {Position: p}}}, record.ColumnMetadata)
+	r.addStream(users, airbyte.Incremental, &state.Stream{
+		Columns: users.Columns,
+		Shards:  map[gtid.Shard]*state.Shard{in("-"): {Position: p}},
+	}, record.ColumnMetadata)
 	err = r.sync().Run(context.Background())
 	_, perr := destination.Parse(bytes.NewReader(r.out.buf.Bytes()))
 	if perr != nil {

@@ -89,7 +89,8 @@ func TestCopyResumesAfterItsKey(t *testing.T) {
 	}
 	requests := r.requests()
 	g := requests[0].Vgtid.ShardGtids[0]
-	if len(requests) != 1 || g.Gtid != fakevtgate.GTID(5) || string(g.TablePKs[0].Lastpk.Rows[0].Values) != "1" || len(g.TablePKs[0].Lastpk.Fields) != 1 {
+	if len(requests) != 1 || g.Gtid != fakevtgate.GTID(5) || string(g.TablePKs[0].Lastpk.Rows[0].Values) != "1" ||
+		len(g.TablePKs[0].Lastpk.Fields) != 1 {
 		t.Errorf("asked for %v", requests)
 	}
 	if last := shardOf(t, out.States[len(out.States)-1]); last.Copy != nil || !last.Position.Equal(at(9)) {
@@ -215,7 +216,8 @@ func TestTablesSkipTheTransactionsTheyHave(t *testing.T) {
 	r := newRig(t, 8, func(_ *request, send func(...*event), done <-chan struct{}) error {
 		for n := 6; n <= 8; n++ {
 			id := strconv.Itoa(n)
-			send(begin(7, n), fields(7, "early"), fields(7, "late"), rowOf(7, "early", nil, []string{id, "e"}), rowOf(7, "late", nil, []string{id, "l"}), script.VGTID(n, nil), commit(7))
+			send(begin(7, n), fields(7, "early"), fields(7, "late"), rowOf(7, "early", nil, []string{id, "e"}), rowOf(7, "late", nil, []string{id, "l"}), script.VGTID(n, nil),
+				commit(7))
 		}
 		return hold(done)
 	})

@@ -28,7 +28,8 @@ func TestProgressOfAPartition(t *testing.T) {
 		},
 		// The records of a copy that started over, and changes, are no part of the share.
 		"Stream shop.users, shard -80, has given 900 records (0.0 MB) so far, 20 records/s since the last report. About 25 % of its copy is done, 2m30s left. Its changes are 1m30s behind the source.": {
-			now: record.Count{Copied: 600, Wasted: 100, Replicated: 300, Behind: 90 * time.Second}, before: record.Count{Copied: 300}, expected: 2000,
+			now: record.Count{Copied: 600, Wasted: 100, Replicated: 300, Behind: 90 * time.Second}, before: record.Count{Copied: 300},
+			expected: 2000,
 		},
 		"Stream shop.users, shard -80, has given 500 records (0.0 MB) so far, 10 records/s since the last report. Its copy, which was resumed, takes at most about 2m30s more.": {
 			now: record.Count{Copied: 500}, before: record.Count{Copied: 200}, expected: 2000, resumed: true,

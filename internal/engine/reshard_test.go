@@ -508,7 +508,8 @@ func TestFormerShardThatLeadsNowhere(t *testing.T) {
 			if why == "no journal names" {
 				why = "nothing in it tells where the new shards go on"
 			}
-			if !errors.Is(err, ErrIncomplete) || len(out.Errors) != 1 || out.Errors[0].FailureType != "config_error" || !strings.Contains(out.Errors[0].Message, why) {
+			if !errors.Is(err, ErrIncomplete) || len(out.Errors) != 1 || out.Errors[0].FailureType != "config_error" ||
+				!strings.Contains(out.Errors[0].Message, why) {
 				t.Errorf("the error is %v, the traces %+v", err, out.Errors)
 			}
 			r = lostFormer(t, stream)

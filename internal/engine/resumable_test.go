@@ -170,7 +170,10 @@ func TestCopyWhoseUnreadKeyGotAnotherTypeStartsOver(t *testing.T) {
 	}
 	users := namedUsers()
 	users.Key, users.MySQLKey = nil, nil
-	s := r.add(users, airbyte.Incremental, &state.Shard{Position: at(6), Copy: &state.Copy{Oldest: at(6), LastPK: both(querypb.Type_VARCHAR).Lastpk}})
+	s := r.add(users, airbyte.Incremental, &state.Shard{Position: at(6), Copy: &state.Copy{
+		Oldest: at(6),
+		LastPK: both(querypb.Type_VARCHAR).Lastpk,
+	}})
 	s.Columns = []string{"id"}
 	r.mustStartOver(2)
 }

@@ -20,9 +20,12 @@ func TestPlanSaysWhatIsDoneInWhichShard(t *testing.T) {
 		"c0-e0": {Position: at(20)},
 		"e0-":   {Position: at(21)},
 	})
-	r.addStream(testTable("notes"), airbyte.FullRefresh, &state.Stream{Columns: testTable("notes").Columns, FullRefresh: true, Shards: map[gtid.Shard]*state.Shard{
-		in("e0-"): {}, // a retry of the job that read it
-	}})
+	r.addStream(testTable("notes"), airbyte.FullRefresh, &state.Stream{
+		Columns: testTable("notes").Columns, FullRefresh: true,
+		Shards: map[gtid.Shard]*state.Shard{
+			in("e0-"): {}, // a retry of the job that read it
+		},
+	})
 	_, got, err := r.sync().plan()
 	if err != nil {
 		t.Fatal(err)

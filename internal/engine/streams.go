@@ -99,7 +99,9 @@ func usable(s *state.Stream, c *airbyte.ConfiguredStream) bool {
 }
 
 // streamsOf prepares the configured streams. Those that cannot be read are returned as failures; the others go on.
-func (s *survey) streamsOf(catalog *airbyte.ConfiguredCatalog, tables map[string]*table.Table, unsteady map[string]error, saved map[airbyte.StreamDescriptor]*state.Stream) failures {
+func (s *survey) streamsOf(catalog *airbyte.ConfiguredCatalog, tables map[string]*table.Table, unsteady map[string]error,
+	saved map[airbyte.StreamDescriptor]*state.Stream,
+) failures {
 	refused := failures{}
 	for i := range catalog.Streams {
 		c := &catalog.Streams[i]

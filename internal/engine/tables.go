@@ -36,7 +36,9 @@ type view struct {
 
 // tablesAtTarget peeks, and finds the tables as they are there. unsteady says of a table why it cannot be told what it is there: it
 // kept changing, or differs between the shards.
-func (s *survey) tablesAtTarget(ctx context.Context, catalog *airbyte.ConfiguredCatalog) (tables map[string]*table.Table, unsteady map[string]error, err error) {
+func (s *survey) tablesAtTarget(ctx context.Context, catalog *airbyte.ConfiguredCatalog) (tables map[string]*table.Table,
+	unsteady map[string]error, err error,
+) {
 	for look := 1; ; look++ {
 		views, err := s.look(ctx, catalog)
 		if err != nil {

@@ -71,7 +71,8 @@ func TestCheckKey(t *testing.T) {
 			t.Fatal(err)
 		}
 		stream := &airbyte.ConfiguredStream{
-			Stream: airbyte.Stream{Name: c.table.Name, JSONSchema: text}, SyncMode: airbyte.Incremental, DestinationSyncMode: c.mode, CursorField: c.cursor,
+			Stream: airbyte.Stream{Name: c.table.Name, JSONSchema: text}, SyncMode: airbyte.Incremental, DestinationSyncMode: c.mode,
+			CursorField: c.cursor,
 		}
 		names, ofSource := strings.CutPrefix(c.key, "source: ")
 		var key [][]string
@@ -86,7 +87,8 @@ func TestCheckKey(t *testing.T) {
 			t.Fatal(err)
 		}
 		warnings, err := CheckKey(s, stream, c.chosen)
-		if (err != nil) != (c.refused != "") || err != nil && (!strings.Contains(err.Error(), c.refused) || failure.Judge(err).Kind != airbyte.ConfigError) {
+		if (err != nil) != (c.refused != "") || err != nil && (!strings.Contains(err.Error(),
+			c.refused) || failure.Judge(err).Kind != airbyte.ConfigError) {
 			t.Errorf("%s: %v, want %q", c.name, err, c.refused)
 		}
 		if !slices.EqualFunc(warnings, c.warnings, strings.Contains) {

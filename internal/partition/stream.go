@@ -47,7 +47,9 @@ type Stream struct {
 // NewStream prepares a configured stream over its table. saved is the stream's state, nil for none; it belongs to the stream from now
 // on. sequence is shared by all streams. ahead is how far a state's cursor is to be ahead of the records before it: at least the time until
 // the next state.
-func NewStream(c *airbyte.ConfiguredStream, t *table.Table, saved *state.Stream, sequence *atomic.Int64, ahead time.Duration) (*Stream, error) {
+func NewStream(c *airbyte.ConfiguredStream, t *table.Table, saved *state.Stream, sequence *atomic.Int64,
+	ahead time.Duration,
+) (*Stream, error) {
 	d := c.Stream.Descriptor()
 	properties, err := c.Stream.Properties()
 	if err != nil {

@@ -18,8 +18,10 @@ import (
 // neither panic nor write a state that could not be read again, nor one past the position of what was sent.
 func FuzzEvents(f *testing.F) {
 	users := func(events ...*event) []byte { return encodeEvents(f, events...) }
-	f.Add(users(fakevtgate.Begin(7, 6), fakevtgate.Fields(7, "users", idAndName...), fakevtgate.Row(7, "users", nil, []string{"1", "a"})), users(script.VGTID(6, nil), fakevtgate.Commit(7)))
-	f.Add(users(fakevtgate.Begin(7, 6), script.VGTID(6, fakevtgate.LastPK("users", "id", "1", querypb.Type_INT64)), fakevtgate.Commit(7)), users(fakevtgate.Heartbeat(), fakevtgate.Other()))
+	f.Add(users(fakevtgate.Begin(7, 6), fakevtgate.Fields(7, "users", idAndName...), fakevtgate.Row(7, "users", nil, []string{"1", "a"})),
+		users(script.VGTID(6, nil), fakevtgate.Commit(7)))
+	f.Add(users(fakevtgate.Begin(7, 6), script.VGTID(6, fakevtgate.LastPK("users", "id", "1", querypb.Type_INT64)), fakevtgate.Commit(7)),
+		users(fakevtgate.Heartbeat(), fakevtgate.Other()))
 	f.Add([]byte{10, 0, 10, 2, 8, 15}, []byte{})
 	f.Fuzz(func(t *testing.T, first, second []byte) {
 		st, tab := stream(t, "users")

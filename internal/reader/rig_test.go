@@ -75,7 +75,9 @@ func newRig(out io.Writer, target gtid.Position, tables ...*table.Table) *rig {
 			}
 			return now, nil
 		},
-		Sorts: func(context.Context, gtid.Shard, *table.Table) error { return nil }, Targets: NewTargets(), Changed: func(gtid.Shard, time.Time) {}, Writer: airbyte.NewWriter(out), Log: slog.New(slog.DiscardHandler),
+		Sorts: func(context.Context, gtid.Shard, *table.Table) error { return nil }, Targets: NewTargets(), Changed: func(gtid.Shard,
+			time.Time) {
+		}, Writer: airbyte.NewWriter(out), Log: slog.New(slog.DiscardHandler),
 		Settings: Settings{Checkpoint: time.Hour, Timeout: time.Hour, Primary: true, Processors: 2},
 	}
 	r.env.End = func(_ context.Context, p *partition.Partition, _ error) error {

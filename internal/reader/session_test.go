@@ -61,7 +61,8 @@ func TestPositionOfOtherShardsEndsTheReader(t *testing.T) {
 
 func TestEventsWithoutPayloadDoNotPanic(t *testing.T) {
 	for _, kind := range []binlogdatapb.VEventType{
-		binlogdatapb.VEventType_ROW, binlogdatapb.VEventType_FIELD, binlogdatapb.VEventType_VGTID, binlogdatapb.VEventType_JOURNAL, binlogdatapb.VEventType_DDL,
+		binlogdatapb.VEventType_ROW, binlogdatapb.VEventType_FIELD, binlogdatapb.VEventType_VGTID, binlogdatapb.VEventType_JOURNAL,
+		binlogdatapb.VEventType_DDL,
 	} {
 		users, tab := stream(t, "users")
 		s := newRig(io.Discard, at(9), tab).session(users)

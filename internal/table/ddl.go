@@ -34,7 +34,8 @@ const maxStatement = 32 << 20
 
 // Names reports whether the statement did something to the table that may give it other rows, or a new place for them.
 func (d DDL) Names(table string) bool {
-	return slices.ContainsFunc([][]string{d.Altered, d.Extended, d.Emptied, d.Pruned, d.Rebuilt}, func(names []string) bool { return slices.Contains(names, table) })
+	return slices.ContainsFunc([][]string{d.Altered, d.Extended, d.Emptied, d.Pruned, d.Rebuilt},
+		func(names []string) bool { return slices.Contains(names, table) })
 }
 
 // ParseDDL reads a DDL statement as MySQL wrote it into the binary log. What Vitess's parser does not know, or not whole, is looked at

@@ -47,7 +47,11 @@ func (k Key) WhyNot() string {
 // Resumes reports whether the server can go on after that key, as VStream gave it; nil for none yet. The server takes its values by
 // their place for those of the key that the table has now.
 func (k Key) Resumes(last *querypb.QueryResult) bool {
-	return k.Resumable() && last != nil && slices.EqualFunc(last.Fields, k.Columns, func(f *querypb.Field, name string) bool { return f.Name == name })
+	return k.Resumable() && last != nil && slices.EqualFunc(last.Fields, k.Columns, func(f *querypb.Field,
+		name string,
+	) bool {
+		return f.Name == name
+	})
 }
 
 // orderedTypes are the types whose values the server's `key > literal` orders as the copy does. Not among them, seen on
