@@ -45,7 +45,7 @@ func (j *judgement) check(ctx context.Context, refused failures) error {
 			s.shared.Log.Warn(fmt.Sprintf("Stream %s is read afresh: shard %s %s. Rows deleted meanwhile stay at the destination unless it is refreshed.", st.Descriptor, lost.Shard.Name, lost.Why))
 			if err := s.change(func(tx *airbyte.Tx) error {
 				st.Reset(tx)
-				st.Begin(tx, s.shardsOf(st), nil)
+				s.begin(tx, st, nil)
 				return nil
 			}); err != nil {
 				return err

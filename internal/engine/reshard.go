@@ -105,7 +105,7 @@ func (c *crossing) arrive(st *partition.Stream) error {
 			st.Reset(tx)
 			starting = nil
 		}
-		st.Begin(tx, c.shardsOf(st), starting)
+		c.begin(tx, st, starting)
 		return nil
 	})
 }

@@ -166,7 +166,7 @@ func (s *survey) streamOf(c *airbyte.ConfiguredStream, t *table.Table, saved *st
 			return nil, err
 		}
 		return st, s.change(func(tx *airbyte.Tx) error {
-			st.Begin(tx, s.shardsOf(st), s.cfg.StartingPositions())
+			s.begin(tx, st, s.cfg.StartingPositions())
 			return nil
 		})
 	}

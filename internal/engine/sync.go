@@ -86,6 +86,15 @@ func (s *Sync) takeOver() error {
 	})
 }
 
+// begin gives a stream a state for the shards that it was never read from.
+func (s *Sync) begin(tx *airbyte.Tx, st *partition.Stream, starting map[gtid.Shard]gtid.Position) {
+	shards := s.shardsOf(st)
+	if s.references[st.Table.Name] {
+		partition.KeepOne(tx, st, shards[0])
+	}
+	st.Begin(tx, shards, starting)
+}
+
 // shardsOf are the shards to read of a stream.
 func (s *Sync) shardsOf(st *partition.Stream) []gtid.Shard {
 	if s.references[st.Table.Name] {

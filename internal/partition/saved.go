@@ -42,12 +42,8 @@ func (s *Stream) KeepAlive(tx *airbyte.Tx) error {
 	return put(tx, s)
 }
 
-// Begin gives a state to the shards that were never read: a copy, or where the user says that replication starts. Where one shard alone is
-// to be read, as of a reference table, others are left out.
+// Begin gives a state to the shards that were never read: a copy, or where the user says that replication starts.
 func (s *Stream) Begin(_ *airbyte.Tx, shards []gtid.Shard, starting map[gtid.Shard]gtid.Position) {
-	if len(shards) == 1 {
-		maps.DeleteFunc(s.state.Shards, func(shard gtid.Shard, saved *state.Shard) bool { return shard != shards[0] && saved.Moved == nil })
-	}
 	for _, shard := range shards {
 		if s.state.Shards[shard] != nil {
 			continue
@@ -57,6 +53,11 @@ func (s *Stream) Begin(_ *airbyte.Tx, shards []gtid.Shard, starting map[gtid.Sha
 			s.state.Shards[shard] = &state.Shard{Position: at, Layout: table.Layout{Assumed: table.Assumed}}
 		}
 	}
+}
+
+// KeepOne forgets the shards of a reference table but the one that is read: each has all its rows.
+func KeepOne(_ *airbyte.Tx, s *Stream, one gtid.Shard) {
+	maps.DeleteFunc(s.state.Shards, func(shard gtid.Shard, saved *state.Shard) bool { return shard != one && saved.Moved == nil })
 }
 
 // Reset forgets all shards: the stream is copied again.

@@ -1,0 +1,71 @@
+package engine
+
+import (
+	"maps"
+	"slices"
+	"testing"
+
+	"source-planetscale/internal/airbyte"
+	"source-planetscale/internal/gtid"
+	"source-planetscale/internal/lineage"
+	"source-planetscale/internal/state"
+	"source-planetscale/internal/table"
+)
+
+// A shard that is not read for once keeps its position. Of a reference table each shard has all rows, and one is read; when it is none any
+// more, the other shards are copied.
+func TestShardsOfAReferenceTable(t *testing.T) {
+	saved := func(shards ...string) *state.Stream {
+		s := &state.Stream{Columns: testTable("users").Columns, Shards: map[gtid.Shard]*state.Shard{}}
+		for _, name := range shards {
+			s.Shards[in(name)] = &state.Shard{Position: at(5)}
+		}
+		return s
+	}
+	for name, c := range map[string]struct {
+		saved     *state.Stream
+		wanted    []string
+		reference bool
+		kept      []string // with their positions
+		copied    []string
+	}{
+		"all shards are read":            {saved("-80", "80-"), []string{"-80", "80-"}, false, []string{"-80", "80-"}, nil},
+		"one is not read for once":       {saved("-80", "80-"), []string{"-80"}, false, []string{"-80", "80-"}, nil},
+		"a reference table begins":       {nil, []string{"-80", "80-"}, true, nil, []string{"-80"}},
+		"a reference table goes on":      {saved("-80"), []string{"-80", "80-"}, true, []string{"-80"}, nil},
+		"it was read from all shards":    {saved("-80", "80-"), []string{"-80", "80-"}, true, []string{"-80"}, nil},
+		"it was read from the other one": {saved("80-"), []string{"-80", "80-"}, true, nil, []string{"-80"}},
+		"it is one no more":              {saved("-80"), []string{"-80", "80-"}, false, []string{"-80"}, []string{"80-"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, 7, nil)
+			r.newShards("-80", "80-")
+			s := &survey{r.engine().newSync(gtid.Shards("shop", c.wanted...), r.wanted())}
+			s.references = map[string]bool{"users": c.reference}
+			users := airbyte.ConfiguredStream{
+				Stream:   airbyte.Stream{Name: "users", Namespace: "shop", JSONSchema: []byte(`{"properties":{"id":{}}}`)},
+				SyncMode: airbyte.Incremental, PrimaryKey: [][]string{{"id"}},
+			}
+			states := map[airbyte.StreamDescriptor]*state.Stream{}
+			if c.saved != nil {
+				states[users.Stream.Descriptor()] = c.saved
+			}
+			refused := s.streamsOf(&airbyte.ConfiguredCatalog{Streams: []airbyte.ConfiguredStream{users}},
+				map[string]*table.Table{"users": testTable("users")}, nil, states)
+			if len(refused) > 0 || len(s.streams) != 1 {
+				t.Fatalf("refused %v", refused)
+			}
+			var kept, copied []string
+			for _, shard := range slices.SortedFunc(maps.Keys(s.streams[0].Saved()), lineage.ByName) {
+				if s.streams[0].Saved()[shard].Copy == nil {
+					kept = append(kept, shard.Name)
+				} else {
+					copied = append(copied, shard.Name)
+				}
+			}
+			if !slices.Equal(kept, c.kept) || !slices.Equal(copied, c.copied) {
+				t.Errorf("kept %v and copied %v", kept, copied)
+			}
+		})
+	}
+}
