@@ -383,6 +383,12 @@ func (g *generator) swap() {
 		list[i] = weighted{s.name, 1}
 	}
 	name, t := g.pick(list), g.table()
+	hidden := name == "truncate-comment" || name == "truncate-note" || name == "truncate-elsewhere"
+	if hidden && !g.may("truncate-masked") { // alone, between two quiet points
+		g.stop()
+		g.add(Step{Verb: "judge"})
+		defer g.add(Step{Verb: "judge"})
+	}
 	for _, s := range swaps {
 		if s.name != name {
 			continue
