@@ -67,6 +67,14 @@ func (g *generator) add(s Step) { g.h = append(g.h, s) }
 
 func (g *generator) table() *table { return g.tables[g.r.IntN(len(g.tables))] }
 
+func (g *generator) names() []string {
+	var list []string
+	for _, t := range g.tables {
+		list = append(list, t.name)
+	}
+	return list
+}
+
 func (g *generator) shardName() string {
 	if g.keyspace == "commerce" {
 		return "-"
@@ -383,13 +391,22 @@ func (g *generator) swap() {
 		list[i] = weighted{s.name, 1}
 	}
 	name, t := g.pick(list), g.table()
+	hidden := name == "truncate-comment" || name == "truncate-note" || name == "truncate-elsewhere"
+	if hidden && !g.may("truncate-masked") { // alone, between two quiet points
+		g.stop()
+		g.add(Step{Verb: "judge"})
+		defer g.add(Step{Verb: "judge"})
+	}
 	for _, s := range swaps {
 		if s.name != name {
 			continue
 		}
 		sql := "drop table if exists O, N ;; create table N like T ;; " + s.direct + " ;; use V ;; drop view if exists O ;; drop table if exists O, N"
 		var words []string
-		if s.may {
+		switch {
+		case s.name == "xa": // Vitess reads nothing behind it, of any table
+			words = append(words, "may-fail="+strings.Join(g.names(), ","))
+		case s.may:
 			words = append(words, "may-fail="+t.name)
 		}
 		for _, shard := range shards[g.keyspace] {
