@@ -35,7 +35,7 @@ func (s *session) ddl(ctx context.Context, statement string) error {
 // changed is that a statement did something to the table, or to others.
 func (t *tableReader) changed(ddl table.DDL, log *slog.Logger) error {
 	name, d, shard := t.Name(), t.Stream.Descriptor, t.Shard.Name
-	if ddl.Names(name) {
+	if ddl.Explains(name) {
 		t.Explain()
 	}
 	switch {

@@ -24,7 +24,8 @@ type DDL struct {
 	Emptied []string
 	// Pruned are the tables that lost the rows of some partitions, in the same way.
 	Pruned []string
-	// Rebuilt are all others that it names: MySQL may have copied their rows to another place.
+	// Rebuilt are the others that it makes, or whose rows MySQL may have copied to another place for it. What InnoDB does in place, as
+	// to indexes, is no reason for that.
 	Rebuilt []string
 }
 
@@ -32,9 +33,10 @@ type DDL struct {
 // is made by fewer.
 const maxStatement = 32 << 20
 
-// Names reports whether the statement did something to the table that may give it other rows, or a new place for them.
-func (d DDL) Names(table string) bool {
-	return slices.ContainsFunc([][]string{d.Altered, d.Extended, d.Emptied, d.Pruned, d.Rebuilt},
+// Explains reports whether the statement says why the table is another one than it was: it may have given it other rows, or a new place
+// for them. Columns at the end are added in place.
+func (d DDL) Explains(table string) bool {
+	return slices.ContainsFunc([][]string{d.Altered, d.Emptied, d.Pruned, d.Rebuilt},
 		func(names []string) bool { return slices.Contains(names, table) })
 }
 
@@ -76,8 +78,29 @@ func ParseDDL(statement string) (d DDL, err error) {
 	default:
 		d.Altered = tableNames(append(ddl.AffectedTables(), ddl.GetTable()))
 	}
-	d.Rebuilt = d.others(tableNames(append(ddl.AffectedTables(), ddl.GetTable())))
+	if rebuilds(ddl) {
+		d.Rebuilt = d.others(tableNames(append(ddl.AffectedTables(), ddl.GetTable())))
+	}
 	return d, nil
+}
+
+// rebuilds reports whether a statement may give the tables that it names a new place.
+func rebuilds(ddl sqlparser.DDLStatement) bool {
+	alter, ok := ddl.(*sqlparser.AlterTable)
+	if !ok || alter.PartitionSpec != nil || alter.PartitionOption != nil || !alter.FullyParsed {
+		return true
+	}
+	return slices.ContainsFunc(alter.AlterOptions, func(o sqlparser.AlterOption) bool {
+		switch o := o.(type) {
+		case sqlparser.TableOptions, *sqlparser.Force, *sqlparser.OrderByOption:
+			return true
+		case *sqlparser.AddIndexDefinition:
+			return o.IndexDefinition.Info.Type == sqlparser.IndexTypePrimary
+		case *sqlparser.DropKey:
+			return o.Type == sqlparser.PrimaryKeyType
+		}
+		return false
+	})
 }
 
 // others are those of the tables of which nothing else is said.
