@@ -28,11 +28,7 @@ func (s *Sync) primaryKnows(ctx context.Context, shard gtid.Shard) (gtid.Positio
 	if err != nil {
 		return gtid.Position{}, err
 	}
-	known, err := gtid.Parse(executed)
-	if err != nil {
-		return gtid.Position{}, nil // it is not for us to judge
-	}
-	return known, nil
+	return gtid.Parse(executed)
 }
 
 // common is the position without what the primary does not know; as it is where that has nothing of it, and may be another's.
