@@ -229,3 +229,50 @@ func TestReferenceTableIsReadFromOneShard(t *testing.T) {
 		})
 	}
 }
+
+// A replica's vttablet has not read the schema since the table was made. It exists, and is read as soon as vttablet knows it; until then its
+// stream fails alone, as something that may pass. One that MySQL does not have is gone.
+func TestTableThatVttabletHasNotLoaded(t *testing.T) {
+	for name, c := range map[string]struct {
+		loaded  int  // from which attempt on
+		dropped bool // MySQL does not have it
+		kind    string
+	}{
+		"soon":          {2, false, ""},
+		"later":         {3, false, ""},
+		"not meanwhile": {1000, false, "transient_error"},
+		"dropped":       {1000, true, "config_error"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel() // each waits between its attempts
+			r := newRig(t, 6, nil)
+			r.stream = func(q *request, send func(...*event), done <-chan struct{}) error {
+				if len(r.requests()) < c.loaded && slices.Contains(tablesIn(q), "users") {
+					return status.Error(codes.Unknown, "vttablet: table users is not present in the database")
+				}
+				send(insert(6, tablesIn(q)...)...)
+				return hold(done)
+			}
+			r.cfg.MaxRetries, r.patience = 2, 1
+			for _, name := range []string{"others", "third", "users"} {
+				r.add(testTable(name), airbyte.Incremental, &state.Shard{Position: at(5)})
+			}
+			if c.dropped {
+				delete(r.now, "users")
+			}
+			out, err := r.run()
+			want := []string{"others 6:x", "third 6:x", "users 6:x"}
+			if c.kind != "" {
+				want = want[:2]
+				if !errors.Is(err, ErrIncomplete) || len(out.Errors) != 1 || out.Errors[0].Stream.Name != "users" || out.Errors[0].FailureType != c.kind {
+					t.Fatalf("error %v, traces %+v", err, out.Errors)
+				}
+			} else if err != nil {
+				t.Fatal(err)
+			}
+			if got := rowsByTable(out); !slices.Equal(got, want) {
+				t.Errorf("records %v", got)
+			}
+		})
+	}
+}
