@@ -4,30 +4,81 @@ import (
 	"context"
 	"errors"
 
+	"source-planetscale/internal/airbyte"
 	"source-planetscale/internal/gtid"
+	"source-planetscale/internal/partition"
 	"source-planetscale/internal/schema"
+	"source-planetscale/internal/vstream"
 )
 
-// common leaves out of a replica's position what the shard's primary does not know: transactions that were made on one replica alone.
-// Another replica never reaches a position with them, and nothing is lost without them: they are no changes of the shard. The primary
-// is asked after the replica, so that it knows all that the replica has of it.
-func (s *Sync) common(ctx context.Context, shard gtid.Shard, at gtid.Position) (gtid.Position, error) {
-	if s.cfg.Primary() || at.IsZero() {
-		return at, nil
+// A replica may have transactions of its own, which the shard's primary does not know. Another replica never reaches a position with them,
+// and refuses to stream from one; nothing is lost without them, since they are no changes of the shard. So they are left out of targets,
+// of saved positions, and of the position that a stream is asked for from.
+
+// primaryKnows is what the shard's primary has executed, where replicas are read; zero where it need not be asked, or may not be, as with
+// a password for replicas alone. It is to be asked after the replica, so that it knows all that the replica has of it.
+func (s *Sync) primaryKnows(ctx context.Context, shard gtid.Shard) (gtid.Position, error) {
+	if s.cfg.Primary() {
+		return gtid.Position{}, nil
 	}
 	executed, err := s.server.Executed(ctx, shard)
-	switch {
-	case errors.Is(err, schema.ErrRefused): // as with a password for replicas alone
-		return at, nil
-	case err != nil:
-		return at, err
+	if errors.Is(err, schema.ErrRefused) {
+		return gtid.Position{}, nil
 	}
-	known, err := gtid.Parse(executed)
 	if err != nil {
-		return at, err
+		return gtid.Position{}, err
 	}
+	return gtid.Parse(executed)
+}
+
+// common is the position without what the primary does not know; as it is where that has nothing of it, and may be another's.
+func common(at, known gtid.Position) gtid.Position {
 	if both := at.Intersect(known); !both.IsZero() {
-		return both, nil
+		return both
 	}
-	return at, nil // another server's altogether, as the judgement of positions says
+	return at
+}
+
+// where asks shards where they are.
+func (s *Sync) where(ctx context.Context, shards ...gtid.Shard) (map[gtid.Shard]gtid.Position, error) {
+	now, err := s.client.Peek(ctx, shards...)
+	if err != nil {
+		return nil, err
+	}
+	for _, shard := range shards {
+		known, err := s.primaryKnows(ctx, shard)
+		if err != nil {
+			return nil, err
+		}
+		now[shard] = common(now[shard], known)
+	}
+	return now, nil
+}
+
+// open opens a stream from a position that every replica has.
+func (s *Sync) open(ctx context.Context, req vstream.Request) (*vstream.Stream, error) {
+	if !req.Position.IsZero() {
+		known, err := s.primaryKnows(ctx, req.Shard)
+		if err != nil {
+			return nil, err
+		}
+		req.Position = common(req.Position, known)
+	}
+	return s.client.Open(ctx, req)
+}
+
+// forgetStray leaves out of a partition's saved positions what the shard's primary does not know.
+func (j *judgement) forgetStray(ctx context.Context, p *partition.Partition) error {
+	known, asked := j.primaries[p.Shard]
+	if !asked {
+		var err error
+		if known, err = j.primaryKnows(ctx, p.Shard); err != nil {
+			return err
+		}
+		j.primaries[p.Shard] = known
+	}
+	return j.change(func(tx *airbyte.Tx) error {
+		p.Confine(tx, func(at gtid.Position) gtid.Position { return common(at, known) })
+		return nil
+	})
 }

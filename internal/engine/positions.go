@@ -18,11 +18,15 @@ import (
 type judgement struct {
 	*Sync
 	known map[string]string // by shard and position: why it cannot be used, "" if it can
+	// primaries are what the shards' primaries know, as far as they were asked.
+	primaries map[gtid.Shard]gtid.Position
 	// aheadUntil is how long primaries that lack transactions of saved positions are waited for; zero until one does.
 	aheadUntil time.Time
 }
 
-func newJudgement(s *Sync) *judgement { return &judgement{Sync: s, known: map[string]string{}} }
+func newJudgement(s *Sync) *judgement {
+	return &judgement{Sync: s, known: map[string]string{}, primaries: map[gtid.Shard]gtid.Position{}}
+}
 
 // check asks, before anything is streamed, whether every shard still has the changes since the saved positions.
 // VStream itself does not say: from a purged position, or one with transactions that the server never had, it sends
@@ -66,14 +70,14 @@ func (j *judgement) lost(ctx context.Context, st *partition.Stream) (*plan.Loss,
 		if !j.targets.Known(shard) {
 			continue // a former shard that could not be asked
 		}
+		if err := j.forgetStray(ctx, st.In(shard)); err != nil {
+			return nil, err
+		}
 		for _, p := range positionsOf(st.Saved()[shard]) {
-			p, err := j.common(ctx, shard, p)
-			if err != nil {
-				return nil, err
-			}
 			key := shard.String() + " " + p.String()
 			why, ok := j.known[key]
 			if !ok {
+				var err error
 				if why, err = j.why(ctx, shard, p); err != nil {
 					return nil, err
 				}

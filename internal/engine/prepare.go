@@ -88,7 +88,7 @@ type survey struct{ *Sync }
 func (e *Engine) newSync(wanted, existing []gtid.Shard) *Sync {
 	s := &Sync{Engine: e, wanted: wanted, existing: existing, targets: reader.NewTargets()}
 	s.env = &reader.Env{
-		Open: e.client.Open, Peek: e.client.Peek, Serving: e.server.Shards, Tables: e.server.Tables, Sorts: e.server.Sorts,
+		Open: s.open, Peek: s.where, Serving: e.server.Shards, Tables: e.server.Tables, Sorts: e.server.Sorts,
 		Targets: s.targets, End: s.end, Changed: e.shared.Progress.changed, Writer: e.shared.Writer, Log: e.shared.Log,
 		Settings: reader.Settings{
 			Checkpoint: e.cfg.CheckpointInterval(), Timeout: e.cfg.Timeout(), Primary: e.cfg.Primary(),
@@ -100,14 +100,11 @@ func (e *Engine) newSync(wanted, existing []gtid.Shard) *Sync {
 
 // peek asks every shard where it is: where this sync will stop, whatever comes in meanwhile.
 func (s *survey) peek(ctx context.Context) error {
-	now, err := Peek(ctx, s.client, s.wanted)
+	now, err := s.where(ctx, s.wanted...)
 	if err != nil {
-		return err
+		return vstream.Judge(err, "keyspace "+s.cfg.Database, strings.Join(gtid.Names(s.wanted), ", "))
 	}
 	for _, shard := range s.wanted {
-		if now[shard], err = s.common(ctx, shard, now[shard]); err != nil {
-			return err
-		}
 		s.targets.Set(shard, now[shard])
 		s.shared.Log.Info(fmt.Sprintf("Shard %s stands at %s; this sync reads up to there.", shard.Name, now[shard]))
 	}
@@ -133,7 +130,7 @@ func (s *survey) peekAncestors(ctx context.Context) {
 				continue
 			}
 			asked[shard] = true
-			if now, err := s.client.Peek(ctx, shard); err == nil {
+			if now, err := s.where(ctx, shard); err == nil {
 				s.targets.Set(shard, now[shard])
 				s.shared.Log.Info(fmt.Sprintf("The former shard %s stands at %s.", shard.Name, now[shard]))
 			}

@@ -88,7 +88,9 @@ func newRig(t *testing.T, stop int, stream fakevtgate.Stream) *rig {
 	r := &rig{t: t, stands: stop, stream: stream, now: map[string]table.Table{}}
 	server, err := fakevtgate.Start(func(q *request, send func(...*event), done <-chan struct{}) error {
 		if asked := q.Vgtid.ShardGtids[0]; asked.Gtid == "current" {
-			send(fakevtgate.Script{Keyspace: "shop", Shard: asked.Shard}.VGTID(r.stands, nil), fakevtgate.Other())
+			for _, asked := range q.Vgtid.ShardGtids {
+				send(fakevtgate.Script{Keyspace: "shop", Shard: asked.Shard}.VGTID(r.stands, nil), fakevtgate.Other())
+			}
 			return hold(done)
 		}
 		return r.stream(q, send, done)
@@ -147,8 +149,13 @@ func (r *rig) answers() Server {
 			return r.look(ctx, shard, only, keys)
 		},
 		Executed: func(context.Context, gtid.Shard) (string, error) { return "", schema.ErrRefused },
-		ColumnsAt: func(context.Context, gtid.Shard, []string) (schema.Moment, error) {
-			return schema.Moment{}, schema.ErrRefused
+		ColumnsAt: func(ctx context.Context, shard gtid.Shard, names []string) (schema.Moment, error) {
+			tables, err := r.look(ctx, shard, names, false)
+			m := schema.Moment{Server: "a", Before: at(r.stands).GTIDSet(), After: at(r.stands).GTIDSet(), Columns: map[string][]table.Column{}}
+			for name, t := range tables {
+				m.Columns[name] = t.Columns
+			}
+			return m, err
 		},
 		Sorts: func(context.Context, gtid.Shard, *table.Table) error { return nil },
 		TableSizes: func(context.Context, []gtid.Shard) (map[gtid.Shard]map[string]schema.TableSize, error) {
@@ -157,14 +164,14 @@ func (r *rig) answers() Server {
 		Variables: func(context.Context, gtid.Shard) (schema.Variables, error) {
 			return schema.Variables{RowImage: "FULL", Format: "ROW"}, nil
 		},
-		Cascades: func(context.Context, []gtid.Shard) ([]schema.Cascade, error) { return nil, schema.ErrRefused },
+		Cascades: func(context.Context, []gtid.Shard) ([]schema.Cascade, error) { return nil, nil },
 		Incarnations: func(context.Context, gtid.Shard, []string) (map[string]table.Incarnation, error) {
 			return nil, schema.ErrRefused
 		},
 		References: func(context.Context, []string) (map[string]bool, error) { return nil, schema.ErrRefused },
 		Moved:      func(context.Context, []string) (map[string]string, error) { return nil, schema.ErrRefused },
 		Journals: func(context.Context, []gtid.Shard) (map[gtid.Shard][]*binlogdatapb.Journal, error) {
-			return nil, schema.ErrRefused
+			return nil, nil
 		},
 		Purged: func(context.Context, gtid.Shard, string) (bool, error) { return false, nil },
 	}

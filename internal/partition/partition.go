@@ -112,6 +112,18 @@ func (p *Partition) Forget(*airbyte.Tx) {
 	p.Stream.state.Shards[p.Shard] = &state.Shard{Copy: &state.Copy{}}
 }
 
+// Confine changes its saved positions to what is meant by them.
+func (p *Partition) Confine(_ *airbyte.Tx, to func(gtid.Position) gtid.Position) {
+	saved := p.Saved()
+	if saved == nil {
+		return
+	}
+	saved.Position = to(saved.Position)
+	if saved.Copy != nil {
+		saved.Copy.Oldest = to(saved.Copy.Oldest)
+	}
+}
+
 // UpToDate notes that it is at the position at which the sync looked the columns up.
 func (p *Partition) UpToDate(*airbyte.Tx) {
 	p.Saved().Layout.Reach()

@@ -166,12 +166,29 @@ func (r *Reader) Attempt(ctx context.Context) (o Outcome, progress bool, err err
 	if err == nil {
 		return o, true, nil
 	}
+	if v := r.notLoaded(ctx, err); v != nil {
+		return o, r.progressed, v
+	}
 	if table := r.tables.blamed(err); table != "" {
 		return r.reopen(ctx, table, vstream.Judge(err, r.shard.Keyspace+"."+table, r.shard.Name))
 	}
 	// A copy that will start over has got nowhere.
 	startsOver := r.copying != nil && !r.resumable()
 	return o, r.progressed && !startsOver, r.judge(err)
+}
+
+// notLoaded is the verdict on a table that vttablet does not know and MySQL has: it knows it soon. nil for another error.
+func (r *Reader) notLoaded(ctx context.Context, err error) *failure.Verdict {
+	name := vstream.NotLoaded(err)
+	if name == "" || r.tables.find(name) == nil {
+		return nil
+	}
+	tables, lookErr := r.env.Tables(ctx, r.shard, []string{name}, false)
+	if _, exists := tables[name]; lookErr != nil || !exists {
+		return nil // the error stands as it is
+	}
+	return failure.Transient("try again, or run ReloadSchemaShard on the shard",
+		"The tablet that streams %s.%s in shard %s has not loaded the table yet", r.shard.Keyspace, name, r.shard.Name).Because(err).Of(name)
 }
 
 // reopen ends the stream of a table that the server could not stream, so that the next attempt is without it.

@@ -3,7 +3,7 @@ package reader
 import (
 	"context"
 	"fmt"
-	"strings"
+	"regexp"
 	"time"
 
 	binlogdatapb "vitess.io/vitess/go/vt/proto/binlogdata"
@@ -174,11 +174,14 @@ func (s *session) checkMoving(ctx context.Context) error {
 // for what MySQL refuses, and says nothing of it.
 const sortPatience = time.Minute
 
+// outOfSortMemory is MySQL's error, as vttablet or the driver writes it: a port or a position may have the number, too.
+var outOfSortMemory = regexp.MustCompile(`(?i)err(no|or) 1038\b`)
+
 // checkSort asks whether the server can sort a table whose copy has no row yet. Without a primary key MySQL sorts it, for which it may
 // lack the memory.
 func (t *tableReader) checkSort(ctx context.Context, env *Env) error {
 	err := env.Sorts(ctx, t.Shard, t.Table)
-	if err != nil && ctx.Err() == nil && strings.Contains(err.Error(), "1038") {
+	if err != nil && ctx.Err() == nil && outOfSortMemory.MatchString(err.Error()) {
 		return failure.Config("raise sort_buffer_size on the server, or give the table a primary key",
 			"MySQL cannot sort table %s in shard %s for its copy, for lack of memory (errno 1038)", t.Stream.Descriptor, t.Shard.Name).Because(err).Of(t.Name())
 	}

@@ -40,8 +40,10 @@ type Error struct {
 	Table    string
 	text     string
 	noTablet bool
-	answered bool  // by vtgate, or a tablet behind it
-	cause    error // the dialer's error when there was no connection, else nil
+	// notLoaded says that vttablet does not know the table.
+	notLoaded bool
+	answered  bool  // by vtgate, or a tablet behind it
+	cause     error // the dialer's error when there was no connection, else nil
 }
 
 func (e *Error) Error() string { return e.text }
@@ -73,6 +75,16 @@ func IsUnexplained(err error) bool {
 		slices.Contains([]codes.Code{codes.Unknown, codes.InvalidArgument, codes.FailedPrecondition, codes.Internal}, e.Code)
 }
 
+// NotLoaded is the table that vttablet does not know, "" for none: it does not exist, or was made after vttablet last read the schema, which
+// that of a replica may do rarely.
+func NotLoaded(err error) string {
+	var e *Error
+	if errors.As(err, &e) && e.notLoaded {
+		return e.Table
+	}
+	return ""
+}
+
 // IsAnswer reports whether vtgate or a tablet behind it said what went wrong, and not the way there.
 func IsAnswer(err error) bool {
 	var e *Error
@@ -91,6 +103,7 @@ func newError(err error, names names) *Error {
 	e.text = shorten(s.Code().String() + ": " + redact(s.Message(), names.all()))
 	if e.Kind == BadTable {
 		e.Table = blamed(s.Message(), names.tables)
+		e.notLoaded = strings.Contains(s.Message(), "is not present in the database")
 	}
 	return e
 }

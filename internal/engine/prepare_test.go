@@ -1,0 +1,304 @@
+package engine
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"source-planetscale/internal/airbyte"
+	"source-planetscale/internal/destination"
+	"source-planetscale/internal/fakevtgate"
+	"source-planetscale/internal/gtid"
+	"source-planetscale/internal/record"
+	"source-planetscale/internal/schema"
+	"source-planetscale/internal/state"
+	"source-planetscale/internal/table"
+)
+
+// read runs a whole sync, with its questions, of incremental streams over the tables that the rig has.
+func (r *rig) read(in *airbyte.State, names ...string) (*destination.Output, error) {
+	r.t.Helper()
+	catalog := &airbyte.ConfiguredCatalog{}
+	for _, name := range names {
+		properties := map[string]any{record.ColumnCursor: map[string]any{}, record.ColumnDeletedAt: map[string]any{}}
+		for _, c := range testTable(name).Columns {
+			properties[c.Name] = map[string]any{}
+		}
+		text, err := json.Marshal(map[string]any{"properties": properties})
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		catalog.Streams = append(catalog.Streams, airbyte.ConfiguredStream{
+			Stream: airbyte.Stream{Name: name, Namespace: "shop", JSONSchema: text}, SyncMode: airbyte.Incremental,
+		})
+	}
+	runErr := r.engine().Read(context.Background(), catalog, in)
+	r.out.mu.Lock()
+	defer r.out.mu.Unlock()
+	out, err := destination.Parse(bytes.NewReader(r.out.buf.Bytes()))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return out, runErr
+}
+
+// exists makes tables, without states.
+func (r *rig) exists(names ...string) {
+	for _, name := range names {
+		r.now[name] = *testTable(name)
+	}
+}
+
+// handedBack is a state as the platform hands it back.
+func (r *rig) handedBack(saved map[string]*state.Stream) *airbyte.State {
+	r.t.Helper()
+	in := &airbyte.State{Streams: map[airbyte.StreamDescriptor]json.RawMessage{}}
+	for name, s := range saved {
+		s.Columns = testTable(name).Columns
+		data, err := s.MarshalJSON()
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		in.Streams[airbyte.StreamDescriptor{Name: name, Namespace: "shop"}] = data
+	}
+	return in
+}
+
+func (r *rig) atPosition(names map[string]gtid.Position) *airbyte.State {
+	saved := map[string]*state.Stream{}
+	for name, p := range names {
+		saved[name] = &state.Stream{Shards: map[gtid.Shard]*state.Shard{in("-"): {Position: p}}}
+	}
+	return r.handedBack(saved)
+}
+
+func positionOf(t *testing.T, text string) gtid.Position {
+	t.Helper()
+	p, err := gtid.Parse(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+const stray = "99b1039f-22b6-11ed-b765-0a43f95f28a3:1-3"
+
+// A transaction that one replica alone has is left out of where a sync stops, of where it begins, and of what it saves.
+func TestTransactionsOfOneReplicaAloneAreLeftOut(t *testing.T) {
+	const uuid, another = fakevtgate.UUID, "88b1039f-22b6-11ed-b765-0a43f95f28a3"
+	five, six := fakevtgate.GTID(5), fakevtgate.GTID(6)
+	for name, c := range map[string]struct {
+		saved    string
+		executed string // by the primary
+		refused  error
+		asked    string // where the stream begins; "" for no stream
+		saves    string
+	}{
+		"in the saved position":        {five + "," + stray, uuid + ":1-7", nil, five, six},
+		"in none":                      {five, uuid + ":1-7", nil, five, six},
+		"where the replica is":         {five, uuid + ":1-5", nil, "", five},
+		"the primary may not be asked": {five, "", schema.ErrRefused, five, six},
+		"the primary is another":       {five, another + ":1-7", nil, five, six},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, 6, func(_ *request, send func(...*event), done <-chan struct{}) error {
+				send(insert(6, "users")...)
+				return hold(done)
+			})
+			r.configure(`,"use_replica":true`)
+			r.exists("users")
+			r.asks = func(s *Server) {
+				s.Executed = func(context.Context, gtid.Shard) (string, error) { return c.executed, c.refused }
+			}
+			out, err := r.read(r.atPosition(map[string]gtid.Position{"users": positionOf(t, c.saved)}), "users")
+			if err != nil {
+				t.Fatalf("error %v, traces %+v", err, out.Errors)
+			}
+			asked := ""
+			for _, q := range r.requests() {
+				asked += q.Vgtid.ShardGtids[0].Gtid
+			}
+			if asked != c.asked {
+				t.Errorf("asked for %s", asked)
+			}
+			if last := lastOf(t, out.States, "users"); last.Position.String() != c.saves {
+				t.Errorf("saved %s", last.Position)
+			}
+		})
+	}
+}
+
+// A copy's snapshot came from the replica that has it; the stream breaks, and goes on at another one.
+func TestStreamThatBreaksGoesOnWithoutTheTransactionsOfOneReplica(t *testing.T) {
+	r := newRig(t, 7, nil)
+	r.stream = func(_ *request, send func(...*event), done <-chan struct{}) error {
+		if len(r.requests()) == 1 {
+			send(begin(0, 0), fields(0, "users"), vgtidText(fakevtgate.GTID(7)+","+stray, nil))
+			send(rowOf(0, "users", nil, []string{"1", "a"}), vgtidText(fakevtgate.GTID(7)+","+stray, pk("users", "1")), commit(0))
+			return status.Error(codes.Unavailable, "the tablet is gone")
+		}
+		send(begin(0, 0), fields(0, "users"), script.VGTID(7, pk("users", "1")), rowOf(0, "users", nil, []string{"2", "b"}), script.VGTID(7, pk("users", "2")), commit(0))
+		send(begin(0, 0), script.VGTID(7, nil), commit(0), script.CopyCompleted())
+		return hold(done)
+	}
+	r.configure(`,"use_replica":true`)
+	r.exists("users")
+	r.asks = func(s *Server) {
+		s.Executed = func(context.Context, gtid.Shard) (string, error) { return fakevtgate.UUID + ":1-7", nil }
+	}
+	out, err := r.read(&airbyte.State{}, "users")
+	if got := rows(out); err != nil || !slices.Equal(got, []string{"1:a", "2:b"}) {
+		t.Fatalf("records %v, error %v", got, err)
+	}
+	if g := r.requests()[1].Vgtid.ShardGtids[0]; g.Gtid != fakevtgate.GTID(7) || g.TablePKs == nil {
+		t.Errorf("went on from %v", g)
+	}
+}
+
+// A position that the server cannot stream from is found out by the stream only: "Re-sync data" copies the partition in the same sync.
+func TestPositionThatCannotBeStreamedFromIsCopiedAgain(t *testing.T) {
+	for name, text := range map[string]string{
+		"XA":                  "vttablet: unexpected statement type UNKNOWN in row-based replication: XA COMMIT X'61',X'',1",
+		"DDL behind a #":      "unexpected statement type UNKNOWN in row-based replication: # odd\nalter table t add c int",
+		"purged in between":   "Cannot replicate because the source purged required binary logs",
+		"another server's":    "GTIDSet Mismatch: requested source position:a, current target vrep position: b",
+		"MySQL's own refusal": "errno 1236: The source has purged binary logs",
+	} {
+		for _, resync := range []bool{true, false} {
+			t.Run(name+map[bool]string{true: ", resync", false: ", fail"}[resync], func(t *testing.T) {
+				r := newRig(t, 7, func(q *request, send func(...*event), done <-chan struct{}) error {
+					switch q.Vgtid.ShardGtids[0].Gtid {
+					case "":
+						copyOf(send, tablesIn(q)[0], 7)
+						return hold(done)
+					}
+					return status.Error(codes.Unknown, text)
+				})
+				if resync {
+					r.configure(`,"invalid_cdc_cursor_position_behavior":"Re-sync data"`)
+				}
+				r.exists("users", "others")
+				out, err := r.read(r.atPosition(map[string]gtid.Position{"users": at(5), "others": at(6)}), "users", "others")
+				if !resync {
+					if !errors.Is(err, ErrIncomplete) || len(out.Errors) != 2 || out.Errors[0].FailureType != "config_error" || len(out.Records) > 0 {
+						t.Errorf("error %v, traces %+v, records %v", err, out.Errors, rows(out))
+					}
+					return
+				}
+				if got := rowsByTable(out); err != nil || !slices.Equal(got, []string{"others 1:a", "others 2:b", "users 1:a", "users 2:b"}) {
+					t.Fatalf("records %v, error %v, traces %+v", got, err, out.Errors)
+				}
+				for _, name := range []string{"users", "others"} {
+					if last := lastOf(t, out.States, name); last.Copy != nil || !last.Position.Equal(at(7)) {
+						t.Errorf("%s is at %+v", name, last)
+					}
+					if !warns(out, "Stream shop."+name+" is copied again from shard -") {
+						t.Errorf("%s is copied again without a word: %+v", name, out.Logs)
+					}
+				}
+			})
+		}
+	}
+}
+
+// A table that is not the same in two shards fails alone, by its name.
+func TestTableThatDiffersBetweenShardsFailsAlone(t *testing.T) {
+	other := func(change func(*table.Table)) table.Table {
+		users := testTable("users")
+		change(users)
+		return *users
+	}
+	for name, c := range map[string]struct {
+		in80  *table.Table
+		fails bool
+	}{
+		"another column":   {new(other(func(t *table.Table) { t.Columns = append(t.Columns, table.Column{Name: "c", Type: "int"}) })), true},
+		"another type":     {new(other(func(t *table.Table) { t.Columns[0].Type = "int" })), true},
+		"another order":    {new(other(func(t *table.Table) { slices.Reverse(t.Columns) })), true},
+		"another key":      {new(other(func(t *table.Table) { t.MySQLKey = []string{"name"} })), true},
+		"not there":        {nil, true},
+		"a unique index":   {new(other(func(t *table.Table) { t.Unique = []table.UniqueKey{{Columns: []string{"name"}}} })), false},
+		"not even a space": {testTable("users"), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel() // each asks again, with pauses
+			r := newRig(t, 20, func(q *request, send func(...*event), done <-chan struct{}) error {
+				shard := q.Vgtid.ShardGtids[0].Shard
+				events := insert(6, tablesIn(q)...)
+				inShard(shard, events[len(events)-2]).Vgtid.ShardGtids[0].Gtid = fakevtgate.GTID(20)
+				send(events...)
+				return hold(done)
+			})
+			r.newShards("-80", "80-")
+			r.exists("users", "others")
+			r.look = func(_ context.Context, shard gtid.Shard, _ []string, _ bool) (map[string]table.Table, error) {
+				tables := map[string]table.Table{"others": *testTable("others"), "users": *testTable("users")}
+				if shard == in("80-") {
+					if delete(tables, "users"); c.in80 != nil {
+						tables["users"] = *c.in80
+					}
+				}
+				return tables, nil
+			}
+			saved := map[string]*state.Stream{}
+			for _, name := range []string{"users", "others"} {
+				saved[name] = &state.Stream{Shards: map[gtid.Shard]*state.Shard{in("-80"): {Position: at(5)}, in("80-"): {Position: at(5)}}}
+			}
+			out, err := r.read(r.handedBack(saved), "users", "others")
+			if !c.fails {
+				if err != nil {
+					t.Errorf("error %v, traces %+v", err, out.Errors)
+				}
+				return
+			}
+			if !errors.Is(err, ErrIncomplete) || len(out.Errors) != 1 || out.Errors[0].Stream.Name != "users" || out.Statuses[streamNamed("others")] != "COMPLETE" {
+				t.Fatalf("error %v, traces %+v, statuses %v", err, out.Errors, out.Statuses)
+			}
+			if e := out.Errors[0]; e.FailureType != "transient_error" || !strings.Contains(e.Message, "Table shop.users is not the same in the shards -80 and 80-") {
+				t.Errorf("trace %+v", e)
+			}
+		})
+	}
+}
+
+// Columns and position are of one moment only if the position lies between those at which the columns were seen.
+func TestPositionBetweenTheViewsOfTheColumns(t *testing.T) {
+	uuid := fakevtgate.UUID
+	moment := func(before, after string) *schema.Moment {
+		return &schema.Moment{Server: "a", Before: uuid + ":" + before, After: uuid + ":" + after}
+	}
+	for name, c := range map[string]struct {
+		before, after *schema.Moment
+		primary       bool
+		between       bool
+	}{
+		"fits exactly":                     {moment("1-5", "1-5"), moment("1-5", "1-5"), false, true},
+		"fits, while changes come":         {moment("1-3", "1-4"), moment("1-6", "1-7"), false, true},
+		"the first look is ahead":          {moment("1-6", "1-6"), moment("1-6", "1-6"), false, false},
+		"altered during the first look":    {moment("1-5", "1-6"), moment("1-7", "1-7"), false, false},
+		"the second look is behind":        {moment("1-4", "1-4"), moment("1-4", "1-4"), false, false},
+		"the second look began behind":     {moment("1-4", "1-4"), moment("1-4", "1-6"), false, false},
+		"another server's":                 {moment("1-4", "1-4"), &schema.Moment{Before: stray, After: stray}, false, false},
+		"damaged":                          {moment("x", "x"), moment("1-6", "1-6"), false, false},
+		"refused, replicas":                {nil, nil, false, false},
+		"refused, primaries":               {nil, nil, true, true},
+		"refused the second time, replica": {moment("1-5", "1-5"), nil, false, false},
+	} {
+		r := newRig(t, 5, nil)
+		if !c.primary {
+			r.configure(`,"use_replica":true`)
+		}
+		s := &survey{r.sync()}
+		got := s.between(map[gtid.Shard]*view{in("-"): {before: c.before, after: c.after}})
+		if (len(got) == 1) != c.between {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}

@@ -1,0 +1,278 @@
+package engine
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/encoding/protowire"
+
+	"source-planetscale/internal/airbyte"
+	"source-planetscale/internal/destination"
+	"source-planetscale/internal/fakevtgate"
+	"source-planetscale/internal/gtid"
+	"source-planetscale/internal/record"
+	"source-planetscale/internal/state"
+	"source-planetscale/internal/table"
+)
+
+// A copy that cannot go on where it breaks gives all its rows again each time: the third time it ends, with the reason. Attempts that gave
+// no row do not count. No state ever holds a key of such a table, of which all columns are the row.
+func TestCopyThatStartsOverIsGivenUp(t *testing.T) {
+	unordered, keyless, nullable := testTable("users"), testTable("users"), testTable("users")
+	unordered.Columns[0].Type = "enum('1','2')"
+	keyless.Key, keyless.MySQLKey = nil, nil
+	nullable.Columns[0].Nullable = true
+	for name, c := range map[string]struct {
+		table  *table.Table
+		why    string
+		silent int // attempts that break before their first row
+	}{
+		"an ENUM in the key":     {unordered, "a column whose values the server does not compare as it sorts them", 0},
+		"no key":                 {keyless, "neither a primary key nor a unique key without NULLs", 0},
+		"a NULL in the key":      {nullable, "its key has a column", 0},
+		"broken before its rows": {keyless, "neither a primary key", 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel() // each waits between its attempts
+			r := newRig(t, 5, nil)
+			r.stream = func(_ *request, send func(...*event), _ <-chan struct{}) error {
+				if len(r.requests()) > c.silent {
+					send(begin(0, 0), fields(0, "users"), script.VGTID(5, nil))
+					send(rowOf(0, "users", nil, []string{"1", "secret"}), script.VGTID(5, pk("users", "1")), commit(0), begin(0, 0))
+				}
+				return status.Error(codes.Unknown, "maximum statement execution time exceeded (errno 3024)")
+			}
+			r.cfg.CheckpointIntervalSeconds = 0
+			r.add(c.table, airbyte.Incremental, nil)
+			out, err := within(t, r, time.Minute)
+			if !errors.Is(err, ErrIncomplete) || len(out.Errors) != 1 {
+				t.Fatalf("error %v, traces %+v", err, out.Errors)
+			}
+			if e := out.Errors[0]; e.FailureType != "config_error" || !strings.Contains(e.Message, c.why) {
+				t.Errorf("trace %+v", e)
+			}
+			if n := len(r.requests()); n != 3+c.silent || len(out.Records) != 3 {
+				t.Errorf("%d streams, %d records", n, len(out.Records))
+			}
+			for _, q := range r.requests() {
+				if g := q.Vgtid.ShardGtids[0]; g.Gtid != "" || g.TablePKs != nil {
+					t.Errorf("went on at %v", g)
+				}
+			}
+			for _, s := range out.States {
+				if strings.Contains(string(s.Message), "last_pk") || strings.Contains(string(s.Message), "secret") {
+					t.Errorf("a state has a key: %s", s.Message)
+				}
+			}
+		})
+	}
+}
+
+// legacyCursor is one of the former connector's.
+func legacyCursor(position string) string {
+	var b []byte
+	for i, text := range []string{"-", "shop", position} {
+		b = protowire.AppendString(protowire.AppendTag(b, protowire.Number(i+1), protowire.BytesType), text)
+	}
+	return base64.StdEncoding.EncodeToString(b)
+}
+
+// The platform deletes the former connector's state with the first of ours: all positions are saved before anything is read, and only then.
+func TestFormerConnectorsPositionsAreSavedFirst(t *testing.T) {
+	legacy := &airbyte.State{Legacy: json.RawMessage(fmt.Sprintf(
+		`{"streams":{"shop:users":{"shards":{"-":{"cursor":%[1]q}}},"shop:others":{"shards":{"-":{"cursor":%[1]q}}}}}`, legacyCursor(fakevtgate.GTID(5))))}
+	for name, c := range map[string]struct {
+		in   func(r *rig) *airbyte.State
+		want int
+	}{
+		"the former connector's": {func(*rig) *airbyte.State { return legacy }, 2},
+		"ours": {func(r *rig) *airbyte.State {
+			return r.atPosition(map[string]gtid.Position{"users": at(5), "others": at(5)})
+		}, 0},
+		"none": {func(*rig) *airbyte.State { return &airbyte.State{} }, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, 6, func(*request, func(...*event), <-chan struct{}) error {
+				return status.Error(codes.PermissionDenied, "no")
+			})
+			r.exists("users", "others", "third")
+			out, err := r.read(c.in(r), "users", "others", "third")
+			if !errors.Is(err, ErrIncomplete) || len(out.States) != c.want {
+				t.Fatalf("error %v, %d states", err, len(out.States))
+			}
+			for _, s := range out.States {
+				if !shardOf(t, s).Position.Equal(at(5)) || s.Stream.Name == "third" {
+					t.Errorf("state %s", s.Message)
+				}
+			}
+			text := r.out.buf.String()
+			if first := strings.Index(text, `"STATE"`); c.want > 0 && (first < strings.LastIndex(text, `"STARTED"`) || first > strings.Index(text, `"Reading 3`)) {
+				t.Errorf("the states are not right after the streams have started:\n%s", text)
+			}
+		})
+	}
+}
+
+// A killed sync's cursors are smaller than those of the next one, whatever the clock of its machine says: each state in the middle has a
+// larger cursor than the records that may follow it until the next.
+func TestStatesAreAheadOfTheCursorsThatFollow(t *testing.T) {
+	r := newRig(t, 5, func(_ *request, send func(...*event), done <-chan struct{}) error {
+		copyOf(send, "users", 5)
+		return hold(done)
+	})
+	r.cfg.CheckpointIntervalSeconds = 1
+	r.exists("users")
+	out, err := r.read(&airbyte.State{}, "users")
+	if err != nil || len(out.States) < 2 || len(out.Records) != 2 {
+		t.Fatalf("error %v, %d states, %d records", err, len(out.States), len(out.Records))
+	}
+	for i, s := range out.States[:len(out.States)-1] {
+		for _, record := range out.Records[:out.States[i+1].Before] {
+			if cursor := cursorOf(t, record); streamOf(t, s).Cursor < cursor {
+				t.Errorf("state %d has the cursor %d, and a record until the next one %d", i, streamOf(t, s).Cursor, cursor)
+			}
+		}
+	}
+	first := streamOf(t, out.States[0])
+	if shardOf(t, out.States[0]).Copy == nil || out.States[0].Before != 0 {
+		t.Fatalf("the first state is %s", out.States[0].Message)
+	}
+	next := newRig(t, 5, r.stream)
+	next.exists("users")
+	first.Cursor += time.Hour.Microseconds() // the clock of this machine is behind the killed one's
+	again, err := next.read(next.handedBack(map[string]*state.Stream{"users": first}), "users")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, record := range again.Records {
+		if cursor := cursorOf(t, record); cursor <= first.Cursor {
+			t.Errorf("a cursor of %d after one of %d", cursor, first.Cursor)
+		}
+	}
+}
+
+func cursorOf(t *testing.T, r destination.Record) int64 {
+	t.Helper()
+	n, err := strconv.ParseInt(fmt.Sprint(r.Data[record.ColumnCursor]), 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// A reference table has all its rows in each shard, and one is read. Once it is none any more, the others are copied.
+func TestReferenceTableIsReadFromOneShard(t *testing.T) {
+	for name, c := range map[string]struct {
+		references map[string]bool
+		saved      []string
+		copied     []string
+	}{
+		"a reference table":             {map[string]bool{"users": true}, nil, []string{"-80"}},
+		"none":                          {nil, nil, []string{"-80", "80-"}},
+		"another one":                   {map[string]bool{"others": true}, nil, []string{"-80", "80-"}},
+		"one that goes on":              {map[string]bool{"users": true}, []string{"-80"}, nil},
+		"one that it is not any more":   {nil, []string{"-80"}, []string{"80-"}},
+		"one that it has become":        {map[string]bool{"users": true}, []string{"-80", "80-"}, nil},
+		"one that was read of the last": {map[string]bool{"users": true}, []string{"80-"}, []string{"-80"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, 20, func(q *request, send func(...*event), done <-chan struct{}) error {
+				shard := q.Vgtid.ShardGtids[0].Shard
+				copyOf(func(events ...*event) {
+					for _, e := range events {
+						if e.Vgtid != nil {
+							inShard(shard, e)
+						}
+					}
+					send(events...)
+				}, "users", 20)
+				return hold(done)
+			})
+			r.newShards("-80", "80-")
+			r.exists("users")
+			r.asks = func(s *Server) {
+				s.References = func(context.Context, []string) (map[string]bool, error) { return c.references, nil }
+			}
+			in80 := &airbyte.State{}
+			if c.saved != nil {
+				saved := &state.Stream{Shards: map[gtid.Shard]*state.Shard{}}
+				for _, shard := range c.saved {
+					saved.Shards[in(shard)] = &state.Shard{Position: at(20)}
+				}
+				in80 = r.handedBack(map[string]*state.Stream{"users": saved})
+			}
+			out, err := r.read(in80, "users")
+			if err != nil {
+				t.Fatalf("error %v, traces %+v", err, out.Errors)
+			}
+			var copied []string
+			for _, q := range r.requests() {
+				copied = append(copied, q.Vgtid.ShardGtids[0].Shard)
+			}
+			if slices.Sort(copied); !slices.Equal(copied, c.copied) {
+				t.Errorf("copied %v, expected %v", copied, c.copied)
+			}
+			last := streamOf(t, out.States[len(out.States)-1])
+			if want := 2; len(last.Shards) != want && !c.references["users"] || c.references["users"] && len(last.Shards) != 1 {
+				t.Errorf("the last state has %v", last.Shards)
+			}
+		})
+	}
+}
+
+// A replica's vttablet has not read the schema since the table was made. It exists, and is read as soon as vttablet knows it; until then its
+// stream fails alone, as something that may pass. One that MySQL does not have is gone.
+func TestTableThatVttabletHasNotLoaded(t *testing.T) {
+	for name, c := range map[string]struct {
+		loaded  int  // from which attempt on
+		dropped bool // MySQL does not have it
+		kind    string
+	}{
+		"soon":          {2, false, ""},
+		"later":         {3, false, ""},
+		"not meanwhile": {1000, false, "transient_error"},
+		"dropped":       {1000, true, "config_error"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel() // each waits between its attempts
+			r := newRig(t, 6, nil)
+			r.stream = func(q *request, send func(...*event), done <-chan struct{}) error {
+				if len(r.requests()) < c.loaded && slices.Contains(tablesIn(q), "users") {
+					return status.Error(codes.Unknown, "vttablet: table users is not present in the database")
+				}
+				send(insert(6, tablesIn(q)...)...)
+				return hold(done)
+			}
+			r.cfg.MaxRetries, r.patience = 2, 1
+			for _, name := range []string{"others", "third", "users"} {
+				r.add(testTable(name), airbyte.Incremental, &state.Shard{Position: at(5)})
+			}
+			if c.dropped {
+				delete(r.now, "users")
+			}
+			out, err := r.run()
+			want := []string{"others 6:x", "third 6:x", "users 6:x"}
+			if c.kind != "" {
+				want = want[:2]
+				if !errors.Is(err, ErrIncomplete) || len(out.Errors) != 1 || out.Errors[0].Stream.Name != "users" || out.Errors[0].FailureType != c.kind {
+					t.Fatalf("error %v, traces %+v", err, out.Errors)
+				}
+			} else if err != nil {
+				t.Fatal(err)
+			}
+			if got := rowsByTable(out); !slices.Equal(got, want) {
+				t.Errorf("records %v", got)
+			}
+		})
+	}
+}
