@@ -128,7 +128,11 @@ func (s *replication) searchHalves(ctx context.Context, parts []*partition.Parti
 // oneOfThem reports whether a stream of several tables may have failed for one of them: for a row that is too large, or for any reason
 // that the server gives again each time.
 func oneOfThem(v *failure.Verdict) bool {
-	return v != nil && (v.Action == failure.Split || v.Action == failure.Reopen || v.Action == failure.Retry && (vstream.IsUnexplained(v) || v.Table != ""))
+	if v == nil {
+		return false
+	}
+	again := v.Action == failure.Retry && (vstream.IsUnexplained(v) || v.Table != "")
+	return again || v.Action == failure.Split || v.Action == failure.Reopen
 }
 
 // oldest returns the position among the partitions' that all others contain, zero if there is none.

@@ -230,8 +230,8 @@ func TestReferenceTableIsReadFromOneShard(t *testing.T) {
 	}
 }
 
-// A replica's vttablet has not read the schema since the table was made. It exists, and is read as soon as vttablet knows it; until then its
-// stream fails alone, as something that may pass. One that MySQL does not have is gone.
+// A replica's vttablet has not read the schema since the table was made. It exists, and is read as soon as vttablet knows it; until
+// then its stream fails alone, as something that may pass. One that MySQL does not have is gone.
 func TestTableThatVttabletHasNotLoaded(t *testing.T) {
 	for name, c := range map[string]struct {
 		loaded  int  // from which attempt on

@@ -118,12 +118,12 @@ func TestWitnessOfAReplacedTable(t *testing.T) {
 		"nothing else was changed":                      {"", now, 5, true},
 		"exchanged":                                     {"alter table other engine=innodb", now, 6, true},
 		"optimized, of which VStream says no statement": {other, now, 6, true},
-		"rebuilt":                            {"alter table users engine=innodb", now, 6, false},
-		"given a column":                     {"alter table users add column c int", now, 6, false},
-		"a partition is gone, and its alter": {"alter table users drop partition p", now, 6, false},
-		"the same":                           {"", was, 6, false},
-		"another server":                     {"", table.Incarnation{Server: "b", IDs: []uint64{8}}, 6, false},
-		"not known":                          {"", table.Incarnation{}, 6, false},
+		"rebuilt":                                {"alter table users engine=innodb", now, 6, false},
+		"given a column, which is done in place": {"alter table users add column c int", now, 6, true},
+		"a partition is gone, and its alter":     {"alter table users drop partition p", now, 6, false},
+		"the same":                               {"", was, 6, false},
+		"another server":                         {"", table.Incarnation{Server: "b", IDs: []uint64{8}}, 6, false},
+		"not known":                              {"", table.Incarnation{}, 6, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t, c.stop, func(_ *request, send func(...*event), done <-chan struct{}) error {

@@ -166,7 +166,7 @@ func (r *Reader) Attempt(ctx context.Context) (o Outcome, progress bool, err err
 	if err == nil {
 		return o, true, nil
 	}
-	if v := r.notLoaded(ctx, err); v != nil {
+	if v := notLoaded(ctx, r, err); v != nil {
 		return o, r.progressed, v
 	}
 	if table := r.tables.blamed(err); table != "" {
@@ -178,7 +178,7 @@ func (r *Reader) Attempt(ctx context.Context) (o Outcome, progress bool, err err
 }
 
 // notLoaded is the verdict on a table that vttablet does not know and MySQL has: it knows it soon. nil for another error.
-func (r *Reader) notLoaded(ctx context.Context, err error) *failure.Verdict {
+func notLoaded(ctx context.Context, r *Reader, err error) *failure.Verdict {
 	name := vstream.NotLoaded(err)
 	if name == "" || r.tables.find(name) == nil {
 		return nil

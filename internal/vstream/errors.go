@@ -75,8 +75,8 @@ func IsUnexplained(err error) bool {
 		slices.Contains([]codes.Code{codes.Unknown, codes.InvalidArgument, codes.FailedPrecondition, codes.Internal}, e.Code)
 }
 
-// NotLoaded is the table that vttablet does not know, "" for none: it does not exist, or was made after vttablet last read the schema, which
-// that of a replica may do rarely.
+// NotLoaded is the table that vttablet does not know, "" for none: it does not exist, or was made after vttablet last read the schema,
+// which that of a replica may do rarely.
 func NotLoaded(err error) string {
 	var e *Error
 	if errors.As(err, &e) && e.notLoaded {
