@@ -185,7 +185,7 @@ func notLoaded(ctx context.Context, r *Reader, err error) *failure.Verdict {
 	}
 	tables, lookErr := r.env.Tables(ctx, r.shard, []string{name}, false)
 	if _, exists := tables[name]; lookErr != nil || !exists {
-		return nil // the error stands as it is
+		return nil //nolint:nilerr // the error of the stream stands as it is
 	}
 	return failure.Transient("try again, or run ReloadSchemaShard on the shard",
 		"The tablet that streams %s.%s in shard %s has not loaded the table yet", r.shard.Keyspace, name, r.shard.Name).Because(err).Of(name)
