@@ -40,8 +40,16 @@ func (p *play) awaitGate(ctx context.Context, name string) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	for {
+	p.await(ctx, func() error {
 		_, err := p.gate(p.keyspace).ExecContext(ctx, "select "+strings.Join(names, ", ")+" from "+name+" limit 0")
+		return err
+	})
+}
+
+// await asks again and again until there is no error. The last one fails the play when the context ends.
+func (p *play) await(ctx context.Context, ask func() error) {
+	for {
+		err := ask()
 		if err == nil {
 			return
 		}
@@ -240,24 +248,17 @@ func (p *play) fault(ctx context.Context, process string) {
 
 // awaitShard waits until a shard answers through vtgate and its front.
 func (p *play) awaitShard(ctx context.Context, shard string) {
-	for {
+	p.await(ctx, func() error {
 		c, err := p.gate(p.keyspace).Conn(ctx)
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		_, err = c.ExecContext(ctx, "use `"+p.keyspace+"/"+shard+"`")
 		if err == nil {
-			_, err = c.ExecContext(ctx, "use `"+p.keyspace+"/"+shard+"`")
-			if err == nil {
-				_, err = c.ExecContext(ctx, "select 1 from information_schema.tables limit 1")
-			}
-			_, _ = c.ExecContext(ctx, "use `"+p.keyspace+"`")
-			c.Close()
+			_, err = c.ExecContext(ctx, "select 1 from information_schema.tables limit 1")
 		}
-		if err == nil {
-			return
-		}
-		select {
-		case <-ctx.Done():
-			p.failed(err)
-			return
-		case <-time.After(100 * time.Millisecond):
-		}
-	}
+		_, _ = c.ExecContext(ctx, "use `"+p.keyspace+"`")
+		return err
+	})
 }

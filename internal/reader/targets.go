@@ -1,6 +1,7 @@
 package reader
 
 import (
+	"maps"
 	"sync"
 
 	"source-planetscale/internal/gtid"
@@ -71,13 +72,9 @@ func (t *Targets) Moved(shard gtid.Shard) bool {
 	return t.moved[shard]
 }
 
-// All returns the targets.
+// All returns a copy of the targets, the caller's own.
 func (t *Targets) All() map[gtid.Shard]gtid.Position {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	all := make(map[gtid.Shard]gtid.Position, len(t.at))
-	for shard, at := range t.at {
-		all[shard] = at
-	}
-	return all
+	return maps.Clone(t.at)
 }
