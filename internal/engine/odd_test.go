@@ -347,7 +347,7 @@ func TestCopyWhoseKeyWasChangedWhenItBrokeStartsOver(t *testing.T) {
 		send(begin(0, 0), fields(0, "users"), script.VGTID(6, nil), rowOf(0, "users", nil, []string{"1", "a"}), script.VGTID(6, pk("users", "1")), commit(0))
 		other := testTable("users")
 		other.MySQLKey = []string{"name"}
-		r.now["users"] = *other
+		r.replace(other)
 		return status.Error(codes.Unavailable, "gone")
 	}
 	r.add(testTable("users"), airbyte.Incremental, nil)

@@ -213,6 +213,13 @@ func (r *rig) alter(name string, columns ...table.Column) {
 	r.now[name] = t
 }
 
+// replace gives a table another definition while a sync reads.
+func (r *rig) replace(t *table.Table) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.now[t.Name] = *t
+}
+
 // at is the position that holds the transactions 1 to n; none for 0.
 func at(n int) gtid.Position {
 	if n == 0 {
