@@ -30,19 +30,19 @@ func TestManualHasTheTypes(t *testing.T) {
 			full[span[1]] = airbyteType(t, strings.Trim(row[1], "`"))
 		}
 	}
-	for _, row := range tableRows(t, manual, "| MySQL") {
+	for _, row := range manualRows(t, "| MySQL") {
 		for _, span := range codeSpan.FindAllStringSubmatch(row[0], -1) {
 			short[span[1]] = row[1]
 		}
 	}
 	for name, want := range full {
 		if short[name] != want {
-			t.Errorf("%s says that %s becomes %q, TYPES.md %q", manual, name, short[name], want)
+			t.Errorf("the manual says that %s becomes %q, TYPES.md %q", name, short[name], want)
 		}
 	}
 	for name := range short {
 		if full[name] == "" {
-			t.Errorf("%s has %s, which TYPES.md lacks", manual, name)
+			t.Errorf("the manual has %s, which TYPES.md lacks", name)
 		}
 	}
 }
@@ -96,7 +96,7 @@ func TestPagesHaveTheOptions(t *testing.T) {
 			}
 		}
 	}
-	for _, row := range tableRows(t, manual, "| group") {
+	for _, row := range manualRows(t, "| group") {
 		for _, span := range codeSpan.FindAllStringSubmatch(row[1], -1) {
 			inManual = append(inManual, row[0]+": "+span[1])
 		}
@@ -104,7 +104,7 @@ func TestPagesHaveTheOptions(t *testing.T) {
 	slices.Sort(want)
 	slices.Sort(inManual)
 	if !slices.Equal(want, inManual) {
-		t.Errorf("%s has the options\n%q, the specification\n%q", manual, inManual, want)
+		t.Errorf("the manual has the options\n%q, the specification\n%q", inManual, want)
 	}
 	for _, row := range tableRows(t, "README.md", "| key") {
 		for _, span := range codeSpan.FindAllStringSubmatch(row[0], -1) {
@@ -115,6 +115,36 @@ func TestPagesHaveTheOptions(t *testing.T) {
 	slices.Sort(inREADME)
 	if all := slices.Sorted(maps.Keys(spec.Page.Properties)); !slices.Equal(all, inREADME) {
 		t.Errorf("the README has the options\n%q, the specification\n%q", inREADME, all)
+	}
+}
+
+// manual are its pages. A table may be on any of them.
+func manual(t *testing.T) []string {
+	t.Helper()
+	pages, err := filepath.Glob("docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pages
+}
+
+// manualRows are the rows of the manual's tables whose head begins so.
+func manualRows(t *testing.T, head string) [][]string {
+	t.Helper()
+	var rows [][]string
+	for _, page := range manual(t) {
+		rows = append(rows, tableRows(t, page, head)...)
+	}
+	return rows
+}
+
+// TestManualLeadsToEachPage holds that a reader who begins where the platform's link leads finds every page.
+func TestManualLeadsToEachPage(t *testing.T) {
+	index := string(read(t, "docs/planetscale.md"))
+	for _, page := range manual(t) {
+		if name := filepath.Base(page); name != "planetscale.md" && !strings.Contains(index, "]("+name+")") {
+			t.Errorf("docs/planetscale.md does not lead to %s", page)
+		}
 	}
 }
 
