@@ -285,6 +285,9 @@ func checkPage(t *testing.T, object string, properties map[string]specProperty) 
 		if (p.Pattern == "") != (p.PatternDescriptor == "") {
 			t.Errorf("%s%s: a pattern needs a pattern_descriptor, and the other way round", object, name)
 		}
+		if p.OneOf != nil && !slices.ContainsFunc(p.OneOf, func(b specProperty) bool { return hasConstant(b, p.Default) }) {
+			t.Errorf("%s%s: of alternatives Airbyte's page takes the default for a constant of one of them; it is %v", object, name, p.Default)
+		}
 		checkPage(t, object+name+".", p.Properties)
 		for i, branch := range p.OneOf {
 			checkPage(t, fmt.Sprintf("%s%s[%d].", object, name, i), branch.Properties)
@@ -296,6 +299,12 @@ func checkPage(t *testing.T, object string, properties map[string]specProperty) 
 			}
 		}
 	}
+}
+
+func hasConstant(branch specProperty, value any) bool {
+	return slices.ContainsFunc(slices.Collect(maps.Values(branch.Properties)), func(q specProperty) bool {
+		return q.Const != nil && q.Const == value
+	})
 }
 
 func TestSpecIsAValidSchemaOnOneLine(t *testing.T) {
