@@ -38,7 +38,7 @@ func TestParseFillsInDefaults(t *testing.T) {
 		MySQLPort: 3306, GRPCPort: 443, TLS: dial.TLS{Mode: dial.VerifyIdentity}, Tunnel: dial.TunnelOptions{Method: dial.NoTunnel},
 		GRPCAuth:    vstream.Basic,
 		Concurrency: 4, CheckpointIntervalSeconds: 60, InvalidPositionBehavior: "Fail sync", MaxRetries: 3, TimeoutSeconds: 300, UseGTIDWithTablePKs: true,
-		startingPositions: map[gtid.Shard]gtid.Position{},
+		startingPositions: map[gtid.Shard]gtid.Position{}, log: log,
 	}
 	if !reflect.DeepEqual(*c, want) {
 		t.Errorf("got %+v\nexpected %+v", *c, want)
@@ -94,6 +94,7 @@ func TestUntouchedOptionsOfTheFormerConnectorMeanTheDefaults(t *testing.T) {
 	} {
 		log, out := logged()
 		got, err := Parse([]byte(`{`+minimal+`,`+saved+`}`), log)
+		want.log = log
 		if err != nil || !reflect.DeepEqual(got, want) || out.Len() > 0 {
 			t.Errorf("%s: got %+v, error %v, logged %s", saved, got, err, out)
 		}
