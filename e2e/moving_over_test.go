@@ -66,7 +66,7 @@ func (p *pipeline) formerCatalog(refreshed bool) string {
 		}
 		s["stream"] = map[string]any{
 			"name": s["stream"].(map[string]any)["name"], "namespace": p.keyspace,
-			"supported_sync_modes": []string{"full_refresh", "incremental"},
+			"supported_sync_modes":  []string{"full_refresh", "incremental"},
 			"source_defined_cursor": true, "default_cursor_field": []string{"part"}, "source_defined_primary_key": [][]string{{"id"}, {"part"}},
 			"json_schema": map[string]any{"type": "object", "properties": map[string]any{
 				"id": map[string]any{"type": "integer"}, "part": map[string]any{"type": "integer"},
@@ -110,7 +110,7 @@ func movingInPlace(t *testing.T) {
 		t.Errorf("no warning of the former cursor field: %s", p.logged("WARN"))
 	}
 	p.catalog = fresh // as after the PATCH
-	p.exec("update "+p.table+" set v = 3")
+	p.exec("update " + p.table + " set v = 3")
 	p.readToEnd()
 	p.mustEqualTheSource()
 	if strings.Contains(p.logged("WARN"), warning) {
