@@ -39,13 +39,16 @@ func (r *rig) read(in *airbyte.State, names ...string) (*destination.Output, err
 			Stream: airbyte.Stream{Name: name, Namespace: "shop", JSONSchema: text}, SyncMode: airbyte.Incremental,
 		})
 	}
-	runErr := r.engine().Read(context.Background(), catalog, in)
+	ctx, cancel := context.WithTimeout(r.t.Context(), hangs)
+	defer cancel()
+	runErr := r.engine().Read(ctx, catalog, in)
 	r.out.mu.Lock()
 	defer r.out.mu.Unlock()
 	out, err := destination.Parse(bytes.NewReader(r.out.buf.Bytes()))
 	if err != nil {
 		r.t.Fatal(err)
 	}
+	r.mustNotHang(runErr, out)
 	return out, runErr
 }
 
@@ -210,6 +213,7 @@ func TestPositionThatCannotBeStreamedFromIsCopiedAgain(t *testing.T) {
 
 // A table that is not the same in two shards fails alone, by its name.
 func TestTableThatDiffersBetweenShardsFailsAlone(t *testing.T) {
+	t.Parallel()
 	other := func(change func(*table.Table)) table.Table {
 		users := testTable("users")
 		change(users)

@@ -28,6 +28,7 @@ import (
 // A copy that cannot go on where it breaks gives all its rows again each time: the third time it ends, with the reason. Attempts that gave
 // no row do not count. No state ever holds a key of such a table, of which all columns are the row.
 func TestCopyThatStartsOverIsGivenUp(t *testing.T) {
+	t.Parallel()
 	unordered, keyless, nullable := testTable("users"), testTable("users"), testTable("users")
 	unordered.Columns[0].Type = "enum('1','2')"
 	keyless.Key, keyless.MySQLKey = nil, nil
