@@ -1,0 +1,46 @@
+package engine
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"source-planetscale/internal/airbyte"
+	"source-planetscale/internal/state"
+)
+
+// A journal is no news to a table whose position is past it, as that of a split that was taken back: the table is read to its stop, and
+// what the journal means for others is nothing to it.
+func TestJournalThatATableHasPassed(t *testing.T) {
+	for name, begins := range map[string]func(n int) *event{
+		"named":   func(n int) *event { return begin(7, n) },
+		"unnamed": func(int) *event { return begin(7, 0) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, 9, nil)
+			r.stream = func(q *request, send func(...*event), done <-chan struct{}) error {
+				if strings.HasSuffix(q.Vgtid.ShardGtids[0].Gtid, ":1-4") {
+					send(begins(5), journalTo("-80", "80-"), script.VGTID(5, nil), commit(7))
+					return hold(done)
+				}
+				send(begins(9), fields(7, "late"), rowOf(7, "late", nil, []string{"9", "x"}), script.VGTID(9, nil), commit(7))
+				return hold(done)
+			}
+			r.add(testTable("early"), airbyte.Incremental, &state.Shard{Position: at(4)})
+			r.add(testTable("late"), airbyte.Incremental, &state.Shard{Position: at(7)})
+			out, err := r.run()
+			if err != nil {
+				t.Errorf("error %v, traces %+v", err, out.Errors)
+			}
+			if got := rowsByTable(out); !slices.Equal(got, []string{"late 9:x"}) {
+				t.Errorf("records %v", got)
+			}
+			if last := lastOf(t, out.States, "late"); last.Moved != nil || !last.Position.Equal(at(9)) {
+				t.Errorf("late: %+v", last)
+			}
+			if last := lastOf(t, out.States, "early"); len(last.Moved) != 2 {
+				t.Errorf("early: %+v", last)
+			}
+		})
+	}
+}
