@@ -10,6 +10,7 @@ import (
 	"source-planetscale/internal/airbyte"
 	"source-planetscale/internal/failure"
 	"source-planetscale/internal/gtid"
+	"source-planetscale/internal/plan"
 	"source-planetscale/internal/reader"
 	"source-planetscale/internal/schema"
 	"source-planetscale/internal/vstream"
@@ -144,16 +145,25 @@ func (s *survey) peekAncestors(ctx context.Context) {
 // CheckRowImages proves that the servers log whole rows, as rows, in transactions that can be read: of parts of rows the rest would
 // show as NULLs that are none, and statements are not sent at all.
 func CheckRowImages(ctx context.Context, log Logger, server Server, shards []gtid.Shard) error {
+	var silent []string // shards
+	var refusal error
 	for _, shard := range shards {
 		v, err := server.Variables(ctx, shard)
-		if err != nil {
-			return GoOn(ctx, log, err, "how shard "+shard.Name+" logs rows")
+		if err != nil && (ctx.Err() != nil || refusedOnly(err) != nil) {
+			return err
+		}
+		if err != nil { // which says nothing of the others
+			silent, refusal = append(silent, shard.Name), err
+			continue
 		}
 		if err := usableRowImage(v, shard); err != nil {
 			return err
 		}
 	}
-	return nil
+	if refusal == nil {
+		return nil
+	}
+	return GoOn(ctx, log, refusal, "how the servers of "+plan.Enumerate(silent, 3)+" log rows")
 }
 
 func usableRowImage(v schema.Variables, shard gtid.Shard) error {

@@ -91,10 +91,14 @@ func (s *session) journal(ctx context.Context, j *binlogdatapb.Journal) (done bo
 	if err := s.lookIfGiven(ctx); err != nil {
 		return false, err
 	}
+	news, err := s.tables.lacking(s.at, s.eventGTID)
+	if err != nil {
+		return false, err
+	}
 	slices.Sort(names)
 	s.env.Log.Info(fmt.Sprintf("Shard %s was replaced by the shards %s.", s.shard.Name, strings.Join(names, ", ")))
 	err = s.commit(ctx, func(tx *airbyte.Tx) error {
-		for _, p := range s.Partitions() {
+		for _, p := range news {
 			s.again = p.Replace(tx, moved) || s.again
 			if err := p.Stream.Put(tx); err != nil {
 				return err
