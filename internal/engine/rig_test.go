@@ -298,7 +298,7 @@ func (r *rig) change(f func(*airbyte.Tx)) {
 }
 
 // hangs is how long a sync may take before it is said to hang.
-const hangs = 20 * time.Second
+const hangs = time.Minute
 
 // run runs the sync and returns what it printed.
 func (r *rig) run() (*destination.Output, error) {
