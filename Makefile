@@ -58,7 +58,7 @@ test-on-vitess:
 
 .PHONY: test-versions
 test-versions: export TESTS ?= ^($(ON_VITESS))$$
-test-versions: export LONG ?= ^TestReshard
+test-versions: export LONG ?= ^(TestReshard|TestReshardOfReplicas|TestManyPositions)$$
 test-versions: ## Run them and reshards on Vitess 21 to 23 and mixed clusters, into docs/versions.md (an hour)
 	@e2e/versions
 
