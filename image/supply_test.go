@@ -121,7 +121,7 @@ func TestGoIsOne(t *testing.T) {
 	}
 	for path, pattern := range map[string]string{
 		"Dockerfile":             `(?m)^ARG GO_IMAGE=docker\.io/library/golang:(\S+)-trixie$`,
-		"image/bases/Dockerfile": `(?m)^FROM docker\.io/library/golang:(\d+\.\d+\.\d+)-trixie(?:@sha256:[0-9a-f]{64})? AS GO_IMAGE$`,
+		"image/bases/Dockerfile": `(?m)^FROM docker\.io/library/golang:(\d+\.\d+\.\d+)-trixie@sha256:[0-9a-f]{64} AS GO_IMAGE$`,
 	} {
 		got := regexp.MustCompile(pattern).FindSubmatch(read(t, path))
 		if got == nil || string(got[1]) != string(want[1]) {
@@ -130,10 +130,10 @@ func TestGoIsOne(t *testing.T) {
 	}
 }
 
-// What is published is built on the bases that a bot keeps current, under the names that the Dockerfile knows.
+// What is published is built on the bases that a bot keeps current, by digest, under the names that the Dockerfile knows.
 func TestBasesAreTheDockerfiles(t *testing.T) {
 	tags := regexp.MustCompile(`(?m)^ARG ([A-Z]+_IMAGE)=(\S+)$`).FindAllSubmatch(read(t, "Dockerfile"), -1)
-	bases := regexp.MustCompile(`(?m)^FROM ([^@\s]+)\S* AS (\S+)$`).FindAllSubmatch(read(t, "image/bases/Dockerfile"), -1)
+	bases := regexp.MustCompile(`(?m)^FROM ([^@\s]+)@sha256:[0-9a-f]{64} AS (\S+)$`).FindAllSubmatch(read(t, "image/bases/Dockerfile"), -1)
 	if len(tags) != 2 || len(bases) != len(tags) {
 		t.Fatalf("the Dockerfile has %d base images, image/bases/Dockerfile %d", len(tags), len(bases))
 	}
