@@ -54,19 +54,19 @@ func (r *Reader) GaveUp(ctx context.Context, err error) error {
 		return err
 	case r.former.reachable && vstream.IsNoTablet(err):
 		return Lost("does not stream from the saved position, as when its binary logs were purged since the last sync").Because(err)
-	case !r.former.reachable && vstream.IsUnanswered(err) && r.servingAnswer(ctx):
+	case !r.former.reachable && vstream.IsUnanswered(err) && servingAnswer(ctx, r.env):
 		return Lost("does not answer, while the shards that replaced it do: a VTGate before Vitess 21 streams from no shard that does not serve").Because(err)
 	}
 	return err
 }
 
 // servingAnswer reports whether the shards that serve say where they are, so that it is not VTGate that hangs, nor the way to it.
-func (r *Reader) servingAnswer(ctx context.Context) bool {
-	shards, err := r.env.Serving(ctx)
+func servingAnswer(ctx context.Context, env *Env) bool {
+	shards, err := env.Serving(ctx)
 	if err != nil || len(shards) == 0 {
 		return false
 	}
-	_, err = r.env.Peek(ctx, shards...)
+	_, err = env.Peek(ctx, shards...)
 	return err == nil
 }
 
