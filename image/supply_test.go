@@ -10,9 +10,12 @@ import (
 )
 
 type workflow struct {
+	On          json.RawMessage    `json:"on"`
 	Permissions *map[string]string `json:"permissions"`
 	Jobs        map[string]struct {
 		Uses        string             `json:"uses"`
+		RunsOn      string             `json:"runs-on"`
+		Secrets     any                `json:"secrets"`
 		Permissions *map[string]string `json:"permissions"`
 		Timeout     int                `json:"timeout-minutes"`
 		Steps       []struct {
@@ -31,6 +34,7 @@ var writes = map[string][]string{
 
 var (
 	byCommit = regexp.MustCompile(`^[\w.-]+/[\w./-]+@[0-9a-f]{40}$`)
+	foreign  = regexp.MustCompile(`pull_request_target|workflow_run|issue_comment|issues|discussion`)
 	commits  = regexp.MustCompile(`uses: \S+@([0-9a-f]{40})( # v\d+\.\d+\.\d+)?`)
 )
 
@@ -74,6 +78,9 @@ func checkWorkflow(t *testing.T, name string, w workflow) {
 	if w.Permissions == nil || len(*w.Permissions) != 0 {
 		t.Errorf("%s does not begin with no permissions", name)
 	}
+	if trigger := foreign.Find(w.On); trigger != nil {
+		t.Errorf("%s is started by %s, which lets others' changes run with our rights", name, trigger)
+	}
 	for id, job := range w.Jobs {
 		where := name + " " + id
 		if job.Permissions == nil {
@@ -88,6 +95,12 @@ func checkWorkflow(t *testing.T, name string, w workflow) {
 			if !allowed {
 				t.Errorf("%s may %s %s", where, how, right)
 			}
+		}
+		if job.Secrets != nil {
+			t.Errorf("%s hands secrets on", where)
+		}
+		if job.Uses == "" && job.RunsOn != "ubuntu-24.04" {
+			t.Errorf("%s runs on %s", where, job.RunsOn)
 		}
 		if job.Uses != "" && !strings.HasPrefix(job.Uses, "./") {
 			t.Errorf("%s runs %s, a workflow of somebody else", where, job.Uses)
