@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// malformed says of a document what encoding/json found wrong with it, in words without Go's types or the document's values.
-func malformed(err error) error {
+// Malformed says of a document what encoding/json found wrong with it, in words without Go's types or the document's values.
+func Malformed(err error) error {
 	var wrong *json.UnmarshalTypeError
 	var syntax *json.SyntaxError
 	switch {
@@ -23,6 +23,9 @@ func malformed(err error) error {
 		return errors.New("it ends too early")
 	case errors.As(err, &syntax):
 		return fmt.Errorf("it is no JSON from byte %d on", syntax.Offset)
+	}
+	if name, isField := strings.CutPrefix(err.Error(), "json: unknown field "); isField {
+		return fmt.Errorf("it has the unknown field %s", name)
 	}
 	return err
 }

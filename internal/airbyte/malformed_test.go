@@ -26,7 +26,7 @@ func TestMalformedDocumentsAreToldInPlainWords(t *testing.T) {
 		if err == nil {
 			t.Fatalf("%.60s is well", in)
 		}
-		if got := malformed(err).Error(); got != want {
+		if got := Malformed(err).Error(); got != want {
 			t.Errorf("%.60s: %q, want %q", in, got, want)
 		}
 	}
