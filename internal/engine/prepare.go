@@ -1,10 +1,12 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"source-planetscale/internal/airbyte"
@@ -147,7 +149,7 @@ func (s *survey) peekAncestors(ctx context.Context) {
 func CheckRowImages(ctx context.Context, log Logger, server Server, shards []gtid.Shard) error {
 	var silent []string // shards
 	var refusal error
-	for _, shard := range shards {
+	for i, shard := range shards {
 		v, err := server.Variables(ctx, shard)
 		if err != nil && (ctx.Err() != nil || refusedOnly(err) != nil) {
 			return err
@@ -155,6 +157,9 @@ func CheckRowImages(ctx context.Context, log Logger, server Server, shards []gti
 		if err != nil { // which says nothing of the others
 			silent, refusal = append(silent, shard.Name), err
 			continue
+		}
+		if i == 0 {
+			sayVersions(log, v)
 		}
 		if err := usableRowImage(v, shard); err != nil {
 			return err
@@ -164,6 +169,30 @@ func CheckRowImages(ctx context.Context, log Logger, server Server, shards []gti
 		return nil
 	}
 	return GoOn(ctx, log, refusal, "how the servers of "+plan.Enumerate(silent, 3)+" log rows")
+}
+
+// losses are what vttablets before a version of Vitess lose when they replicate, newest first.
+var losses = []struct {
+	before int
+	what   string
+}{
+	{24, "the 64th label of a SET, and JSON documents with a BLOB, BINARY or BIT in them"},
+	{22, "updates of a part of a JSON document"},
+}
+
+// sayVersions says what the servers say that they are, and what such ones lose.
+func sayVersions(log Logger, v schema.Variables) {
+	if v.Vitess == "" {
+		return
+	}
+	log.Info(fmt.Sprintf("VTGate says that it is Vitess %s, and its MySQL that it is %s.", v.Vitess, cmp.Or(v.MySQL, "another one")))
+	first, _, _ := strings.Cut(v.Vitess, ".")
+	major, err := strconv.Atoi(first)
+	for _, loss := range losses {
+		if err == nil && major < loss.before {
+			log.Info(fmt.Sprintf("Tablets before Vitess %d lose, in changes of rows, %s.", loss.before, loss.what))
+		}
+	}
 }
 
 func usableRowImage(v schema.Variables, shard gtid.Shard) error {

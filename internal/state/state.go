@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 
+	"source-planetscale/internal/airbyte"
 	"source-planetscale/internal/gtid"
 	"source-planetscale/internal/table"
 
@@ -182,7 +183,7 @@ func Parse(data []byte, keyspace string) (*Stream, error) {
 		Version int `json:"version"`
 	}
 	if err := json.Unmarshal(data, &head); err != nil {
-		return nil, fmt.Errorf("it is not a state of this source: %w", err)
+		return nil, fmt.Errorf("it is not a state of this source: %w", airbyte.Malformed(err))
 	}
 	switch {
 	case head.Version == 0:
@@ -194,7 +195,7 @@ func Parse(data []byte, keyspace string) (*Stream, error) {
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&in); err != nil {
-		return nil, fmt.Errorf("it is not a state of this source: %w", err)
+		return nil, fmt.Errorf("it is not a state of this source: %w", airbyte.Malformed(err))
 	}
 	switch {
 	case in.Cursor < 0 || in.Cursor > maxCursor:
