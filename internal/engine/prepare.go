@@ -18,13 +18,13 @@ import (
 // failures are the streams that cannot be read at all, and why.
 type failures map[airbyte.StreamDescriptor]*failure.Verdict
 
-// say tells them.
-func (f failures) say(w *airbyte.Writer) error {
+// say tells them, by traces that are made so.
+func (f failures) say(w *airbyte.Writer, trace func(*failure.Verdict, *airbyte.StreamDescriptor) *airbyte.TraceError) error {
 	byName := func(a, b airbyte.StreamDescriptor) int { return strings.Compare(a.String(), b.String()) }
 	for _, d := range slices.SortedFunc(maps.Keys(f), byName) {
 		for _, say := range []func() error{
 			func() error { return w.Status(d, airbyte.Started) },
-			func() error { return w.Error(f[d].Trace(&d)) },
+			func() error { return w.Error(trace(f[d], &d)) },
 			func() error { return w.Status(d, airbyte.Incomplete) },
 		} {
 			if err := say(); err != nil {
