@@ -18,11 +18,11 @@ import (
 // demo is one run of the show.
 type demo struct {
 	*screen
-	sandbox   *sandbox.Sandbox
-	dir       string // where its files go
-	program   string // the connector
-	dbs       map[string]*sql.DB // by keyspace
-	source    source
+	sandbox *sandbox.Sandbox
+	dir     string             // where its files go
+	program string             // the connector
+	dbs     map[string]*sql.DB // by keyspace
+	source  source
 }
 
 // source is what the demo knows of its source, which reads both keyspaces, in the course of the show.
