@@ -101,7 +101,7 @@ func TestKeyspaceDown(t *testing.T) {
 	if err := c.Kill(t.Context(), "vttablet-"+primary); err != nil {
 		t.Fatal(err)
 	}
-	if check := k.check(); check.Status != "FAILED" || !strings.Contains(check.Message, "keyspace commerce") || strings.Contains(check.Message, "customer") {
+	if check := k.check(); check.Status != "FAILED" || !strings.Contains(check.Message, "Keyspace commerce: ") || strings.Contains(check.Message, "customer") {
 		t.Errorf("check says %+v", check)
 	}
 	if err := k.start().finish(); err == nil {
@@ -112,7 +112,7 @@ func TestKeyspaceDown(t *testing.T) {
 		t.Errorf("statuses %v", k.last.Statuses)
 	}
 	for _, e := range k.last.Errors {
-		if e.Stream == nil || *e.Stream != commerce || !strings.HasPrefix(e.Message, "keyspace commerce: ") {
+		if e.Stream == nil || *e.Stream != commerce || !strings.HasPrefix(e.Message, "Keyspace commerce: ") {
 			t.Errorf("trace %+v", e)
 		}
 	}

@@ -56,7 +56,7 @@ func (a *app) keyspaces(ctx context.Context, cfg *config.Config, db *schema.DB) 
 		k := &keyspace{cfg: cfg.Of(name), db: db.Of(name), log: a.log}
 		k.server = engine.ServerOf(k.db, name)
 		if cfg.Several() {
-			k.log = a.log.WithGroup("keyspace " + name)
+			k.log = a.log.WithGroup("Keyspace " + name)
 		}
 		all = append(all, k)
 	}
@@ -77,7 +77,7 @@ func (k *keyspace) failed(err error) error {
 	if err == nil || !k.cfg.Several() {
 		return err
 	}
-	return failure.Judge(err).Within("keyspace " + k.cfg.Database)
+	return failure.Judge(err).Within("Keyspace " + k.cfg.Database)
 }
 
 // keyspacesAtATime are asked side by side.

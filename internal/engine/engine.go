@@ -59,7 +59,7 @@ func New(o Options) *Engine {
 	return e
 }
 
-func (e *Engine) where() string { return "keyspace " + e.cfg.Database }
+func (e *Engine) where() string { return "Keyspace " + e.cfg.Database }
 
 // trace is a verdict as the platform is told of it.
 func (e *Engine) trace(v *failure.Verdict, d *airbyte.StreamDescriptor) *airbyte.TraceError {

@@ -92,7 +92,7 @@ func TestKeyspacesAreReadSideBySide(t *testing.T) {
 			t.Errorf("%s: records %v, status %s", stream, got, out.Statuses[stream])
 		}
 		if !slices.ContainsFunc(out.Logs, func(l destination.Log) bool {
-			return strings.HasPrefix(l.Message, "keyspace "+keyspace+": Shard - stands at ")
+			return strings.HasPrefix(l.Message, "Keyspace "+keyspace+": Shard - stands at ")
 		}) {
 			t.Errorf("nothing is said of the shard of %s", keyspace)
 		}
@@ -118,7 +118,7 @@ func TestAKeyspaceThatIsDownFailsItsOwnStreams(t *testing.T) {
 	}
 	for _, e := range out.Errors {
 		if e.Stream == nil || e.Stream.Namespace != "billing" || out.Statuses[*e.Stream] != "INCOMPLETE" || e.FailureType != "transient_error" ||
-			!strings.HasPrefix(e.Message, "keyspace billing: No shard of keyspace billing has a serving primary; ") {
+			!strings.HasPrefix(e.Message, "Keyspace billing: No shard of keyspace billing has a serving primary; ") {
 			t.Errorf("trace %+v", e)
 		}
 	}
