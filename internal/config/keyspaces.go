@@ -82,8 +82,8 @@ func (c *Config) checkShards() error {
 	for entry := range strings.SplitSeq(c.Shards, ",") {
 		n++
 		if owner, _, qualified := strings.Cut(strings.TrimSpace(entry), "/"); qualified && !c.Reads(owner) {
-			return fmt.Errorf("entry %d of the option shards is of a keyspace that the source does not read; add the keyspace to the option "+
-				"keyspaces, or take the shard out", n)
+			return fmt.Errorf("entry %d of the option shards is of a keyspace that the source does not read; add the keyspace to "+
+				"Keyspaces (keyspaces), or remove the shard", n)
 		}
 	}
 	return nil

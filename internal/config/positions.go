@@ -24,7 +24,7 @@ func parseStartingGTIDs(text string, configured keyspaces) (map[gtid.Shard]gtid.
 		switch {
 		case configured.has(keyspace) && byShard != nil:
 		case configured.several():
-			return nil, errors.New("starting_gtids names a keyspace that the source does not read; add it to the option keyspaces, or take it out")
+			return nil, errors.New("starting_gtids names a keyspace that the source does not read; add it to Keyspaces (keyspaces), or remove it")
 		default:
 			continue
 		}

@@ -68,7 +68,7 @@ func byKeyspace(cfg *config.Config, catalog *airbyte.ConfiguredCatalog) ([]part,
 	for i := range catalog.Streams {
 		d := catalog.Streams[i].Stream.Descriptor()
 		if !cfg.Reads(d.Namespace) {
-			refused[d] = failure.Config("refresh the source's schema, or add the keyspace to those that the source reads (option keyspaces)",
+			refused[d] = failure.Config("refresh the source's schema, or add the keyspace to Keyspaces (keyspaces)",
 				"Stream %s is of another database than the configured %s", d, configured(cfg))
 			continue
 		}

@@ -145,7 +145,7 @@ func TestAStreamOfAKeyspaceThatIsNotConfiguredFailsAlone(t *testing.T) {
 			t.Fatalf("%q: %v, %d records, traces %+v", option, err, len(out.Records), out.Errors)
 		}
 		e := out.Errors[0]
-		if e.FailureType != "config_error" || e.Stream == nil || e.Stream.Namespace != "elsewhere" || !strings.Contains(e.Message, "option keyspaces") {
+		if e.FailureType != "config_error" || e.Stream == nil || e.Stream.Namespace != "elsewhere" || !strings.Contains(e.Message, "add the keyspace to Keyspaces (keyspaces)") {
 			t.Errorf("%q: trace %+v", option, e)
 		}
 	}
@@ -276,7 +276,7 @@ func TestATableMovedWithinTheSourceNamesItsSuccessor(t *testing.T) {
 	r = newRig(t, 5, nil)
 	r.exists("users")
 	out, _ = r.readAll(moved("elsewhere"), noState(), users("shop"))
-	if len(out.Errors) != 1 || !strings.Contains(out.Errors[0].Message, "add elsewhere to the keyspaces of this one (option keyspaces)") {
+	if len(out.Errors) != 1 || !strings.Contains(out.Errors[0].Message, "add elsewhere to Keyspaces (keyspaces)") {
 		t.Errorf("traces %+v", out.Errors)
 	}
 }

@@ -81,7 +81,7 @@ func (e *Engine) successor(d airbyte.StreamDescriptor, keyspace string) string {
 		other := airbyte.StreamDescriptor{Name: d.Name, Namespace: keyspace}
 		return fmt.Sprintf("stream %s of this source goes on with them: select it, if it is not, and remove the stream %s from this connection", other, d)
 	}
-	return fmt.Sprintf("read the table with a source of database %s, or add %s to the keyspaces of this one (option keyspaces), and remove the stream from this connection", keyspace, keyspace)
+	return fmt.Sprintf("read the table with a source of database %s, or add %s to Keyspaces (keyspaces) of this one, and remove the stream from this connection", keyspace, keyspace)
 }
 
 // find finds the streams whose tables MoveTables led away, and not back, since their saved positions: an earlier move was
