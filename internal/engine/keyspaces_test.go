@@ -48,8 +48,8 @@ func copies(ready func(keyspace string)) fakevtgate.Stream {
 		at := q.Vgtid.ShardGtids[0]
 		ready(at.Keyspace)
 		s, table := fakevtgate.Script{Keyspace: at.Keyspace, Shard: at.Shard}, tablesIn(q)[0]
-		send(begin(0, 0), fields(0, table), s.VGTID(5, nil), rowOf(0, table, nil, []string{"1", at.Keyspace}), rowOf(0, table, nil, []string{"2", at.Keyspace}),
-			s.VGTID(5, pk(table, "2")), commit(0), s.CopyCompleted())
+		send(begin(0, 0), fields(0, table), s.VGTID(5, nil), rowOf(0, table, nil, []string{"1", at.Keyspace}),
+			rowOf(0, table, nil, []string{"2", at.Keyspace}), s.VGTID(5, pk(table, "2")), commit(0), s.CopyCompleted())
 		return hold(done)
 	}
 }
