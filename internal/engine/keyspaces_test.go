@@ -1,11 +1,13 @@
 package engine
 
 import (
+	"bytes"
 	"context"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -162,11 +164,23 @@ func TestEveryKeyspaceIsRead(t *testing.T) {
 	}
 }
 
+// printed counts a text in what the sync has printed so far.
+func (r *rig) printed(text string) int {
+	r.out.mu.Lock()
+	defer r.out.mu.Unlock()
+	return bytes.Count(r.out.buf.Bytes(), []byte(text))
+}
+
 // Four keyspaces with four tables each, and three places for copies: no more run at a time, and all in the end.
 func TestCopiesOfAllKeyspacesShareTheirPlaces(t *testing.T) {
 	var running, most atomic.Int64
-	copyOne := copies(func(string) {})
-	r := newRig(t, 5, func(q *request, send func(...*event), done <-chan struct{}) error {
+	var r *rig
+	copyOne := copies(func(string) {
+		for r.printed("4 copies and 0 tables") < 4 { // so that all of them want places
+			runtime.Gosched()
+		}
+	})
+	r = newRig(t, 5, func(q *request, send func(...*event), done <-chan struct{}) error {
 		now := running.Add(1)
 		for seen := most.Load(); now > seen && !most.CompareAndSwap(seen, now); seen = most.Load() {
 		}
