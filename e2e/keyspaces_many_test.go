@@ -11,8 +11,8 @@ import (
 	"source-planetscale/internal/sandbox"
 )
 
-// TestManyKeyspacesWithoutChanges tells how long a sync without changes takes of one keyspace of 2 shards and 100 tables, and of four. A time
-// is no reason to fail: the machine may be busy.
+// TestManyKeyspacesWithoutChanges tells how long a sync without changes takes of one keyspace of 2 shards and 100 tables, and of four. A
+// time is no reason to fail: the machine may be busy.
 func TestManyKeyspacesWithoutChanges(t *testing.T) {
 	long(t)
 	const tables = 100

@@ -12,7 +12,6 @@ import (
 
 	"source-planetscale/internal/crash"
 	"source-planetscale/internal/dial"
-	"source-planetscale/internal/failure"
 )
 
 const (
@@ -181,8 +180,8 @@ func (db *DB) conn(ctx context.Context, shard string) (*sql.Conn, error) {
 	return db.connTo(ctx, db.target(shard))
 }
 
-// connTo takes a connection with that target. A connection of the pool keeps the target of its last use, so each use sets
-// its own. The caller closes it.
+// connTo takes a connection with that target, which is selected with the first question. A connection of the pool keeps the target of its
+// last use, so each use sets its own. The caller closes it.
 func (db *DB) connTo(ctx context.Context, target string) (*sql.Conn, error) {
 	conn, err := db.sql.Conn(ctx)
 	if err != nil {
@@ -190,10 +189,6 @@ func (db *DB) connTo(ctx context.Context, target string) (*sql.Conn, error) {
 	}
 	if _, err := conn.ExecContext(ctx, "use "+quoted(target)); err != nil {
 		_ = conn.Close()
-		if isNumbered(err, erBadDB) {
-			// A vtgate that has just started may not know it yet.
-			return nil, failure.Judge(judged(unknownKeyspace(ctx, db.sql, db.keyspace))).Do(failure.Retry)
-		}
 		return nil, failed("selecting "+target, err)
 	}
 	return conn, nil

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"source-planetscale/internal/dial"
 	"source-planetscale/internal/gtid"
 )
@@ -18,6 +20,8 @@ import (
 // rawServer speaks MySQL's protocol, byte by byte, so that each of them can be another.
 type rawServer struct {
 	answer func(statement string) [][]string // as scripted's; nil for an OK
+	asked  func(packet string)               // is told of each packet, if not nil
+	single bool                              // it takes one statement to a packet
 	change func(at int, out []byte) []byte   // what is sent instead, at that place of all that was sent
 	large  []byte                            // a row that is sent again and again, once there is a question
 	sent   int
@@ -66,13 +70,31 @@ func (s *rawServer) run() {
 			}
 			continue
 		}
-		if !s.result(s.answer(string(command[1:]))) {
+		question := string(command[1:])
+		if s.asked != nil {
+			s.asked(question)
+		}
+		if use, rest, more := strings.Cut(question, "`;"); more && strings.HasPrefix(use, "use ") {
+			if s.single {
+				if !s.send(syntaxError) {
+					return
+				}
+				continue
+			}
+			s.send(okOfMorePacket)
+			question = rest
+		}
+		if !s.result(s.answer(question)) {
 			return
 		}
 	}
 }
 
-var okPacket = []byte{0, 0, 0, 2, 0, 0, 0}
+var (
+	okPacket       = []byte{0, 0, 0, 2, 0, 0, 0}
+	okOfMorePacket = []byte{0, 0, 0, 0x0A, 0, 0, 0} // another statement's answer follows
+	syntaxError    = append([]byte{0xFF, 0x28, 0x04, '#', '4', '2', '0', '0', '0'}, "syntax error"...)
+)
 
 func (s *rawServer) result(rows [][]string) bool {
 	if rows == nil {
@@ -331,5 +353,42 @@ func TestTheListOfKeyspacesIsBounded(t *testing.T) {
 	_, err := Open(t.Context(), server, "u", "p", "shopp", "primary")
 	if !errors.Is(err, ErrUnknownKeyspace) || !strings.Contains(err.Error(), "kkkk") || len(err.Error()) > 3*maxText {
 		t.Errorf("got %.300v", err)
+	}
+}
+
+// From far away each packet costs time: USE goes out with the first question after it, but to a server that takes one statement to a packet.
+func TestTheTargetIsSelectedWithTheQuestion(t *testing.T) {
+	const use = "use `shop:-@primary`"
+	for name, c := range map[string]struct {
+		single bool
+		want   []string
+	}{
+		"one packet":                {false, []string{use + ";" + variablesQuery, use + ";" + formatQuery, use + ";" + variablesQuery, use + ";" + formatQuery, "use `shop@primary`;show vitess_shards"}},
+		"one statement to a packet": {true, []string{use + ";" + variablesQuery, use, variablesQuery, use, formatQuery, use, variablesQuery, use, formatQuery, "use `shop@primary`", "show vitess_shards"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var asked []string
+			server := serve(t, func() *rawServer {
+				return &rawServer{answer: small("1"), single: c.single, asked: func(packet string) {
+					asked = append(asked, packet)
+				}}
+			})
+			db, err := Open(t.Context(), server, "u", "p", "shop", "primary")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer db.Close()
+			for range 2 {
+				if v, err := db.Variables(t.Context(), "-"); err != nil || v.RowImage != "FULL" || v.Format != "ROW" {
+					t.Errorf("%+v, %v", v, err)
+				}
+			}
+			if _, err := db.Shards(t.Context()); err != nil {
+				t.Error(err)
+			}
+			if diff := cmp.Diff(c.want, asked); diff != "" {
+				t.Errorf("packets (-want +got):\n%s", diff)
+			}
+		})
 	}
 }

@@ -177,6 +177,11 @@ func (db *DB) show(ctx context.Context, target, statement string) ([]map[string]
 	}
 	defer conn.Close()
 	rows, err := conn.QueryContext(ctx, statement)
+	if isNumbered(err, erBadDB) {
+		_ = conn.Close() // the list of keyspaces takes another
+		// A vtgate that has just started may not know it yet.
+		return nil, failure.Judge(judged(unknownKeyspace(ctx, db.sql, db.keyspace))).Do(failure.Retry)
+	}
 	if err != nil {
 		return nil, failed(statement, err)
 	}
