@@ -356,7 +356,7 @@ func TestTheListOfKeyspacesIsBounded(t *testing.T) {
 	}
 }
 
-// From far away each packet costs time: USE goes out with the first question after it, but to a server that takes one statement to a packet.
+// From far away each packet costs time: USE goes out with the first question after it, but to a server that takes one statement at a time.
 func TestTheTargetIsSelectedWithTheQuestion(t *testing.T) {
 	const use = "use `shop:-@primary`"
 	for name, c := range map[string]struct {
