@@ -41,7 +41,11 @@ func (r *rig) readAll(asks map[string]func(*Server), in *airbyte.State, streams 
 		}
 		return New(Options{Shared: shared, Config: r.cfg.Of(keyspace), Client: r.client, Patience: r.patience, Server: server})
 	}
-	return r.ended(ReadAll(context.Background(), r.cfg, shared, of, r.catalog(streams...), in))
+	ctx, cancel := context.WithTimeout(r.t.Context(), hangs)
+	defer cancel()
+	out, err := r.ended(ReadAll(ctx, r.cfg, shared, of, r.catalog(streams...), in))
+	r.mustNotHang(err, out)
+	return out, err
 }
 
 // copies is a stream that copies two rows of any table, once ready lets it.

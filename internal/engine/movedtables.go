@@ -38,12 +38,19 @@ func (m movedTables) check(ctx context.Context, refused failures) error {
 		names[i] = st.Table.Name
 	}
 	// The planner knows of a table from SwitchTraffic until MoveTables is completed, the journals since then, too.
-	routed, err := s.server.Moved(ctx, names)
-	if err != nil && !errors.Is(err, schema.ErrRefused) {
+	var routed map[string]string
+	var left map[*partition.Stream]whereabouts
+	answers, all := false, false
+	err := together(ctx, func(ctx context.Context) (err error) {
+		routed, err = s.server.Moved(ctx, names)
+		if answers = err == nil; errors.Is(err, schema.ErrRefused) {
+			return nil
+		}
 		return err
-	}
-	answers := err == nil
-	left, all, err := m.find(ctx)
+	}, func(ctx context.Context) (err error) {
+		left, all, err = m.find(ctx)
+		return err
+	})
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 	"source-planetscale/internal/gtid"
 	"source-planetscale/internal/reader"
 	"source-planetscale/internal/schema"
+	"source-planetscale/internal/table"
 	"source-planetscale/internal/vstream"
 )
 
@@ -51,14 +52,15 @@ func (e *Engine) prepare(ctx context.Context, catalog *airbyte.ConfiguredCatalog
 	}
 	s := &survey{e.newSync(wanted, existing)}
 	s.legacy = in.Legacy != nil
-	// The rows themselves do not always show it: of a deleted one nothing tells what was not logged.
-	if err := CheckRowImages(ctx, e.shared.Log, e.server, wanted); err != nil {
-		return nil, nil, err
-	}
-	if err := WarnOfCascades(ctx, e.shared.Log, e.server, wanted, catalog.Has); err != nil {
-		return nil, nil, err
-	}
-	incarnations, err := s.incarnations(ctx, catalog)
+	var incarnations map[gtid.Shard]map[string]table.Incarnation
+	err = together(ctx,
+		// The rows themselves do not always show it: of a deleted one nothing tells what was not logged.
+		func(ctx context.Context) error { return CheckRowImages(ctx, e.shared.Log, e.server, wanted) },
+		func(ctx context.Context) error {
+			return WarnOfCascades(ctx, e.shared.Log, e.server, wanted, catalog.Has)
+		},
+		func(ctx context.Context) (err error) { incarnations, err = s.incarnations(ctx, catalog); return err },
+	)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -144,16 +146,13 @@ func (s *survey) peekAncestors(ctx context.Context) {
 // CheckRowImages proves that the servers log whole rows, as rows, in transactions that can be read: of parts of rows the rest would
 // show as NULLs that are none, and statements are not sent at all.
 func CheckRowImages(ctx context.Context, log Logger, server Server, shards []gtid.Shard) error {
-	for _, shard := range shards {
+	return schema.EachShard(ctx, shards, func(ctx context.Context, shard gtid.Shard) error {
 		v, err := server.Variables(ctx, shard)
 		if err != nil {
 			return GoOn(ctx, log, err, "how shard "+shard.Name+" logs rows")
 		}
-		if err := usableRowImage(v, shard); err != nil {
-			return err
-		}
-	}
-	return nil
+		return usableRowImage(v, shard)
+	})
 }
 
 func usableRowImage(v schema.Variables, shard gtid.Shard) error {

@@ -33,7 +33,9 @@ func (r *rig) read(in *airbyte.State, names ...string) (*destination.Output, err
 	}
 	ctx, cancel := context.WithTimeout(r.t.Context(), hangs)
 	defer cancel()
-	return r.ended(r.engine().Read(ctx, r.catalog(streams...), in))
+	out, err := r.ended(r.engine().Read(ctx, r.catalog(streams...), in))
+	r.mustNotHang(err, out)
+	return out, err
 }
 
 // catalog configures incremental streams, each with the columns of a testTable.
@@ -65,7 +67,6 @@ func (r *rig) ended(runErr error) (*destination.Output, error) {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	r.mustNotHang(runErr, out)
 	return out, runErr
 }
 
