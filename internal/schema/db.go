@@ -121,17 +121,19 @@ func newConfig(server dial.Config, user, password string) (*mysql.Config, error)
 func login(ctx context.Context, config *mysql.Config, connections int, debug debug) (*sql.DB, error) {
 	var reason cause
 	config.Logger = &reason
-	connector, err := mysql.NewConnector(config)
+	driver, err := mysql.NewConnector(config)
 	if err != nil {
 		return nil, fmt.Errorf("preparing the MySQL connection to %s: %w", config.Addr, err)
 	}
-	pool := sql.OpenDB(guarded{connector, debug})
+	c := &connector{guarded: guarded{driver, debug}}
+	pool := sql.OpenDB(c)
 	pool.SetMaxOpenConns(connections)
 	pool.SetMaxIdleConns(connections) // a new one costs several round trips, which each question to all shards would pay
 	if err := pool.PingContext(ctx); err != nil {
 		_ = pool.Close()
 		return nil, loginFailed(config.Addr, reason.explain(err))
 	}
+	c.ahead(maxConnections - 1)
 	return pool, nil
 }
 

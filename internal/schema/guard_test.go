@@ -279,11 +279,12 @@ func FuzzServer(f *testing.F) {
 // After a panic nothing more is read from the connection, and the next one is good.
 func TestAConnectionIsNotUsedAfterAPanic(t *testing.T) {
 	connections := 0
+	var asked []int // connections, by questions
 	server := serve(t, func() *rawServer {
 		connections++
-		first := connections == 1
-		return &rawServer{answer: small("-"), change: func(_ int, out []byte) []byte {
-			if first && bytes.Contains(out, []byte("TabletType")) {
+		number := connections
+		return &rawServer{answer: small("-"), asked: func(string) { asked = append(asked, number) }, change: func(_ int, out []byte) []byte {
+			if number == 1 && bytes.Contains(out, []byte("TabletType")) {
 				return []byte{1, 0, 0, 1, 0xFF} // an error without its number
 			}
 			return out
@@ -297,8 +298,8 @@ func TestAConnectionIsNotUsedAfterAPanic(t *testing.T) {
 	if _, err := db.Tablets(t.Context()); !errors.Is(err, ErrUnreachable) || !errors.Is(err, errAnswer) {
 		t.Errorf("got %v", err)
 	}
-	if tablets, err := db.Tablets(t.Context()); err != nil || len(tablets) != 1 || connections != 2 {
-		t.Errorf("got %v, %v by connection %d", tablets, err, connections)
+	if tablets, err := db.Tablets(t.Context()); err != nil || len(tablets) != 1 || len(asked) != 2 || asked[0] != 1 || asked[1] == 1 {
+		t.Errorf("got %v, %v by connections %v", tablets, err, asked)
 	}
 }
 
@@ -390,5 +391,38 @@ func TestTheTargetIsSelectedWithTheQuestion(t *testing.T) {
 				t.Errorf("packets (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// Once the first login has succeeded, the others follow at once, as many as are used side by side; one that is of no use is replaced.
+func TestConnectionsAreMadeAhead(t *testing.T) {
+	const broken = 3 // the number of a connection that breaks while it is made
+	began, connections := make(chan int, 16), 0
+	server := serve(t, func() *rawServer {
+		connections++
+		number := connections
+		began <- number
+		return &rawServer{answer: small("1"), change: func(_ int, out []byte) []byte {
+			if number == broken {
+				return out[:1]
+			}
+			return out
+		}}
+	})
+	db, err := Open(t.Context(), server, "u", "p", "shop", "primary")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for want := 1; want <= maxConnections; want++ {
+		if got := <-began; got != want { // before there is any question
+			t.Errorf("connection %d, not %d", got, want)
+		}
+	}
+	names := make([]string, 2*maxConnections)
+	if err := EachShard(t.Context(), names, func(ctx context.Context, _ string) error { _, err := db.Tablets(ctx); return err }); err != nil {
+		t.Error(err)
+	}
+	if err := db.Close(); err != nil {
+		t.Error(err)
 	}
 }
