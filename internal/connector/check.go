@@ -86,7 +86,12 @@ func joined(failed []error) error {
 
 func (k *keyspace) check(ctx context.Context) (*found, error) {
 	f := &found{keyspace: k.cfg.Database}
-	var err error
+	client, err := vstream.New(k.cfg.VStream())
+	if err != nil {
+		return nil, err
+	}
+	client.Ahead(1)
+	defer client.Close()
 	if f.shards, err = k.shards(ctx); err != nil {
 		return nil, err
 	}
@@ -100,7 +105,7 @@ func (k *keyspace) check(ctx context.Context) (*found, error) {
 	if err := engine.WarnOfCascades(ctx, k.log, k.server, f.shards, engine.AllTables); err != nil {
 		return nil, err
 	}
-	if err := checkStream(ctx, k.cfg, f.shards); err != nil {
+	if err := checkStream(ctx, k.cfg, client, f.shards); err != nil {
 		return nil, err
 	}
 	f.tables, err = k.db.Count(ctx)
@@ -142,12 +147,8 @@ func tabletRemedy(cfg *config.Config) string {
 }
 
 // checkStream proves that every shard can be streamed.
-func checkStream(ctx context.Context, cfg *config.Config, shards []gtid.Shard) error {
-	client, err := vstream.New(cfg.VStream())
-	if err != nil {
-		return err
-	}
-	_, err = client.Peek(ctx, shards...)
+func checkStream(ctx context.Context, cfg *config.Config, client *vstream.Client, shards []gtid.Shard) error {
+	_, err := client.Peek(ctx, shards...)
 	if err == nil {
 		return nil
 	}

@@ -50,8 +50,10 @@ func (a *app) read(ctx context.Context, configFile, catalogFile, stateFile *file
 	if err != nil {
 		return err
 	}
+	defer client.Close()
 	var db *schema.DB
 	err = engine.NewRetrier(cfg.MaxRetries, 0, a.log).Insist(ctx, "Logging in", func(ctx context.Context) (err error) {
+		client.Ahead(len(catalog.Namespaces()))
 		db, err = openDB(ctx, cfg)
 		return err
 	})
