@@ -10,6 +10,7 @@ import (
 	"source-planetscale/internal/airbyte"
 	"source-planetscale/internal/failure"
 	"source-planetscale/internal/gtid"
+	"source-planetscale/internal/partition"
 	"source-planetscale/internal/reader"
 	"source-planetscale/internal/schema"
 	"source-planetscale/internal/table"
@@ -175,6 +176,12 @@ func usableRowImage(v schema.Variables, shard gtid.Shard) error {
 // there are nobody knows. Of a copy that goes on after a key the whole table is counted, since how many rows lie before the key
 // is not known either: it gives at most that many. Shards that others replace are planned later, and not counted.
 func (s *survey) estimate(ctx context.Context) error {
+	copies := func(st *partition.Stream) bool {
+		return slices.ContainsFunc(s.wanted, func(shard gtid.Shard) bool { saved := st.Saved()[shard]; return saved != nil && saved.Copy != nil })
+	}
+	if !slices.ContainsFunc(s.streams, copies) {
+		return nil
+	}
 	sizes, err := s.server.TableSizes(ctx, s.wanted)
 	if err != nil {
 		return refusedOnly(err) // a progress report without shares and times left

@@ -77,16 +77,16 @@ func (s *survey) look(ctx context.Context, catalog *airbyte.ConfiguredCatalog) (
 	var mu sync.Mutex
 	err := schema.EachShard(ctx, s.wanted, func(ctx context.Context, shard gtid.Shard) error {
 		v := &view{tables: map[string]table.Table{}}
-		all, err := s.server.Tables(ctx, shard, nil, true)
-		if err != nil {
-			return err
-		}
+		var all map[string]table.Table
+		err := together(ctx,
+			func(ctx context.Context) (err error) { all, err = s.server.Tables(ctx, shard, nil, true); return err },
+			func(ctx context.Context) (err error) { v.before, err = s.moment(ctx, shard, names); return err },
+		)
 		for _, name := range names {
 			if t, ok := all[name]; ok {
 				v.tables[name] = t
 			}
 		}
-		v.before, err = s.moment(ctx, shard, names)
 		mu.Lock()
 		defer mu.Unlock()
 		views[shard] = v
