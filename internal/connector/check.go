@@ -7,8 +7,10 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
 
 	"source-planetscale/internal/config"
+	"source-planetscale/internal/crash"
 	"source-planetscale/internal/dial"
 	"source-planetscale/internal/engine"
 	"source-planetscale/internal/failure"
@@ -95,21 +97,36 @@ func (k *keyspace) check(ctx context.Context) (*found, error) {
 	if f.shards, err = k.shards(ctx); err != nil {
 		return nil, err
 	}
-	if f.tablets, err = k.checkTablets(ctx, f.shards); err != nil {
+	err = inOrder(
+		func() (err error) { f.tablets, err = k.checkTablets(ctx, f.shards); return err },
+		// Before the stream, which a server that logs minimal rows refuses with many words.
+		func() error { return engine.CheckRowImages(ctx, k.log, k.server, f.shards) },
+		func() error { return engine.WarnOfCascades(ctx, k.log, k.server, f.shards, engine.AllTables) },
+		func() (err error) { f.tables, err = k.db.Count(ctx); return err },
+	)
+	if err != nil {
 		return nil, err
 	}
-	// Before the stream, which a server that logs minimal rows refuses with many words.
-	if err := engine.CheckRowImages(ctx, k.log, k.server, f.shards); err != nil {
-		return nil, err
+	return f, checkStream(ctx, k.cfg, client, f.shards)
+}
+
+// inOrder asks side by side. Of several errors it returns that of the first question, which may be the reason of the others.
+func inOrder(questions ...func() error) error {
+	var group errgroup.Group
+	errs := make([]error, len(questions))
+	for i, ask := range questions {
+		group.Go(func() error {
+			errs[i] = crash.Guard(ask)
+			return nil
+		})
 	}
-	if err := engine.WarnOfCascades(ctx, k.log, k.server, f.shards, engine.AllTables); err != nil {
-		return nil, err
+	_ = group.Wait() // all errors are in errs
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
 	}
-	if err := checkStream(ctx, k.cfg, client, f.shards); err != nil {
-		return nil, err
-	}
-	f.tables, err = k.db.Count(ctx)
-	return f, err
+	return nil
 }
 
 // checkTablets proves that a tablet of the asked type serves every shard, and returns those that do. Without this question a
