@@ -22,6 +22,7 @@ import (
 	"source-planetscale/internal/failure"
 	"source-planetscale/internal/fakevtgate"
 	"source-planetscale/internal/gtid"
+	"source-planetscale/internal/partition"
 )
 
 // users is the stream of that name in a keyspace.
@@ -319,6 +320,27 @@ func TestStatesOfAllKeyspacesAreOurs(t *testing.T) {
 		}
 		if err != nil || len(out.Records) != 0 || !strings.HasPrefix(warned, c.says) || (c.says == "") != (warned == "") {
 			t.Errorf("%s: %v, %d records, warned %q", c.options, err, len(out.Records), warned)
+		}
+	}
+}
+
+// Where streams of several keyspaces are read, a shard's name alone says nothing.
+func TestProgressNamesTheKeyspaceOfAShard(t *testing.T) {
+	r := newRig(t, 5, nil)
+	var streams []*partition.Stream
+	for _, c := range r.catalog(users("billing"), users("shop")).Streams {
+		st, err := partition.NewStream(&c, testTable("users"), nil, &r.sequence, time.Minute)
+		if err != nil {
+			t.Fatal(err)
+		}
+		streams = append(streams, st)
+	}
+	for want, watched := range map[string][]*partition.Stream{"-80": streams[:1], "billing/-80": streams} {
+		p := r.shared().Progress
+		p.watch(watched)
+		p.changed(gtid.Shard{Keyspace: "billing", Name: "-80"}, time.Now().Add(-time.Minute))
+		if got := p.total(time.Second).shard; got != want {
+			t.Errorf("%d streams: shard %s, not %s", len(watched), got, want)
 		}
 	}
 }
