@@ -54,25 +54,26 @@ func (e *Engine) prepare(ctx context.Context, catalog *airbyte.ConfiguredCatalog
 	s := &survey{e.newSync(wanted, existing)}
 	s.legacy = in.Legacy != nil
 	var incarnations map[gtid.Shard]map[string]table.Incarnation
+	var tables map[string]*table.Table
+	var unsteady map[string]error
 	err = together(ctx,
 		// The rows themselves do not always show it: of a deleted one nothing tells what was not logged.
 		func(ctx context.Context) error { return CheckRowImages(ctx, e.shared.Log, e.server, wanted) },
 		func(ctx context.Context) error {
 			return WarnOfCascades(ctx, e.shared.Log, e.server, wanted, catalog.Has)
 		},
-		func(ctx context.Context) (err error) { incarnations, err = s.incarnations(ctx, catalog); return err },
+		func(ctx context.Context) error { return s.findReferences(ctx, catalog) },
+		func(ctx context.Context) (err error) {
+			if incarnations, err = s.incarnations(ctx, catalog); err == nil {
+				tables, unsteady, err = s.tablesAtTarget(ctx, catalog)
+			}
+			return err
+		},
 	)
 	if err != nil {
 		return nil, nil, err
 	}
-	tables, unsteady, err := s.tablesAtTarget(ctx, catalog)
-	if err != nil {
-		return nil, nil, err
-	}
 	if err := s.refuseViews(ctx, catalog, tables, unsteady); err != nil {
-		return nil, nil, err
-	}
-	if err := s.findReferences(ctx, tables); err != nil {
 		return nil, nil, err
 	}
 	refused := s.streamsOf(catalog, tables, unsteady, saved)
