@@ -98,23 +98,11 @@ func (c *guardedConn) Ping(ctx context.Context) error {
 
 // QueryContext implements driver.QueryerContext.
 func (c *guardedConn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
-	inner, err := c.query(ctx, c.selection.before(query), args)
-	if use := c.selection.apart(err); use != "" {
-		if _, err := c.exec(ctx, use); err != nil {
-			return nil, err
-		}
-		inner, err = c.query(ctx, query, args)
-	}
+	inner, err := selected(ctx, c, query, func(packet string) (driver.Rows, error) { return c.session.QueryContext(ctx, packet, args) })
 	if err != nil {
 		return nil, err
 	}
-	c.selection.statement = ""
 	return &guardedRows{c, inner}, nil
-}
-
-func (c *guardedConn) query(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
-	defer c.timed(query, time.Now())
-	return guard(c, func() (driver.Rows, error) { return c.session.QueryContext(ctx, query, args) })
 }
 
 // ExecContext implements driver.ExecerContext. It selects where the questions that follow are asked, whose answers together have a
@@ -126,12 +114,28 @@ func (c *guardedConn) ExecContext(ctx context.Context, query string, args []driv
 	if c.selection.keep(query) {
 		return driver.ResultNoRows, nil
 	}
-	return c.exec(ctx, query, args...)
+	return selected(ctx, c, query, func(packet string) (driver.Result, error) { return c.session.ExecContext(ctx, packet, args) })
 }
 
-func (c *guardedConn) exec(ctx context.Context, query string, args ...driver.NamedValue) (driver.Result, error) {
-	defer c.timed(query, time.Now())
-	return guard(c, func() (driver.Result, error) { return c.session.ExecContext(ctx, query, args) })
+// selected asks a question in the packet of the USE that waits for it, if there is one. After an error the USE still waits: it may be what
+// was refused, and the next question is to be refused, too, rather than asked elsewhere.
+func selected[T any](ctx context.Context, c *guardedConn, question string, ask func(packet string) (T, error)) (T, error) {
+	answer, err := timed(c, c.selection.before(question), ask)
+	if c.selection.apart(err) {
+		use := func(packet string) (driver.Result, error) { return c.session.ExecContext(ctx, packet, nil) }
+		if _, err = timed(c, c.selection.statement, use); err == nil {
+			answer, err = timed(c, question, ask)
+		}
+	}
+	if err == nil {
+		c.selection.statement = ""
+	}
+	return answer, err
+}
+
+func timed[T any](c *guardedConn, packet string, ask func(packet string) (T, error)) (T, error) {
+	defer c.timed(packet, time.Now())
+	return guard(c, func() (T, error) { return ask(packet) })
 }
 
 // maxStatement is how much of a statement is shown: one about all tables names each.
@@ -147,6 +151,7 @@ func (c *guardedConn) timed(query string, started time.Time) {
 
 // ResetSession implements driver.SessionResetter.
 func (c *guardedConn) ResetSession(ctx context.Context) error {
+	c.selection.statement = "" // of a question that failed
 	return guardError(c, func() error { return c.session.ResetSession(ctx) })
 }
 

@@ -19,14 +19,15 @@ import (
 
 // rawServer speaks MySQL's protocol, byte by byte, so that each of them can be another.
 type rawServer struct {
-	answer func(statement string) [][]string // as scripted's; nil for an OK
-	asked  func(packet string)               // is told of each packet, if not nil
-	single bool                              // it takes one statement to a packet
-	change func(at int, out []byte) []byte   // what is sent instead, at that place of all that was sent
-	large  []byte                            // a row that is sent again and again, once there is a question
-	sent   int
-	seq    byte
-	conn   net.Conn
+	answer  func(statement string) [][]string // as scripted's; nil for an OK
+	asked   func(packet string)               // is told of each packet, if not nil
+	single  bool                              // it takes one statement to a packet
+	unknown string                            // no database, in packets that name it
+	change  func(at int, out []byte) []byte   // what is sent instead, at that place of all that was sent
+	large   []byte                            // a row that is sent again and again, once there is a question
+	sent    int
+	seq     byte
+	conn    net.Conn
 }
 
 // serve serves one connection after the other and returns the server's place.
@@ -74,6 +75,12 @@ func (s *rawServer) run() {
 		if s.asked != nil {
 			s.asked(question)
 		}
+		if s.unknown != "" && strings.Contains(question, s.unknown) {
+			if !s.send(unknownDatabase) {
+				return
+			}
+			continue
+		}
 		if use, rest, more := strings.Cut(question, "`;"); more && strings.HasPrefix(use, "use ") {
 			if s.single {
 				if !s.send(syntaxError) {
@@ -91,9 +98,10 @@ func (s *rawServer) run() {
 }
 
 var (
-	okPacket       = []byte{0, 0, 0, 2, 0, 0, 0}
-	okOfMorePacket = []byte{0, 0, 0, 0x0A, 0, 0, 0} // another statement's answer follows
-	syntaxError    = append([]byte{0xFF, 0x28, 0x04, '#', '4', '2', '0', '0', '0'}, "syntax error"...)
+	okPacket        = []byte{0, 0, 0, 2, 0, 0, 0}
+	okOfMorePacket  = []byte{0, 0, 0, 0x0A, 0, 0, 0} // another statement's answer follows
+	unknownDatabase = append([]byte{0xFF, 0x19, 0x04, '#', '4', '2', '0', '0', '0'}, "unknown database"...)
+	syntaxError     = append([]byte{0xFF, 0x28, 0x04, '#', '4', '2', '0', '0', '0'}, "syntax error"...)
 )
 
 func (s *rawServer) result(rows [][]string) bool {
@@ -424,5 +432,41 @@ func TestConnectionsAreMadeAhead(t *testing.T) {
 	}
 	if err := db.Close(); err != nil {
 		t.Error(err)
+	}
+}
+
+// What could not be selected is not asked elsewhere, and the next user of the connection is not refused for it.
+func TestWhatCannotBeSelectedIsRefused(t *testing.T) {
+	for _, single := range []bool{false, true} {
+		var asked []string
+		server := serve(t, func() *rawServer {
+			return &rawServer{single: single, unknown: "nowhere", asked: func(packet string) { asked = append(asked, packet) }, answer: func(string) [][]string {
+				return [][]string{{"Database"}, {"shop"}, {"billing"}}
+			}}
+		})
+		db, err := OpenSeveral(t.Context(), server, "u", "p", "shop", "primary")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer db.Close()
+		other := db.Of("nowhere")
+		if _, err := other.Shards(t.Context()); !errors.Is(err, ErrUnknownKeyspace) || !strings.Contains(err.Error(), "there are: billing, shop") {
+			t.Errorf("single %v: got %v", single, err)
+		}
+		conn, err := other.conn(t.Context(), "-")
+		for err == nil { // selecting may be refused only with a question
+			_, err = conn.ExecContext(t.Context(), "rollback")
+			if err == nil {
+				t.Fatalf("single %v: asked elsewhere: %q", single, asked)
+			}
+			_, again := conn.QueryContext(t.Context(), "select 1")
+			if again == nil {
+				t.Fatalf("single %v: asked elsewhere: %q", single, asked)
+			}
+			_ = conn.Close()
+		}
+		if _, _, err := db.Keyspaces(t.Context()); err != nil {
+			t.Errorf("single %v: the next user is refused: %v", single, err)
+		}
 	}
 }

@@ -30,12 +30,11 @@ func (s *selection) before(question string) string {
 	return s.statement + ";" + question
 }
 
-// apart returns the USE of a packet that was refused for what may be its second statement, to be asked alone; "" for another packet.
-func (s *selection) apart(err error) string {
+// apart reports whether a packet was refused for what may be its second statement, so that the two are to be asked alone.
+func (s *selection) apart(err error) bool {
 	if s.statement == "" || !isNumbered(err, erParse, erSyntax) {
-		return ""
+		return false
 	}
-	use := s.statement
-	s.statement, s.alone = "", true
-	return use
+	s.alone = true
+	return true
 }
