@@ -142,9 +142,7 @@ func TestEmptyTransactionIsTheLast(t *testing.T) {
 			for _, gtid := range names(uuid, lastOf(executed, uuid)) {
 				execOn(t, db, "set gtid_next = '"+gtid+"'", "begin", "commit", "set gtid_next = automatic")
 			}
-			s := p.start()
-			s.late.Reset(time.Minute)
-			s.toEnd()
+			p.readWithin(time.Minute)
 			p.mustEqualTheSource()
 		})
 	}
@@ -166,13 +164,13 @@ func TestKilledInACopyWithoutAKey(t *testing.T) {
 		p.exec("insert into dir_nokey (a, note) values " + strings.Join(values, ","))
 	}
 	p.discover("dir_nokey")
-	for i := 0; p.state == nil; i++ {
-		if i == 30 {
-			t.Fatal("no kill left a state")
-		}
-		if !p.readUntilKilled(rows * 2 / 3) {
-			t.Fatal("the copy was over before it was killed")
-		}
+	sync := p.start()
+	sync.until(rows / 20)
+	<-time.After(time.Until(sync.began.Add(checkpoints))) // from then on the next boundary is one for a checkpoint
+	sync.until(rows / 2)
+	sync.kill()
+	if n := len(p.last.Records); n == rows || p.state == nil {
+		t.Fatalf("%d records came before the kill, with %d states", n, len(p.last.States))
 	}
 	if state := string(p.state); strings.Contains(state, `"last_pk"`) || strings.Contains(state, "zqx") {
 		t.Errorf("the state says where the copy stands: %.2000s", state)
@@ -248,7 +246,7 @@ func TestTransactionOfOneReplica(t *testing.T) {
 		}
 		p.exec(fmt.Sprintf("update dir_errant set v = v + 1 where id <> %d", round%4), fmt.Sprintf("insert into dir_errant (id, part, v) values (%d,2,1)", 10+round))
 		c.awaitReplicas(t, "-")
-		p.readToEnd()
+		p.readWithin(time.Minute)
 		p.mustEqualTheSource()
 		if slices.ContainsFunc(p.last.Logs, func(l destination.Log) bool { return strings.Contains(l.Message, "they are looked up again") }) {
 			t.Errorf("round %d: the tables were looked up more than once: %s", round, p.logged("INFO"))

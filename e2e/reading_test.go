@@ -155,6 +155,14 @@ func (p *pipeline) readToEnd() {
 	p.start().toEnd()
 }
 
+// readWithin runs a sync that is to succeed, and not to wait for what does not come.
+func (p *pipeline) readWithin(limit time.Duration) {
+	p.t.Helper()
+	s := p.start()
+	s.late.Reset(limit)
+	s.toEnd()
+}
+
 // readFails runs a sync in which the stream of the table is to fail, alone, for good; its trace is returned.
 func (p *pipeline) readFails() destination.Error {
 	p.t.Helper()
