@@ -141,6 +141,21 @@ func TestDamagedStateFailsItsStreamAlone(t *testing.T) {
 	}
 }
 
+// A state of another database's table says nothing of ours that has its name.
+func TestDamagedStateOfAnotherDatabaseIsNotOurs(t *testing.T) {
+	catalog, in := &airbyte.ConfiguredCatalog{}, &airbyte.State{Streams: map[airbyte.StreamDescriptor]json.RawMessage{}}
+	for _, namespace := range []string{"shop", "elsewhere"} {
+		s := airbyte.Stream{Name: "users", Namespace: namespace}
+		catalog.Streams = append(catalog.Streams, airbyte.ConfiguredStream{Stream: s, SyncMode: airbyte.Incremental})
+		if namespace != "shop" {
+			in.Streams[s.Descriptor()] = json.RawMessage(`{}`)
+		}
+	}
+	if _, damaged, err := newRig(t, 9, nil).engine().savedStates(catalog, in); err != nil || len(damaged) > 0 {
+		t.Errorf("error %v, damaged %v", err, damaged)
+	}
+}
+
 // A transaction that one replica alone has is left out of where a sync stops, of where it begins, and of what it saves.
 func TestTransactionsOfOneReplicaAloneAreLeftOut(t *testing.T) {
 	const uuid, another = fakevtgate.UUID, "88b1039f-22b6-11ed-b765-0a43f95f28a3"

@@ -30,6 +30,9 @@ func (e *Engine) savedStates(catalog *airbyte.ConfiguredCatalog, in *airbyte.Sta
 	for i := range catalog.Streams {
 		c := &catalog.Streams[i]
 		d := c.Stream.Descriptor()
+		if d.Namespace != "" && d.Namespace != e.cfg.Database {
+			continue // it cannot be read, whatever its state
+		}
 		data, ok := in.Streams[d]
 		if !ok {
 			if s := legacy[d.Name]; s != nil && c.SyncMode == airbyte.Incremental {
