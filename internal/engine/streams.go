@@ -163,7 +163,7 @@ func (s *survey) checkShards(d airbyte.StreamDescriptor, saved *state.Stream) er
 // Streams with a state do not need the option, which may have been right when they began.
 func (s *survey) checkStarting(st *partition.Stream) error {
 	starting := s.cfg.StartingPositions()
-	for _, shard := range s.wanted {
+	for _, shard := range s.shardsOf(st) {
 		if _, named := starting[shard]; named || st.Saved()[shard] != nil || !st.Incremental() {
 			continue
 		}
