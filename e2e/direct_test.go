@@ -166,7 +166,7 @@ func TestKilledInACopyWithoutAKey(t *testing.T) {
 	p.discover("dir_nokey")
 	sync := p.start()
 	sync.until(rows / 20)
-	<-time.After(time.Until(sync.began.Add(checkpoints))) // from then on the next boundary is one for a checkpoint
+	<-time.After(checkpoints) // from then on the next boundary is one for a checkpoint
 	sync.until(rows / 2)
 	sync.kill()
 	if n := len(p.last.Records); n == rows || p.state == nil {

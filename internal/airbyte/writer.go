@@ -1,6 +1,7 @@
 package airbyte
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -56,7 +57,8 @@ func (tx *Tx) Bytes() int {
 // write a state, so that no state can precede its records.
 //
 // change may be nil. It is called with the writer locked, which orders it among all commits: who needs a Tx to change what
-// concurrent streams share need not lock anything else. A state equal to the stream's last one is not repeated. The batch is empty
+// concurrent streams share need not lock anything else. A state equal to the stream's last one is not repeated. Where change fails the
+// records are written all the same, without a state: what it has changed before may be saved by somebody else. The batch is empty
 // afterwards.
 func (w *Writer) Commit(b *Batch, change func(*Tx) error) error {
 	w.mu.Lock()
@@ -68,17 +70,9 @@ func (w *Writer) Commit(b *Batch, change func(*Tx) error) error {
 	for stream, n := range b.counts {
 		w.since[stream] += n
 	}
+	var failed error
 	if change != nil {
-		var tx Tx
-		err := change(&tx)
-		if err != nil {
-			return err
-		}
-		for _, s := range tx.states {
-			if b.buf, err = w.appendState(b.buf, s); err != nil {
-				return err
-			}
-		}
+		failed = w.append(b, change)
 	}
 	defer b.Clear()
 	if b.Size() > 0 {
@@ -89,7 +83,21 @@ func (w *Writer) Commit(b *Batch, change func(*Tx) error) error {
 			return err
 		}
 	}
-	return w.write(b.buf)
+	return cmp.Or(w.write(b.buf), failed)
+}
+
+// append puts the states of a change behind the batch's records.
+func (w *Writer) append(b *Batch, change func(*Tx) error) (err error) {
+	var tx Tx
+	if err := change(&tx); err != nil {
+		return err
+	}
+	for _, s := range tx.states {
+		if b.buf, err = w.appendState(b.buf, s); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (w *Writer) appendState(dst []byte, s StreamState) ([]byte, error) {

@@ -263,3 +263,23 @@ func TestALargeBufferIsNotKept(t *testing.T) {
 		t.Errorf("%d bytes are kept", kept)
 	}
 }
+
+// What a change that fails has changed before may be saved by somebody else: the records that it covers are there.
+func TestRecordsAreWrittenWhereTheirChangeFails(t *testing.T) {
+	var out bytes.Buffer
+	w, b := NewWriter(&out), NewBatch()
+	record(t, b, `"id":1`)
+	err := w.Commit(b, func(tx *Tx) error {
+		tx.Put(StreamState{Stream: users, State: json.RawMessage(`{}`)})
+		return errPipe
+	})
+	if !errors.Is(err, errPipe) {
+		t.Errorf("error %v", err)
+	}
+	if got := out.String(); !strings.Contains(got, `"id":1`) || strings.Contains(got, "STATE") || b.Size() != 0 {
+		t.Errorf("printed %s; %d bytes are left", got, b.Size())
+	}
+	if err := w.Commit(b, states(`{}`)); err != nil || strings.Count(out.String(), `"id":1`) != 1 || !strings.Contains(out.String(), `"recordCount":1.0`) {
+		t.Errorf("error %v, printed %s", err, out.String())
+	}
+}

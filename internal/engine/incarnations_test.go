@@ -50,3 +50,62 @@ func TestAReplacedTableIsWarnedOfBeforeItsState(t *testing.T) {
 		})
 	}
 }
+
+// A table that is replaced between two attempts at its copy takes rows with it that were given already.
+func TestATableReplacedInTheMiddleOfItsCopyIsWarnedOf(t *testing.T) {
+	was, now := table.Incarnation{Server: "s", IDs: []uint64{1}}, table.Incarnation{Server: "s", IDs: []uint64{2}}
+	const rebuilds = "alter table users engine=innodb"
+	for name, c := range map[string]struct {
+		copied    state.Copy
+		now       table.Incarnation
+		statement string
+		warnings  int
+	}{
+		"goes on after its key":                    {state.Copy{Oldest: at(3), LastPK: pk("users", "1").Lastpk}, now, "", 1},
+		"goes on, and a statement says why":        {state.Copy{Oldest: at(3), LastPK: pk("users", "1").Lastpk}, now, rebuilds, 0},
+		"goes on, the same":                        {state.Copy{Oldest: at(3), LastPK: pk("users", "1").Lastpk}, was, "", 0},
+		"starts over":                              {state.Copy{Oldest: at(3)}, now, "", 1},
+		"starts over, and a statement will say it": {state.Copy{Oldest: at(3)}, now, rebuilds, 0},
+		"begins": {state.Copy{}, now, "", 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, 6, func(q *request, send func(...*event), done <-chan struct{}) error {
+				g := q.Vgtid.ShardGtids[0]
+				if g.Gtid != "" && c.statement != "" {
+					v := script.VGTID(6, nil)
+					v.Vgtid.ShardGtids[0].TablePKs = g.TablePKs
+					send(v, ddl(c.statement))
+				}
+				switch {
+				case g.Gtid == "":
+					copyOf(send, "users", 6)
+				case g.TablePKs != nil:
+					send(begin(0, 0), fields(0, "users"), rowOf(0, "users", nil, []string{"2", "b"}), script.VGTID(6, pk("users", "2")), commit(0))
+					send(begin(0, 0), script.VGTID(6, nil), commit(0), script.CopyCompleted())
+				default:
+					send(insert(6, "users")...)
+				}
+				return hold(done)
+			})
+			saved, want := &state.Shard{Copy: &c.copied}, c.now // want in the first state
+			if c.copied.LastPK != nil {
+				saved.Position = at(5)
+			}
+			if saved.Begun() {
+				saved.Incarnation = was
+			}
+			if saved.Begun() && c.copied.LastPK == nil {
+				want = was // whose rows are at the destination
+			}
+			r.add(testTable("users"), airbyte.Incremental, saved).In(in("-")).Witness(c.now)
+			out := r.must()
+			if n := strings.Count(said(out), "is not the table that it was"); n != c.warnings {
+				t.Errorf("%d warnings in %s", n, said(out))
+			}
+			first, last := shardOf(t, out.States[0]), shardOf(t, out.States[len(out.States)-1])
+			if first.Incarnation.String() != want.String() || last.Incarnation.String() != c.now.String() {
+				t.Errorf("%s is saved first, %s last", first.Incarnation, last.Incarnation)
+			}
+		})
+	}
+}

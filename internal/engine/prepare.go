@@ -44,7 +44,7 @@ func (f failures) say(w *airbyte.Writer, trace func(*failure.Verdict, *airbyte.S
 
 // prepare finds out everything that a sync needs to know before it reads the first row. It may be called again after an error.
 func (e *Engine) prepare(ctx context.Context, catalog *airbyte.ConfiguredCatalog, in *airbyte.State) (*Sync, failures, error) {
-	saved, err := e.savedStates(catalog, in)
+	saved, damaged, err := e.savedStates(catalog, in)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -81,6 +81,7 @@ func (e *Engine) prepare(ctx context.Context, catalog *airbyte.ConfiguredCatalog
 	if err := s.refuseViews(ctx, catalog, tables, unsteady); err != nil {
 		return nil, nil, err
 	}
+	maps.Copy(unsteady, damaged)
 	refused := s.streamsOf(catalog, tables, unsteady, saved)
 	s.know(incarnations)
 	if err := (movedTables{s.Sync}).check(ctx, refused); err != nil {

@@ -111,6 +111,51 @@ func positionOf(t *testing.T, text string) gtid.Position {
 
 const stray = "99b1039f-22b6-11ed-b765-0a43f95f28a3:1-3"
 
+// A state that cannot be used is its stream's trouble alone.
+func TestDamagedStateFailsItsStreamAlone(t *testing.T) {
+	for name, damaged := range map[string]string{
+		"a position": `{"version":1,"sync_mode":"incremental","shards":{"-":{"position":"nonsense"}}}`,
+		"a release":  `{"version":2,"sync_mode":"incremental"}`,
+		"a shard":    `{"version":1,"sync_mode":"incremental","shards":{"zz-":{"position":"16b1039f-22b6-11ed-b765-0a43f95f28a3:1-5"}}}`,
+		"nothing":    `{}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, 9, func(q *request, send func(...*event), done <-chan struct{}) error {
+				send(insert(9, tablesIn(q)...)...)
+				return hold(done)
+			})
+			r.exists("users", "others")
+			in := r.atPosition(map[string]gtid.Position{"others": at(5)})
+			in.Streams[airbyte.StreamDescriptor{Name: "users", Namespace: "shop"}] = json.RawMessage(damaged)
+			out, err := r.read(in, "users", "others")
+			if !errors.Is(err, ErrIncomplete) || len(out.Errors) != 1 || out.Errors[0].Stream.Name != "users" || out.Errors[0].FailureType != "config_error" {
+				t.Errorf("error %v, traces %+v", err, out.Errors)
+			}
+			if got := rowsByTable(out); !slices.Equal(got, []string{"others 9:x"}) || out.Statuses[streamNamed("users")] != "INCOMPLETE" {
+				t.Errorf("records %v, statuses %v", got, out.Statuses)
+			}
+			if slices.ContainsFunc(out.States, func(s destination.State) bool { return s.Stream.Name == "users" }) {
+				t.Error("the damaged state was replaced")
+			}
+		})
+	}
+}
+
+// A state of another database's table says nothing of ours that has its name.
+func TestDamagedStateOfAnotherDatabaseIsNotOurs(t *testing.T) {
+	catalog, in := &airbyte.ConfiguredCatalog{}, &airbyte.State{Streams: map[airbyte.StreamDescriptor]json.RawMessage{}}
+	for _, namespace := range []string{"shop", "elsewhere"} {
+		s := airbyte.Stream{Name: "users", Namespace: namespace}
+		catalog.Streams = append(catalog.Streams, airbyte.ConfiguredStream{Stream: s, SyncMode: airbyte.Incremental})
+		if namespace != "shop" {
+			in.Streams[s.Descriptor()] = json.RawMessage(`{}`)
+		}
+	}
+	if _, damaged, err := newRig(t, 9, nil).engine().savedStates(catalog, in); err != nil || len(damaged) > 0 {
+		t.Errorf("error %v, damaged %v", err, damaged)
+	}
+}
+
 // A transaction that one replica alone has is left out of where a sync stops, of where it begins, and of what it saves.
 func TestTransactionsOfOneReplicaAloneAreLeftOut(t *testing.T) {
 	const uuid, another = fakevtgate.UUID, "88b1039f-22b6-11ed-b765-0a43f95f28a3"

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"testing"
@@ -28,18 +29,23 @@ func TestShardsOfAReferenceTable(t *testing.T) {
 		reference bool
 		kept      []string // with their positions
 		copied    []string
+		starting  string // starting_gtids of a shard that was split since
 	}{
-		"all shards are read":            {saved("-80", "80-"), []string{"-80", "80-"}, false, []string{"-80", "80-"}, nil},
-		"one is not read for once":       {saved("-80", "80-"), []string{"-80"}, false, []string{"-80", "80-"}, nil},
-		"a reference table begins":       {nil, []string{"-80", "80-"}, true, nil, []string{"-80"}},
-		"a reference table goes on":      {saved("-80"), []string{"-80", "80-"}, true, []string{"-80"}, nil},
-		"it was read from all shards":    {saved("-80", "80-"), []string{"-80", "80-"}, true, []string{"-80"}, nil},
-		"it was read from the other one": {saved("80-"), []string{"-80", "80-"}, true, nil, []string{"-80"}},
-		"it is one no more":              {saved("-80"), []string{"-80", "80-"}, false, []string{"-80"}, []string{"80-"}},
+		"a reference table of a split shard": {saved("-80"), []string{"-80", "80-"}, true, []string{"-80"}, nil, "-"},
+		"all shards are read":                {saved("-80", "80-"), []string{"-80", "80-"}, false, []string{"-80", "80-"}, nil, ""},
+		"one is not read for once":           {saved("-80", "80-"), []string{"-80"}, false, []string{"-80", "80-"}, nil, ""},
+		"a reference table begins":           {nil, []string{"-80", "80-"}, true, nil, []string{"-80"}, ""},
+		"a reference table goes on":          {saved("-80"), []string{"-80", "80-"}, true, []string{"-80"}, nil, ""},
+		"it was read from all shards":        {saved("-80", "80-"), []string{"-80", "80-"}, true, []string{"-80"}, nil, ""},
+		"it was read from the other one":     {saved("80-"), []string{"-80", "80-"}, true, nil, []string{"-80"}, ""},
+		"it is one no more":                  {saved("-80"), []string{"-80", "80-"}, false, []string{"-80"}, []string{"80-"}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t, 7, nil)
 			r.newShards("-80", "80-")
+			if c.starting != "" {
+				r.configure(fmt.Sprintf(`,"starting_gtids":"{\"shop\":{\"%s\":\"%s\"}}"`, c.starting, at(3)))
+			}
 			s := &survey{r.engine().newSync(gtid.Shards("shop", c.wanted...), r.wanted())}
 			s.references = map[string]bool{"users": c.reference}
 			users := airbyte.ConfiguredStream{

@@ -16,19 +16,23 @@ import (
 	"source-planetscale/internal/table"
 )
 
-// savedStates finds each stream's state in what the platform handed back.
-func (e *Engine) savedStates(catalog *airbyte.ConfiguredCatalog, in *airbyte.State) (map[airbyte.StreamDescriptor]*state.Stream, error) {
+// savedStates finds each stream's state in what the platform handed back. damaged are the errors of those that cannot be used, by table.
+func (e *Engine) savedStates(catalog *airbyte.ConfiguredCatalog, in *airbyte.State) (saved map[airbyte.StreamDescriptor]*state.Stream,
+	damaged map[string]error, err error,
+) {
 	var legacy map[string]*state.Stream
 	if in.Legacy != nil {
-		var err error
 		if legacy, err = state.ParseLegacy(in.Legacy, e.cfg.Database, e.cfg.Reads); err != nil {
-			return nil, failure.Config("clear the connection's data and sync again", "The saved state cannot be used: %s", err).Because(err)
+			return nil, nil, failure.Config("clear the connection's data and sync again", "The saved state cannot be used: %s", err).Because(err)
 		}
 	}
-	saved := map[airbyte.StreamDescriptor]*state.Stream{}
+	saved, damaged = map[airbyte.StreamDescriptor]*state.Stream{}, map[string]error{}
 	for i := range catalog.Streams {
 		c := &catalog.Streams[i]
 		d := c.Stream.Descriptor()
+		if d.Namespace != "" && d.Namespace != e.cfg.Database {
+			continue // it cannot be read, whatever its state
+		}
 		data, ok := in.Streams[d]
 		if !ok {
 			if s := legacy[d.Name]; s != nil && c.SyncMode == airbyte.Incremental {
@@ -38,7 +42,8 @@ func (e *Engine) savedStates(catalog *airbyte.ConfiguredCatalog, in *airbyte.Sta
 		}
 		s, err := state.Parse(data, e.cfg.Database)
 		if err != nil {
-			return nil, failure.Config("clear the stream's data and sync again", "The saved state of stream %s cannot be used: %s", d, err).Because(err)
+			damaged[d.Name] = failure.Config("clear the stream's data and sync again", "The saved state of stream %s cannot be used: %s", d, err).Because(err)
+			continue
 		}
 		if usable(s, c) {
 			saved[d] = s
@@ -46,7 +51,7 @@ func (e *Engine) savedStates(catalog *airbyte.ConfiguredCatalog, in *airbyte.Sta
 			e.shared.Log.Warn(fmt.Sprintf("Stream %s: the saved state is of the other sync mode and is not used; the table is copied from the beginning.", d))
 		}
 	}
-	return saved, nil
+	return saved, damaged, nil
 }
 
 // unsent is why VStream sends nothing of a table, nil where it sends it.
@@ -158,7 +163,7 @@ func (s *survey) checkShards(d airbyte.StreamDescriptor, saved *state.Stream) er
 // Streams with a state do not need the option, which may have been right when they began.
 func (s *survey) checkStarting(st *partition.Stream) error {
 	starting := s.cfg.StartingPositions()
-	for _, shard := range s.wanted {
+	for _, shard := range s.shardsOf(st) {
 		if _, named := starting[shard]; named || st.Saved()[shard] != nil || !st.Incremental() {
 			continue
 		}

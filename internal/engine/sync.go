@@ -270,6 +270,9 @@ func (s *Sync) finish(st *partition.Stream) error {
 		last, err = st.Close(tx)
 		return err
 	})
+	if v := failure.In(err); v != nil { // its state cannot be saved
+		err = s.fail(st, v)
+	}
 	if err != nil || !last {
 		return err
 	}

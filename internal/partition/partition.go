@@ -54,9 +54,12 @@ func (p *Partition) Read(from gtid.Position, layout table.Layout) {
 // StartCopy notes that the copy begins with the first row, from a snapshot at that position. It is no position to replicate from
 // until the copy is complete.
 func (p *Partition) StartCopy(_ *airbyte.Tx, at gtid.Position) {
-	if p.Stream.Incremental() {
-		p.Saved().Copy.Start(at, p.layout)
+	if !p.Stream.Incremental() {
+		return
 	}
+	saved := p.Saved()
+	p.testify(saved, !saved.Begun()) // else rows are at the destination of the table that it was
+	saved.Copy.Start(at, p.layout)
 }
 
 // Advance moves what is saved to where the reader of its changes is, never back, and reports whether there is something new to say.
@@ -86,8 +89,10 @@ func (p *Partition) AdvanceCopy(_ *airbyte.Tx, at gtid.Position, last *querypb.Q
 
 // CompleteCopy notes that the copy is complete at that position, from where to replicate.
 func (p *Partition) CompleteCopy(_ *airbyte.Tx, at gtid.Position) {
-	p.Saved().Complete(at, p.layout)
-	p.testify(p.Saved(), true)
+	saved := p.Saved()
+	again := saved.Copy.Restarted // what was changed since the first attempt is still to be read
+	saved.Complete(at, p.layout)
+	p.testify(saved, !again)
 	p.forgetSnapshot()
 }
 

@@ -1,12 +1,12 @@
 package partition
 
 import (
-	"fmt"
 	"maps"
 	"slices"
 	"time"
 
 	"source-planetscale/internal/airbyte"
+	"source-planetscale/internal/failure"
 	"source-planetscale/internal/gtid"
 	"source-planetscale/internal/lineage"
 	"source-planetscale/internal/state"
@@ -30,7 +30,7 @@ func (s *Stream) Put(tx *airbyte.Tx) error {
 func put(tx *airbyte.Tx, s *Stream) error {
 	data, err := s.state.MarshalJSON()
 	if err != nil {
-		return fmt.Errorf("the state of stream %s: %w", s.Descriptor, err)
+		return failure.System("", "The state of stream %s cannot be saved: %s", s.Descriptor, err).Because(err).Of(s.Descriptor.Name)
 	}
 	tx.Put(airbyte.StreamState{Stream: s.Descriptor, State: data})
 	return nil

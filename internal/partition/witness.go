@@ -18,7 +18,7 @@ type witness struct {
 // Witness notes which table it is now.
 func (p *Partition) Witness(now table.Incarnation) {
 	p.now = now
-	if saved := p.Saved(); saved != nil && saved.Copy == nil && p.Stream.Incremental() {
+	if saved := p.Saved(); saved != nil && saved.Begun() && p.Stream.Incremental() {
 		p.replaced = now.Since(saved.Incarnation) == table.Replaced
 	}
 }
@@ -27,9 +27,13 @@ func (p *Partition) Witness(now table.Incarnation) {
 func (w *witness) Explain() { w.explained = true }
 
 // WarnUnexplained says that the table was replaced, if nothing says why. It is to be called before a state is written that knows the table
-// as it is now, since no later sync can say it.
+// as it is now, since no later sync can say it. After a copy that started over the reason may still be to come.
 func (p *Partition) WarnUnexplained(log *slog.Logger) {
+	if c := p.Saved().Copy; c != nil && c.Restarted {
+		return
+	}
 	if p.replaced && !p.explained {
+		p.replaced = false
 		log.Warn(fmt.Sprintf("Table %s in shard %s is not the table that it was at the last sync, or a partition of it is not, and no statement in the binary log "+
 			"says why: it was truncated, exchanged, or made again by a session that Vitess does not follow, or rebuilt. If rows were removed so, they are still at the "+
 			"destination; refresh the stream.", p.Stream.Descriptor, p.Shard.Name))

@@ -125,5 +125,10 @@ func (r *Reader) finish(ctx context.Context) error {
 		return err
 	}
 	r.copying, r.done = nil, true
-	return r.checkpoint(ctx)
+	for {
+		left := len(r.tables.names)
+		if err := r.dropIf(ctx, r.checkpoint(ctx)); err != nil || len(r.tables.names) == left {
+			return err
+		} // else one could not be saved, and the others are not yet
+	}
 }

@@ -19,8 +19,12 @@ import (
 // version is written into every state, so that a later release can tell what it reads.
 const version = 1
 
-// maxCursor keeps _ab_cdc_cursor a whole number wherever numbers are doubles.
-const maxCursor = 1 << 53
+const (
+	// maxCursor keeps _ab_cdc_cursor a whole number wherever numbers are doubles.
+	maxCursor = 1 << 53
+	// maxSaved leaves room for those to come: in microseconds, it is the year 2219.
+	maxSaved = maxCursor - 1<<50
+)
 
 // Stream is the state of one stream.
 type Stream struct {
@@ -166,7 +170,7 @@ func (s *Stream) MarshalJSON() ([]byte, error) {
 		return nil, err
 	}
 	// What a server sent is in it. A state that could not be read again would end every sync from then on.
-	again, err := Parse(data, "")
+	again, err := parse(data, "", maxCursor)
 	if err == nil && len(again.Shards) != len(s.Shards) {
 		err = errors.New("two shards have one name")
 	}
@@ -178,7 +182,9 @@ func (s *Stream) MarshalJSON() ([]byte, error) {
 
 // Parse reads the state of a stream of the keyspace as MarshalJSON wrote it. What it does not know, it refuses: a state read wrongly
 // loses rows.
-func Parse(data []byte, keyspace string) (*Stream, error) {
+func Parse(data []byte, keyspace string) (*Stream, error) { return parse(data, keyspace, maxSaved) }
+
+func parse(data []byte, keyspace string, most int64) (*Stream, error) {
 	var head struct {
 		Version int `json:"version"`
 	}
@@ -198,7 +204,7 @@ func Parse(data []byte, keyspace string) (*Stream, error) {
 		return nil, fmt.Errorf("it is not a state of this source: %w", airbyte.Malformed(err))
 	}
 	switch {
-	case in.Cursor < 0 || in.Cursor > maxCursor:
+	case in.Cursor < 0 || in.Cursor > most:
 		return nil, fmt.Errorf("its last_cursor is %d", in.Cursor)
 	case in.SyncMode != incremental && in.SyncMode != fullRefresh:
 		return nil, fmt.Errorf("its sync_mode is %q", in.SyncMode)

@@ -87,6 +87,7 @@ func TestParseRefusesWhatItDoesNotKnow(t *testing.T) {
 		`{"version":1,"shards":{"-":{"position":5}}}`: "is a JSON number, which it may not be",
 		`{"version":2,"odd":5}`:                       "newer release",
 		`{"version":1,"sync_mode":"incremental","last_cursor":9223372036854775807}`: "last_cursor",
+		`{"version":1,"sync_mode":"incremental","last_cursor":9007199254740992}`:    "last_cursor", // no room for those to come
 		`{"version":1,"sync_mode":"incremental","columns":[["id"]]}`:                "a column of it",
 		`{}`: "no version",
 		`7`:  "not a state",
