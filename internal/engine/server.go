@@ -19,6 +19,8 @@ type Server struct {
 	// third of the time, and views may be among them.
 	Tables    func(ctx context.Context, shard gtid.Shard, only []string, keys bool) (map[string]table.Table, error)
 	ColumnsAt func(ctx context.Context, shard gtid.Shard, tables []string) (schema.Moment, error)
+	// Definition is SHOW CREATE TABLE in a shard.
+	Definition func(ctx context.Context, shard gtid.Shard, table string) (string, error)
 	// Incarnations tell tables from others that took their places.
 	Incarnations func(ctx context.Context, shard gtid.Shard, tables []string) (map[string]table.Incarnation, error)
 	// References are those of the tables that have all their rows in each shard.
@@ -53,6 +55,9 @@ func ServerOf(db *schema.DB, keyspace string) Server {
 		},
 		ColumnsAt: func(ctx context.Context, shard gtid.Shard, tables []string) (schema.Moment, error) {
 			return db.ColumnsAt(ctx, shard.Name, tables)
+		},
+		Definition: func(ctx context.Context, shard gtid.Shard, table string) (string, error) {
+			return db.Definition(ctx, shard.Name, table)
 		},
 		Incarnations: func(ctx context.Context, shard gtid.Shard, tables []string) (map[string]table.Incarnation, error) {
 			return db.Incarnations(ctx, shard.Name, tables)

@@ -38,6 +38,7 @@ type Stream struct {
 	failed     atomic.Pointer[failure.Verdict]
 	running    atomic.Bool // its status RUNNING was written
 	altered    atomic.Bool // it was said that the table was altered
+	swapped    atomic.Bool // it was said that the table was swapped
 
 	// The rest changes only under a Tx.
 	state *state.Stream
@@ -99,6 +100,9 @@ func (s *Stream) adopt(now []table.Column) {
 	for _, shard := range s.state.Shards {
 		if !shard.Position.IsZero() || shard.Moved != nil {
 			shard.Layout.Adopt(now, was)
+		}
+		if c := shard.Copy; c != nil && c.LastPK != nil && shard.Layout.Differs() {
+			c.LastPK = nil // the server would read changes of other columns before it goes on after the key: it begins again
 		}
 		if c := shard.Copy; c != nil && !c.Oldest.IsZero() {
 			c.Layout.Adopt(now, was)
@@ -164,6 +168,9 @@ func (s *Stream) Failed() bool { return s.failed.Load() != nil }
 
 // Alters notes that the table was altered, which may change rows without an event for each, and reports whether that was not said yet.
 func (s *Stream) Alters() bool { return s.Incremental() && !s.altered.Swap(true) }
+
+// Swaps notes that the table was swapped for what looks like a copy of it, and reports whether that was not said yet.
+func (s *Stream) Swaps() bool { return s.Incremental() && !s.swapped.Swap(true) }
 
 // Run notes that the stream has something to give, and reports whether that is new.
 func (s *Stream) Run() bool { return !s.running.Swap(true) }

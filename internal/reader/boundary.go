@@ -164,9 +164,7 @@ func (s *session) pass() error {
 	if s.eventGTID == "" && s.replaying {
 		s.tables.reach(at)
 	}
-	if s.copying != nil {
-		s.tables.only().Bound()
-	}
+	s.bound()
 	return nil
 }
 

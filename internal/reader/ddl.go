@@ -3,7 +3,6 @@ package reader
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"slices"
 
 	"source-planetscale/internal/failure"
@@ -25,7 +24,7 @@ func (s *session) ddl(ctx context.Context, statement string) error {
 		if t == nil || !at.IsZero() && t.From.Contains(at) {
 			continue // it has ended in this loop, or has what the statement did
 		}
-		if err := s.dropIf(ctx, t.changed(ddl, s.env.Log)); err != nil {
+		if err := s.dropIf(ctx, s.changed(ctx, t, ddl, statement)); err != nil {
 			return err
 		}
 	}
@@ -33,7 +32,7 @@ func (s *session) ddl(ctx context.Context, statement string) error {
 }
 
 // changed is that a statement did something to the table, or to others.
-func (t *tableReader) changed(ddl table.DDL, log *slog.Logger) error {
+func (s *session) changed(ctx context.Context, t *tableReader, ddl table.DDL, statement string) error {
 	name, d, shard := t.Name(), t.Stream.Descriptor, t.Shard.Name
 	if ddl.Explains(name) {
 		t.Explain()
@@ -42,21 +41,46 @@ func (t *tableReader) changed(ddl table.DDL, log *slog.Logger) error {
 	case slices.Contains(ddl.Emptied, name) && t.Stream.Incremental():
 		return failure.Config("clear the stream's data and sync again",
 			"Table %s was dropped, renamed or truncated in shard %s, or a partition or tablespace of it exchanged, which removes its rows without a delete for each", d, shard).Of(name)
-	case slices.Contains(ddl.Pruned, name) && t.Stream.Incremental():
-		log.Warn(fmt.Sprintf("Partitions of table %s were dropped or truncated in shard %s, which removes their rows without a delete for each: they stay at the destination unless the stream is refreshed.", d, shard))
-	case slices.Contains(ddl.Altered, name):
-		if err := t.Alter(); err != nil {
-			return err
+	case slices.Contains(ddl.Pruned, name) && t.Stream.Incremental() && s.scouted == nil:
+		s.env.Log.Warn(fmt.Sprintf("Partitions of table %s were dropped or truncated in shard %s, which removes their rows without a delete for each: they stay at the destination unless the stream is refreshed.", d, shard))
+	case slices.Contains(ddl.Altered, name), slices.Contains(ddl.Extended, name):
+		if slices.Contains(ddl.Lookalikes, name) && s.scouted == nil && t.Stream.Swaps() {
+			s.env.Log.Warn(fmt.Sprintf("Stream %s: the table was swapped in shard %s for one that has the name of gh-ost's or pt-online-schema-change's copy of it, and is taken for that. If it was another table, with fewer rows, those are still at the destination; refresh the stream.", d, shard))
 		}
-		if t.Stream.Alters() {
-			log.Warn(fmt.Sprintf("Stream %s: the table was altered in shard %s. ALTER TABLE emits no row events: rows already in the "+
-				"destination keep their old values (of a generated column with another expression, say) until they change or the stream "+
-				"is refreshed.", d, shard))
-		}
-	case slices.Contains(ddl.Extended, name):
-		t.Extend()
+		return s.altered(ctx, t, statement, slices.Contains(ddl.Swapped, name))
 	}
 	return nil
+}
+
+// altered is that a statement may have changed the table's columns.
+func (s *session) altered(ctx context.Context, t *tableReader, statement string, swap bool) error {
+	switch {
+	case s.scouted != nil:
+		if err := s.scouted.note(statement, swap); err != nil {
+			return unknowable(t, err)
+		}
+		return nil
+	case s.followed != nil:
+		if err := s.followed.meet(statement); err != nil {
+			return failure.Transient("", "The columns of %s in shard %s cannot be followed: %s", t.Stream.Descriptor, t.Shard.Name, err).Of(t.Name())
+		}
+		t.Step(s.followed.columns())
+		s.warnAltered(t)
+		return nil
+	case t.Given():
+		if err := s.lookAt(ctx, []string{t.Name()}, false); err != nil {
+			return err
+		}
+	}
+	return s.apart(t)
+}
+
+func (s *session) warnAltered(t *tableReader) {
+	if t.Stream.Alters() {
+		s.env.Log.Warn(fmt.Sprintf("Stream %s: the table was altered in shard %s. ALTER TABLE emits no row events: rows already in the "+
+			"destination keep their old values (of a generated column with another expression, say) until they change or the stream "+
+			"is refreshed.", t.Stream.Descriptor, t.Shard.Name))
+	}
 }
 
 // dml is a change that the server logged as a statement: which rows it changed nobody can know.

@@ -88,6 +88,10 @@ func (s *session) journal(ctx context.Context, j *binlogdatapb.Journal) (done bo
 		moved[gtid.Shard{Keyspace: s.shard.Keyspace, Name: g.Shard}] = p
 		names = append(names, g.Shard)
 	}
+	if s.scouted != nil {
+		s.outcome = Replaced
+		return true, s.scouted.end(s.Reader)
+	}
 	if err := s.lookIfGiven(ctx); err != nil {
 		return false, err
 	}

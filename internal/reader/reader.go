@@ -68,6 +68,8 @@ type Reader struct {
 	// copying is what only a reader of a copy has, former what only one of a shard that was split or merged has; else nil.
 	copying *copying
 	former  *former
+	// scouted are the changes of columns that a Scout finds, followed those that Follow follows; else nil.
+	scouted, followed *changes
 
 	attempts   int
 	progressed bool // past a boundary since the stream was opened
@@ -204,12 +206,10 @@ func (r *Reader) reopen(ctx context.Context, table string, cause error) (o Outco
 }
 
 func (r *Reader) attempt(ctx context.Context) (Outcome, error) {
-	if r.copying != nil {
-		r.tables.only().Rewind()
-	}
 	if r.arrived() {
 		return Arrived, r.finish(ctx)
 	}
+	r.rewind()
 	// The tables were looked up with the peek, which for a copy may be long ago.
 	if r.attempts > 1 || r.copying != nil && r.copying.key != nil {
 		if err := r.look(ctx, false); err != nil {
@@ -283,7 +283,7 @@ func (r *Reader) arrived() bool {
 }
 
 func (r *Reader) request() vstream.Request {
-	req := vstream.Request{Shard: r.shard, Position: r.at}
+	req := vstream.Request{Shard: r.shard, Position: r.at, Older: r.scouted != nil || r.followed != nil, Statements: r.scouted != nil}
 	for _, name := range r.tables.names {
 		req.Tables = append(req.Tables, vstream.Table{Name: name})
 	}
@@ -291,11 +291,7 @@ func (r *Reader) request() vstream.Request {
 		return req
 	}
 	p := r.tables.only()
-	// A copy that goes on after its key may begin with changes made before columns were added. The server refuses to stream those if
-	// the new columns are named.
-	if r.copying.key == nil || !p.ReplaysFewerColumns() {
-		req.Tables[0].Columns = p.Selected()
-	}
+	req.Tables[0].Columns = p.Selected()
 	if req.LastPK = r.copying.key; !p.Stream.Incremental() {
 		req.Position = gtid.Position{} // go on after the key without replaying changes
 	}
@@ -331,6 +327,9 @@ func (r *Reader) look(ctx context.Context, snapshot bool) error {
 }
 
 func (r *Reader) lookAt(ctx context.Context, names []string, snapshot bool) error {
+	if r.scouted != nil || r.followed != nil {
+		return nil // what the columns are is known from the statements
+	}
 	tables, err := r.env.Tables(ctx, r.shard, names, r.copying != nil) // a copy goes on by its key
 	if err != nil {
 		return fmt.Errorf("looking for changed columns: %w", err)
@@ -341,7 +340,14 @@ func (r *Reader) lookAt(ctx context.Context, names []string, snapshot bool) erro
 		if t == nil || !exists && !t.Given() {
 			continue // ended in this loop; or dropped from the database, as its stream will say
 		}
-		if err := r.dropIf(ctx, t.Look(now, snapshot)); err != nil {
+		look := t.Look
+		if snapshot {
+			look = t.Snapshot
+		}
+		if look(now) {
+			continue
+		}
+		if err := r.dropIf(ctx, r.misread(t, now)); err != nil {
 			return err
 		}
 	}

@@ -1,0 +1,79 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"source-planetscale/internal/failure"
+	"source-planetscale/internal/partition"
+	"source-planetscale/internal/reader"
+	"source-planetscale/internal/schema"
+)
+
+// Rows that were written before a change of their table's columns are read in a stream of the table's own: it can neither name the
+// columns nor share a stream with tables that would break with it.
+
+// follow reads a partition whose columns were changed: first what was done to them, then the rows.
+func (s *replication) follow(ctx context.Context, p *partition.Partition) error {
+	err := s.followed(ctx, p, false)
+	if v := failure.In(err); v != nil && v.Action == failure.Resync && s.cfg.Resyncs() && ctx.Err() == nil {
+		return s.copyAgain(ctx, []*partition.Partition{p}, v)
+	}
+	return s.settle(ctx, []*partition.Partition{p}, err)
+}
+
+// followed reads it; isFormer says that the shard was split or merged.
+func (s *replication) followed(ctx context.Context, p *partition.Partition, isFormer bool) error {
+	s.shared.Log.Info(fmt.Sprintf("The columns of %s were changed in shard %s: its changes are read by themselves, each by the columns that it was "+
+		"written under.", p.Stream.Descriptor, s.shard.Name))
+	scout, err := s.scout(ctx, p, isFormer)
+	if err != nil {
+		return err
+	}
+	r := reader.Follow(s.env, p, scout)
+	outcome, err := s.Sync.read(ctx, s.shard, r, s.retrier)
+	if err == nil && outcome == reader.Replaced && !isFormer {
+		err = r.Retired()
+	}
+	return err
+}
+
+// scout finds out what was done to the columns of a partition since its saved position.
+func (s *replication) scout(ctx context.Context, p *partition.Partition, isFormer bool) (*reader.Reader, error) {
+	var definition string
+	err := s.retrier.Insist(ctx, "Asking how a table is defined", func(ctx context.Context) (err error) {
+		definition, err = s.server.Definition(ctx, s.shard, p.Name())
+		if errors.Is(err, schema.ErrRefused) && ctx.Err() == nil {
+			return nil
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	scout := reader.Scout(s.env, p, definition, isFormer)
+	_, err = s.Sync.read(ctx, s.shard, scout, s.retrier)
+	return scout, err
+}
+
+// setApart are the partitions of a reader whose columns turned out to have been changed.
+type setApart struct{ parts []*partition.Partition }
+
+// envOf is the sync's environment for a reader that sets partitions apart.
+func (a *setApart) envOf(s *Sync) *reader.Env {
+	env := *s.env
+	env.End = func(ctx context.Context, p *partition.Partition, err error) error {
+		if isOfColumns(p, failure.In(err)) {
+			a.parts = append(a.parts, p)
+			return nil
+		}
+		return s.end(ctx, p, err)
+	}
+	return &env
+}
+
+// isOfColumns reports whether the reading of a partition ended because its columns were changed, or may have.
+func isOfColumns(p *partition.Partition, v *failure.Verdict) bool {
+	return v != nil && p.Stream.Incremental() && (v.Action == failure.Follow || v.Action == failure.Reopen)
+}

@@ -1,0 +1,180 @@
+package reader
+
+import (
+	"errors"
+	"fmt"
+
+	binlogdatapb "vitess.io/vitess/go/vt/proto/binlogdata"
+
+	"source-planetscale/internal/failure"
+	"source-planetscale/internal/gtid"
+	"source-planetscale/internal/partition"
+	"source-planetscale/internal/row"
+	"source-planetscale/internal/table"
+)
+
+// Rows of a table whose columns were changed are read twice: a Scout finds out what the statements since the saved position did to the
+// columns, and Follow gives the rows, each by the columns that it was written under.
+
+// changes are the statements that may have changed a table's columns between a position and the one to read up to.
+type changes struct {
+	evolution  *table.Evolution
+	today      []table.Column
+	definition string // SHOW CREATE TABLE of today, "" if not known
+	statements []statement
+	// now is how many of them lie behind the reader, and bound how many did at the last boundary.
+	now, bound int
+}
+
+// statement is one that may have changed the columns; step is how many have, with it.
+type statement struct {
+	text string
+	step int
+}
+
+// alone is a reader of one partition, from its saved position; former says that its shard was split or merged.
+func alone(env *Env, p *partition.Partition, isFormer bool) *Reader {
+	r := newReader(env, p.Shard)
+	at, layout := p.Saved().Replay()
+	p.Read(gtid.Position{}, layout)
+	r.tables.add(p)
+	r.at = at
+	if isFormer {
+		r.former = &former{}
+	}
+	return r
+}
+
+// Scout finds out what was done to a table's columns between its saved position and the target. It gives no row. definition is SHOW
+// CREATE TABLE, "" if nobody may ask; isFormer says that the shard was split or merged.
+func Scout(env *Env, p *partition.Partition, definition string, isFormer bool) *Reader {
+	r := alone(env, p, isFormer)
+	r.scouted = &changes{evolution: table.NewEvolution(p.Name(), p.Columns()), today: p.Stream.Table.Columns, definition: definition}
+	return r
+}
+
+// Follow gives the changes of a table of which a Scout has found out how its columns were changed.
+func Follow(env *Env, p *partition.Partition, scout *Reader) *Reader {
+	r := alone(env, p, scout.former != nil)
+	c := *scout.scouted
+	c.now, c.bound = 0, 0
+	r.followed = &c
+	return r
+}
+
+// step is how many changes of the columns lie behind the reader.
+func (c *changes) step() int {
+	if c.now == 0 {
+		return 0
+	}
+	return c.statements[c.now-1].step
+}
+
+// note is a statement that a Scout meets.
+func (c *changes) note(text string, swap bool) (err error) {
+	if c.now < len(c.statements) && c.statements[c.now].text == text {
+		c.now++ // a broken stream had shown it after its last boundary
+		return nil
+	}
+	if swap {
+		_, err = c.evolution.Swap("", c.today, c.definition)
+	} else {
+		_, err = c.evolution.Apply(text)
+	}
+	c.statements = append(c.statements, statement{text, c.evolution.Step()})
+	c.now++
+	return err
+}
+
+// meet is a statement that comes with the rows.
+func (c *changes) meet(text string) error {
+	if c.now == len(c.statements) || c.statements[c.now].text != text {
+		return errors.New("the statements that changed its columns are others than a moment ago")
+	}
+	c.now++
+	return nil
+}
+
+// end is that a Scout has met all statements: they must lead to today's columns, and the rows between them must be readable.
+func (c *changes) end(r *Reader) error {
+	t := r.tables.only()
+	if err := c.evolution.End(c.today, c.definition); err != nil {
+		if r.env.Targets.Moved(r.shard) || r.env.Targets.Doubtful(r.shard) {
+			return failure.Transient("try again when the change is done", "The columns of %s at the end of this sync cannot be told for sure: %s",
+				t.Stream.Descriptor, err).Of(t.Name()).Because(err)
+		}
+		return unknowable(t, err)
+	}
+	for step := range c.evolution.Step() {
+		if err := row.CheckOlder(t.Stream.Table, c.evolution.Shape(step), t.Stream.Columns, t.Stream.Records.Types); err != nil {
+			return unknowable(t, err)
+		}
+	}
+	return nil
+}
+
+// columns are those of the rows that come next.
+func (c *changes) columns() []table.Column { return c.evolution.Shape(c.step()).Old }
+
+// compile prepares for rows as they were written where the reader is.
+func (c *changes) compile(t *tableReader, f *binlogdatapb.FieldEvent) (*row.Plan, error) {
+	shape := c.evolution.Shape(c.step())
+	if shape.Current() && t.Describes(f.Fields) && t.DescribesTypes(f.Fields) {
+		return row.Compile(t.Stream.Table, f, t.Stream.Columns, row.Replicate, t.Stream.Records.Types)
+	}
+	return row.CompileOlder(t.Stream.Table, shape, f, t.Stream.Columns, t.Stream.Records.Types)
+}
+
+// unknowable is the verdict on a table of which rows were written under columns that cannot be told from today's.
+func unknowable(t *tableReader, err error) *failure.Verdict {
+	return failure.Config("refresh the source's schema and clear the stream's data, or set invalid_cdc_cursor_position_behavior to \"Re-sync data\"",
+		"The columns of %s were changed since the last sync, and the rows that were changed before that in shard %s cannot be read: %s",
+		t.Stream.Descriptor, t.Shard.Name, err).Because(err).Do(failure.Resync).Of(t.Name())
+}
+
+// apart ends the table's part in the reader, since rows to come may have other columns than today's: it is read again by itself, from its
+// saved position. A copy begins again.
+func (r *Reader) apart(t *tableReader) error {
+	if r.copying != nil {
+		t.Forgive()
+		r.copying.key = nil
+		return errRestart()
+	}
+	return failure.Transient("", "The columns of %s were changed in shard %s while it was read", t.Stream.Descriptor, t.Shard.Name).
+		Do(failure.Follow).Of(t.Name())
+}
+
+// misread is that rows were given while the columns were changed, under wrong names perhaps. They come again, and take the place of
+// those, unless it is the key that is wrong.
+func (r *Reader) misread(t *tableReader, now table.Table) error {
+	if t.MovesKey(now.Columns) {
+		return failure.Config("refresh the source's schema and clear the stream's data",
+			"The columns of %s were changed while changes made before that were read from shard %s, which may stand under wrong keys",
+			t.Stream.Descriptor, t.Shard.Name).Of(t.Name())
+	}
+	return r.apart(t)
+}
+
+// rewind begins again at the last boundary.
+func (r *Reader) rewind() {
+	for _, c := range []*changes{r.scouted, r.followed} {
+		if c != nil {
+			c.now = c.bound
+		}
+	}
+	if r.copying != nil || r.followed != nil {
+		r.tables.only().Rewind()
+	}
+}
+
+// bound is that a boundary was reached.
+func (r *Reader) bound() {
+	for _, c := range []*changes{r.scouted, r.followed} {
+		if c != nil {
+			c.bound = c.now
+		}
+	}
+	if r.copying != nil || r.followed != nil {
+		r.tables.only().Bound()
+	}
+}
