@@ -43,10 +43,7 @@ func (s *replication) followed(ctx context.Context, p *partition.Partition, isFo
 func (s *replication) scout(ctx context.Context, p *partition.Partition, isFormer bool) (*reader.Reader, error) {
 	var definition string
 	err := s.retrier.Insist(ctx, "Asking how a table is defined", func(ctx context.Context) (err error) {
-		definition, err = s.server.Definition(ctx, s.shard, p.Name())
-		if errors.Is(err, schema.ErrRefused) && ctx.Err() == nil {
-			return nil
-		}
+		definition, err = unlessRefused(ctx, func() (string, error) { return s.server.Definition(ctx, s.shard, p.Name()) })
 		return err
 	})
 	if err != nil {
@@ -55,6 +52,15 @@ func (s *replication) scout(ctx context.Context, p *partition.Partition, isForme
 	scout := reader.Scout(s.env, p, definition, isFormer)
 	_, err = s.Sync.read(ctx, s.shard, scout, s.retrier)
 	return scout, err
+}
+
+// unlessRefused is the answer to a question, "" where the service does not let us ask.
+func unlessRefused(ctx context.Context, ask func() (string, error)) (string, error) {
+	answer, err := ask()
+	if errors.Is(err, schema.ErrRefused) && ctx.Err() == nil {
+		return "", nil
+	}
+	return answer, err
 }
 
 // setApart are the partitions of a reader whose columns turned out to have been changed.

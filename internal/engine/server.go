@@ -21,6 +21,8 @@ type Server struct {
 	ColumnsAt func(ctx context.Context, shard gtid.Shard, tables []string) (schema.Moment, error)
 	// Definition is SHOW CREATE TABLE in a shard.
 	Definition func(ctx context.Context, shard gtid.Shard, table string) (string, error)
+	// Migration is the statement of one of Vitess' online DDLs.
+	Migration func(ctx context.Context, shard gtid.Shard, uuid string) (string, error)
 	// Incarnations tell tables from others that took their places.
 	Incarnations func(ctx context.Context, shard gtid.Shard, tables []string) (map[string]table.Incarnation, error)
 	// References are those of the tables that have all their rows in each shard.
@@ -58,6 +60,9 @@ func ServerOf(db *schema.DB, keyspace string) Server {
 		},
 		Definition: func(ctx context.Context, shard gtid.Shard, table string) (string, error) {
 			return db.Definition(ctx, shard.Name, table)
+		},
+		Migration: func(ctx context.Context, shard gtid.Shard, uuid string) (string, error) {
+			return db.Migration(ctx, shard.Name, uuid)
 		},
 		Incarnations: func(ctx context.Context, shard gtid.Shard, tables []string) (map[string]table.Incarnation, error) {
 			return db.Incarnations(ctx, shard.Name, tables)

@@ -101,9 +101,6 @@ func (s *Stream) adopt(now []table.Column) {
 		if !shard.Position.IsZero() || shard.Moved != nil {
 			shard.Layout.Adopt(now, was)
 		}
-		if c := shard.Copy; c != nil && c.LastPK != nil && shard.Layout.Differs() {
-			c.LastPK = nil // the server would read changes of other columns before it goes on after the key: it begins again
-		}
 		if c := shard.Copy; c != nil && !c.Oldest.IsZero() {
 			c.Layout.Adopt(now, was)
 		}

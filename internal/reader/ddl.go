@@ -10,8 +10,8 @@ import (
 )
 
 // ddl notes what a statement did to the reader's tables.
-func (s *session) ddl(ctx context.Context, statement string) error {
-	ddl, err := table.ParseDDL(statement)
+func (s *session) ddl(ctx context.Context, text string) error {
+	ddl, err := table.ParseDDL(text)
 	if err != nil {
 		return fmt.Errorf("preparing to read DDL statements: %w", err)
 	}
@@ -24,7 +24,7 @@ func (s *session) ddl(ctx context.Context, statement string) error {
 		if t == nil || !at.IsZero() && t.From.Contains(at) {
 			continue // it has ended in this loop, or has what the statement did
 		}
-		if err := s.dropIf(ctx, s.changed(ctx, t, ddl, statement)); err != nil {
+		if err := s.dropIf(ctx, s.changed(ctx, t, ddl, text)); err != nil {
 			return err
 		}
 	}
@@ -32,7 +32,7 @@ func (s *session) ddl(ctx context.Context, statement string) error {
 }
 
 // changed is that a statement did something to the table, or to others.
-func (s *session) changed(ctx context.Context, t *tableReader, ddl table.DDL, statement string) error {
+func (s *session) changed(ctx context.Context, t *tableReader, ddl table.DDL, text string) error {
 	name, d, shard := t.Name(), t.Stream.Descriptor, t.Shard.Name
 	if ddl.Explains(name) {
 		t.Explain()
@@ -43,25 +43,24 @@ func (s *session) changed(ctx context.Context, t *tableReader, ddl table.DDL, st
 			"Table %s was dropped, renamed or truncated in shard %s, or a partition or tablespace of it exchanged, which removes its rows without a delete for each", d, shard).Of(name)
 	case slices.Contains(ddl.Pruned, name) && t.Stream.Incremental() && s.scouted == nil:
 		s.env.Log.Warn(fmt.Sprintf("Partitions of table %s were dropped or truncated in shard %s, which removes their rows without a delete for each: they stay at the destination unless the stream is refreshed.", d, shard))
-	case slices.Contains(ddl.Altered, name), slices.Contains(ddl.Extended, name):
-		if slices.Contains(ddl.Lookalikes, name) && s.scouted == nil && t.Stream.Swaps() {
+	case slices.Contains(ddl.Altered, name):
+		if table.IsLookalike(ddl.Swapped[name], name) && s.scouted == nil && t.Stream.Swaps() {
 			s.env.Log.Warn(fmt.Sprintf("Stream %s: the table was swapped in shard %s for one that has the name of gh-ost's or pt-online-schema-change's copy of it, and is taken for that. If it was another table, with fewer rows, those are still at the destination; refresh the stream.", d, shard))
 		}
-		return s.altered(ctx, t, statement, slices.Contains(ddl.Swapped, name))
+		return s.altered(ctx, t, statement{text: text, swapped: ddl.Swapped[name]})
+	case slices.Contains(ddl.Extended, name):
+		return s.altered(ctx, t, statement{text: text, extends: true})
 	}
 	return nil
 }
 
 // altered is that a statement may have changed the table's columns.
-func (s *session) altered(ctx context.Context, t *tableReader, statement string, swap bool) error {
+func (s *session) altered(ctx context.Context, t *tableReader, by statement) error {
 	switch {
 	case s.scouted != nil:
-		if err := s.scouted.note(statement, swap); err != nil {
-			return unknowable(t, err)
-		}
-		return nil
+		return s.scouted.note(ctx, s.Reader, by)
 	case s.followed != nil:
-		if err := s.followed.meet(statement); err != nil {
+		if err := s.followed.meet(by.text); err != nil {
 			return failure.Transient("", "The columns of %s in shard %s cannot be followed: %s", t.Stream.Descriptor, t.Shard.Name, err).Of(t.Name())
 		}
 		t.Step(s.followed.columns())

@@ -1,8 +1,9 @@
 package reader
 
 import (
+	"context"
 	"errors"
-	"fmt"
+	"slices"
 
 	binlogdatapb "vitess.io/vitess/go/vt/proto/binlogdata"
 
@@ -18,18 +19,21 @@ import (
 
 // changes are the statements that may have changed a table's columns between a position and the one to read up to.
 type changes struct {
+	// evolution is what they did, once all are known.
 	evolution  *table.Evolution
-	today      []table.Column
 	definition string // SHOW CREATE TABLE of today, "" if not known
 	statements []statement
 	// now is how many of them lie behind the reader, and bound how many did at the last boundary.
 	now, bound int
 }
 
-// statement is one that may have changed the columns; step is how many have, with it.
+// statement is one that may have changed the columns.
 type statement struct {
-	text string
-	step int
+	text    string
+	extends bool   // it only added columns at the end
+	swapped string // the table's copy that took its place, "" for none
+	alter   string // the statement that made the copy, "" if not known
+	step    int    // how many have changed the columns, with it
 }
 
 // alone is a reader of one partition, from its saved position; former says that its shard was split or merged.
@@ -49,7 +53,7 @@ func alone(env *Env, p *partition.Partition, isFormer bool) *Reader {
 // CREATE TABLE, "" if nobody may ask; isFormer says that the shard was split or merged.
 func Scout(env *Env, p *partition.Partition, definition string, isFormer bool) *Reader {
 	r := alone(env, p, isFormer)
-	r.scouted = &changes{evolution: table.NewEvolution(p.Name(), p.Columns()), today: p.Stream.Table.Columns, definition: definition}
+	r.scouted = &changes{definition: definition}
 	return r
 }
 
@@ -70,20 +74,17 @@ func (c *changes) step() int {
 	return c.statements[c.now-1].step
 }
 
-// note is a statement that a Scout meets.
-func (c *changes) note(text string, swap bool) (err error) {
-	if c.now < len(c.statements) && c.statements[c.now].text == text {
-		c.now++ // a broken stream had shown it after its last boundary
-		return nil
+// note is a statement that a Scout meets. The one of an online DDL is not in the binary log, but Vitess knows it.
+func (c *changes) note(ctx context.Context, r *Reader, s statement) error {
+	if uuid := table.Migration(s.swapped); uuid != "" {
+		var err error
+		if s.alter, err = r.env.Migration(ctx, r.shard, uuid); err != nil {
+			return err
+		}
 	}
-	if swap {
-		_, err = c.evolution.Swap("", c.today, c.definition)
-	} else {
-		_, err = c.evolution.Apply(text)
-	}
-	c.statements = append(c.statements, statement{text, c.evolution.Step()})
+	c.statements = append(c.statements[:c.now], s) // without those that a broken stream had shown after its last boundary
 	c.now++
-	return err
+	return nil
 }
 
 // meet is a statement that comes with the rows.
@@ -98,18 +99,56 @@ func (c *changes) meet(text string) error {
 // end is that a Scout has met all statements: they must lead to today's columns, and the rows between them must be readable.
 func (c *changes) end(r *Reader) error {
 	t := r.tables.only()
-	if err := c.evolution.End(c.today, c.definition); err != nil {
-		if r.env.Targets.Moved(r.shard) || r.env.Targets.Doubtful(r.shard) {
-			return failure.Transient("try again when the change is done", "The columns of %s at the end of this sync cannot be told for sure: %s",
-				t.Stream.Descriptor, err).Of(t.Name()).Because(err)
-		}
-		return unknowable(t, err)
+	err := c.evolve(t)
+	switch {
+	case err == nil:
+		return nil
+	case r.former == nil && (r.env.Targets.Moved(r.shard) || r.env.Targets.Doubtful(r.shard)):
+		return failure.Transient("try again when the change is done", "The columns of %s in shard %s at the end of this sync cannot be told for sure: %s",
+			t.Stream.Descriptor, t.Shard.Name, err).Because(err).Of(t.Name())
 	}
-	for step := range c.evolution.Step() {
-		if err := row.CheckOlder(t.Stream.Table, c.evolution.Shape(step), t.Stream.Columns, t.Stream.Records.Types); err != nil {
-			return unknowable(t, err)
+	return unknowable(t, err)
+}
+
+// evolve finds out what the statements did.
+func (c *changes) evolve(t *tableReader) error {
+	if was := t.Columns(); was != nil {
+		return c.evolveFrom(t, was)
+	}
+	// Nobody knows which columns it had. If some were only added at its end, it had the ones before them.
+	today := t.Stream.Table.Columns
+	for n := len(today) - 1; n > 0 && !slices.ContainsFunc(c.statements, func(s statement) bool { return !s.extends }); n-- {
+		if c.evolveFrom(t, today[:n]) == nil {
+			return nil
 		}
 	}
+	return errors.New("which columns it had at the saved position is not known")
+}
+
+func (c *changes) evolveFrom(t *tableReader, was []table.Column) (err error) {
+	today := t.Stream.Table.Columns
+	e := table.NewEvolution(t.Name(), was)
+	for i := range c.statements {
+		s := &c.statements[i]
+		if s.swapped != "" {
+			_, err = e.Swap(s.alter, today, c.definition)
+		} else {
+			_, err = e.Apply(s.text)
+		}
+		if err != nil {
+			return err
+		}
+		s.step = e.Step()
+	}
+	if err := e.End(today, c.definition); err != nil {
+		return err
+	}
+	for step := range e.Step() {
+		if err := row.CheckOlder(t.Stream.Table, e.Shape(step), t.Stream.Columns, t.Stream.Records.Types); err != nil {
+			return err
+		}
+	}
+	c.evolution = e
 	return nil
 }
 

@@ -35,6 +35,8 @@ type Env struct {
 	Tables func(ctx context.Context, shard gtid.Shard, only []string, keys bool) (map[string]table.Table, error)
 	// Sorts returns the server's error where it cannot sort a table as a copy does.
 	Sorts func(ctx context.Context, shard gtid.Shard, t *table.Table) error
+	// Migration is the statement of one of Vitess' online DDLs, "" where it is not known, or nobody may ask.
+	Migration func(ctx context.Context, shard gtid.Shard, uuid string) (string, error)
 	// Targets are where the reading of shards ends.
 	Targets *Targets
 	// End ends a partition, well where err is nil. It returns only what ends the whole sync.
@@ -106,6 +108,9 @@ func Copy(env *Env, p *partition.Partition) *Reader {
 	p.Read(gtid.Position{}, saved.Layout)
 	r.tables.add(p)
 	r.at, r.copying = saved.Position, &copying{key: saved.Copy.LastPK}
+	if saved.Layout.Differs() {
+		r.copying.key = nil // changes of other columns would come before the server goes on after the key
+	}
 	return r
 }
 

@@ -33,8 +33,7 @@ func TestAStateThatCouldNotBeReadAgainIsNotSaved(t *testing.T) {
 		"restarted from nowhere":      {Shards: map[gtid.Shard]*Shard{in("-"): {Copy: &Copy{Restarted: true}}}},
 		"a cursor that is no double":  {Cursor: maxCursor + 1},
 		"a negative cursor":           {Cursor: -1},
-		"an assumption of the future": {Shards: map[gtid.Shard]*Shard{in("-"): {Position: at, Layout: table.Layout{Assumed: table.Relied + 1}}}},
-		"fewer columns than none":     {Shards: map[gtid.Shard]*Shard{in("-"): {Position: at, Layout: table.Layout{Had: -1}}}},
+		"columns known, and unknown":  {Shards: map[gtid.Shard]*Shard{in("-"): {Position: at, Layout: table.Layout{Columns: []table.Column{{Name: "a", Type: "int"}}, Unknown: true}}}},
 		"shards of one name":          {Shards: map[gtid.Shard]*Shard{in("-"): {Position: at}, {Keyspace: "other", Name: "-"}: {Position: at}}},
 		"shards that JSON makes one":  {Shards: map[gtid.Shard]*Shard{in("\xFF"): {Position: at}, in("\xFE"): {Position: at}}},
 	} {

@@ -1,0 +1,238 @@
+package e2e
+
+import (
+	"database/sql"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// columnsCase is a line of testdata/columns.txt.
+type columnsCase struct {
+	table, columns string
+	rows           []string
+	changes        []string
+	right          bool
+	reason         string // a word of it, where it is refused
+}
+
+// columnsCases reads testdata/columns.txt.
+func columnsCases(t *testing.T, prefix string) []columnsCase {
+	t.Helper()
+	data, err := os.ReadFile("testdata/columns.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var cases []columnsCase
+	for line := range strings.Lines(string(data)) {
+		if line = strings.TrimSpace(line); line == "" || line[0] == '#' {
+			continue
+		}
+		parts := strings.Split(line, "|")
+		if len(parts) != 4 {
+			t.Fatalf("%d parts: %s", len(parts), line)
+		}
+		for i := range parts {
+			parts[i] = strings.TrimSpace(parts[i])
+		}
+		outcome, reason, _ := strings.Cut(parts[3], " ")
+		cases = append(cases, columnsCase{
+			table: fmt.Sprintf("%s_%d", prefix, len(cases)), columns: parts[0], rows: strings.Split(parts[1], ") ("),
+			changes: strings.Split(parts[2], "; "), right: outcome == "right", reason: reason,
+		})
+	}
+	return cases
+}
+
+// labelled reports whether the table has, or gets, an ENUM or SET.
+func (c *columnsCase) labelled() bool {
+	text := c.columns + strings.Join(c.changes, " ")
+	return strings.Contains(text, "enum(") || strings.Contains(text, "set(")
+}
+
+func (c *columnsCase) String() string {
+	return fmt.Sprintf("(%s) %s", c.columns, strings.Join(c.changes, "; "))
+}
+
+// make makes the table with its rows, of the ids from 1 on.
+func (c *columnsCase) make(p *pipeline) {
+	p.t.Helper()
+	definition := "(id int, touched int, " + c.columns
+	if !strings.Contains(c.columns, "primary key") {
+		definition += ", primary key (id)"
+	}
+	p.make(c.table, definition+")", "id")
+	for i := range c.rows {
+		c.insert(p, i+1, i)
+	}
+	c.insert(p, 50, 0)
+}
+
+func (c *columnsCase) insert(p *pipeline, id, row int) {
+	p.t.Helper()
+	values := strings.Trim(c.rows[row], "()")
+	await(p.t, time.Minute, func() error { // until vtgate has heard of the table's vindex
+		_, err := p.db.Exec(fmt.Sprintf("insert into %s values (%d, 0, %s)", c.table, id, values))
+		return err
+	})
+}
+
+// change does what is to happen between the two syncs.
+func (c *columnsCase) change(p *pipeline) {
+	p.t.Helper()
+	p.exec("update "+c.table+" set touched = 1", "delete from "+c.table+" where id = 50")
+	c.insert(p, 51, 0)
+	for _, change := range c.changes {
+		verb, rest, _ := strings.Cut(change, " ")
+		switch verb {
+		case "update", "insert", "delete":
+			change = strings.Replace(change, " t ", " "+c.table+" ", 1)
+			await(p.t, time.Minute, func() error { // until vtgate has heard of the columns
+				_, err := p.db.Exec(change)
+				return err
+			})
+		case "online":
+			p.online("alter table " + c.table + " " + rest)
+		default:
+			p.exec("alter table " + c.table + " " + change)
+		}
+	}
+	p.exec("update " + c.table + " set touched = 2 where id = 1")
+}
+
+// online changes a table by Vitess' online DDL, and waits until it is done.
+func (p *pipeline) online(statement string) {
+	p.t.Helper()
+	conn, err := p.db.Conn(p.t.Context())
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	defer conn.Close()
+	var uuid string
+	if _, err = conn.ExecContext(p.t.Context(), "set @@ddl_strategy = 'vitess'"); err == nil {
+		err = conn.QueryRowContext(p.t.Context(), statement).Scan(&uuid)
+	}
+	if err == nil {
+		_, err = conn.ExecContext(p.t.Context(), "set @@ddl_strategy = 'direct'")
+	}
+	if err != nil {
+		p.t.Fatalf("%v: %s", err, statement)
+	}
+	await(p.t, 3*time.Minute, func() error {
+		for _, status := range p.migration(uuid) {
+			if status != "complete" {
+				return fmt.Errorf("the online DDL is %s: %s", status, statement)
+			}
+		}
+		return nil
+	})
+}
+
+// migration is how far an online DDL is, in each shard.
+func (p *pipeline) migration(uuid string) (statuses []string) {
+	p.t.Helper()
+	rows, err := p.db.Query("show vitess_migrations like '" + uuid + "'")
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	defer rows.Close()
+	columns, err := rows.Columns()
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	for rows.Next() {
+		values := make([]any, len(columns))
+		for i := range values {
+			values[i] = new(sql.RawBytes)
+		}
+		if err := rows.Scan(values...); err != nil {
+			p.t.Fatal(err)
+		}
+		statuses = append(statuses, string(*values[slices.Index(columns, "migration_status")].(*sql.RawBytes)))
+	}
+	return statuses
+}
+
+// TestColumnsChange makes each change of testdata/columns.txt between two syncs: the destination has, in every row that was changed, what
+// the source has, or the stream fails with the reason.
+func TestColumnsChange(t *testing.T) {
+	c := shared(t)
+	t.Run("unsharded", func(t *testing.T) { changeColumns(t, newPipeline(t, c, c.ConfigUnsharded), columnsCases(t, "evu")) })
+	t.Run("sharded", func(t *testing.T) {
+		var cases []columnsCase
+		for _, one := range columnsCases(t, "evs") {
+			if !strings.Contains(one.changes[0], "auto_increment") {
+				cases = append(cases, one)
+			}
+		}
+		changeColumns(t, newPipeline(t, c, c.ConfigSharded), cases)
+	})
+}
+
+func changeColumns(t *testing.T, p *pipeline, cases []columnsCase) {
+	t.Helper()
+	var names []string
+	for i := range cases {
+		cases[i].make(p)
+		names = append(names, cases[i].table)
+	}
+	p.discover(names...)
+	p.readToEnd()
+	for i := range cases {
+		cases[i].change(p)
+	}
+	p.discover(names...)
+	s := p.start()
+	_ = s.finish() // each stream says how it ended
+	right, plain := 0, 0
+	for i := range cases {
+		one := &cases[i]
+		outcome := one.judge(t, p)
+		t.Logf("%-8s %s %s", outcome, one, p.why(one.table))
+		if !one.labelled() {
+			plain++
+			if outcome == "right" {
+				right++
+			}
+		}
+	}
+	t.Logf("%d of %d changes without an ENUM or SET beside them need no person (%d %%)", right, plain, 100*right/plain)
+	if 100*right < 90*plain {
+		t.Error("too many changes need a person")
+	}
+}
+
+// judge says whether the rows of a table came right, or were refused.
+func (c *columnsCase) judge(t *testing.T, p *pipeline) string {
+	t.Helper()
+	stream := p.stream(c.table)
+	if p.last.Statuses[stream] != "COMPLETE" {
+		why := p.why(c.table)
+		if c.right || !strings.Contains(why, "cannot be read: ") || !strings.Contains(why, c.reason) {
+			t.Errorf("%s: %q", c, why)
+		}
+		return "refused"
+	}
+	differences, err := p.warehouse.Compare(t.Context(), p.db, stream, "*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(differences) > 0 || !c.right {
+		t.Errorf("%s: given, %s", c, strings.Join(differences, "; "))
+		return "wrong"
+	}
+	return "right"
+}
+
+// why is the reason for which a stream failed.
+func (p *pipeline) why(table string) string {
+	for _, e := range p.last.Errors {
+		if e.Stream != nil && *e.Stream == p.stream(table) {
+			return e.Message
+		}
+	}
+	return ""
+}
