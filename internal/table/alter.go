@@ -69,6 +69,8 @@ type alteration struct {
 
 // collect sorts one part of the statement.
 func (a *alteration) collect(option sqlparser.AlterOption) error {
+	concerned := a.concerns
+	a.concerns = true
 	switch o := option.(type) {
 	case *sqlparser.AddColumns:
 		for _, def := range o.Columns {
@@ -93,6 +95,7 @@ func (a *alteration) collect(option sqlparser.AlterOption) error {
 		a.convert = canonicalCharset(o.CharacterSet)
 		a.e.charset = a.convert
 	case sqlparser.TableOptions:
+		a.concerns = concerned
 		return a.options(o)
 	case *sqlparser.AlterColumn:
 	case *sqlparser.RenameTableName:
@@ -100,11 +103,10 @@ func (a *alteration) collect(option sqlparser.AlterOption) error {
 	case *sqlparser.AddConstraintDefinition, *sqlparser.AddIndexDefinition, *sqlparser.AlterCheck, *sqlparser.AlterIndex,
 		*sqlparser.DropKey, *sqlparser.RenameIndex, *sqlparser.KeyState, *sqlparser.Force, *sqlparser.LockOption,
 		*sqlparser.OrderByOption, *sqlparser.Validation, *sqlparser.TablespaceOperation, sqlparser.AlgorithmValue:
-		return nil
+		a.concerns = concerned
 	default:
 		return errors.New("an ALTER TABLE has a part that is not known here")
 	}
-	a.concerns = true
 	return nil
 }
 
@@ -213,9 +215,9 @@ func (a *alteration) declare(next []*life, names map[*life]string) error {
 			}
 			d.Column, d.stated = column, true
 			if p.old == nil {
-				l.initial, l.refused = initialOf(p.def, a.plain)
+				l.initial, l.refused = initialOf(p.def, func(text string) bool { return a.plain && isASCII(text) })
 			} else if p.def.Type.Options.As != nil {
-				l.doubtful = a.step
+				l.doubtful, a.changed = a.step, true
 			}
 		default:
 			d.Declaration, d.stated = l.last().Declaration, l.last().stated

@@ -183,8 +183,7 @@ func (t Type) Labels() ([]string, error) {
 
 // sameColumns reports whether two columns hold the same values, in the same form. Their names, and whether they may be NULL, do not matter.
 func sameColumns(a, b Column) bool {
-	return sameType(a.Type, b.Type) && (canonicalCharset(a.Charset) == canonicalCharset(b.Charset) ||
-		a.Charset != "" && b.Charset != "" && (a.Charset == UnknownCharset || b.Charset == UnknownCharset))
+	return canonicalCharset(a.Charset) == canonicalCharset(b.Charset) && sameType(a.Type, b.Type)
 }
 
 func sameType(a, b string) bool {

@@ -153,7 +153,7 @@ func (e *Evolution) infer(today []Column) (changed bool, err error) {
 			changed = true
 		}
 		if def := e.made[strings.ToLower(c.Name)]; def != nil && def.Type.Options.As != nil {
-			l.doubtful = len(e.stages)
+			l.doubtful, changed = len(e.stages), true
 		}
 		next = append(next, l)
 	}
@@ -163,12 +163,12 @@ func (e *Evolution) infer(today []Column) (changed bool, err error) {
 				l.last().Name, added[0])
 		}
 	}
-	if changed || !slices.Equal(next, e.now) {
-		changed = true
-		e.now = next
-		e.stages = append(e.stages, slices.Clone(next))
+	if !changed && slices.Equal(next, e.now) {
+		return false, nil
 	}
-	return changed, nil
+	e.now = next
+	e.stages = append(e.stages, slices.Clone(next))
+	return true, nil
 }
 
 // added is a column that an unknown statement added.
@@ -178,7 +178,7 @@ func (e *Evolution) added(c Column) *life {
 		return &life{refused: "the statement that added it is not known"}
 	}
 	l := &life{}
-	l.initial, l.refused = initialOf(def, true)
+	l.initial, l.refused = initialOf(def, func(string) bool { return true })
 	return l
 }
 

@@ -8,8 +8,8 @@ import (
 )
 
 // initialOf is what the rows that a table has get in a column that is added to it, or why that is not known, as a part of a sentence.
-// plain says that the statement has no backslashes, or only those that the server wrote itself.
-func initialOf(def *sqlparser.ColumnDefinition, plain bool) (d Default, refused string) {
+// certain tells of a text whether the server read it as it was read here.
+func initialOf(def *sqlparser.ColumnDefinition, certain func(string) bool) (d Default, refused string) {
 	o := def.Type.Options
 	base := strings.ToLower(def.Type.Type)
 	switch {
@@ -25,10 +25,10 @@ func initialOf(def *sqlparser.ColumnDefinition, plain bool) (d Default, refused 
 		return d, "it is a TIMESTAMP without a default, and what it got instead depends on the server"
 	case o.Default == nil:
 		return Default{Kind: DefaultImplicit}, ""
-	case !o.DefaultLiteral:
+	case !o.DefaultLiteral || !isLiteral(o.Default):
 		return d, "its default is an expression, whose value for older rows is not known"
 	}
-	if d, ok := constant(o.Default, plain); ok {
+	if d, ok := constant(o.Default); ok && (d.Kind != DefaultText || certain(d.Value)) {
 		return d, ""
 	}
 	return d, "its default is not a number or a plain text, and its value for older rows is not known"
@@ -39,8 +39,16 @@ func isNull(e sqlparser.Expr) bool {
 	return ok
 }
 
-// constant reads a literal. A text beyond ASCII depends on the session's character set, and one with a backslash on its sql_mode.
-func constant(e sqlparser.Expr, plain bool) (Default, bool) {
+func isLiteral(e sqlparser.Expr) bool {
+	switch e.(type) {
+	case *sqlparser.Literal, *sqlparser.UnaryExpr, *sqlparser.IntroducerExpr, sqlparser.BoolVal:
+		return true
+	}
+	return false
+}
+
+// constant reads a literal.
+func constant(e sqlparser.Expr) (Default, bool) {
 	switch e := e.(type) {
 	case sqlparser.BoolVal:
 		if e {
@@ -48,13 +56,13 @@ func constant(e sqlparser.Expr, plain bool) (Default, bool) {
 		}
 		return Default{DefaultNumber, "0"}, true
 	case *sqlparser.UnaryExpr:
-		if d, ok := constant(e.Expr, plain); ok && d.Kind == DefaultNumber && e.Operator == sqlparser.UMinusOp {
+		if d, ok := constant(e.Expr); ok && d.Kind == DefaultNumber && e.Operator == sqlparser.UMinusOp {
 			return Default{DefaultNumber, "-" + d.Value}, true
 		}
 	case *sqlparser.Literal:
 		switch e.Type {
 		case sqlparser.StrVal:
-			return Default{DefaultText, e.Val}, plain && isASCII(e.Val)
+			return Default{DefaultText, e.Val}, true
 		case sqlparser.IntVal, sqlparser.DecimalVal, sqlparser.FloatVal:
 			return Default{DefaultNumber, e.Val}, true
 		case sqlparser.BitNum:
@@ -73,6 +81,7 @@ func bits(digits string, base int) (Default, bool) {
 	return Default{DefaultBits, strconv.FormatUint(n, 10)}, err == nil
 }
 
+// isASCII is of a text that means the same in every session: one beyond ASCII depends on the session's character set.
 func isASCII(s string) bool {
 	return strings.IndexFunc(s, func(r rune) bool { return r > 0x7E }) < 0
 }

@@ -22,7 +22,7 @@ func (e *Evolution) refuse(s *Shape) {
 			continue
 		}
 		switch def := e.made[strings.ToLower(o.last().Name)]; {
-		case e.made == nil && slices.ContainsFunc(s.Origins, Origin.changed):
+		case e.made == nil && slices.ContainsFunc(s.Origins, func(o Origin) bool { return o.From >= 0 && o.changed() }):
 			o.Refused = "whether it is a generated column is not known"
 		case def != nil && def.Type.Options.As != nil && e.touches(s, def.Type.Options.As):
 			o.Refused = "it is a generated column, and one that it is made of was declared anew"
@@ -34,7 +34,7 @@ func (o Origin) last() Declaration { return o.Steps[len(o.Steps)-1] }
 
 // changed reports whether the column had other declarations, whatever its name.
 func (o Origin) changed() bool {
-	return o.From >= 0 && slices.ContainsFunc(o.Steps, func(d Declaration) bool { return !sameColumns(d.Column, o.last().Column) })
+	return slices.ContainsFunc(o.Steps, func(d Declaration) bool { return !sameColumns(d.Column, o.last().Column) })
 }
 
 // touches reports whether an expression is made of a column whose declaration changed, or that was added.

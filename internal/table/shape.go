@@ -58,9 +58,9 @@ type Default struct {
 	Value string // of the last three kinds
 }
 
-// Current reports whether the rows have today's columns.
+// Current reports whether the rows have today's columns, which may have been nullable then.
 func (s *Shape) Current() bool {
 	return s.Refused == "" && len(s.Old) == len(s.Origins) && !slices.ContainsFunc(s.Origins, func(o Origin) bool {
-		return o.Refused != "" || o.From < 0 || o.Steps[0] != o.Steps[len(o.Steps)-1]
+		return o.Refused != "" || o.From < 0 || o.changed() || o.Steps[0].Name != o.last().Name
 	}) && slices.IsSortedFunc(s.Origins, func(a, b Origin) int { return a.From - b.From })
 }
