@@ -60,7 +60,9 @@ func older(n int) []*event {
 func (r *rig) asked() []string {
 	var list []string
 	for _, q := range r.requests() {
-		asks := strings.Join(tablesIn(q), ",") + " from " + strings.TrimPrefix(q.Vgtid.ShardGtids[0].Gtid, "MySQL56/"+fakevtgate.UUID+":1-")
+		tables := tablesIn(q)
+		slices.Sort(tables)
+		asks := strings.Join(tables, ",") + " from " + strings.TrimPrefix(q.Vgtid.ShardGtids[0].Gtid, "MySQL56/"+fakevtgate.UUID+":1-")
 		if q.Filter.FieldEventMode == binlogdatapb.Filter_BEST_EFFORT {
 			asks += " older"
 		}
@@ -221,7 +223,7 @@ func TestRowsOfUnknowableColumns(t *testing.T) {
 					return
 				}
 				out := r.must()
-				if got := rowsByTable(out); !slices.Equal(got, []string{"others 6:x", "users 1:x", "users 2:x"}) {
+				if got := rowsByTable(out); !slices.Equal(got, []string{"others 6:x", "users 1:a", "users 2:b"}) {
 					t.Errorf("records %v", got)
 				}
 				if !slices.ContainsFunc(out.Logs, func(l destination.Log) bool {
@@ -259,8 +261,7 @@ func TestColumnsThatWereChangedBack(t *testing.T) {
 	if got := rowsByTable(out); !slices.Equal(got, []string{"others 6:x", "others 8:x", "users 6:x", "users 6:x", "users 8:x"}) {
 		t.Errorf("records %v", got)
 	}
-	if got := r.asked(); !slices.Equal(got, []string{"others,users from 5", "users from 5 older", "users from 5 older statements"}) &&
-		!slices.Equal(got, []string{"users from 5 older", "users from 5 older statements", "users,others from 5"}) {
+	if got := r.asked(); !slices.Equal(got, []string{"others,users from 5", "users from 5 older", "users from 5 older statements"}) {
 		t.Errorf("asked %q", got)
 	}
 	if last := lastOf(t, out.States, "users"); !last.Position.Equal(at(9)) || last.Layout.Differs() {
@@ -455,8 +456,8 @@ func TestStatementsThatChangeNoColumns(t *testing.T) {
 // added at the end.
 func TestChangeOfColumnsSinceAPositionOfUnknownColumns(t *testing.T) {
 	for statement, want := range map[string][]string{
-		"alter table users drop column gone":                                               nil,
-		"alter table users modify column name varchar(50)":                                 nil,
+		"alter table users drop column gone":                                                nil,
+		"alter table users modify column name varchar(50)":                                  nil,
 		"alter table users add column name varchar(50) character set utf8mb4 default 'new'": {"others 6:x", "users 6:new"},
 	} {
 		for name, unknown := range map[string]func(r *rig){

@@ -4,8 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	"source-planetscale/internal/failure"
+	"source-planetscale/internal/gtid"
+	"source-planetscale/internal/lineage"
 	"source-planetscale/internal/partition"
 	"source-planetscale/internal/reader"
 	"source-planetscale/internal/schema"
@@ -31,7 +35,7 @@ func (s *replication) followed(ctx context.Context, p *partition.Partition, isFo
 	if err != nil {
 		return err
 	}
-	r := reader.Follow(s.env, p, scout)
+	r := reader.Follow(s.env, p, scout, isFormer)
 	outcome, err := s.Sync.read(ctx, s.shard, r, s.retrier)
 	if err == nil && outcome == reader.Replaced && !isFormer {
 		err = r.Retired()
@@ -43,15 +47,39 @@ func (s *replication) followed(ctx context.Context, p *partition.Partition, isFo
 func (s *replication) scout(ctx context.Context, p *partition.Partition, isFormer bool) (*reader.Reader, error) {
 	var definition string
 	err := s.retrier.Insist(ctx, "Asking how a table is defined", func(ctx context.Context) (err error) {
-		definition, err = unlessRefused(ctx, func() (string, error) { return s.server.Definition(ctx, s.shard, p.Name()) })
+		definition, err = unlessRefused(ctx, func() (string, error) { return s.server.Statements.Definition(ctx, s.shard, p.Name()) })
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
 	scout := reader.Scout(s.env, p, definition, isFormer)
-	_, err = s.Sync.read(ctx, s.shard, scout, s.retrier)
-	return scout, err
+	shard := s.shard
+	for {
+		outcome, err := s.Sync.read(ctx, shard, scout, s.retrier)
+		if err != nil || outcome != reader.Replaced {
+			return scout, err
+		}
+		if !isFormer {
+			return nil, reader.ReplacedMeanwhile(shard)
+		}
+		// The rows are to become those of today's columns, to which statements in the shards that replaced this one led.
+		var at gtid.Position
+		if shard, at = s.onward(scout.Moved()); at.IsZero() {
+			return nil, reader.NoJournal()
+		}
+		scout = reader.ScoutOn(s.env, scout, p.Stream.In(shard), at, !slices.Contains(s.existing, shard))
+	}
+}
+
+// onward is one of the shards that replaced another, and where it goes on: one that this sync knows the end of.
+func (s *replication) onward(moved map[gtid.Shard]gtid.Position) (gtid.Shard, gtid.Position) {
+	for _, shard := range slices.SortedFunc(maps.Keys(moved), lineage.ByName) {
+		if s.targets.Known(shard) || !slices.Contains(s.existing, shard) {
+			return shard, moved[shard]
+		}
+	}
+	return gtid.Shard{}, gtid.Position{}
 }
 
 // unlessRefused is the answer to a question, "" where the service does not let us ask.

@@ -3,6 +3,7 @@ package reader
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"slices"
 
 	"source-planetscale/internal/failure"
@@ -24,7 +25,7 @@ func (s *session) ddl(ctx context.Context, text string) error {
 		if t == nil || !at.IsZero() && t.From.Contains(at) {
 			continue // it has ended in this loop, or has what the statement did
 		}
-		if err := s.dropIf(ctx, s.changed(ctx, t, ddl, text)); err != nil {
+		if err := s.dropIf(ctx, changed(ctx, s, t, ddl, text)); err != nil {
 			return err
 		}
 	}
@@ -32,30 +33,33 @@ func (s *session) ddl(ctx context.Context, text string) error {
 }
 
 // changed is that a statement did something to the table, or to others.
-func (s *session) changed(ctx context.Context, t *tableReader, ddl table.DDL, text string) error {
+func changed(ctx context.Context, s *session, t *tableReader, ddl table.DDL, text string) error {
 	name, d, shard := t.Name(), t.Stream.Descriptor, t.Shard.Name
+	if !t.Stream.Incremental() {
+		return nil // a snapshot
+	}
 	if ddl.Explains(name) {
 		t.Explain()
 	}
 	switch {
-	case slices.Contains(ddl.Emptied, name) && t.Stream.Incremental():
+	case slices.Contains(ddl.Emptied, name):
 		return failure.Config("clear the stream's data and sync again",
 			"Table %s was dropped, renamed or truncated in shard %s, or a partition or tablespace of it exchanged, which removes its rows without a delete for each", d, shard).Of(name)
-	case slices.Contains(ddl.Pruned, name) && t.Stream.Incremental() && s.scouted == nil:
+	case slices.Contains(ddl.Pruned, name) && s.scouted == nil:
 		s.env.Log.Warn(fmt.Sprintf("Partitions of table %s were dropped or truncated in shard %s, which removes their rows without a delete for each: they stay at the destination unless the stream is refreshed.", d, shard))
 	case slices.Contains(ddl.Altered, name):
 		if table.IsLookalike(ddl.Swapped[name], name) && s.scouted == nil && t.Stream.Swaps() {
 			s.env.Log.Warn(fmt.Sprintf("Stream %s: the table was swapped in shard %s for one that has the name of gh-ost's or pt-online-schema-change's copy of it, and is taken for that. If it was another table, with fewer rows, those are still at the destination; refresh the stream.", d, shard))
 		}
-		return s.altered(ctx, t, statement{text: text, swapped: ddl.Swapped[name]})
+		return altered(ctx, s, t, statement{text: text, swapped: ddl.Swapped[name]})
 	case slices.Contains(ddl.Extended, name):
-		return s.altered(ctx, t, statement{text: text, extends: true})
+		return altered(ctx, s, t, statement{text: text, extends: true})
 	}
 	return nil
 }
 
 // altered is that a statement may have changed the table's columns.
-func (s *session) altered(ctx context.Context, t *tableReader, by statement) error {
+func altered(ctx context.Context, s *session, t *tableReader, by statement) error {
 	switch {
 	case s.scouted != nil:
 		return s.scouted.note(ctx, s.Reader, by)
@@ -64,19 +68,20 @@ func (s *session) altered(ctx context.Context, t *tableReader, by statement) err
 			return failure.Transient("", "The columns of %s in shard %s cannot be followed: %s", t.Stream.Descriptor, t.Shard.Name, err).Of(t.Name())
 		}
 		t.Step(s.followed.columns())
-		s.warnAltered(t)
+		t.warnAltered(s.env.Log)
 		return nil
 	case t.Given():
 		if err := s.lookAt(ctx, []string{t.Name()}, false); err != nil {
 			return err
 		}
 	}
-	return s.apart(t)
+	return apart(s.Reader, t)
 }
 
-func (s *session) warnAltered(t *tableReader) {
+// warnAltered says once that rows may have changed without an event for each.
+func (t *tableReader) warnAltered(log *slog.Logger) {
 	if t.Stream.Alters() {
-		s.env.Log.Warn(fmt.Sprintf("Stream %s: the table was altered in shard %s. ALTER TABLE emits no row events: rows already in the "+
+		log.Warn(fmt.Sprintf("Stream %s: the table was altered in shard %s. ALTER TABLE emits no row events: rows already in the "+
 			"destination keep their old values (of a generated column with another expression, say) until they change or the stream "+
 			"is refreshed.", t.Stream.Descriptor, t.Shard.Name))
 	}

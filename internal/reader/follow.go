@@ -21,10 +21,13 @@ import (
 type changes struct {
 	// evolution is what they did, once all are known.
 	evolution  *table.Evolution
-	definition string // SHOW CREATE TABLE of today, "" if not known
+	was        []table.Column // at the saved position; nil where nobody knows
+	definition string         // SHOW CREATE TABLE of today, "" if not known
 	statements []statement
 	// now is how many of them lie behind the reader, and bound how many did at the last boundary.
 	now, bound int
+	// moved is where the shards that replaced this one go on, if it was read to its journal.
+	moved map[gtid.Shard]gtid.Position
 }
 
 // statement is one that may have changed the columns.
@@ -53,13 +56,29 @@ func alone(env *Env, p *partition.Partition, isFormer bool) *Reader {
 // CREATE TABLE, "" if nobody may ask; isFormer says that the shard was split or merged.
 func Scout(env *Env, p *partition.Partition, definition string, isFormer bool) *Reader {
 	r := alone(env, p, isFormer)
-	r.scouted = &changes{definition: definition}
+	r.scouted = &changes{was: p.Columns(), definition: definition}
 	return r
 }
 
+// ScoutOn goes on with the work of a Scout that has read its shard to the journal, in one that replaced it, from where that goes on.
+func ScoutOn(env *Env, scout *Reader, p *partition.Partition, at gtid.Position, isFormer bool) *Reader {
+	r := newReader(env, p.Shard)
+	p.Read(gtid.Position{}, table.Layout{})
+	r.tables.add(p)
+	r.at, r.scouted = at, scout.scouted
+	r.scouted.moved = nil
+	if isFormer {
+		r.former = &former{}
+	}
+	return r
+}
+
+// Moved is where the shards go on that replaced a Scout's.
+func (p path) Moved() map[gtid.Shard]gtid.Position { return p.scouted.moved }
+
 // Follow gives the changes of a table of which a Scout has found out how its columns were changed.
-func Follow(env *Env, p *partition.Partition, scout *Reader) *Reader {
-	r := alone(env, p, scout.former != nil)
+func Follow(env *Env, p *partition.Partition, scout *Reader, isFormer bool) *Reader {
+	r := alone(env, p, isFormer)
 	c := *scout.scouted
 	c.now, c.bound = 0, 0
 	r.followed = &c
@@ -107,13 +126,13 @@ func (c *changes) end(r *Reader) error {
 		return failure.Transient("try again when the change is done", "The columns of %s in shard %s at the end of this sync cannot be told for sure: %s",
 			t.Stream.Descriptor, t.Shard.Name, err).Because(err).Of(t.Name())
 	}
-	return unknowable(t, err)
+	return unknowable(r, t, err)
 }
 
 // evolve finds out what the statements did.
 func (c *changes) evolve(t *tableReader) error {
-	if was := t.Columns(); was != nil {
-		return c.evolveFrom(t, was)
+	if c.was != nil {
+		return c.evolveFrom(t, c.was)
 	}
 	// Nobody knows which columns it had. If some were only added at its end, it had the ones before them.
 	today := t.Stream.Table.Columns
@@ -164,8 +183,38 @@ func (c *changes) compile(t *tableReader, f *binlogdatapb.FieldEvent) (*row.Plan
 	return row.CompileOlder(t.Stream.Table, shape, f, t.Stream.Columns, t.Stream.Records.Types)
 }
 
+// path is what is known of the changes of columns on a reader's way.
+type path struct {
+	// scouted are those that a Scout finds, followed those that Follow follows; else nil.
+	scouted, followed *changes
+}
+
+// known reports whether what the columns are is known from the statements.
+func (p path) known() bool { return p.scouted != nil || p.followed != nil }
+
+// rewind begins again at the last boundary.
+func (p path) rewind() {
+	for _, c := range []*changes{p.scouted, p.followed} {
+		if c != nil {
+			c.now = c.bound
+		}
+	}
+}
+
+// bind is that a boundary was reached.
+func (p path) bind() {
+	for _, c := range []*changes{p.scouted, p.followed} {
+		if c != nil {
+			c.bound = c.now
+		}
+	}
+}
+
 // unknowable is the verdict on a table of which rows were written under columns that cannot be told from today's.
-func unknowable(t *tableReader, err error) *failure.Verdict {
+func unknowable(r *Reader, t *tableReader, err error) *failure.Verdict {
+	if r.former != nil {
+		return Lost("has changes from before a change of columns, which cannot be read: " + err.Error()).Because(err)
+	}
 	return failure.Config("refresh the source's schema and clear the stream's data, or set invalid_cdc_cursor_position_behavior to \"Re-sync data\"",
 		"The columns of %s were changed since the last sync, and the rows that were changed before that in shard %s cannot be read: %s",
 		t.Stream.Descriptor, t.Shard.Name, err).Because(err).Do(failure.Resync).Of(t.Name())
@@ -173,7 +222,7 @@ func unknowable(t *tableReader, err error) *failure.Verdict {
 
 // apart ends the table's part in the reader, since rows to come may have other columns than today's: it is read again by itself, from its
 // saved position. A copy begins again.
-func (r *Reader) apart(t *tableReader) error {
+func apart(r *Reader, t *tableReader) error {
 	if r.copying != nil {
 		t.Forgive()
 		r.copying.key = nil
@@ -185,35 +234,11 @@ func (r *Reader) apart(t *tableReader) error {
 
 // misread is that rows were given while the columns were changed, under wrong names perhaps. They come again, and take the place of
 // those, unless it is the key that is wrong.
-func (r *Reader) misread(t *tableReader, now table.Table) error {
+func misread(r *Reader, t *tableReader, now table.Table) error {
 	if t.MovesKey(now.Columns) {
 		return failure.Config("refresh the source's schema and clear the stream's data",
 			"The columns of %s were changed while changes made before that were read from shard %s, which may stand under wrong keys",
 			t.Stream.Descriptor, t.Shard.Name).Of(t.Name())
 	}
-	return r.apart(t)
-}
-
-// rewind begins again at the last boundary.
-func (r *Reader) rewind() {
-	for _, c := range []*changes{r.scouted, r.followed} {
-		if c != nil {
-			c.now = c.bound
-		}
-	}
-	if r.copying != nil || r.followed != nil {
-		r.tables.only().Rewind()
-	}
-}
-
-// bound is that a boundary was reached.
-func (r *Reader) bound() {
-	for _, c := range []*changes{r.scouted, r.followed} {
-		if c != nil {
-			c.bound = c.now
-		}
-	}
-	if r.copying != nil || r.followed != nil {
-		r.tables.only().Bound()
-	}
+	return apart(r, t)
 }

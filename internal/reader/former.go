@@ -89,8 +89,8 @@ func (s *session) journal(ctx context.Context, j *binlogdatapb.Journal) (done bo
 		names = append(names, g.Shard)
 	}
 	if s.scouted != nil {
-		s.outcome = Replaced
-		return true, s.scouted.end(s.Reader)
+		s.outcome, s.scouted.moved = Replaced, moved
+		return true, nil
 	}
 	if err := s.lookIfGiven(ctx); err != nil {
 		return false, err

@@ -65,13 +65,12 @@ type Settings struct {
 type Reader struct {
 	shard gtid.Shard
 	*output
+	path
 	// at is the position at the last boundary, target where reading ends.
 	at, target gtid.Position
 	// copying is what only a reader of a copy has, former what only one of a shard that was split or merged has; else nil.
 	copying *copying
 	former  *former
-	// scouted are the changes of columns that a Scout finds, followed those that Follow follows; else nil.
-	scouted, followed *changes
 
 	attempts   int
 	progressed bool // past a boundary since the stream was opened
@@ -215,6 +214,9 @@ func (r *Reader) attempt(ctx context.Context) (Outcome, error) {
 		return Arrived, r.finish(ctx)
 	}
 	r.rewind()
+	if r.copying != nil || r.followed != nil {
+		r.tables.only().Rewind()
+	}
 	// The tables were looked up with the peek, which for a copy may be long ago.
 	if r.attempts > 1 || r.copying != nil && r.copying.key != nil {
 		if err := r.look(ctx, false); err != nil {
@@ -288,7 +290,7 @@ func (r *Reader) arrived() bool {
 }
 
 func (r *Reader) request() vstream.Request {
-	req := vstream.Request{Shard: r.shard, Position: r.at, Older: r.scouted != nil || r.followed != nil, Statements: r.scouted != nil}
+	req := vstream.Request{Shard: r.shard, Position: r.at, Older: r.known(), Statements: r.scouted != nil}
 	for _, name := range r.tables.names {
 		req.Tables = append(req.Tables, vstream.Table{Name: name})
 	}
@@ -332,7 +334,7 @@ func (r *Reader) look(ctx context.Context, snapshot bool) error {
 }
 
 func (r *Reader) lookAt(ctx context.Context, names []string, snapshot bool) error {
-	if r.scouted != nil || r.followed != nil {
+	if r.known() {
 		return nil // what the columns are is known from the statements
 	}
 	tables, err := r.env.Tables(ctx, r.shard, names, r.copying != nil) // a copy goes on by its key
@@ -352,7 +354,7 @@ func (r *Reader) lookAt(ctx context.Context, names []string, snapshot bool) erro
 		if look(now) {
 			continue
 		}
-		if err := r.dropIf(ctx, r.misread(t, now)); err != nil {
+		if err := r.dropIf(ctx, misread(r, t, now)); err != nil {
 			return err
 		}
 	}

@@ -44,21 +44,21 @@ func (s *session) field(ctx context.Context, ev *binlogdatapb.VEvent) error {
 	if err != nil || s.tables.find(t.Name()) == nil { // a look may end it
 		return err
 	}
-	t.plans[phase], t.unreadable[phase] = s.compile(t, ev.FieldEvent, phase)
+	t.plans[phase], t.unreadable[phase] = compile(s, t, ev.FieldEvent, phase)
 	return nil
 }
 
 // compile prepares for rows of such fields. An error concerns only who gets rows of these columns: not a table that has them already.
-func (s *session) compile(t *tableReader, f *binlogdatapb.FieldEvent, phase row.Phase) (*row.Plan, error) {
+func compile(s *session, t *tableReader, f *binlogdatapb.FieldEvent, phase row.Phase) (*row.Plan, error) {
 	var plan *row.Plan
 	var err error
 	switch {
 	case s.followed != nil:
 		if plan, err = s.followed.compile(t, f); err != nil {
-			err = unknowable(t, err)
+			err = unknowable(s.Reader, t, err)
 		}
 	case phase == row.Replicate && s.copying == nil && !t.Describes(f.Fields):
-		err = s.apart(t)
+		err = apart(s.Reader, t)
 	default:
 		columns := t.Stream.Columns
 		if phase == row.Copy {
@@ -141,7 +141,7 @@ func (s *session) prepare(t *tableReader, phase row.Phase) (skip bool, err error
 			return true, err
 		}
 		if s.followed == nil && !t.Give() {
-			return false, s.apart(t)
+			return false, apart(s.Reader, t)
 		}
 	}
 	if err := t.unreadable[phase]; err != nil {
