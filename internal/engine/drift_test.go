@@ -510,3 +510,38 @@ func TestDroppedPartitionsAreSaid(t *testing.T) {
 		t.Errorf("logs %+v", out.Logs)
 	}
 }
+
+// A copy of the table that takes its place has the name of gh-ost's or pt-online-schema-change's: a user's own table may have it, too, which
+// is said once. Vitess' names are nobody else's.
+func TestSwapsForACopyOfTheTable(t *testing.T) {
+	const vitess = "_vt_vrp_6ace8bcef73211ea87e9f875a4d24e90_20200915120410_"
+	for copied, warned := range map[string]bool{"_users_gho": true, "_users_new": true, vitess: false} {
+		t.Run(copied, func(t *testing.T) {
+			r := newRig(t, 8, func(_ *request, send func(...*event), done <-chan struct{}) error {
+				send(changed(6, "rename table users to _users_del, "+copied+" to users")...)
+				send(insert(8, "users")...)
+				return hold(done)
+			})
+			r.asks = func(s *Server) {
+				s.Statements.Migration = func(_ context.Context, _ gtid.Shard, uuid string) (string, error) {
+					if uuid != "6ace8bce_f732_11ea_87e9_f875a4d24e90" {
+						t.Errorf("asked for %s", uuid)
+					}
+					return "alter table users engine=innodb", nil
+				}
+				s.Statements.Definition = func(context.Context, gtid.Shard, string) (string, error) {
+					return "CREATE TABLE `users` (`id` bigint NOT NULL, `name` varchar(50) DEFAULT NULL, PRIMARY KEY (`id`)) DEFAULT CHARSET=utf8mb4", nil
+				}
+			}
+			r.add(testTable("users"), airbyte.Incremental, &state.Shard{Position: at(5)})
+			out := r.must()
+			if got := rows(out); !slices.Equal(got, []string{"8:x"}) {
+				t.Errorf("records %v", got)
+			}
+			n := len(slices.DeleteFunc(out.Logs, func(l destination.Log) bool { return !strings.Contains(l.Message, "was swapped in shard -") }))
+			if n != map[bool]int{true: 1, false: 0}[warned] {
+				t.Errorf("warned %d times", n)
+			}
+		})
+	}
+}

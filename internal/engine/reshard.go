@@ -148,6 +148,9 @@ func (c *crossing) readFormer(ctx context.Context, shard gtid.Shard, parts []*pa
 	}
 	for _, p := range apart.parts {
 		err := (&replication{c.Sync, shard}).followed(ctx, p, true)
+		if v := failure.In(err); v != nil && v.Action == failure.Resync && v.Table == p.Name() { // of this one alone, for its columns
+			err = reader.Lost("has changes from before a change of columns, which cannot be read: " + v.Cause.Error()).Because(v.Cause)
+		}
 		if err := c.passed(ctx, shard, []*partition.Partition{p}, err); err != nil {
 			return err
 		}

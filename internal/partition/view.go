@@ -102,17 +102,9 @@ func (v *View) Has(columns []string) []string {
 	return slices.DeleteFunc(slices.Clone(columns), func(name string) bool { return v.Table.Column(name) == nil })
 }
 
-// Describes reports whether the fields of a row are the table's columns in their order, but for some at the end.
+// Describes reports whether the fields of a row are the table's columns in their order.
 func (v *View) Describes(fields []*querypb.Field) bool {
-	if len(fields) > len(v.Table.Columns) {
-		return false
-	}
-	for i, f := range fields {
-		if f.Name != v.Table.Columns[i].Name {
-			return false
-		}
-	}
-	return true
+	return slices.EqualFunc(fields, v.Table.Columns, func(f *querypb.Field, c table.Column) bool { return f.Name == c.Name })
 }
 
 // DescribesTypes reports whether the fields' declarations, where they have some, are those of the table's columns of the same names.

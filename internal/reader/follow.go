@@ -126,7 +126,7 @@ func (c *changes) end(r *Reader) error {
 		return failure.Transient("try again when the change is done", "The columns of %s in shard %s at the end of this sync cannot be told for sure: %s",
 			t.Stream.Descriptor, t.Shard.Name, err).Because(err).Of(t.Name())
 	}
-	return unknowable(r, t, err)
+	return unknowable(t, err)
 }
 
 // evolve finds out what the statements did.
@@ -211,10 +211,7 @@ func (p path) bind() {
 }
 
 // unknowable is the verdict on a table of which rows were written under columns that cannot be told from today's.
-func unknowable(r *Reader, t *tableReader, err error) *failure.Verdict {
-	if r.former != nil {
-		return Lost("has changes from before a change of columns, which cannot be read: " + err.Error()).Because(err)
-	}
+func unknowable(t *tableReader, err error) *failure.Verdict {
 	return failure.Config("refresh the source's schema and clear the stream's data, or set invalid_cdc_cursor_position_behavior to \"Re-sync data\"",
 		"The columns of %s were changed since the last sync, and the rows that were changed before that in shard %s cannot be read: %s",
 		t.Stream.Descriptor, t.Shard.Name, err).Because(err).Do(failure.Resync).Of(t.Name())
@@ -225,8 +222,8 @@ func unknowable(r *Reader, t *tableReader, err error) *failure.Verdict {
 func apart(r *Reader, t *tableReader) error {
 	if r.copying != nil {
 		t.Forgive()
-		r.copying.key = nil
-		return errRestart()
+		r.copying.key, r.copying.altered = nil, true
+		return errRestart("The columns of the table were changed while it was copied")
 	}
 	return failure.Transient("", "The columns of %s were changed in shard %s while it was read", t.Stream.Descriptor, t.Shard.Name).
 		Do(failure.Follow).Of(t.Name())

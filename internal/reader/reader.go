@@ -83,6 +83,7 @@ type copying struct {
 	key       *querypb.QueryResult // at the last boundary
 	described []*querypb.Field     // the columns of the copy's rows
 	restarts  int                  // after rows had been given
+	altered   bool                 // the last one because columns were changed
 }
 
 // Outcome is how an attempt ended well.
@@ -254,12 +255,16 @@ func (c *copying) startOver(p *tableReader) error {
 	if given := p.Origin.Count(); given.Copied > given.Wasted {
 		c.restarts++
 	}
+	if c.restarts > mostRestarts && c.altered {
+		return failure.Transient("try again when the change is done", "The columns of %s in shard %s were changed each time it was copied", p.Stream.Descriptor, p.Shard.Name).
+			Do(failure.GiveUp)
+	}
 	if c.restarts > mostRestarts {
 		return failure.Config("give the table a primary key of other types, raise the server's limits (vttablet's copy ends after an hour), or leave the table out",
 			"The copy of %s in shard %s broke %d times and cannot go on where it broke, because %s",
 			p.Stream.Descriptor, p.Shard.Name, c.restarts, p.Key().WhyNot())
 	}
-	c.key = nil
+	c.key, c.altered = nil, false
 	p.Origin.StartOver()
 	return nil
 }
