@@ -15,8 +15,6 @@ import (
 	"testing"
 )
 
-const manual = "docs/planetscale.md"
-
 // TestEveryMessageIsInTheManual finds the errors and warnings in the code of the program, and holds them against the
 // manual's tables of messages, whose first column has them in code spans. A message that the tables lack, or that the code
 // no longer has, fails it.
@@ -27,12 +25,12 @@ func TestEveryMessageIsInTheManual(t *testing.T) {
 	}
 	for message, place := range inCode {
 		if !inManual[message] {
-			t.Errorf("%s gives a message that %s lacks: %s", place, manual, message)
+			t.Errorf("%s gives a message that the manual lacks (docs/troubleshooting.md): %s", place, message)
 		}
 	}
 	for message := range inManual {
 		if inCode[message] == "" {
-			t.Errorf("%s has a message that the program no longer gives: %s", manual, message)
+			t.Errorf("the manual has a message that the program no longer gives: %s", message)
 		}
 	}
 }
@@ -42,7 +40,7 @@ func TestEveryMessageHasCauseAndCure(t *testing.T) {
 	empty := regexp.MustCompile(`^(Config error\. )?(As it says.*|See .*)?$`)
 	for _, row := range messageRows(t) {
 		if len(row) != 3 || empty.MatchString(row[1]) || empty.MatchString(row[2]) {
-			t.Errorf("%s does not give a cause and a cure in the row %q", manual, row)
+			t.Errorf("the manual does not give a cause and a cure in the row %q", row)
 		}
 	}
 }
@@ -62,7 +60,7 @@ func messagesInManual(t *testing.T) map[string]bool {
 // messageRows are the rows of the tables of messages.
 func messageRows(t *testing.T) [][]string {
 	t.Helper()
-	return tableRows(t, manual, "| Message")
+	return manualRows(t, "| Message")
 }
 
 // messagesInCode maps each message to its place. What the program fills in is "…".
