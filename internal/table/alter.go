@@ -240,7 +240,7 @@ func (a *alteration) declare(next []*life, names map[*life]string) error {
 func (a *alteration) keep(l *life, d declared) {
 	if len(l.declared) > 0 {
 		before := l.last().Column
-		if d.Name == before.Name && sameColumns(d.Column, before) {
+		if d.Name == before.Name && Alike(d.Column, before) {
 			if d.stated && d.Nullable != before.Nullable {
 				l.declared = append(l.declared, d) // not a change of columns by itself
 			}

@@ -181,8 +181,8 @@ func (t Type) Labels() ([]string, error) {
 	return labels, nil
 }
 
-// sameColumns reports whether two columns hold the same values, in the same form. Their names, and whether they may be NULL, do not matter.
-func sameColumns(a, b Column) bool {
+// Alike reports whether two columns hold the same values, in the same form. Their names, and whether they may be NULL, do not matter.
+func Alike(a, b Column) bool {
 	return canonicalCharset(a.Charset) == canonicalCharset(b.Charset) && sameType(a.Type, b.Type)
 }
 

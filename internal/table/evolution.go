@@ -148,7 +148,7 @@ func (e *Evolution) infer(today []Column) (changed bool, err error) {
 			l = e.added(c)
 			l.declared = append(l.declared, d)
 			added = append(added, c.Name)
-		case !sameColumns(c, l.last().Column):
+		case !Alike(c, l.last().Column):
 			l.declared = append(l.declared, d)
 			changed = true
 		}
@@ -220,7 +220,7 @@ func (e *Evolution) End(today []Column, create string) error {
 				d.Charset = charset
 			}
 		}
-		if d := l.last(); d.Name != c.Name || !sameColumns(c, d.Column) || d.stated && d.Nullable != c.Nullable {
+		if d := l.last(); d.Name != c.Name || !Alike(c, d.Column) || d.stated && d.Nullable != c.Nullable {
 			return fmt.Errorf("its column %q is not what the statements that the binary log has would make of it", c.Name)
 		}
 		l.settle(c)
@@ -246,7 +246,7 @@ func (e *Evolution) charsetBy(today []Column) (charset string) {
 func (l *life) settle(today Column) {
 	for i := len(l.declared) - 1; i >= 0; i-- {
 		d := &l.declared[i]
-		if !sameColumns(today, d.Column) {
+		if !Alike(today, d.Column) {
 			break
 		}
 		d.Type, d.Charset = today.Type, today.Charset

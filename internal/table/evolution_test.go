@@ -74,7 +74,7 @@ func describe(s *Shape) string {
 	}
 	var list []string
 	for _, o := range s.Origins {
-		text := o.last().Name
+		text := o.Today().Name
 		switch {
 		case o.Refused != "":
 			list = append(list, text+"! "+o.Refused)
@@ -84,7 +84,7 @@ func describe(s *Shape) string {
 		case s.Old[o.From].Name != text:
 			text += "<" + s.Old[o.From].Name
 		}
-		if len(o.Steps) > 1 && (o.changed() || !o.last().Nullable) {
+		if len(o.Steps) > 1 && (o.changed() || !o.Today().Nullable) {
 			for i, d := range o.Steps {
 				switch {
 				case i == 0:
@@ -175,7 +175,7 @@ func checkShape(t *testing.T, s *Shape, was, today []Column, step int) {
 	}
 	seen := map[int]bool{-1: true}
 	for i, o := range s.Origins {
-		if o.From >= len(s.Old) || o.From >= 0 && seen[o.From] || len(o.Steps) == 0 || o.last().Column != today[i] {
+		if o.From >= len(s.Old) || o.From >= 0 && seen[o.From] || len(o.Steps) == 0 || o.Today().Column != today[i] {
 			t.Fatalf("step %d: column %s does not fit", step, strconv.Itoa(i))
 		}
 		if seen[o.From] = true; o.From >= 0 && !sameType(o.Steps[0].Type, s.Old[o.From].Type) {

@@ -21,7 +21,7 @@ func (e *Evolution) refuse(s *Shape) {
 		if o.Refused != "" || o.From < 0 {
 			continue
 		}
-		switch def := e.made[strings.ToLower(o.last().Name)]; {
+		switch def := e.made[strings.ToLower(o.Today().Name)]; {
 		case e.made == nil && slices.ContainsFunc(s.Origins, func(o Origin) bool { return o.From >= 0 && o.changed() }):
 			o.Refused = "whether it is a generated column is not known"
 		case def != nil && def.Type.Options.As != nil && e.touches(s, def.Type.Options.As):
@@ -30,11 +30,12 @@ func (e *Evolution) refuse(s *Shape) {
 	}
 }
 
-func (o Origin) last() Declaration { return o.Steps[len(o.Steps)-1] }
+// Today is the column's declaration of today.
+func (o Origin) Today() Declaration { return o.Steps[len(o.Steps)-1] }
 
 // changed reports whether the column had other declarations, whatever its name.
 func (o Origin) changed() bool {
-	return slices.ContainsFunc(o.Steps, func(d Declaration) bool { return !sameColumns(d.Column, o.last().Column) })
+	return slices.ContainsFunc(o.Steps, func(d Declaration) bool { return !Alike(d.Column, o.Today().Column) })
 }
 
 // touches reports whether an expression is made of a column whose declaration changed, or that was added.
@@ -42,7 +43,7 @@ func (e *Evolution) touches(s *Shape, expression sqlparser.Expr) (found bool) {
 	_ = sqlparser.Walk(func(node sqlparser.SQLNode) (bool, error) { // the visitor never fails
 		if c, ok := node.(*sqlparser.ColName); ok {
 			found = found || slices.ContainsFunc(s.Origins, func(o Origin) bool {
-				return strings.EqualFold(o.last().Name, c.Name.String()) && (o.From < 0 || o.changed())
+				return strings.EqualFold(o.Today().Name, c.Name.String()) && (o.From < 0 || o.changed())
 			})
 		}
 		return true, nil
@@ -55,7 +56,7 @@ func (e *Evolution) touches(s *Shape, expression sqlparser.Expr) (found bool) {
 func (e *Evolution) labels(s *Shape) string {
 	named := len(s.Origins) >= len(s.Old)
 	for i, c := range s.Old {
-		named = named && sqltypes.AreTypesCompatible(logged(c), queryType(s.Origins[i].last().Column))
+		named = named && sqltypes.AreTypesCompatible(logged(c), queryType(s.Origins[i].Today().Column))
 	}
 	for i, old := range s.Old {
 		base := ParseType(old.Type).Base
@@ -67,7 +68,7 @@ func (e *Evolution) labels(s *Shape) string {
 		case !named:
 			continue
 		}
-		now := s.Origins[i].last()
+		now := s.Origins[i].Today()
 		if today := ParseType(now.Type).Base; labelled || today == "enum" || today == "set" {
 			if reason := relabelled(old, now.Column); reason != "" {
 				return fmt.Sprintf("Vitess cannot send older rows as their column %q is where %q is now, and %s", old.Name, now.Name, reason)
@@ -101,6 +102,27 @@ func relabelled(old, now Column) string {
 		return "that has two labels that are the same, or an empty one"
 	}
 	return ""
+}
+
+// Fits reports whether a row's value, as a FIELD event describes it by the binary log or by another column at its place, may be the
+// column's.
+func (c Column) Fits(f *querypb.Field) bool {
+	if !strings.HasPrefix(f.Name, "@") {
+		return sqltypes.AreTypesCompatible(logged(c), f.Type)
+	}
+	t := logged(c)
+	for _, signed := range [][2]querypb.Type{
+		{querypb.Type_UINT8, querypb.Type_INT8},
+		{querypb.Type_UINT16, querypb.Type_INT16},
+		{querypb.Type_UINT24, querypb.Type_INT24},
+		{querypb.Type_UINT32, querypb.Type_INT32},
+		{querypb.Type_UINT64, querypb.Type_INT64},
+	} {
+		if t == signed[0] {
+			t = signed[1]
+		}
+	}
+	return t == f.Type
 }
 
 // logged is the type by which the binary log's description of a table gives a column.

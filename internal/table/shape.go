@@ -61,6 +61,6 @@ type Default struct {
 // Current reports whether the rows have today's columns, which may have been nullable then.
 func (s *Shape) Current() bool {
 	return s.Refused == "" && len(s.Old) == len(s.Origins) && !slices.ContainsFunc(s.Origins, func(o Origin) bool {
-		return o.Refused != "" || o.From < 0 || o.changed() || o.Steps[0].Name != o.last().Name
+		return o.Refused != "" || o.From < 0 || o.changed() || o.Steps[0].Name != o.Today().Name
 	}) && slices.IsSortedFunc(s.Origins, func(a, b Origin) int { return a.From - b.From })
 }
