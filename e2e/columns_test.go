@@ -134,7 +134,8 @@ func (p *pipeline) online(statement string) {
 // migration is how far an online DDL is, in each shard.
 func (p *pipeline) migration(uuid string) (statuses []string) {
 	p.t.Helper()
-	rows, err := p.db.Query("show vitess_migrations like '" + uuid + "'")
+	db := p.vtgate(p.t, p.keyspace, nil) // a session for OLAP does not know the statement
+	rows, err := db.Query("show vitess_migrations like '" + uuid + "'")
 	if err != nil {
 		p.t.Fatal(err)
 	}
