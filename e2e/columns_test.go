@@ -121,8 +121,9 @@ func (p *pipeline) online(statement string) {
 	if err != nil {
 		p.t.Fatalf("%v: %s", err, statement)
 	}
+	plain := p.vtgate(p.t, p.keyspace, nil) // a session for OLAP does not know the question
 	await(p.t, 3*time.Minute, func() error {
-		for _, status := range p.migration(uuid) {
+		for _, status := range p.migration(plain, uuid) {
 			if status != "complete" {
 				return fmt.Errorf("the online DDL is %s: %s", status, statement)
 			}
@@ -132,9 +133,8 @@ func (p *pipeline) online(statement string) {
 }
 
 // migration is how far an online DDL is, in each shard.
-func (p *pipeline) migration(uuid string) (statuses []string) {
+func (p *pipeline) migration(db *sql.DB, uuid string) (statuses []string) {
 	p.t.Helper()
-	db := p.vtgate(p.t, p.keyspace, nil) // a session for OLAP does not know the statement
 	rows, err := db.Query("show vitess_migrations like '" + uuid + "'")
 	if err != nil {
 		p.t.Fatal(err)
@@ -236,4 +236,45 @@ func (p *pipeline) why(table string) string {
 		}
 	}
 	return ""
+}
+
+// TestColumnsChangeUnderKills kills syncs while they read rows of several changes of columns: the next one goes on with the columns that the
+// table had there.
+func TestColumnsChangeUnderKills(t *testing.T) {
+	c := shared(t)
+	for name, config := range map[string]string{"unsharded": c.ConfigUnsharded, "sharded": c.ConfigSharded} {
+		t.Run(name, func(t *testing.T) {
+			p := newPipeline(t, c, config, "evk_"+name)
+			p.insert(0, 400, noise(3000))
+			p.readToEnd()
+			touch := func(set string) {
+				for id := range 20 { // transactions of 20 rows
+					await(t, time.Minute, func() error { // until vtgate has heard of the columns
+						_, err := p.db.Exec(fmt.Sprintf("update %s set %s where id %% 20 = %d", p.table, set, id))
+						return err
+					})
+				}
+			}
+			touch("v = v + 1")
+			p.exec("alter table " + p.table + " add column x int default 7 after id")
+			touch("v = v + 1, x = x + 1")
+			p.exec("alter table " + p.table + " modify column v varchar(30)")
+			touch("x = x + 1, v = concat(v, '0')")
+			p.exec("alter table " + p.table + " rename column x to y, modify column note varchar(3500) first")
+			touch("y = y + 1")
+			p.discover(p.table)
+			p.clear()
+			own := 0 // states of columns between two changes
+			for lines := 150; p.readUntilKilled(lines); lines += 150 {
+				if strings.Contains(string(p.state), `"own_columns"`) {
+					own++
+				}
+			}
+			if own == 0 {
+				t.Error("no kill left a state from between two changes of columns")
+			}
+			p.readToEnd()
+			p.mustEqualTheSource()
+		})
+	}
 }

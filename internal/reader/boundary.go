@@ -63,7 +63,7 @@ func (s *session) reaches(ctx context.Context, ours bool, next candidate) error 
 	case s.at.IsZero():
 		return s.copyStarted(ctx)
 	case s.replaying:
-		return errRestart(inOneGo) // the server forgot the copy, and will not complete it
+		return errRestart() // the server forgot the copy, and will not complete it
 	}
 	return nil
 }
@@ -155,7 +155,7 @@ func (s *session) pass() error {
 		}
 		if former != nil && !table.SameColumns(former, key) {
 			s.copying.key = nil // not to go on after the new one, which the table now has
-			return errRestart(inOneGo) // the table's key was changed, and rows of the new one may have been left out
+			return errRestart() // the table's key was changed, and rows of the new one may have been left out
 		}
 	}
 	if !at.Equal(s.at) {

@@ -223,7 +223,7 @@ func apart(r *Reader, t *tableReader) error {
 	if r.copying != nil {
 		t.Forgive()
 		r.copying.key, r.copying.altered = nil, true
-		return errRestart("The columns of the table were changed while it was copied")
+		return failure.Transient("", "The columns of %s were changed in shard %s while it was copied", t.Stream.Descriptor, t.Shard.Name).Do(failure.Restart)
 	}
 	return failure.Transient("", "The columns of %s were changed in shard %s while it was read", t.Stream.Descriptor, t.Shard.Name).
 		Do(failure.Follow).Of(t.Name())

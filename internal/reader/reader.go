@@ -16,6 +16,7 @@ import (
 	"source-planetscale/internal/failure"
 	"source-planetscale/internal/gtid"
 	"source-planetscale/internal/partition"
+	"source-planetscale/internal/row"
 	"source-planetscale/internal/table"
 	"source-planetscale/internal/vstream"
 )
@@ -172,6 +173,9 @@ func (r *Reader) Attempt(ctx context.Context) (o Outcome, progress bool, err err
 	o, err = r.attempt(ctx)
 	if err == nil {
 		return o, true, nil
+	}
+	if e := new(row.Unconvertible); r.followed != nil && errors.As(err, &e) {
+		return o, false, unknowable(r.tables.only(), e)
 	}
 	if v := notLoaded(ctx, r, err); v != nil {
 		return o, r.progressed, v

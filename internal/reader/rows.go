@@ -14,11 +14,11 @@ import (
 	"source-planetscale/internal/wire"
 )
 
-// errRestart says why a copy starts over.
-func errRestart(why string) error { return failure.Transient("", "%s", why).Do(failure.Restart) }
-
-// inOneGo says that the server resumed a copy by a key that it cannot compare, or not as before, so that rows may be missing.
-const inOneGo = "The server resumed a copy that can only be read in one go"
+// errRestart says that the server resumed a copy by a key that it cannot compare, or not as before, so that rows may be
+// missing: the copy starts over.
+func errRestart() error {
+	return failure.Transient("", "The server resumed a copy that can only be read in one go").Do(failure.Restart)
+}
 
 // phaseOf tells copied rows from replicated ones: the events of a copy have no time of their own.
 func phaseOf(timestamp int64) row.Phase {
@@ -82,7 +82,7 @@ func (s *session) describe(ctx context.Context, t *tableReader, f *binlogdatapb.
 	if c := s.copying; c != nil {
 		if c.key != nil && (!s.resumable() || !table.StillDescribes(c.key, f.Fields)) {
 			c.key = nil
-			return errRestart(inOneGo) // the server goes on after it, and may have left rows out
+			return errRestart() // the server goes on after it, and may have left rows out
 		}
 		c.described = f.Fields
 	}
