@@ -96,6 +96,10 @@ func (c *columnsCase) change(p *pipeline) {
 			})
 		case "online":
 			p.online("alter table " + c.table + " " + rest)
+		case "gh-ost":
+			p.copied(c.table, "_"+c.table+"_gho", rest)
+		case "pt-osc":
+			p.copied(c.table, "_"+c.table+"_new", rest)
 		default:
 			p.exec("alter table " + c.table + " " + change)
 		}
@@ -130,6 +134,27 @@ func (p *pipeline) online(statement string) {
 		}
 		return nil
 	})
+}
+
+// copied changes a table as gh-ost and pt-online-schema-change do: by a copy that takes its place.
+func (p *pipeline) copied(table, name, change string) {
+	p.t.Helper()
+	shards := []string{"-"}
+	if p.keyspace == "customer" {
+		shards = []string{"-80", "80-"}
+	}
+	for _, shard := range shards {
+		db := p.mysqldOf(p.t, p.keyspace, shard)
+		execOn(p.t, db, "drop table if exists "+name, "create table "+name+" like "+table, "alter table "+name+" "+change)
+		var both string
+		err := db.QueryRow("select group_concat(concat('`', a.column_name, '`')) from information_schema.columns a join information_schema.columns b "+
+			"using (table_schema, column_name) where a.table_schema = database() and a.table_name = ? and b.table_name = ?", table, name).Scan(&both)
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		execOn(p.t, db, fmt.Sprintf("insert into %s (%s) select %s from %s", name, both, both, table),
+			fmt.Sprintf("rename table %[1]s to _%[1]s_del, %[2]s to %[1]s", table, name), "drop table _"+table+"_del")
+	}
 }
 
 // migration is how far an online DDL is, in each shard.
