@@ -64,7 +64,14 @@ func recode(from, to valueType) (conversion, string, error) {
 	case to.charset == table.UnknownCharset || !knownCharset(to.charset):
 		return nil, "", errors.New("its character set is not known")
 	}
-	return then(func(value []byte) ([]byte, error) { return toUTF8(value, from.spelled) }, utf8Text(to), nil)
+	store := utf8Text(to)
+	return then(func(value []byte) ([]byte, error) {
+		text, err := toUTF8(value, from.spelled)
+		if err == nil && withoutASCII(from.charset) && to.counted() && utf8.RuneCount(text) > to.length {
+			return nil, errUnconvertible // MySQL does not know its spaces
+		}
+		return text, err
+	}, store, nil)
 }
 
 // toUTF8 translates a text without loss.
@@ -114,21 +121,23 @@ func fromUTF8(text []byte, name string) ([]byte, error) {
 	return value, nil
 }
 
+// counted reports whether a text has a declared number of characters.
+func (v *valueType) counted() bool { return v.base == "char" || v.base == "varchar" }
+
 // utf8Text puts UTF-8 into a column of text.
 func utf8Text(to valueType) conversion {
-	counted := to.base == "char" || to.base == "varchar"
 	return func(text []byte) ([]byte, error) {
 		if to.base == "char" {
 			text = bytes.TrimRight(text, " ")
 		}
-		for counted && utf8.RuneCount(text) > to.length {
+		for to.counted() && utf8.RuneCount(text) > to.length {
 			if text[len(text)-1] != ' ' { // spaces may be lost
 				return nil, errUnconvertible
 			}
 			text = text[:len(text)-1]
 		}
 		value, err := fromUTF8(text, to.charset)
-		if err != nil || !counted && len(value) > to.length {
+		if err != nil || !to.counted() && len(value) > to.length {
 			return nil, errUnconvertible
 		}
 		return text, nil

@@ -23,10 +23,11 @@ func toTime(from, to valueType) (conversion, error) {
 		return func(value []byte) ([]byte, error) { return roundDatetime(value, to) }, nil
 	case from.is(datetimeFamily) && to.is(dateFamily):
 		return func(value []byte) ([]byte, error) {
-			if len(value) < len(dateLayout) {
-				return nil, errMalformed
+			second, err := roundDatetime(value, valueType{}) // the last half of a second is the next day's
+			if err != nil {
+				return nil, err
 			}
-			return value[:len(dateLayout)], nil
+			return second[:len(dateLayout)], nil
 		}, nil
 	}
 	return nil, errNotCertain
