@@ -269,27 +269,39 @@ func TestColumnsThatWereChangedBack(t *testing.T) {
 	}
 }
 
-// A stream that breaks between two statements meets the second one once, and rows by the columns between them.
+// A stream that breaks between two statements, or before the position of one is said, meets each of them once.
 func TestAStreamThatBreaksBetweenTwoChangesOfColumns(t *testing.T) {
-	opened := map[string]int{}
-	r := newRig(t, 8, func(q *request, send func(...*event), done <-chan struct{}) error {
-		rule := q.Filter.Rules[0].Filter
-		opened[rule]++
-		if opened[rule] == 1 {
-			send(changed(6, "alter table users modify column gone int after id")...)
-			send(begin(7, 7)) // received once the last boundary was dealt with
-			return io.EOF
-		}
-		if got := q.Vgtid.ShardGtids[0].Gtid; got != fakevtgate.GTID(6) {
-			t.Errorf("%s: opened again from %s", rule, got)
-		}
-		send(older(7)...)
-		send(changed(8, "alter table users drop column gone")...)
-		return hold(done)
-	})
-	r.savedUnder([]table.Column{dropped[0], dropped[2], dropped[1]}, "users", 5)
-	if got := rows(r.must()); !slices.Equal(got, []string{"7:x"}) {
-		t.Errorf("records %v", got)
+	for name, said := range map[string]bool{"between": true, "before the position": false} {
+		t.Run(name, func(t *testing.T) {
+			opened := map[string]int{}
+			first := changed(6, "alter table users change column going gone int after id") // not to be done twice
+			r := newRig(t, 8, func(q *request, send func(...*event), done <-chan struct{}) error {
+				rule := q.Filter.Rules[0].Filter
+				if opened[rule]++; opened[rule] == 1 {
+					if !said {
+						first[0] = fakevtgate.Other()
+					}
+					send(first...)
+					send(begin(7, 7)) // received once the last boundary was dealt with
+					return io.EOF
+				}
+				from := q.Vgtid.ShardGtids[0].Gtid
+				if said != (from == fakevtgate.GTID(6)) {
+					t.Errorf("%s: opened again from %s", rule, from)
+				}
+				if !said {
+					first[0] = script.VGTID(6, nil)
+					send(first...)
+				}
+				send(older(7)...)
+				send(changed(8, "alter table users drop column gone")...)
+				return hold(done)
+			})
+			r.savedUnder([]table.Column{dropped[0], dropped[2], {Name: "going", Type: "int"}}, "users", 5)
+			if got := rows(r.must()); !slices.Equal(got, []string{"7:x"}) {
+				t.Errorf("records %v", got)
+			}
+		})
 	}
 }
 
