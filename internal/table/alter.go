@@ -213,7 +213,8 @@ func (a *alteration) declare(next []*life, names map[*life]string) error {
 			if err != nil {
 				return err
 			}
-			d.Column, d.stated = column, true
+			d.Column = column
+			d.stated = p.def.Type.Options.Null != nil || ParseType(column.Type).Base == "timestamp"
 			if p.old == nil {
 				l.initial, l.refused = initialOf(p.def, func(text string) bool { return a.plain && isASCII(text) })
 			} else if p.def.Type.Options.As != nil {
@@ -224,6 +225,9 @@ func (a *alteration) declare(next []*life, names map[*life]string) error {
 			d.Name = names[l]
 		}
 		if d.Copied = a.copied; a.convert != "" && d.Charset != "" {
+			if d.Charset == UnknownCharset && grown(d.Type, "latin1", "utf8mb4") != d.Type {
+				return fmt.Errorf("its column %q was converted from a character set that is not known", d.Name)
+			}
 			d.Type, d.Charset = grown(d.Type, d.Charset, a.convert), a.convert
 		}
 		key := strings.ToLower(d.Name)
@@ -244,6 +248,7 @@ func (a *alteration) keep(l *life, d declared) {
 			if d.stated && d.Nullable != before.Nullable {
 				l.declared = append(l.declared, d) // not a change of columns by itself
 			}
+			l.last().stated = d.stated
 			return
 		}
 		a.changed = true
