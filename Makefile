@@ -25,6 +25,10 @@ help: ## List what can be made
 demo: ## Show the connector at work on a real local Vitess (installs what it needs)
 	@go run ./cmd/demo --dir $(SANDBOX)
 
+.PHONY: picture
+picture: ## Run the demo, and draw it as in a terminal, for the README
+	@go run ./cmd/demo --dir $(SANDBOX) --picture docs/images/demo.svg
+
 # In CI the image is tested, too; elsewhere that is for those who have podman, or want it: make test-image.
 ifdef CI
 export SOURCE_PLANETSCALE_IMAGE := $(IMAGE)

@@ -5,6 +5,7 @@ import (
 	"go/parser"
 	"go/token"
 	"go/types"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,8 +15,6 @@ import (
 	"strings"
 	"testing"
 )
-
-const manual = "docs/planetscale.md"
 
 // TestEveryMessageIsInTheManual finds the errors and warnings in the code of the program, and holds them against the
 // manual's tables of messages, whose first column has them in code spans. A message that the tables lack, or that the code
@@ -27,12 +26,12 @@ func TestEveryMessageIsInTheManual(t *testing.T) {
 	}
 	for message, place := range inCode {
 		if !inManual[message] {
-			t.Errorf("%s gives a message that %s lacks: %s", place, manual, message)
+			t.Errorf("%s gives a message that the manual lacks (docs/troubleshooting.md): %s", place, message)
 		}
 	}
 	for message := range inManual {
 		if inCode[message] == "" {
-			t.Errorf("%s has a message that the program no longer gives: %s", manual, message)
+			t.Errorf("the manual has a message that the program no longer gives: %s", message)
 		}
 	}
 }
@@ -42,7 +41,26 @@ func TestEveryMessageHasCauseAndCure(t *testing.T) {
 	empty := regexp.MustCompile(`^(Config error\. )?(As it says.*|See .*)?$`)
 	for _, row := range messageRows(t) {
 		if len(row) != 3 || empty.MatchString(row[1]) || empty.MatchString(row[2]) {
-			t.Errorf("%s does not give a cause and a cure in the row %q", manual, row)
+			t.Errorf("the manual does not give a cause and a cure in the row %q", row)
+		}
+	}
+}
+
+// TestTheFiveErrorsAreMessages holds what the page quotes first against the messages.
+func TestTheFiveErrorsAreMessages(t *testing.T) {
+	_, section, _ := strings.Cut(string(read(t, "docs/troubleshooting.md")), "## The five errors")
+	section, _, _ = strings.Cut(section, "\n## ")
+	errors := regexp.MustCompile(`\n\n\*\*.+\*\*`).FindAllString(section, -1)
+	if len(errors) != 5 {
+		t.Errorf("there are %d of five errors", len(errors))
+	}
+	inCode := messagesInCode(t)
+	for _, e := range errors {
+		for _, quote := range regexp.MustCompile(`"([^"]+)"`).FindAllStringSubmatch(e, -1) {
+			words := strings.Trim(quote[1], "…. ")
+			if !slices.ContainsFunc(slices.Collect(maps.Keys(inCode)), func(m string) bool { return strings.Contains(m, words) }) {
+				t.Errorf("no message has the words %q", words)
+			}
 		}
 	}
 }
@@ -62,7 +80,7 @@ func messagesInManual(t *testing.T) map[string]bool {
 // messageRows are the rows of the tables of messages.
 func messageRows(t *testing.T) [][]string {
 	t.Helper()
-	return tableRows(t, manual, "| Message")
+	return manualRows(t, "| Message")
 }
 
 // messagesInCode maps each message to its place. What the program fills in is "…".

@@ -3,7 +3,7 @@ package docs
 
 import (
 	"encoding/json"
-	"maps"
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -30,19 +30,19 @@ func TestManualHasTheTypes(t *testing.T) {
 			full[span[1]] = airbyteType(t, strings.Trim(row[1], "`"))
 		}
 	}
-	for _, row := range tableRows(t, manual, "| MySQL") {
+	for _, row := range manualRows(t, "| MySQL") {
 		for _, span := range codeSpan.FindAllStringSubmatch(row[0], -1) {
 			short[span[1]] = row[1]
 		}
 	}
 	for name, want := range full {
 		if short[name] != want {
-			t.Errorf("%s says that %s becomes %q, TYPES.md %q", manual, name, short[name], want)
+			t.Errorf("the manual says that %s becomes %q, TYPES.md %q", name, short[name], want)
 		}
 	}
 	for name := range short {
 		if full[name] == "" {
-			t.Errorf("%s has %s, which TYPES.md lacks", manual, name)
+			t.Errorf("the manual has %s, which TYPES.md lacks", name)
 		}
 	}
 }
@@ -74,47 +74,93 @@ func airbyteType(t *testing.T, schema string) string {
 	return name
 }
 
-// TestPagesHaveTheOptions holds the manual's table of groups, and the README's of options, against the specification.
-func TestPagesHaveTheOptions(t *testing.T) {
+// TestManualHasTheOptions holds the manual's table of options against the specification: section, title, key and default.
+func TestManualHasTheOptions(t *testing.T) {
+	type option struct {
+		Title, Group string
+		Hidden       bool `json:"airbyte_hidden"`
+		Default      any
+		OneOf        []struct {
+			Title      string
+			Properties map[string]struct{ Const any }
+		}
+	}
 	var spec struct {
 		Page struct {
 			Groups     []struct{ ID, Title string }
-			Properties map[string]struct {
-				Group  string
-				Hidden bool `json:"airbyte_hidden"`
-			}
+			Properties map[string]option
+			Required   []string
 		} `json:"connectionSpecification"`
 	}
 	if err := json.Unmarshal(read(t, "internal/config/spec.json"), &spec); err != nil {
 		t.Fatal(err)
 	}
-	var want, inManual, inREADME []string
+	want := map[string]string{}
 	for _, group := range spec.Page.Groups {
-		for name, option := range spec.Page.Properties {
-			if option.Group == group.ID && !option.Hidden {
-				want = append(want, group.Title+": "+name)
+		for name, o := range spec.Page.Properties {
+			if o.Group != group.ID || o.Hidden {
+				continue
 			}
+			standard := ""
+			switch {
+			case slices.Contains(spec.Page.Required, name):
+				standard = "required"
+			case o.Default != nil:
+				standard = fmt.Sprint(o.Default)
+			}
+			for _, branch := range o.OneOf {
+				for _, p := range branch.Properties {
+					if p.Const != nil && p.Const == o.Default {
+						standard = branch.Title
+					}
+				}
+			}
+			want[group.Title+": "+o.Title+" (`"+name+"`)"] = standard
 		}
 	}
-	for _, row := range tableRows(t, manual, "| group") {
-		for _, span := range codeSpan.FindAllStringSubmatch(row[1], -1) {
-			inManual = append(inManual, row[0]+": "+span[1])
+	for _, row := range manualRows(t, "| section") {
+		option := row[0] + ": " + row[1]
+		standard, known := want[option]
+		if !known {
+			t.Errorf("the manual has the option %s, which the settings page has not", option)
 		}
-	}
-	slices.Sort(want)
-	slices.Sort(inManual)
-	if !slices.Equal(want, inManual) {
-		t.Errorf("%s has the options\n%q, the specification\n%q", manual, inManual, want)
-	}
-	for _, row := range tableRows(t, "README.md", "| key") {
-		for _, span := range codeSpan.FindAllStringSubmatch(row[0], -1) {
-			name, _, _ := strings.Cut(span[1], ".")
-			inREADME = append(inREADME, name)
+		if !strings.HasPrefix(row[3], standard) {
+			t.Errorf("the manual says of %s that the default is %q; it is %q", option, row[3], standard)
 		}
+		delete(want, option)
 	}
-	slices.Sort(inREADME)
-	if all := slices.Sorted(maps.Keys(spec.Page.Properties)); !slices.Equal(all, inREADME) {
-		t.Errorf("the README has the options\n%q, the specification\n%q", inREADME, all)
+	for option := range want {
+		t.Errorf("the manual lacks the option %s", option)
+	}
+}
+
+// manual are its pages. A table may be on any of them.
+func manual(t *testing.T) []string {
+	t.Helper()
+	pages, err := filepath.Glob("docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pages
+}
+
+// manualRows are the rows of the manual's tables whose head begins so.
+func manualRows(t *testing.T, head string) [][]string {
+	t.Helper()
+	var rows [][]string
+	for _, page := range manual(t) {
+		rows = append(rows, tableRows(t, page, head)...)
+	}
+	return rows
+}
+
+// TestManualLeadsToEachPage holds that a reader who begins where the platform's link leads finds every page.
+func TestManualLeadsToEachPage(t *testing.T) {
+	index := string(read(t, "docs/planetscale.md"))
+	for _, page := range manual(t) {
+		if name := filepath.Base(page); name != "planetscale.md" && !strings.Contains(index, "]("+name+")") {
+			t.Errorf("docs/planetscale.md does not lead to %s", page)
+		}
 	}
 }
 

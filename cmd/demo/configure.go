@@ -51,7 +51,7 @@ func (d *demo) check(ctx context.Context) error {
 
 func (d *demo) checked(c *destination.Check) {
 	if c.Status == "SUCCEEDED" {
-		d.good("%s", c.Status)
+		d.good("%s: %s", c.Status, c.Message)
 		return
 	}
 	d.say("%s: %s", d.paint(red, c.Status), c.Message)

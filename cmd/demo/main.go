@@ -3,10 +3,12 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"syscall"
@@ -17,8 +19,16 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	dir := flag.String("dir", ".sandbox", "the sandbox's `folder`; the demo's files go into its subfolder demo")
+	file := flag.String("picture", "", "an SVG `file` to draw what was shown into, as in a terminal")
 	flag.Parse()
-	err := run(ctx, *dir, stdout(), os.Stderr)
+	shown, s := &bytes.Buffer{}, stdout()
+	if *file != "" {
+		s = &screen{out: io.MultiWriter(os.Stdout, shown), width: plainWidth, color: true}
+	}
+	err := run(ctx, *dir, s, os.Stderr)
+	if err == nil {
+		err = writePicture(*file, shown.Bytes(), s.width)
+	}
 	if ctx.Err() != nil {
 		err = errors.New("stopped; run it again at any time, it begins afresh")
 	}

@@ -12,8 +12,10 @@ const spec = file.connectionSpecification;
 // What a user has filled in; the rest is as the page shows it at first.
 const filled = {
   connection: { host: 'aws.connect.psdb.cloud', database: 'shop', username: 'k2x0fq8pxw7zqk3', password: 'pscale_pw_…' },
-  tunnel: { tunnel_method: { tunnel_method: 'SSH_KEY_AUTH', tunnel_host: 'bastion.example.com', tunnel_port: 22, tunnel_user: 'airbyte' } },
 };
+
+// The group whose optional fields are shown; ?open=replication.
+const opened = new URLSearchParams(location.search).get('open');
 
 const byOrder = (properties) => Object.keys(properties).sort((a, b) => properties[a].order - properties[b].order);
 
@@ -32,19 +34,57 @@ function ui(schema) {
   return u;
 }
 
+// Of an object the page shows what is required, what its specification wants shown, and choices; the rest when asked.
+const isOpen = (schema, name) => {
+  const property = schema.properties?.[name] ?? {};
+  return schema.required?.includes(name) || property.always_show || property.oneOf || property.const !== undefined;
+};
+
+function Properties({ schema, title, description, properties, registry }) {
+  const shown = properties.filter(({ hidden }) => !hidden);
+  const open = shown.filter(({ name }) => isOpen(schema, name));
+  const optional = shown.filter(({ name }) => !isOpen(schema, name));
+  return (
+    <>
+      {schema.oneOf && title && <h5>{title}</h5>}
+      {description && <p className="text-muted">{description}</p>}
+      {open.map(({ name, content }) => <div key={name} className="field">{content}</div>)}
+      {optional.length > 0 && (
+        <details open={registry.formContext.open}>
+          <summary>Optional fields</summary>
+          {optional.map(({ name, content }) => <div key={name} className="field">{content}</div>)}
+        </details>
+      )}
+    </>
+  );
+}
+
+// Airbyte takes the default of a choice for the constant of one of its branches; the library wants the whole value.
+const chosen = ({ oneOf, default: constant }) => {
+  const branch = oneOf.find(({ properties }) => Object.values(properties).some((p) => p.const === constant));
+  return { [Object.keys(branch.properties).find((key) => branch.properties[key].const === constant)]: constant };
+};
+
+// Examples would be drawn as lists to choose from.
+const forLibrary = (property) => JSON.parse(JSON.stringify(property, (key, value) => {
+  const isChoice = key === 'default' && property.oneOf && value === property.default;
+  return key === 'examples' || isChoice ? undefined : value;
+}));
+
 function Group({ id, title }) {
   const own = Object.entries(spec.properties).filter(([, property]) => property.group === id);
+  const choices = own.filter(([, property]) => property.oneOf);
   const schema = {
     type: 'object',
     required: spec.required.filter((key) => own.some(([name]) => name === key)),
-    // Examples would be drawn as lists to choose from.
-    properties: JSON.parse(JSON.stringify(Object.fromEntries(own), (key, value) => (key === 'examples' ? undefined : value))),
+    properties: Object.fromEntries(own.map(([name, property]) => [name, forLibrary(property)])),
   };
+  const data = { ...filled[id], ...Object.fromEntries(choices.map(([name, property]) => [name, chosen(property)])) };
   return (
     <section>
       <h2>{title}</h2>
       <Form tagName="div" schema={schema} uiSchema={{ ...ui({ properties: Object.fromEntries(own) }), 'ui:submitButtonOptions': { norender: true } }}
-        formData={filled[id]} validator={validator} />
+        formData={data} formContext={{ open: id === opened }} templates={{ ObjectFieldTemplate: Properties }} validator={validator} />
     </section>
   );
 }
@@ -53,4 +93,4 @@ function Group({ id, title }) {
 new ResizeObserver(() => { document.body.dataset.height = Math.ceil(document.getElementById('page').getBoundingClientRect().height); })
   .observe(document.getElementById('page'));
 
-createRoot(document.getElementById('page')).render(spec.groups.map((group) => <Group key={group.id} {...group} />));
+createRoot(document.getElementById('page')).render(spec.groups.filter(({ id }) => !opened || id === opened).map((group) => <Group key={group.id} {...group} />));

@@ -149,9 +149,9 @@ func (w *Writer) Silent() time.Duration {
 // Spec prints a ConnectorSpecification on one line.
 func (w *Writer) Spec(spec json.RawMessage) error { return w.print(message{Type: "SPEC", Spec: spec}) }
 
-// Succeeded prints CONNECTION_STATUS SUCCEEDED.
-func (w *Writer) Succeeded() error {
-	return w.print(message{Type: "CONNECTION_STATUS", ConnectionStatus: &connectionStatus{Status: "SUCCEEDED"}})
+// Succeeded prints CONNECTION_STATUS SUCCEEDED with what was connected to.
+func (w *Writer) Succeeded(what string) error {
+	return w.print(message{Type: "CONNECTION_STATUS", ConnectionStatus: &connectionStatus{Status: "SUCCEEDED", Message: what}})
 }
 
 // Failed prints CONNECTION_STATUS FAILED with a sentence for a person.

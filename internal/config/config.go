@@ -53,6 +53,7 @@ type Config struct {
 
 	startingPositions map[gtid.Shard]gtid.Position
 	tunnel            *dial.Tunnel // nil for none
+	log               *slog.Logger
 }
 
 // minTimeoutSeconds is the shortest timeout_seconds; the former connector had the same.
@@ -80,7 +81,7 @@ func Parse(data []byte, log *slog.Logger) (*Config, error) {
 	if err := validateConfig(data); err != nil {
 		return nil, err
 	}
-	c := &Config{}
+	c := &Config{log: log}
 	if err := json.Unmarshal(defaults(), c); err != nil {
 		return nil, fmt.Errorf("the defaults of spec.json, which is built in, cannot be read: %w", err)
 	}
@@ -144,7 +145,7 @@ func (c *Config) StartingPositions() map[gtid.Shard]gtid.Position { return c.sta
 
 // Dial says where the server is, and how it is reached.
 func (c *Config) Dial() dial.Config {
-	return dial.Config{Host: c.Host, MySQLPort: c.MySQLPort, GRPCPort: c.GRPCPort, TLS: c.TLS, Tunnel: c.tunnel}
+	return dial.Config{Host: c.Host, MySQLPort: c.MySQLPort, GRPCPort: c.GRPCPort, TLS: c.TLS, Tunnel: c.tunnel, Log: c.log}
 }
 
 // VStream says the same of its streams.

@@ -38,7 +38,7 @@ func TestParseFillsInDefaults(t *testing.T) {
 		MySQLPort: 3306, GRPCPort: 443, TLS: dial.TLS{Mode: dial.VerifyIdentity}, Tunnel: dial.TunnelOptions{Method: dial.NoTunnel},
 		GRPCAuth:    vstream.Basic,
 		Concurrency: 4, CheckpointIntervalSeconds: 60, InvalidPositionBehavior: "Fail sync", MaxRetries: 3, TimeoutSeconds: 300, UseGTIDWithTablePKs: true,
-		startingPositions: map[gtid.Shard]gtid.Position{},
+		startingPositions: map[gtid.Shard]gtid.Position{}, log: log,
 	}
 	if !reflect.DeepEqual(*c, want) {
 		t.Errorf("got %+v\nexpected %+v", *c, want)
@@ -94,6 +94,7 @@ func TestUntouchedOptionsOfTheFormerConnectorMeanTheDefaults(t *testing.T) {
 	} {
 		log, out := logged()
 		got, err := Parse([]byte(`{`+minimal+`,`+saved+`}`), log)
+		want.log = log
 		if err != nil || !reflect.DeepEqual(got, want) || out.Len() > 0 {
 			t.Errorf("%s: got %+v, error %v, logged %s", saved, got, err, out)
 		}
@@ -285,6 +286,9 @@ func checkPage(t *testing.T, object string, properties map[string]specProperty) 
 		if (p.Pattern == "") != (p.PatternDescriptor == "") {
 			t.Errorf("%s%s: a pattern needs a pattern_descriptor, and the other way round", object, name)
 		}
+		if p.OneOf != nil && !slices.ContainsFunc(p.OneOf, func(b specProperty) bool { return hasConstant(b, p.Default) }) {
+			t.Errorf("%s%s: of alternatives Airbyte's page takes the default for a constant of one of them; it is %v", object, name, p.Default)
+		}
 		checkPage(t, object+name+".", p.Properties)
 		for i, branch := range p.OneOf {
 			checkPage(t, fmt.Sprintf("%s%s[%d].", object, name, i), branch.Properties)
@@ -296,6 +300,12 @@ func checkPage(t *testing.T, object string, properties map[string]specProperty) 
 			}
 		}
 	}
+}
+
+func hasConstant(branch specProperty, value any) bool {
+	return slices.ContainsFunc(slices.Collect(maps.Values(branch.Properties)), func(q specProperty) bool {
+		return q.Const != nil && q.Const == value
+	})
 }
 
 func TestSpecIsAValidSchemaOnOneLine(t *testing.T) {

@@ -126,6 +126,9 @@ func TestKeysCountAsTheyAreWritten(t *testing.T) {
 			}
 			log, out := logged()
 			got, err := Parse(data, log)
+			if got != nil {
+				got.log = want.log
+			}
 			if err != nil || fmt.Sprintf("%+v", got) != fmt.Sprintf("%+v", want) {
 				t.Errorf("%s: %+v, %v", data, got, err)
 			}

@@ -33,20 +33,27 @@ func Spec() (json.RawMessage, error) {
 	return line.Bytes(), nil
 }
 
+// property is an option of the specification, as far as its default goes.
+type property struct {
+	Default json.RawMessage
+	Const   json.RawMessage
+	OneOf   []struct{ Properties map[string]property }
+}
+
 // defaults are those that the specification shows, as a configuration.
 func defaults() []byte {
 	var s struct {
 		ConnectionSpecification struct {
-			Properties map[string]struct{ Default json.RawMessage }
+			Properties map[string]property
 		}
 	}
 	if json.Unmarshal(specFile, &s) != nil {
 		return nil
 	}
-	values := map[string]json.RawMessage{}
-	for key, property := range s.ConnectionSpecification.Properties {
-		if property.Default != nil {
-			values[key] = property.Default
+	values := map[string]any{}
+	for key, p := range s.ConnectionSpecification.Properties {
+		if p.Default != nil {
+			values[key] = p.standard()
 		}
 	}
 	data, err := json.Marshal(values)
@@ -54,6 +61,19 @@ func defaults() []byte {
 		return nil
 	}
 	return data
+}
+
+// standard is the value of an option that was left out. Of alternatives Airbyte's page takes the default for the constant of one,
+// and it is an object with that constant.
+func (p property) standard() any {
+	for _, alternative := range p.OneOf {
+		for key, inner := range alternative.Properties {
+			if bytes.Equal(inner.Const, p.Default) {
+				return map[string]json.RawMessage{key: p.Default}
+			}
+		}
+	}
+	return p.Default
 }
 
 // schema is the connectionSpecification, compiled.

@@ -3,7 +3,6 @@ package connector
 import (
 	"context"
 	"errors"
-	"slices"
 	"strings"
 	"time"
 
@@ -28,14 +27,18 @@ func (a *app) checkCommand() *cobra.Command {
 		RunE: func(c *cobra.Command, _ []string) error {
 			ctx, cancel := context.WithTimeout(c.Context(), checkTimeout)
 			defer cancel()
-			err := a.check(ctx, &configFile)
+			cfg, err := a.config(&configFile)
+			if err != nil {
+				return a.w.Failed(failure.Judge(err).Message())
+			}
+			found, err := a.check(ctx, cfg)
 			switch {
 			case err == nil:
-				return a.w.Succeeded()
+				return a.w.Succeeded(connected(cfg, found))
 			case errors.Is(context.Cause(c.Context()), failure.ErrTerminated):
 				return err
 			}
-			return a.w.Failed(failure.Judge(err).Message())
+			return a.w.Failed(failure.Judge(err).Message() + " " + tried(cfg))
 		},
 	}
 	configFile.register(c, "the configuration `file`")
@@ -43,39 +46,39 @@ func (a *app) checkCommand() *cobra.Command {
 }
 
 // check asks for everything that a sync needs, in the order in which one thing needs the other. What it returns is told to
-// the user as the reason why the connection cannot be used.
-func (a *app) check(ctx context.Context, f *file) error {
-	cfg, err := a.config(f)
-	if err != nil {
-		return err
-	}
+// the user: what it found, or the reason why the connection cannot be used.
+func (a *app) check(ctx context.Context, cfg *config.Config) (*found, error) {
 	if err := cfg.Dial().Resolve(ctx); err != nil {
 		if v := dial.Judge(err); v != nil {
-			return v
+			return nil, v
 		}
-		return err
+		return nil, err
 	}
 	db, err := openDB(ctx, cfg)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer db.Close()
+	f := &found{keyspace: cfg.Database}
 	server := engine.ServerOf(db, cfg.Database)
-	shards, err := checkKeyspace(ctx, cfg, server)
-	if err != nil {
-		return err
+	if f.shards, err = checkKeyspace(ctx, cfg, server); err != nil {
+		return nil, err
 	}
-	if err := a.checkTablets(ctx, cfg, db, shards); err != nil {
-		return err
+	if f.tablets, err = a.checkTablets(ctx, cfg, db, f.shards); err != nil {
+		return nil, err
 	}
 	// Before the stream, which a server that logs minimal rows refuses with many words.
-	if err := engine.CheckRowImages(ctx, a.log, server, shards); err != nil {
-		return err
+	if err := engine.CheckRowImages(ctx, a.log, server, f.shards); err != nil {
+		return nil, err
 	}
-	if err := engine.WarnOfCascades(ctx, a.log, server, shards, engine.AllTables); err != nil {
-		return err
+	if err := engine.WarnOfCascades(ctx, a.log, server, f.shards, engine.AllTables); err != nil {
+		return nil, err
 	}
-	return checkStream(ctx, cfg, shards)
+	if err := checkStream(ctx, cfg, f.shards); err != nil {
+		return nil, err
+	}
+	f.tables, err = db.Count(ctx)
+	return f, err
 }
 
 // checkKeyspace proves that the keyspace and the configured shards exist, and returns the shards to read.
@@ -87,26 +90,30 @@ func checkKeyspace(ctx context.Context, cfg *config.Config, server engine.Server
 	return cfg.Pick(existing)
 }
 
-// checkTablets proves that a tablet of the asked type serves every shard. Without this question a stream from a type that
-// does not exist hangs for 90 s.
-func (a *app) checkTablets(ctx context.Context, cfg *config.Config, db *schema.DB, shards []gtid.Shard) error {
+// checkTablets proves that a tablet of the asked type serves every shard, and returns those that do. Without this question a
+// stream from a type that does not exist hangs for 90 s.
+func (a *app) checkTablets(ctx context.Context, cfg *config.Config, db *schema.DB, shards []gtid.Shard) ([]schema.Tablet, error) {
 	tablets, err := db.Tablets(ctx)
 	if err != nil {
-		return engine.GoOn(ctx, a.log, err, "which tablets serve the shards")
+		return nil, engine.GoOn(ctx, a.log, err, "which tablets serve the shards")
 	}
 	if len(tablets) == 0 {
 		a.log.Info("The server lists no tablets; the check goes on without knowing which serve the shards.")
-		return nil
+		return nil, nil
 	}
+	var serving []schema.Tablet
 	for _, shard := range shards {
-		serves := slices.ContainsFunc(tablets, func(t schema.Tablet) bool {
-			return t.Shard == shard.Name && strings.EqualFold(t.Type, cfg.TabletType().String()) && t.Serving
-		})
-		if !serves {
-			return failure.Config(tabletRemedy(cfg), "No %s tablet serves shard %s of keyspace %s", cfg.TabletType(), shard.Name, cfg.Database)
+		before := len(serving)
+		for _, t := range tablets {
+			if t.Shard == shard.Name && strings.EqualFold(t.Type, cfg.TabletType().String()) && t.Serving {
+				serving = append(serving, t)
+			}
+		}
+		if len(serving) == before {
+			return nil, failure.Config(tabletRemedy(cfg), "No %s tablet serves shard %s of keyspace %s", cfg.TabletType(), shard.Name, cfg.Database)
 		}
 	}
-	return nil
+	return serving, nil
 }
 
 func tabletRemedy(cfg *config.Config) string {

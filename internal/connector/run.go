@@ -8,6 +8,9 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"runtime"
+	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -46,12 +49,28 @@ func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		}()
 	}
 	w := airbyte.NewWriter(stdout)
-	a := &app{w: w, log: slog.New(airbyte.NewLogHandler(w, slog.LevelInfo)), stdout: stdout, stderr: stderr}
+	a := &app{w: w, log: slog.New(airbyte.NewLogHandler(w, logLevel(os.Getenv("LOG_LEVEL")))), stdout: stdout, stderr: stderr}
+	defer func(started time.Time) {
+		a.log.Debug(fmt.Sprintf("source-planetscale %s (%s, %d processors) ran for %s.",
+			Version, runtime.Version(), runtime.GOMAXPROCS(0), time.Since(started).Round(time.Millisecond)))
+	}(time.Now())
 	root := a.command()
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	return a.exit(ctx, crash.Guard(func() error { return root.ExecuteContext(ctx) }))
+}
+
+// logLevel is what the platform's LOG_LEVEL means, in which it passes its own to every container: DEBUG and TRACE show what is done,
+// WARN and all above it leave only warnings, which are never hidden.
+func logLevel(name string) slog.Level {
+	switch strings.ToUpper(name) {
+	case "DEBUG", "TRACE", "ALL":
+		return slog.LevelDebug
+	case "WARN", "ERROR", "FATAL", "OFF":
+		return slog.LevelWarn
+	}
+	return slog.LevelInfo
 }
 
 // exit turns the error of a command into its trace and the exit code.

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"strconv"
 	"syscall"
@@ -35,6 +36,15 @@ type Config struct {
 	TLS       TLS
 	// Tunnel is what all connections go through; nil for none. Host is then a name as the jump server knows it.
 	Tunnel *Tunnel
+	// Log takes, at level Debug, what is done over the connections; nil for nobody.
+	Log *slog.Logger
+}
+
+// Debug says what is done over a connection, for whoever looks for a fault. It is no place for values of rows.
+func (c Config) Debug(format string, args ...any) {
+	if c.Log != nil && c.Log.Enabled(context.Background(), slog.LevelDebug) {
+		c.Log.Debug(fmt.Sprintf(format, args...))
+	}
 }
 
 // MySQLAddr is host:port of the MySQL protocol.
@@ -73,6 +83,15 @@ func resolveError(dns *net.DNSError) error {
 // is one. The caller owns the connection. The error names the address and wraps ErrUnknownHost where Resolve would; a
 // tunnel's is a *TunnelError.
 func (c Config) DialContext(ctx context.Context, network, addr string) (net.Conn, error) {
+	started := time.Now()
+	conn, err := c.dial(ctx, network, addr)
+	if err == nil {
+		c.Debug("Connected to %s in %s.", addr, time.Since(started).Round(time.Millisecond))
+	}
+	return conn, err
+}
+
+func (c Config) dial(ctx context.Context, network, addr string) (net.Conn, error) {
 	if c.Tunnel != nil {
 		return c.Tunnel.dial(ctx, addr)
 	}

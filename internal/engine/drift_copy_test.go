@@ -99,6 +99,7 @@ func TestColumnsChangedOnceTheCopyIsComplete(t *testing.T) {
 
 // The server does not open a stream that names a column which is gone.
 func TestAColumnDroppedBeforeACopyBeginsIsLeftOut(t *testing.T) {
+	t.Parallel()
 	copies := copyOfUsers()
 	r := newRig(t, 5, func(q *request, send func(...*event), done <-chan struct{}) error {
 		if strings.Contains(q.Filter.Rules[0].Filter, "gone") {
@@ -147,6 +148,7 @@ func TestACopyGivesTextInTheCharacterSetThatItsSnapshotHas(t *testing.T) {
 // Before the peeked position the columns were those of the peek; what they are after a break makes no difference, but for
 // how the server names them.
 func TestRowsAreRefusedOnceColumnsWereChangedWhenAStreamBroke(t *testing.T) {
+	t.Parallel()
 	opened := 0
 	r := newRig(t, 7, func(_ *request, send func(...*event), done <-chan struct{}) error {
 		if opened++; opened == 1 {
@@ -215,6 +217,7 @@ func TestColumnsChangedBeforeACopyStartsOver(t *testing.T) {
 
 // What the snapshot of a broken stream had says nothing of the changes that come before it in the next one.
 func TestACopyThatBreaksBeforeItsSnapshotForgetsItsColumns(t *testing.T) {
+	t.Parallel()
 	caughtUp := insert(6, "users")
 	caughtUp[3] = script.VGTID(6, pk("users", "1"))
 	opened := 0
@@ -233,6 +236,7 @@ func TestACopyThatBreaksBeforeItsSnapshotForgetsItsColumns(t *testing.T) {
 
 // After a failover the stop may lie behind a change of columns.
 func TestColumnsAreNotKnownWhereTheStopWasMovedTo(t *testing.T) {
+	t.Parallel()
 	opened := 0
 	r := newRig(t, 7, func(_ *request, send func(...*event), done <-chan struct{}) error {
 		if opened++; opened == 1 {

@@ -169,6 +169,7 @@ func TestTruncationThatIsPastIsNoNews(t *testing.T) {
 }
 
 func TestTableThatBreaksASharedStreamIsLeftOut(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, 6, func(q *request, send func(...*event), done <-chan struct{}) error {
 		if slices.Contains(tablesIn(q), "users") {
 			return status.Error(codes.Unknown, "cannot determine table columns for users: event has [1 2]")

@@ -66,6 +66,9 @@ func (e *Engine) prepare(ctx context.Context, catalog *airbyte.ConfiguredCatalog
 	if err != nil {
 		return nil, nil, err
 	}
+	if err := s.refuseViews(ctx, catalog, tables, unsteady); err != nil {
+		return nil, nil, err
+	}
 	if err := s.findReferences(ctx, tables); err != nil {
 		return nil, nil, err
 	}

@@ -123,6 +123,7 @@ func (s *session) boundary(ctx context.Context) (done bool, err error) {
 	if err := s.pass(); err != nil {
 		return false, err
 	}
+	s.saved.passed++
 	if s.arrived() {
 		return true, nil
 	}

@@ -2,6 +2,7 @@ package reader
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"time"
 
@@ -16,6 +17,7 @@ type pace struct {
 	time     time.Time
 	bytes    int64         // of records since
 	interval time.Duration // until the next one
+	passed   int           // boundaries since
 }
 
 // due reports whether it is time for a state, when so many bytes of records wait to be written.
@@ -45,13 +47,14 @@ func (r *Reader) checkpoint(ctx context.Context) error {
 		return err
 	}
 	records, states := r.saved.bytes+int64(r.batch.Size()), int64(0)
-	known := !r.env.Targets.Moved(r.shard) && !r.env.Targets.Doubtful(r.shard)
+	known := r.env.Targets.Sure(r.shard)
 	atTarget := r.done && known && r.at.Contains(r.target)
 	if r.done {
 		for _, name := range r.tables.names {
 			r.tables.find(name).WarnUnexplained(r.env.Log)
 		}
 	}
+	passed, started := r.saved.passed, time.Now()
 	err := r.commit(ctx, func(tx *airbyte.Tx) error {
 		before := tx.Bytes()
 		defer func() { states = int64(tx.Bytes() - before) }()
@@ -69,6 +72,8 @@ func (r *Reader) checkpoint(ctx context.Context) error {
 		return nil
 	})
 	r.saved.adjust(records, states, r.env.Settings.Checkpoint)
+	r.env.Log.Debug(fmt.Sprintf("%s: a checkpoint at %s, %d boundaries after the last one: records of %d bytes, states of %d bytes, written in %s.",
+		r.What(), r.at, passed, records, states, time.Since(started).Round(time.Millisecond)))
 	return err
 }
 

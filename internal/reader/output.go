@@ -74,7 +74,7 @@ func (o *output) commit(ctx context.Context, states func(*airbyte.Tx) error) err
 	if err := o.encode(ctx); err != nil {
 		return err
 	}
-	o.saved.time, o.saved.bytes = time.Now(), 0
+	o.saved.time, o.saved.bytes, o.saved.passed = time.Now(), 0, 0
 	return o.env.Writer.Commit(o.batch, states)
 }
 

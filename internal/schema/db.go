@@ -52,9 +52,9 @@ func Open(ctx context.Context, server dial.Config, user, password, keyspace, tab
 		return nil, err
 	}
 	config.DBName = db.target("")
-	db.sql, err = login(ctx, config)
+	db.sql, err = login(ctx, config, server.Debug)
 	if isNumbered(err, erBadDB) {
-		return nil, judged(unknownKeyspace(ctx, config, keyspace))
+		return nil, judged(unknownKeyspace(ctx, config, keyspace, server.Debug))
 	}
 	if err != nil {
 		return nil, err
@@ -85,14 +85,14 @@ func newConfig(server dial.Config, user, password string) (*mysql.Config, error)
 }
 
 // login opens a pool and proves it with a first connection.
-func login(ctx context.Context, config *mysql.Config) (*sql.DB, error) {
+func login(ctx context.Context, config *mysql.Config, debug debug) (*sql.DB, error) {
 	var reason cause
 	config.Logger = &reason
 	connector, err := mysql.NewConnector(config)
 	if err != nil {
 		return nil, fmt.Errorf("preparing the MySQL connection to %s: %w", config.Addr, err)
 	}
-	pool := sql.OpenDB(guarded{connector})
+	pool := sql.OpenDB(guarded{connector, debug})
 	pool.SetMaxOpenConns(maxConnections)
 	pool.SetMaxIdleConns(maxConnections) // a new one costs several round trips, which each question to all shards would pay
 	if err := pool.PingContext(ctx); err != nil {
@@ -103,10 +103,10 @@ func login(ctx context.Context, config *mysql.Config) (*sql.DB, error) {
 }
 
 // unknownKeyspace is the error for a keyspace that is not there, with those that are, if the server tells them.
-func unknownKeyspace(ctx context.Context, config *mysql.Config, keyspace string) error {
+func unknownKeyspace(ctx context.Context, config *mysql.Config, keyspace string, debug debug) error {
 	config.DBName = ""
 	unknown := fmt.Errorf("%w: %q", ErrUnknownKeyspace, keyspace)
-	pool, err := login(ctx, config)
+	pool, err := login(ctx, config, debug)
 	if err != nil {
 		return unknown
 	}

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
+	"time"
 	"unicode/utf8"
 )
 
@@ -14,14 +16,20 @@ var errAnswer = errors.New("the server's answer is not as MySQL's protocol wants
 
 // guarded is the driver, with a panic in any call made an error, and the server's texts and answers bounded. The driver reads
 // packets without looking at their length: before TLS, too, anybody on the way could end the program.
-type guarded struct{ driver.Connector }
+type guarded struct {
+	driver.Connector
+	debug debug
+}
+
+// debug takes what was asked, and how long the answer took. Statements are our own, with names of tables, and without values of rows.
+type debug func(format string, args ...any)
 
 // socketKey is the context's key for the *socket of a connection that is being made.
 type socketKey struct{}
 
 // Connect implements driver.Connector.
 func (g guarded) Connect(ctx context.Context) (driver.Conn, error) {
-	c := &guardedConn{}
+	c := &guardedConn{debug: g.debug}
 	inner, err := guard(c, func() (driver.Conn, error) {
 		return g.Connector.Connect(context.WithValue(ctx, socketKey{}, &c.socket))
 	})
@@ -48,6 +56,7 @@ type guardedConn struct {
 	session session
 	socket  *socket
 	broken  bool // by a panic
+	debug   debug
 }
 
 func (c *guardedConn) hangUp() {
@@ -87,6 +96,7 @@ func (c *guardedConn) Ping(ctx context.Context) error {
 
 // QueryContext implements driver.QueryerContext.
 func (c *guardedConn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
+	defer c.timed(query, time.Now())
 	inner, err := guard(c, func() (driver.Rows, error) { return c.session.QueryContext(ctx, query, args) })
 	if err != nil {
 		return nil, err
@@ -100,7 +110,19 @@ func (c *guardedConn) ExecContext(ctx context.Context, query string, args []driv
 	if c.socket != nil {
 		c.socket.left.Store(maxAnswer)
 	}
+	defer c.timed(query, time.Now())
 	return guard(c, func() (driver.Result, error) { return c.session.ExecContext(ctx, query, args) })
+}
+
+// maxStatement is how much of a statement is shown: one about all tables names each.
+const maxStatement = 500
+
+func (c *guardedConn) timed(query string, started time.Time) {
+	query = strings.Join(strings.Fields(query), " ")
+	if len(query) > maxStatement {
+		query = strings.ToValidUTF8(query[:maxStatement], "") + "…"
+	}
+	c.debug("Asked over MySQL, with an answer after %s: %s", time.Since(started).Round(time.Millisecond), query)
 }
 
 // ResetSession implements driver.SessionResetter.

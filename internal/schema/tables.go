@@ -65,6 +65,32 @@ func (db *DB) TablesOf(ctx context.Context, shard, only string) (*Contents, erro
 	return assemble(types, columns, keys)
 }
 
+// Count is how many tables the keyspace offers as streams: one question instead of three.
+func (db *DB) Count(ctx context.Context) (int, error) {
+	conn, err := db.conn(ctx, "")
+	if err != nil {
+		return 0, err
+	}
+	defer conn.Close()
+	types, err := byTable(ctx, conn, db.pageRows, tablesQuery, "", scanType)
+	if err != nil {
+		return 0, failed("counting the tables of "+db.keyspace, err)
+	}
+	isBase := baseTables(types)
+	n := 0
+	for name := range types {
+		if isBase(name) && table.Excluded(name, isBase) == nil {
+			n++
+		}
+	}
+	return n, nil
+}
+
+// baseTables tells tables from views, by what tablesQuery answers.
+func baseTables(types map[string][]string) func(name string) bool {
+	return func(name string) bool { return len(types[name]) > 0 && types[name][0] != "VIEW" }
+}
+
 // ColumnsOf reads no more than the columns of what TablesOf reads, by table, those of views among them: one question instead
 // of three, for what is asked often.
 func (db *DB) ColumnsOf(ctx context.Context, shard, only string) (map[string][]table.Column, error) {
@@ -116,7 +142,7 @@ func scanKeyPart(rows *sql.Rows) (table string, p keyPart, err error) {
 // assemble leaves out tables that were made or dropped between the questions.
 func assemble(types map[string][]string, columns map[string][]table.Column, keys map[string][]keyPart) (*Contents, error) {
 	contents := &Contents{Excluded: map[string]*table.Exclusion{}}
-	isBase := func(name string) bool { return len(types[name]) > 0 && types[name][0] != "VIEW" }
+	isBase := baseTables(types)
 	for _, name := range slices.Sorted(maps.Keys(types)) {
 		if !isBase(name) {
 			contents.Views = append(contents.Views, name)

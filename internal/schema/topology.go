@@ -23,6 +23,7 @@ type Tablet struct {
 	Type string
 	// Serving tells whether queries are sent to it.
 	Serving bool
+	Cell    string
 }
 
 // Tablets lists the keyspace's tablets of all types that vtgate knows (SHOW VITESS_TABLETS).
@@ -34,7 +35,7 @@ func (db *DB) Tablets(ctx context.Context) ([]Tablet, error) {
 	var tablets []Tablet
 	for _, row := range rows {
 		if row["Keyspace"] == db.keyspace {
-			tablets = append(tablets, Tablet{row["Shard"], strings.ToLower(row["TabletType"]), row["State"] == "SERVING"})
+			tablets = append(tablets, Tablet{row["Shard"], strings.ToLower(row["TabletType"]), row["State"] == "SERVING", row["Cell"]})
 		}
 	}
 	return tablets, nil

@@ -7,6 +7,7 @@ import (
 	"io"
 	"regexp"
 	"strings"
+	"time"
 
 	"google.golang.org/grpc"
 	binlogdatapb "vitess.io/vitess/go/vt/proto/binlogdata"
@@ -59,6 +60,8 @@ type Stream struct {
 	full   chan received
 	free   chan *message // all at first, then those that the owner has given back
 	lent   []*message    // those that it has
+	what   string        // was asked for
+	opened time.Time
 }
 
 // received is a message, or why there is none; then nothing follows.
@@ -88,6 +91,8 @@ func (c *Client) open(ctx context.Context, r *vtgatepb.VStreamRequest) (*Stream,
 	if err != nil {
 		return nil, err
 	}
+	what, started := describe(r), time.Now()
+	c.cfg.Dial.Debug("Opening a VStream: %s.", what)
 	ctx, cancel := context.WithCancelCause(ctx)
 	rpc, err := conn.start(ctx, r)
 	if err != nil {
@@ -96,7 +101,8 @@ func (c *Client) open(ctx context.Context, r *vtgatepb.VStreamRequest) (*Stream,
 		return nil, newError(err, newNames(r))
 	}
 	s := c.stream(ctx, cancel, conn, rpc)
-	s.names = newNames(r)
+	s.names, s.what, s.opened = newNames(r), what, time.Now()
+	c.cfg.Dial.Debug("The VStream is open after %s: %s.", s.opened.Sub(started).Round(time.Millisecond), what)
 	return s, nil
 }
 
@@ -204,6 +210,8 @@ func (s *Stream) Close() {
 	}
 	_ = s.conn.Close() // says only that it is closed
 	s.client.streams.Add(-1)
+	s.client.cfg.Dial.Debug("The VStream is closed after %s, with %d bytes received: %s.",
+		time.Since(s.opened).Round(time.Millisecond), s.conn.received.Load(), s.what)
 }
 
 func vgtid(r Request) *binlogdatapb.VGtid {
@@ -235,6 +243,40 @@ func filter(tables []Table) *binlogdatapb.Filter {
 		f.Rules = append(f.Rules, rule)
 	}
 	return f
+}
+
+// mostDescribed is how many tables the description of a request names.
+const mostDescribed = 20
+
+// describe says what a request is for, without the key that a copy goes on after: that is a row's.
+func describe(r *vtgatepb.VStreamRequest) string {
+	var b strings.Builder
+	for _, g := range r.Vgtid.ShardGtids {
+		at := "from " + g.Gtid
+		switch {
+		case g.Gtid == "" && len(g.TablePKs) == 0:
+			at = "from the first row"
+		case g.Gtid == "":
+			at = "after a saved key"
+		case len(g.TablePKs) > 0:
+			at += ", after a saved key"
+		}
+		fmt.Fprintf(&b, "shard %s of keyspace %s %s, ", g.Shard, g.Keyspace, at)
+	}
+	rules := r.Filter.Rules
+	names := make([]string, 0, len(rules))
+	for _, rule := range rules[:min(len(rules), mostDescribed)] {
+		names = append(names, rule.Match)
+	}
+	fmt.Fprintf(&b, "tables %s", strings.Join(names, ", "))
+	if more := len(rules) - len(names); more > 0 {
+		fmt.Fprintf(&b, " and %d more", more)
+	}
+	fmt.Fprintf(&b, ", %s tablets", r.TabletType)
+	if r.Flags.Cells != "" {
+		fmt.Fprintf(&b, " in cells %s", r.Flags.Cells)
+	}
+	return b.String()
 }
 
 func quote(name string) string { return "`" + strings.ReplaceAll(name, "`", "``") + "`" }
