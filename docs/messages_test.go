@@ -5,6 +5,7 @@ import (
 	"go/parser"
 	"go/token"
 	"go/types"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -41,6 +42,25 @@ func TestEveryMessageHasCauseAndCure(t *testing.T) {
 	for _, row := range messageRows(t) {
 		if len(row) != 3 || empty.MatchString(row[1]) || empty.MatchString(row[2]) {
 			t.Errorf("the manual does not give a cause and a cure in the row %q", row)
+		}
+	}
+}
+
+// TestTheFiveErrorsAreMessages holds what the page quotes first against the messages.
+func TestTheFiveErrorsAreMessages(t *testing.T) {
+	_, section, _ := strings.Cut(string(read(t, "docs/troubleshooting.md")), "## The five errors")
+	section, _, _ = strings.Cut(section, "\n## ")
+	errors := regexp.MustCompile(`\n\n\*\*.+\*\*`).FindAllString(section, -1)
+	if len(errors) != 5 {
+		t.Errorf("there are %d of five errors", len(errors))
+	}
+	inCode := messagesInCode(t)
+	for _, e := range errors {
+		for _, quote := range regexp.MustCompile(`"([^"]+)"`).FindAllStringSubmatch(e, -1) {
+			words := strings.Trim(quote[1], "…. ")
+			if !slices.ContainsFunc(slices.Collect(maps.Keys(inCode)), func(m string) bool { return strings.Contains(m, words) }) {
+				t.Errorf("no message has the words %q", words)
+			}
 		}
 	}
 }

@@ -287,14 +287,10 @@ func (d *olderRig) plan(now *table.Table, shape *table.Shape, fields *binlogdata
 // judge compares rows with those that the table has, by id and column.
 func (d *olderRig) judge(now *table.Table, ours map[string]string, plans map[int]*row.Plan, what string) {
 	d.t.Helper()
-	fields := &binlogdatapb.FieldEvent{}
-	for _, c := range now.Columns {
-		fields.Fields = append(fields.Fields, &querypb.Field{Name: c.Name, ColumnType: c.Type})
-	}
 	for id, values := range d.rows(false) {
 		for i := range plans {
 			column := fmt.Sprintf("c%d", i)
-			plan, err := row.Compile(now, fields, []string{column}, row.Copy, row.Options{})
+			plan, err := row.Compile(now, d.declared(now), []string{column}, row.Copy, row.Options{})
 			if err != nil {
 				d.t.Fatal(err)
 			}
@@ -308,6 +304,15 @@ func (d *olderRig) judge(now *table.Table, ours map[string]string, plans map[int
 			}
 		}
 	}
+}
+
+// declared describes rows of the table as it is.
+func (d *olderRig) declared(now *table.Table) *binlogdatapb.FieldEvent {
+	fields := &binlogdatapb.FieldEvent{}
+	for _, c := range now.Columns {
+		fields.Fields = append(fields.Fields, &querypb.Field{Name: c.Name, ColumnType: c.Type})
+	}
+	return fields
 }
 
 // append makes the JSON of a row, with what could not be sent of it; false for values that we do not convert.
@@ -366,7 +371,7 @@ func (d *olderRig) shape(was []table.Column, statement string, now []table.Colum
 	return e.Shape(0)
 }
 
-// rows are the table's, by id. FLOAT and DOUBLE are spelled as in the binary log, which is exact; numbers of labels are asked for if wanted.
+// rows are the table's, by id. FLOAT and DOUBLE are spelled as in the binary log, which is exact; ENUM and SET are numbers if wanted.
 func (d *olderRig) rows(numbers bool) map[string][][]byte {
 	d.t.Helper()
 	var list []string

@@ -19,6 +19,9 @@ import (
 // syncLimit is how long a sync may take. The longest waits are for the tablets of a shard that is gone.
 const syncLimit = 10 * time.Minute
 
+// checkpoints is a little more than the interval between checkpoints that pipelines configure.
+const checkpoints = 1100 * time.Millisecond
+
 // reading is a sync that is read step by step: between two steps the connector waits for its reader, and the server for the
 // connector.
 type reading struct {
@@ -28,6 +31,7 @@ type reading struct {
 	r      *bufio.Reader // of stdout
 	out    bytes.Buffer  // what was read
 	stderr bytes.Buffer
+	began  time.Time
 	late   *time.Timer
 }
 
@@ -47,7 +51,7 @@ func (p *pipeline) start() *reading {
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	s.r = bufio.NewReaderSize(s.stdout, 1<<20)
+	s.r, s.began = bufio.NewReaderSize(s.stdout, 1<<20), time.Now()
 	s.late = time.AfterFunc(syncLimit, func() { _ = s.cmd.Process.Kill() })
 	p.t.Cleanup(func() { s.late.Stop(); _ = s.cmd.Process.Kill() }) // should the test have ended before it
 	return s
@@ -181,7 +185,7 @@ func (p *pipeline) readUntilKilled(lines int) bool {
 	for n := range lines {
 		if n == lines/4 {
 			// A slow consumer: the next boundary is due for a checkpoint, which falls into the copy.
-			time.Sleep(1100 * time.Millisecond)
+			<-time.After(time.Until(s.began.Add(checkpoints)))
 		}
 		if len(s.next()) == 0 {
 			return false

@@ -59,6 +59,44 @@ func TestMetadata(t *testing.T) {
 	}
 }
 
+// TestManualsAddress is one in both files once the release, or whoever builds an image, has named it.
+func TestManualsAddress(t *testing.T) {
+	root := t.TempDir()
+	for _, file := range []string{"internal/config/spec.json", "metadata.yaml"} {
+		if err := os.MkdirAll(filepath.Join(root, filepath.Dir(file)), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(root, file), read(t, file), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	name := func(url string) error {
+		cmd := exec.Command("./manual.sh", url)
+		cmd.Env = append(os.Environ(), "ROOT="+root)
+		return cmd.Run()
+	}
+	const url = "https://git.example.com/source-planetscale/blob/v0.1.0/docs/planetscale.md"
+	if err := name(url); err != nil {
+		t.Fatal(err)
+	}
+	for file, want := range map[string]string{
+		"internal/config/spec.json": "\n  \"documentationUrl\": \"" + url + "\",\n", "metadata.yaml": "\n  documentationUrl: " + url + "\n",
+	} {
+		data, err := os.ReadFile(filepath.Join(root, file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Contains(data, []byte(want)) || bytes.Count(data, []byte("\n")) != bytes.Count(read(t, file), []byte("\n")) {
+			t.Errorf("%s does not lead to the manual: %s", file, data[:min(len(data), 400)])
+		}
+	}
+	for _, bad := range []string{"", "docs/planetscale.md", "https://", `https://a"b`, "https://a|b"} {
+		if name(bad) == nil {
+			t.Errorf("%q is taken for an address", bad)
+		}
+	}
+}
+
 // TestVersionIsOne holds what names the version against the one place where it is decided.
 func TestVersionIsOne(t *testing.T) {
 	var m metadata

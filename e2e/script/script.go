@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"context"
 	"database/sql"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"os"
@@ -18,7 +17,6 @@ import (
 
 	"github.com/go-sql-driver/mysql"
 	"github.com/rogpeppe/go-internal/testscript"
-	"google.golang.org/protobuf/encoding/protowire"
 
 	"source-planetscale/internal/destination"
 )
@@ -213,21 +211,7 @@ func cmdLegacyState(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 3 {
 		ts.Fatalf("usage: legacystate POSITIONS STREAM FILE [copying]")
 	}
-	var positions map[string]map[string]string
-	ts.Check(json.Unmarshal([]byte(ts.ReadFile(args[0])), &positions))
-	streams := map[string]any{}
-	for keyspace, byShard := range positions {
-		shards := map[string]any{}
-		for shard, position := range byShard {
-			var cursor []byte // {1: shard, 2: keyspace, 3: position, 4: last_known_pk}
-			for i, field := range append([]string{shard, keyspace, position}, args[3:]...) {
-				cursor = protowire.AppendString(protowire.AppendTag(cursor, protowire.Number(i+1), protowire.BytesType), field)
-			}
-			shards[shard] = map[string]string{"cursor": base64.StdEncoding.EncodeToString(cursor)}
-		}
-		streams[keyspace+":"+args[1]] = map[string]any{"shards": shards}
-	}
-	data, err := json.Marshal(map[string]any{"streams": streams})
+	data, err := LegacyState([]byte(ts.ReadFile(args[0])), args[1:2], args[3:]...)
 	ts.Check(err)
 	ts.Check(os.WriteFile(ts.MkAbs(args[2]), data, 0o600))
 }

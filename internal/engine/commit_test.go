@@ -13,6 +13,7 @@ import (
 // vttablet says no position of a transaction that ends in a COMMIT statement: an empty one, or one of tables without transactions. The
 // sync ends at such a one, too, and its state holds it.
 func TestTransactionThatEndsInACommitStatement(t *testing.T) {
+	t.Parallel()
 	row := func(id string) *event { return rowOf(7, "users", nil, []string{id, "m"}) }
 	named := func(n int) []*event { return []*event{begin(7, n), script.VGTID(n, nil), commit(7)} }
 	for name, c := range map[string]struct {

@@ -26,6 +26,7 @@ func copyIn(s fakevtgate.Script, ids ...string) []*event {
 // Two shards of one stream are read at the same time: 80- has two records of its copy, then two changes; -80 has
 // three of its copy, and before that one of a copy that cannot be resumed.
 func TestRecordsAreCountedByShard(t *testing.T) {
+	t.Parallel()
 	broken := make(chan struct{}, 1)
 	r := newRig(t, 20, func(q *request, send func(...*event), done <-chan struct{}) error {
 		at := q.Vgtid.ShardGtids[0]

@@ -100,6 +100,7 @@ func TestColumnsChangedOnceTheCopyIsComplete(t *testing.T) {
 
 // The server does not open a stream that names a column which is gone.
 func TestAColumnDroppedBeforeACopyBeginsIsLeftOut(t *testing.T) {
+	t.Parallel()
 	copies := copyOfUsers()
 	r := newRig(t, 5, func(q *request, send func(...*event), done <-chan struct{}) error {
 		if strings.Contains(q.Filter.Rules[0].Filter, "gone") {
@@ -148,6 +149,7 @@ func TestACopyGivesTextInTheCharacterSetThatItsSnapshotHas(t *testing.T) {
 // Before the peeked position the columns were those of the peek; what they are after a break makes no difference, but for
 // how the server names them.
 func TestColumnsChangedWhenAStreamBroke(t *testing.T) {
+	t.Parallel()
 	opened := 0
 	r := newRig(t, 7, func(q *request, send func(...*event), done <-chan struct{}) error {
 		if opened++; opened == 1 {
@@ -260,6 +262,7 @@ func TestColumnsChangedBeforeACopyStartsOver(t *testing.T) {
 
 // What the snapshot of a broken stream had says nothing of the changes that come before it in the next one.
 func TestACopyThatBreaksBeforeItsSnapshotForgetsItsColumns(t *testing.T) {
+	t.Parallel()
 	opened := 0
 	r := newRig(t, 5, func(q *request, send func(...*event), done <-chan struct{}) error {
 		if opened++; opened == 1 {
@@ -283,6 +286,7 @@ func TestACopyThatBreaksBeforeItsSnapshotForgetsItsColumns(t *testing.T) {
 
 // After a failover the stop may lie behind a change of columns: they are those of the saved position until a statement comes.
 func TestColumnsAreNotKnownWhereTheStopWasMovedTo(t *testing.T) {
+	t.Parallel()
 	opened := 0
 	r := newRig(t, 7, func(_ *request, send func(...*event), done <-chan struct{}) error {
 		if opened++; opened == 1 {

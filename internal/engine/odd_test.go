@@ -9,6 +9,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -33,6 +34,7 @@ func vgtidText(gtid string, key *binlogdatapb.TableLastPK) *event {
 	return e
 }
 
+// within runs the sync, and ends it where it does not end by itself.
 func within(t *testing.T, r *rig, d time.Duration) (*destination.Output, error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), d)
@@ -54,6 +56,7 @@ func TestOlderVTGatePutsTheKeyspaceBeforeTheName(t *testing.T) {
 
 // A failover that vtgate hid, and that lost transactions: the stop would never be reached.
 func TestStopThatIsGoneIsNoticedOnABusySource(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, 9, nil)
 	r.stream = func(_ *request, send func(...*event), done <-chan struct{}) error {
 		r.stands = 7
@@ -77,6 +80,7 @@ func TestStopThatIsGoneIsNoticedOnABusySource(t *testing.T) {
 
 // The copy's stream broke in a failover, and the stop moved; what follows the copy ends there, too.
 func TestReplicationAfterACopyEndsAtTheNewStop(t *testing.T) {
+	t.Parallel()
 	attempts := 0
 	r := newRig(t, 9, nil)
 	r.stream = func(q *request, send func(...*event), done <-chan struct{}) error {
@@ -109,6 +113,7 @@ func TestReplicationAfterACopyEndsAtTheNewStop(t *testing.T) {
 
 // The message also names the keyspace, which is the name of a table.
 func TestOnlyTheTableThatTheServerNamesIsBlamed(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, 6, func(q *request, send func(...*event), done <-chan struct{}) error {
 		if slices.Contains(tablesIn(q), "corder") {
 			return status.Error(codes.Unknown, "error in vstream for customer/-80 on tablet zone1-0000000200: cannot determine table columns for corder: event has [8 15], schema has [name:\"id\" type:INT64]")
@@ -162,16 +167,30 @@ func TestNoRecordFollowsItsStreamsEnd(t *testing.T) {
 	}
 }
 
-// The platform reads slowly for longer than timeout_seconds, then a heartbeat comes: the server did not stall.
+// The platform reads nothing for longer than timeout_seconds, in which heartbeats come: the server did not stall.
 func TestSlowConsumerIsNoStall(t *testing.T) {
-	r := newRig(t, 6, func(_ *request, send func(...*event), done <-chan struct{}) error {
+	t.Parallel()
+	r := newRig(t, 6, nil)
+	r.cfg.TimeoutSeconds = 1
+	slow := &slowWriter{w: &r.out, began: make(chan struct{}), goOn: make(chan struct{})}
+	goOn := sync.OnceFunc(func() { close(slow.goOn) })
+	r.stream = func(_ *request, send func(...*event), done <-chan struct{}) error {
 		send(begin(7, 0), fields(7, "users"), rowOf(7, "users", nil, []string{"1", strings.Repeat("x", slowBytes+10)}))
+		<-slow.began
+		for began := time.Now(); time.Since(began) < 2*r.cfg.Timeout(); {
+			send(fakevtgate.Heartbeat())
+			select {
+			case <-done:
+				return nil
+			case <-time.After(50 * time.Millisecond):
+			}
+		}
+		goOn()
 		send(fakevtgate.Heartbeat())
 		send(rowOf(7, "users", nil, []string{"2", "a"}), script.VGTID(6, nil), commit(7))
 		return hold(done)
-	})
-	r.cfg.TimeoutSeconds = 1
-	r.w = airbyte.NewWriter(&slowWriter{w: &r.out})
+	}
+	r.w = airbyte.NewWriter(slow)
 	r.add(testTable("users"), airbyte.Incremental, &state.Shard{Position: at(5)})
 	out := r.must()
 	if n := len(r.requests()); n != 1 {
@@ -179,20 +198,24 @@ func TestSlowConsumerIsNoStall(t *testing.T) {
 	}
 }
 
+// slowWriter takes its first long text only when it may go on.
 type slowWriter struct {
-	w    io.Writer
-	slow bool
+	w           io.Writer
+	began, goOn chan struct{}
+	slow        bool
 }
 
 func (s *slowWriter) Write(p []byte) (int, error) {
 	if len(p) > slowBytes && !s.slow {
 		s.slow = true
-		time.Sleep(2 * time.Second)
+		close(s.began)
+		<-s.goOn
 	}
 	return s.w.Write(p)
 }
 
 func TestResumedCopyWaitsForItsLock(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, 5, func(q *request, send func(...*event), done <-chan struct{}) error {
 		for i := 0; i < 25; i++ {
 			send(fakevtgate.Heartbeat())
@@ -215,6 +238,7 @@ func TestResumedCopyWaitsForItsLock(t *testing.T) {
 }
 
 func TestCopyThatAlwaysStartsOverMakesNoProgress(t *testing.T) {
+	t.Parallel()
 	users := testTable("users")
 	users.Columns[0].Type = "enum('1','2')"
 	r := newRig(t, 5, func(_ *request, send func(...*event), done <-chan struct{}) error {
@@ -231,6 +255,7 @@ func TestCopyThatAlwaysStartsOverMakesNoProgress(t *testing.T) {
 
 // A transaction that always breaks in the middle is read from its beginning each time: its first rows are no progress.
 func TestTransactionThatNeverEndsMakesNoProgress(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, 6, func(_ *request, send func(...*event), done <-chan struct{}) error {
 		send(begin(7, 6), fields(7, "users"), rowOf(7, "users", nil, []string{"1", "a"}))
 		return status.Error(codes.Unknown, "failed to extract row's value from binlog event")
@@ -298,6 +323,7 @@ func TestOldestSnapshotOfAResumableCopyIsNotNeeded(t *testing.T) {
 }
 
 func TestNoStateCoversRowsReadUnderOtherColumns(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, 8, func(_ *request, send func(...*event), done <-chan struct{}) error {
 		send(insert(6, "users")...)
 		send(insert(7, "others")...)
@@ -337,6 +363,7 @@ func TestCopyWhoseKeyWasChangedStartsOver(t *testing.T) {
 
 // The same when the copy's stream broke, and the change of the key waited for its end.
 func TestCopyWhoseKeyWasChangedWhenItBrokeStartsOver(t *testing.T) {
+	t.Parallel()
 	attempts := 0
 	r := newRig(t, 6, nil)
 	r.stream = func(_ *request, send func(...*event), done <-chan struct{}) error {
@@ -359,6 +386,7 @@ func TestCopyWhoseKeyWasChangedWhenItBrokeStartsOver(t *testing.T) {
 
 // The same while the copy is read: the server has gone on after a key that is the table's no longer.
 func TestCopyWhoseKeyChangesStartsOver(t *testing.T) {
+	t.Parallel()
 	renamed := pk("users", "7")
 	renamed.Lastpk.Fields = []*querypb.Field{{Name: "name", Type: querypb.Type_VARCHAR}}
 	attempts := 0
@@ -380,6 +408,7 @@ func TestCopyWhoseKeyChangesStartsOver(t *testing.T) {
 
 // vtgate opened the stream again by itself after the last row: without a key it only replicates.
 func TestCopyThatTheServerForgotStartsOver(t *testing.T) {
+	t.Parallel()
 	var n atomic.Int64
 	r := newRig(t, 5, func(_ *request, send func(...*event), done <-chan struct{}) error {
 		if n.Add(1) > 1 {

@@ -11,6 +11,7 @@ import (
 
 // The server has fewer transactions than the state. A replica may lag; a primary was set back, unless it is about to commit.
 func TestPositionAheadOfTheServers(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		replica bool
 		commits bool

@@ -5,8 +5,10 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"google.golang.org/grpc/codes"
@@ -39,13 +41,16 @@ func (r *rig) read(in *airbyte.State, names ...string) (*destination.Output, err
 			Stream: airbyte.Stream{Name: name, Namespace: "shop", JSONSchema: text}, SyncMode: airbyte.Incremental,
 		})
 	}
-	runErr := r.engine().Read(context.Background(), catalog, in)
+	ctx, cancel := context.WithTimeout(r.t.Context(), hangs)
+	defer cancel()
+	runErr := r.engine().Read(ctx, catalog, in)
 	r.out.mu.Lock()
 	defer r.out.mu.Unlock()
 	out, err := destination.Parse(bytes.NewReader(r.out.buf.Bytes()))
 	if err != nil {
 		r.t.Fatal(err)
 	}
+	r.mustNotHang(runErr, out)
 	return out, runErr
 }
 
@@ -210,6 +215,7 @@ func TestPositionThatCannotBeStreamedFromIsCopiedAgain(t *testing.T) {
 
 // A table that is not the same in two shards fails alone, by its name.
 func TestTableThatDiffersBetweenShardsFailsAlone(t *testing.T) {
+	t.Parallel()
 	other := func(change func(*table.Table)) table.Table {
 		users := testTable("users")
 		change(users)
@@ -268,37 +274,107 @@ func TestTableThatDiffersBetweenShardsFailsAlone(t *testing.T) {
 	}
 }
 
-// Columns and position are of one moment only if the position lies between those at which the columns were seen.
+// Columns and position are of one moment only if the position lies between those at which the columns were seen, apart from transactions
+// that only one replica has.
 func TestPositionBetweenTheViewsOfTheColumns(t *testing.T) {
 	uuid := fakevtgate.UUID
 	moment := func(before, after string) *schema.Moment {
 		return &schema.Moment{Server: "a", Before: uuid + ":" + before, After: uuid + ":" + after}
 	}
+	own := func(m *schema.Moment) *schema.Moment { m.Before += "," + stray; m.After += "," + stray; return m }
 	for name, c := range map[string]struct {
 		before, after *schema.Moment
-		primary       bool
-		between       bool
+		known         string // of the primary; "" where it is not asked
+		surrounds     bool
 	}{
-		"fits exactly":                     {moment("1-5", "1-5"), moment("1-5", "1-5"), false, true},
-		"fits, while changes come":         {moment("1-3", "1-4"), moment("1-6", "1-7"), false, true},
-		"the first look is ahead":          {moment("1-6", "1-6"), moment("1-6", "1-6"), false, false},
-		"altered during the first look":    {moment("1-5", "1-6"), moment("1-7", "1-7"), false, false},
-		"the second look is behind":        {moment("1-4", "1-4"), moment("1-4", "1-4"), false, false},
-		"the second look began behind":     {moment("1-4", "1-4"), moment("1-4", "1-6"), false, false},
-		"another server's":                 {moment("1-4", "1-4"), &schema.Moment{Before: stray, After: stray}, false, false},
-		"damaged":                          {moment("x", "x"), moment("1-6", "1-6"), false, false},
-		"refused, replicas":                {nil, nil, false, false},
-		"refused, primaries":               {nil, nil, true, true},
-		"refused the second time, replica": {moment("1-5", "1-5"), nil, false, false},
+		"fits exactly":                      {moment("1-5", "1-5"), moment("1-5", "1-5"), "", true},
+		"fits, while changes come":          {moment("1-3", "1-4"), moment("1-6", "1-7"), "", true},
+		"the first look is ahead":           {moment("1-6", "1-6"), moment("1-6", "1-6"), "", false},
+		"altered during the first look":     {moment("1-5", "1-6"), moment("1-7", "1-7"), "", false},
+		"the second look is behind":         {moment("1-4", "1-4"), moment("1-4", "1-4"), "", false},
+		"the second look began behind":      {moment("1-4", "1-4"), moment("1-4", "1-6"), "", false},
+		"another server's":                  {moment("1-4", "1-4"), &schema.Moment{Before: stray, After: stray}, "", false},
+		"damaged":                           {moment("x", "x"), moment("1-6", "1-6"), "", false},
+		"a replica's own":                   {own(moment("1-5", "1-5")), own(moment("1-5", "1-6")), uuid + ":1-7", true},
+		"its own, and it is ahead":          {own(moment("1-6", "1-6")), own(moment("1-6", "1-6")), uuid + ":1-7", false},
+		"its own, and another one's behind": {own(moment("1-5", "1-5")), moment("1-4", "1-4"), uuid + ":1-7", false},
+		"the primary knows them":            {own(moment("1-5", "1-5")), own(moment("1-5", "1-5")), uuid + ":1-7," + stray, false},
 	} {
-		r := newRig(t, 5, nil)
-		if !c.primary {
-			r.configure(`,"use_replica":true`)
+		v := &view{before: c.before, after: c.after}
+		if c.known != "" {
+			v.known = positionOf(t, c.known)
 		}
-		s := &survey{r.sync()}
-		got := s.between(map[gtid.Shard]*view{in("-"): {before: c.before, after: c.after}})
-		if (len(got) == 1) != c.between {
+		if got := v.surrounds(at(5)); got != c.surrounds {
 			t.Errorf("%s: %v", name, got)
 		}
+	}
+}
+
+// What no further look can change is looked at once, and told as it is.
+func TestLooksAtTheTables(t *testing.T) {
+	t.Parallel()
+	const again = "The tables are being changed"
+	for name, c := range map[string]struct {
+		replica  bool
+		refuses  int      // the looks from which on moments are refused; 0 for never
+		errant   bool     // the replica that answers has transactions of its own
+		change   int      // the question for tables by which a column was added; 0 for none
+		looks    int      // how often all tables are asked for, and at most once more where a moment is refused
+		says     []string // in the log
+		saysNone string
+	}{
+		"well":                                {looks: 1, saysNone: again},
+		"well, replicas":                      {replica: true, looks: 1, saysNone: again},
+		"a replica's own transactions":        {replica: true, errant: true, looks: 1, saysNone: again},
+		"refused":                             {refuses: 1, looks: 2, saysNone: again},
+		"refused, replicas":                   {replica: true, refuses: 1, looks: 2, says: []string{"does not report its position and its tables' columns together"}, saysNone: again},
+		"refused after the peek":              {replica: true, refuses: 2, looks: 2, says: []string{"does not report its position"}, saysNone: again},
+		"refused, and altered at the peek":    {refuses: 1, change: 2, looks: 4, says: []string{again}},
+		"refused after it, and altered there": {replica: true, refuses: 2, change: 2, looks: 4, says: []string{again}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel() // some look again, after a pause
+			r := newRig(t, 5, func(_ *request, _ func(...*event), done <-chan struct{}) error { return hold(done) })
+			r.configure(fmt.Sprintf(`,"use_replica":%v`, c.replica))
+			r.exists("users")
+			var tables, moments atomic.Int64
+			r.look = func(ctx context.Context, shard gtid.Shard, only []string, keys bool) (map[string]table.Table, error) {
+				if only == nil && int(tables.Add(1)) == c.change {
+					r.alter("users", append(testTable("users").Columns, table.Column{Name: "c", Type: "int", Nullable: true})...)
+				}
+				return r.tables(ctx, shard, only, keys)
+			}
+			r.asks = func(s *Server) {
+				inner := s.ColumnsAt
+				s.ColumnsAt = func(ctx context.Context, shard gtid.Shard, names []string) (schema.Moment, error) {
+					if n := int(moments.Add(1)); c.refuses > 0 && n >= c.refuses {
+						return schema.Moment{}, schema.ErrRefused
+					}
+					m, err := inner(ctx, shard, names)
+					if c.errant {
+						m.Before += "," + stray
+						m.After += "," + stray
+					}
+					return m, err
+				}
+				s.Executed = func(context.Context, gtid.Shard) (string, error) { return fakevtgate.UUID + ":1-7", nil }
+			}
+			out, err := r.read(r.atPosition(map[string]gtid.Position{"users": at(5)}), "users")
+			if err != nil {
+				t.Fatalf("error %v, traces %+v", err, out.Errors)
+			}
+			if n := int(tables.Load()); n != c.looks {
+				t.Errorf("the tables were asked for %d times", n)
+			}
+			log := said(out)
+			for _, words := range c.says {
+				if !strings.Contains(log, words) {
+					t.Errorf("the log does not say %q:\n%s", words, log)
+				}
+			}
+			if c.saysNone != "" && strings.Contains(log, c.saysNone) {
+				t.Errorf("the log says %q:\n%s", c.saysNone, log)
+			}
+		})
 	}
 }

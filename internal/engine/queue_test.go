@@ -84,6 +84,7 @@ func expectRows(t *testing.T, out *destination.Output, table string, n int) {
 
 // Rows are encoded by several goroutines, and still come in their order.
 func TestRowsComeInTheirOrder(t *testing.T) {
+	t.Parallel()
 	_, out, err := readManyChanges(t, func(string, int, *event) {})
 	if err != nil {
 		t.Fatal(err)
@@ -192,6 +193,7 @@ func TestAStreamOfNoTablesIsNotOpened(t *testing.T) {
 
 // A ROW event may be malformed behind its first rows. It is asked for again, and the numbers of records do not go back.
 func TestMalformedEventIsReadAgain(t *testing.T) {
+	t.Parallel()
 	attempts := 0
 	r := newRig(t, 6, func(_ *request, send func(...*event), done <-chan struct{}) error {
 		row := rowOf(7, "users", nil, []string{"1", "a"})
@@ -221,6 +223,7 @@ func TestMalformedEventIsReadAgain(t *testing.T) {
 
 // The server may break a stream because of a table that was dropped from it here, but not there. That is no other table's fault.
 func TestDroppedTableThatBreaksTheStreamIsNobodyElsesFault(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, 7, func(q *request, send func(...*event), done <-chan struct{}) error {
 		if len(tablesIn(q)) == 2 {
 			send(begin(7, 6), fields(7, "orders"), fields(7, "others"), rowOf(7, "orders", nil, []string{"1", "a"}), script.VGTID(7, nil), commit(7))

@@ -121,6 +121,7 @@ func TestRestartedCopyReplicatesFromItsFirstSnapshot(t *testing.T) {
 
 // The server goes on by itself after a key that it cannot compare: rows may be missing.
 func TestCopyThatCannotBeResumedStartsOver(t *testing.T) {
+	t.Parallel()
 	users := testTable("users")
 	users.Columns[0].Type = "enum('1','2')"
 	attempts := 0
@@ -274,6 +275,7 @@ func TestWithoutNamedTransactionsEachPositionHasItsStream(t *testing.T) {
 }
 
 func TestBrokenStreamGoesOnWhereItStood(t *testing.T) {
+	t.Parallel()
 	attempts := 0
 	r := newRig(t, 7, func(_ *request, send func(...*event), done <-chan struct{}) error {
 		attempts++
@@ -297,6 +299,7 @@ func TestBrokenStreamGoesOnWhereItStood(t *testing.T) {
 
 // After a failover the stop may hold transactions that are gone; it would never be reached.
 func TestStopMovesWhenTheSourceNoLongerHoldsIt(t *testing.T) {
+	t.Parallel()
 	attempts := 0
 	r := newRig(t, 9, nil)
 	r.stream = func(_ *request, send func(...*event), done <-chan struct{}) error {
@@ -322,6 +325,7 @@ func TestStopMovesWhenTheSourceNoLongerHoldsIt(t *testing.T) {
 
 // A stream that sends heartbeats only is alive and useless: it is opened again.
 func TestStreamThatDoesNotMoveIsOpenedAgain(t *testing.T) {
+	t.Parallel()
 	attempts := 0
 	r := newRig(t, 6, func(_ *request, send func(...*event), done <-chan struct{}) error {
 		attempts++
@@ -349,6 +353,7 @@ func TestStreamThatDoesNotMoveIsOpenedAgain(t *testing.T) {
 
 // A vttablet that was killed, or a connection left half-open: not even heartbeats come.
 func TestSilentStreamIsOpenedAgain(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, 6, nil)
 	r.stream = func(_ *request, send func(...*event), done <-chan struct{}) error {
 		if len(r.requests()) == 1 {

@@ -497,6 +497,7 @@ func lostFormer(t *testing.T, stream fakevtgate.Stream) *rig {
 
 // What a former shard cannot give any more is treated as a purged position is.
 func TestFormerShardThatLeadsNowhere(t *testing.T) {
+	t.Parallel()
 	for why, stream := range map[string]fakevtgate.Stream{
 		"has purged the binary logs": func(*request, func(...*event), <-chan struct{}) error {
 			return status.Error(codes.Unknown, "Cannot replicate because the source purged required binary logs (errno 1236)")

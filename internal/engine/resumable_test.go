@@ -56,6 +56,7 @@ func (r *rig) mustStartOver(n int) {
 // The server went on after the former key's values as if they were the new one's. MySQL, which is asked before the next
 // attempt, has the new key: it must not look like one to go on after.
 func TestCopyWhoseKeyChangesDoesNotGoOnAfterTheNewOne(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, 6, nil)
 	r.stream = func(_ *request, send func(...*event), done <-chan struct{}) error {
 		if len(r.requests()) > 1 {
@@ -75,6 +76,7 @@ func TestCopyWhoseKeyChangesDoesNotGoOnAfterTheNewOne(t *testing.T) {
 // Nothing comes after the former key's values if the server takes them for the last ones of the new key, so that no key of
 // the server's tells of the change: the columns looked up at the snapshot do.
 func TestCopyWhoseKeyWasChangedJustBeforeItWentOnStartsOver(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, 6, nil)
 	r.stream = func(_ *request, send func(...*event), done <-chan struct{}) error {
 		if len(r.requests()) > 1 {
@@ -91,6 +93,7 @@ func TestCopyWhoseKeyWasChangedJustBeforeItWentOnStartsOver(t *testing.T) {
 
 // The server compares the key's values as what the column is now: '7' > '50' as text, but 7 < 50 as a number.
 func TestCopyWhoseKeyGotAnotherTypeOrCollationStartsOver(t *testing.T) {
+	t.Parallel()
 	text := func(declaration string, collation uint32) *querypb.Field {
 		return &querypb.Field{Name: "id", Type: querypb.Type_VARCHAR, ColumnType: declaration, Charset: collation}
 	}
@@ -152,6 +155,7 @@ func TestAStateDescribesItsCopysKey(t *testing.T) {
 
 // Of a table without a key all columns are the key; those that are not read stand in no description but the key's own.
 func TestCopyWhoseUnreadKeyGotAnotherTypeStartsOver(t *testing.T) {
+	t.Parallel()
 	both := func(name querypb.Type) *binlogdatapb.TableLastPK {
 		key := pk("users", "1")
 		key.Lastpk.Fields = append(key.Lastpk.Fields, &querypb.Field{Name: "name", Type: name})

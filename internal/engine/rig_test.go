@@ -4,9 +4,12 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
+	"flag"
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -32,6 +35,11 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	flag.Parse()
+	// The parallel ones wait for most of their time, as between two attempts: more of them than there are processors can do that at once.
+	if err := flag.Set("test.parallel", "16"); err != nil {
+		panic(err)
+	}
 	// Vitess logs with glog, which starts this for the life of the process.
 	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("github.com/golang/glog.(*fileSink).flushDaemon"))
 }
@@ -293,10 +301,24 @@ func (r *rig) change(f func(*airbyte.Tx)) {
 	}
 }
 
+// hangs is how long a sync may take before it is said to hang.
+const hangs = 20 * time.Second
+
 // run runs the sync and returns what it printed.
 func (r *rig) run() (*destination.Output, error) {
 	r.t.Helper()
-	return r.runWith(context.Background())
+	ctx, cancel := context.WithTimeout(r.t.Context(), hangs)
+	defer cancel()
+	out, err := r.runWith(ctx)
+	r.mustNotHang(err, out)
+	return out, err
+}
+
+func (r *rig) mustNotHang(err error, out *destination.Output) {
+	r.t.Helper()
+	if errors.Is(err, context.DeadlineExceeded) {
+		r.t.Fatalf("the sync did not end within %s; records %v, streams %d, log:\n%s", hangs, rows(out), len(r.requests()), said(out))
+	}
 }
 
 func (r *rig) runWith(ctx context.Context) (*destination.Output, error) {
@@ -405,4 +427,13 @@ func lastOf(t *testing.T, states []destination.State, name string) *state.Shard 
 	}
 	t.Fatalf("no state of %s", name)
 	return nil
+}
+
+// said is a sync's log.
+func said(out *destination.Output) string {
+	var b strings.Builder
+	for _, l := range out.Logs {
+		b.WriteString(l.Message + "\n")
+	}
+	return b.String()
 }

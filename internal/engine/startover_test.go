@@ -28,6 +28,7 @@ import (
 // A copy that cannot go on where it breaks gives all its rows again each time: the third time it ends, with the reason. Attempts that gave
 // no row do not count. No state ever holds a key of such a table, of which all columns are the row.
 func TestCopyThatStartsOverIsGivenUp(t *testing.T) {
+	t.Parallel()
 	unordered, keyless, nullable := testTable("users"), testTable("users"), testTable("users")
 	unordered.Columns[0].Type = "enum('1','2')"
 	keyless.Key, keyless.MySQLKey = nil, nil
@@ -233,22 +234,30 @@ func TestReferenceTableIsReadFromOneShard(t *testing.T) {
 // A replica's vttablet has not read the schema since the table was made. It exists, and is read as soon as vttablet knows it; until
 // then its stream fails alone, as something that may pass. One that MySQL does not have is gone.
 func TestTableThatVttabletHasNotLoaded(t *testing.T) {
+	t.Parallel()
+	const absent, unknown = "table users is not present in the database", "unknown table users in schema"
 	for name, c := range map[string]struct {
-		loaded  int  // from which attempt on
-		dropped bool // MySQL does not have it
-		kind    string
+		loaded int                  // from which attempt on
+		says   string               // vttablet
+		has    func() (bool, error) // what MySQL says of the table
+		kind   string
 	}{
-		"soon":          {2, false, ""},
-		"later":         {3, false, ""},
-		"not meanwhile": {1000, false, "transient_error"},
-		"dropped":       {1000, true, "config_error"},
+		"soon":                           {2, absent, nil, ""},
+		"later":                          {3, absent, nil, ""},
+		"while vttablet begins":          {2, unknown, nil, ""},
+		"not meanwhile":                  {1000, absent, nil, "transient_error"},
+		"nor known":                      {1000, unknown, nil, "transient_error"},
+		"dropped":                        {1000, absent, func() (bool, error) { return false, nil }, "config_error"},
+		"dropped and forgotten":          {1000, unknown, func() (bool, error) { return false, nil }, "config_error"},
+		"MySQL does not answer":          {1000, absent, func() (bool, error) { return false, errors.New("not serving") }, "transient_error"},
+		"nor does it when it is unknown": {1000, unknown, func() (bool, error) { return false, errors.New("not serving") }, "transient_error"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel() // each waits between its attempts
 			r := newRig(t, 6, nil)
 			r.stream = func(q *request, send func(...*event), done <-chan struct{}) error {
 				if len(r.requests()) < c.loaded && slices.Contains(tablesIn(q), "users") {
-					return status.Error(codes.Unknown, "vttablet: table users is not present in the database")
+					return status.Error(codes.Unknown, "vttablet: "+c.says)
 				}
 				send(insert(6, tablesIn(q)...)...)
 				return hold(done)
@@ -257,8 +266,18 @@ func TestTableThatVttabletHasNotLoaded(t *testing.T) {
 			for _, name := range []string{"others", "third", "users"} {
 				r.add(testTable(name), airbyte.Incremental, &state.Shard{Position: at(5)})
 			}
-			if c.dropped {
-				delete(r.now, "users")
+			if c.has != nil {
+				r.look = func(ctx context.Context, shard gtid.Shard, only []string, keys bool) (map[string]table.Table, error) {
+					tables, err := r.tables(ctx, shard, only, keys)
+					if slices.Equal(only, []string{"users"}) {
+						has, err := c.has()
+						if !has {
+							delete(tables, "users")
+						}
+						return tables, err
+					}
+					return tables, err
+				}
 			}
 			out, err := r.run()
 			want := []string{"others 6:x", "third 6:x", "users 6:x"}

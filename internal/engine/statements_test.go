@@ -229,6 +229,7 @@ func (r *rig) addEight() map[string]*partition.Stream {
 // Errors of one table among eight, in the server's own words: with the table's name, with none, and with one that says nothing. The others
 // are complete, and that table fails.
 func TestErrorOfOneTableAmongEight(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		text    string
 		kind    string
@@ -243,6 +244,7 @@ func TestErrorOfOneTableAmongEight(t *testing.T) {
 		"another's name":       {"no valid integer value found for column name in table userspace", "config_error", 16},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			r := newRig(t, 6, func(q *request, send func(...*event), done <-chan struct{}) error {
 				if slices.Contains(tablesIn(q), "users") {
 					return status.Error(codes.Unknown, c.text)
@@ -276,6 +278,7 @@ func TestErrorOfOneTableAmongEight(t *testing.T) {
 
 // A server that is away is no table's fault: all fail, and no halves are tried.
 func TestErrorOfTheWayIsNotSearchedFor(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, 6, func(*request, func(...*event), <-chan struct{}) error { return status.Error(codes.Unavailable, "gone") })
 	r.cfg.MaxRetries, r.patience = 1, 1
 	r.addEight()

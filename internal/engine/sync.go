@@ -138,8 +138,8 @@ func (s *Sync) plan() (*work, []string, error) {
 			}
 			parts := source.Of(&plan.Stream{Incremental: st.Incremental(), Saved: st.Saved()})
 			for _, part := range parts {
-				p, doubtful := st.In(part.Shard), s.targets.Doubtful(part.Shard)
-				w.add(tx, p, part.Step, !doubtful && source.Targets[part.Shard].Equal(st.Saved()[part.Shard].Position))
+				p, sure := st.In(part.Shard), s.targets.Sure(part.Shard)
+				w.add(tx, p, part.Step, sure && source.Targets[part.Shard].Equal(st.Saved()[part.Shard].Position))
 				if part.Step == plan.Nothing {
 					unread = append(unread, p)
 				}

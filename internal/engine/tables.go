@@ -32,6 +32,10 @@ type view struct {
 	tables map[string]table.Table // with their keys
 	// before and after are the columns and positions around the peek; nil where the service did not let us ask.
 	before, after *schema.Moment
+	// again are the tables after the peek, where the service did not let us ask for one of the moments.
+	again map[string]table.Table
+	// known is what the shard's primary has executed, asked for last: see common.
+	known gtid.Position
 }
 
 // tablesAtTarget peeks, and finds the tables as they are there. unsteady says of a table why it cannot be told what it is there: it
@@ -45,13 +49,9 @@ func (s *survey) tablesAtTarget(ctx context.Context, catalog *airbyte.Configured
 			return nil, nil, err
 		}
 		tables, unsteady = s.agree(views)
-		between := s.between(views)
-		if len(unsteady) == 0 && len(between) == len(s.wanted) || look == looks {
-			for _, shard := range s.wanted {
-				if !slices.Contains(between, shard) {
-					s.targets.Doubt(shard)
-				}
-			}
+		apart := s.apart(views)
+		if len(unsteady) == 0 && len(apart) == 0 || look == looks {
+			s.doubt(views, apart)
 			return tables, unsteady, nil
 		}
 		if look == 1 {
@@ -101,18 +101,21 @@ func (s *survey) look(ctx context.Context, catalog *airbyte.ConfiguredCatalog) (
 	return views, schema.EachShard(ctx, s.wanted, func(ctx context.Context, shard gtid.Shard) (err error) {
 		v := views[shard]
 		if v.before != nil {
-			v.after, err = s.moment(ctx, shard, names)
-			return err
-		}
-		again, err := s.server.Tables(ctx, shard, nil, true)
-		for name, t := range v.tables {
-			if !sameAs(t, again[name]) {
-				delete(v.tables, name) // another look tells
+			if v.after, err = s.moment(ctx, shard, names); err != nil {
+				return err
 			}
 		}
+		if v.refused() {
+			v.again, err = s.server.Tables(ctx, shard, nil, true)
+			return err
+		}
+		v.known, err = s.primaryKnows(ctx, shard)
 		return err
 	})
 }
+
+// refused reports whether the service did not let us ask for a moment. It will not the next time, either.
+func (v *view) refused() bool { return v.before == nil || v.after == nil }
 
 // moment is nil where the service does not let us ask.
 func (s *survey) moment(ctx context.Context, shard gtid.Shard, names []string) (*schema.Moment, error) {
@@ -123,24 +126,37 @@ func (s *survey) moment(ctx context.Context, shard gtid.Shard, names []string) (
 	return &m, err
 }
 
-// between are the shards whose target lies between the positions at which their columns were seen.
-func (s *survey) between(views map[gtid.Shard]*view) []gtid.Shard {
-	var between []gtid.Shard
+// apart are the shards whose target does not lie between the positions at which their columns were seen: another look may tell.
+func (s *survey) apart(views map[gtid.Shard]*view) []gtid.Shard {
+	var apart []gtid.Shard
 	for shard, v := range views {
-		if v.before == nil || v.after == nil {
-			if s.cfg.Primary() { // one server answers all, if not at one moment
-				between = append(between, shard)
-			}
-			continue
-		}
-		before, err1 := gtid.Parse(v.before.After)
-		after, err2 := gtid.Parse(v.after.Before)
-		target := s.targets.Of(shard)
-		if err1 == nil && err2 == nil && target.Contains(before) && after.Contains(target) {
-			between = append(between, shard)
+		if !v.refused() && !v.surrounds(s.targets.Of(shard)) {
+			apart = append(apart, shard)
 		}
 	}
-	return between
+	return apart
+}
+
+// surrounds reports whether a position lies between the two moments, apart from what only one replica has.
+func (v *view) surrounds(target gtid.Position) bool {
+	before, err1 := gtid.Parse(v.before.After)
+	after, err2 := gtid.Parse(v.after.Before)
+	return err1 == nil && err2 == nil && target.Contains(common(before, v.known)) && common(after, v.known).Contains(target)
+}
+
+// doubt notes the shards whose columns at the target are not known for sure. Where moments are refused, a primary's are taken to be:
+// one server answers all, if not at one moment.
+func (s *survey) doubt(views map[gtid.Shard]*view, apart []gtid.Shard) {
+	for _, shard := range s.wanted {
+		refused := views[shard].refused() && !s.cfg.Primary()
+		if refused {
+			s.shared.Log.Info(fmt.Sprintf("Shard %s does not report its position and its tables' columns together; "+
+				"the next sync does not rely on the columns that this one saw.", shard.Name))
+		}
+		if refused || slices.Contains(apart, shard) {
+			s.targets.Doubt(shard)
+		}
+	}
 }
 
 // agree finds the tables that are the same in all shards, before the peek and after it.
@@ -185,8 +201,8 @@ func sameAs(a, b table.Table) bool {
 
 // steady reports whether the table had the same columns each time.
 func (v *view) steady(name string) bool {
-	if v.before == nil || v.after == nil {
-		return true
+	if v.refused() {
+		return sameAs(v.tables[name], v.again[name])
 	}
 	columns := v.tables[name].Columns
 	return slices.Equal(columns, v.before.Columns[name]) && slices.Equal(columns, v.after.Columns[name])

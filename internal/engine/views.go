@@ -10,7 +10,9 @@ import (
 
 // refuseViews tells the streams that are views from those that are gone. A catalog has views where another connector made it, or
 // where a table became one.
-func (s *survey) refuseViews(ctx context.Context, catalog *airbyte.ConfiguredCatalog, tables map[string]*table.Table, refused map[string]error) error {
+func (s *survey) refuseViews(ctx context.Context, catalog *airbyte.ConfiguredCatalog, tables map[string]*table.Table,
+	refused map[string]error,
+) error {
 	for _, c := range catalog.Streams {
 		d := c.Stream.Descriptor()
 		if tables[d.Name] != nil || refused[d.Name] != nil || unsent(d.Name) != nil || d.Namespace != "" && d.Namespace != s.cfg.Database {

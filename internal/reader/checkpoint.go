@@ -51,7 +51,7 @@ func (r *Reader) checkpoint(ctx context.Context) error {
 		return err
 	}
 	records, states := r.saved.bytes+int64(r.batch.Size()), int64(0)
-	known := !r.env.Targets.Moved(r.shard) && !r.env.Targets.Doubtful(r.shard)
+	known := r.env.Targets.Sure(r.shard)
 	atTarget := r.done && known && r.at.Contains(r.target)
 	if r.done {
 		for _, name := range r.tables.names {

@@ -12,6 +12,7 @@ import (
 	"source-planetscale/internal/partition"
 	"source-planetscale/internal/row"
 	"source-planetscale/internal/table"
+	"source-planetscale/internal/vstream"
 )
 
 // Rows of a table whose columns were changed are read twice: a Scout finds out what the statements since the saved position did to the
@@ -122,7 +123,7 @@ func (c *changes) end(r *Reader) error {
 	switch {
 	case err == nil:
 		return nil
-	case r.former == nil && (r.env.Targets.Moved(r.shard) || r.env.Targets.Doubtful(r.shard)):
+	case r.former == nil && !r.env.Targets.Sure(r.shard):
 		return failure.Transient("try again when the change is done", "The columns of %s in shard %s at the end of this sync cannot be told for sure: %s",
 			t.Stream.Descriptor, t.Shard.Name, err).Because(err).Of(t.Name())
 	}
@@ -208,6 +209,18 @@ func (p path) bind() {
 			c.bound = c.now
 		}
 	}
+}
+
+// unreadable is why older rows cannot be read that came all the same, or that the server cannot send; nil for another error.
+func (p path) unreadable(err error) error {
+	value := new(row.Unconvertible)
+	switch {
+	case p.followed != nil && errors.As(err, &value):
+		return value
+	case p.known() && vstream.IsUnlabelled(err):
+		return errors.New("Vitess cannot send rows with an ENUM or SET once their columns are others")
+	}
+	return nil
 }
 
 // unknowable is the verdict on a table of which rows were written under columns that cannot be told from today's.

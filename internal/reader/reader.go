@@ -16,7 +16,6 @@ import (
 	"source-planetscale/internal/failure"
 	"source-planetscale/internal/gtid"
 	"source-planetscale/internal/partition"
-	"source-planetscale/internal/row"
 	"source-planetscale/internal/table"
 	"source-planetscale/internal/vstream"
 )
@@ -174,8 +173,8 @@ func (r *Reader) Attempt(ctx context.Context) (o Outcome, progress bool, err err
 	if err == nil {
 		return o, true, nil
 	}
-	if e := new(row.Unconvertible); r.followed != nil && errors.As(err, &e) {
-		return o, false, unknowable(r.tables.only(), e)
+	if reason := r.unreadable(err); reason != nil {
+		return o, false, unknowable(r.tables.only(), reason)
 	}
 	if v := notLoaded(ctx, r, err); v != nil {
 		return o, r.progressed, v
@@ -188,15 +187,16 @@ func (r *Reader) Attempt(ctx context.Context) (o Outcome, progress bool, err err
 	return o, r.progressed && !startsOver, r.judge(err)
 }
 
-// notLoaded is the verdict on a table that vttablet does not know and MySQL has: it knows it soon. nil for another error.
+// notLoaded is the verdict on a table that vttablet does not know, unless MySQL says that there is none: vttablet knows it soon. A shard
+// that cannot be asked, as in the middle of a reshard, is no proof that its table is gone. nil for another error.
 func notLoaded(ctx context.Context, r *Reader, err error) *failure.Verdict {
 	name := vstream.NotLoaded(err)
 	if name == "" || r.tables.find(name) == nil {
 		return nil
 	}
 	tables, lookErr := r.env.Tables(ctx, r.shard, []string{name}, false)
-	if _, exists := tables[name]; lookErr != nil || !exists {
-		return nil //nolint:nilerr // the error of the stream stands as it is
+	if _, exists := tables[name]; lookErr == nil && !exists {
+		return nil
 	}
 	return failure.Transient("try again, or run ReloadSchemaShard on the shard",
 		"The tablet that streams %s.%s in shard %s has not loaded the table yet", r.shard.Keyspace, name, r.shard.Name).Because(err).Of(name)

@@ -117,7 +117,7 @@ func (s *session) row(ctx context.Context, ev *wire.Event) error {
 		u.Position = s.at.String()
 	}
 	for {
-		more, err := s.queue.Add(u, &rows)
+		more, err := s.queue.Add(&u, &rows)
 		if err != nil || !more {
 			return err
 		}

@@ -1,7 +1,6 @@
 package reader
 
 import (
-	"maps"
 	"sync"
 
 	"source-planetscale/internal/gtid"
@@ -9,72 +8,76 @@ import (
 
 // Targets are where the reading of shards ends: where they were when the sync began, unless that was moved since.
 type Targets struct {
-	mu    sync.Mutex
-	at    map[gtid.Shard]gtid.Position
-	moved map[gtid.Shard]bool
-	// doubtful are the shards whose columns at the target could not be told for sure.
-	doubtful map[gtid.Shard]bool
+	mu      sync.Mutex
+	byShard map[gtid.Shard]target
+}
+
+// target is where the reading of one shard ends.
+type target struct {
+	at    gtid.Position
+	moved bool
+	// doubtful says that the columns there could not be told for sure.
+	doubtful bool
 }
 
 // NewTargets has none.
-func NewTargets() *Targets {
-	return &Targets{at: map[gtid.Shard]gtid.Position{}, moved: map[gtid.Shard]bool{}, doubtful: map[gtid.Shard]bool{}}
+func NewTargets() *Targets { return &Targets{byShard: map[gtid.Shard]target{}} }
+
+func (t *Targets) get(shard gtid.Shard) (target, bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	found, known := t.byShard[shard]
+	return found, known
+}
+
+func (t *Targets) update(shard gtid.Shard, change func(*target)) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	at := t.byShard[shard]
+	change(&at)
+	t.byShard[shard] = at
 }
 
 // Of is a shard's target, zero if it is not known.
 func (t *Targets) Of(shard gtid.Shard) gtid.Position {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.at[shard]
+	found, _ := t.get(shard)
+	return found.at
 }
 
 // Known reports whether a shard was asked where it is.
 func (t *Targets) Known(shard gtid.Shard) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	_, known := t.at[shard]
+	_, known := t.get(shard)
 	return known
 }
 
 // Set sets a shard's target, at which the columns of its tables are known.
 func (t *Targets) Set(shard gtid.Shard, at gtid.Position) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.at[shard] = at
-	delete(t.doubtful, shard)
+	t.update(shard, func(here *target) { here.at, here.doubtful = at, false })
 }
 
 // Move sets a shard's target to a position at which the columns are not known.
 func (t *Targets) Move(shard gtid.Shard, at gtid.Position) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.at[shard], t.moved[shard] = at, true
+	t.update(shard, func(here *target) { here.at, here.moved = at, true })
 }
 
 // Doubt notes that the columns at a shard's target could not be told for sure.
 func (t *Targets) Doubt(shard gtid.Shard) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.doubtful[shard] = true
+	t.update(shard, func(here *target) { here.doubtful = true })
 }
 
-// Doubtful reports whether that is so.
-func (t *Targets) Doubtful(shard gtid.Shard) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.doubtful[shard]
-}
-
-// Moved reports whether the target was moved.
-func (t *Targets) Moved(shard gtid.Shard) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.moved[shard]
+// Sure reports whether the shard's columns at its target are those that the sync looked up.
+func (t *Targets) Sure(shard gtid.Shard) bool {
+	found, _ := t.get(shard)
+	return !found.moved && !found.doubtful
 }
 
 // All returns a copy of the targets, the caller's own.
 func (t *Targets) All() map[gtid.Shard]gtid.Position {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return maps.Clone(t.at)
+	all := make(map[gtid.Shard]gtid.Position, len(t.byShard))
+	for shard, found := range t.byShard {
+		all[shard] = found.at
+	}
+	return all
 }

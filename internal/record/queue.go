@@ -73,7 +73,7 @@ const rowCost = 24
 
 // Add queues rows of an event until enough wait; more says that the event has others, to be added once some were taken. After an error
 // those before the one that cannot be read are queued.
-func (q *Queue) Add(u Run, rows *wire.Rows) (more bool, err error) {
+func (q *Queue) Add(u *Run, rows *wire.Rows) (more bool, err error) {
 	for q.bytes < 2*QueueBytes {
 		if done, err := q.fill(u, rows); done || err != nil {
 			return false, err
@@ -83,15 +83,15 @@ func (q *Queue) Add(u Run, rows *wire.Rows) (more bool, err error) {
 }
 
 // fill adds rows to the job at hand until it is full; done says that there are no others.
-func (q *Queue) fill(u Run, rows *wire.Rows) (done bool, err error) {
+func (q *Queue) fill(u *Run, rows *wire.Rows) (done bool, err error) {
 	if q.filling == nil {
 		q.filling = q.newJob()
 		q.filling.first = q.received
 	}
 	j := q.filling
-	if n := len(j.runs); n == 0 || !j.runs[n-1].like(&u) {
-		u.from = len(j.rows)
-		j.runs = append(j.runs, u)
+	if n := len(j.runs); n == 0 || !j.runs[n-1].like(u) {
+		j.runs = append(j.runs, *u)
+		j.runs[n].from = len(j.rows)
 	}
 	for j.bytes < jobBytes {
 		var change []byte

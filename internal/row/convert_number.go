@@ -2,7 +2,6 @@ package row
 
 import (
 	"bytes"
-	"encoding/binary"
 	"fmt"
 	"math"
 	"math/big"
@@ -269,9 +268,4 @@ func readNumber(from, to valueType) (conversion, error) {
 func isNumber(value []byte) bool {
 	whole, fraction, point := bytes.Cut(bytes.TrimPrefix(value, []byte("-")), []byte("."))
 	return len(whole) > 0 && allDigits(whole) && point == (len(fraction) > 0) && allDigits(fraction) && len(value) < maxNumber
-}
-
-// bitsOf are the bytes of a BIT.
-func bitsOf(n uint64, length int) []byte {
-	return binary.BigEndian.AppendUint64(nil, n)[8-(length+7)/8:]
 }

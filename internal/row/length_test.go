@@ -88,6 +88,7 @@ func TestMemoryForValuesTooLong(t *testing.T) {
 
 // An encoder that stops has written more than fits, whatever it was.
 func TestValuesThatAreBrokenOffAreNull(t *testing.T) {
+	t.Parallel()
 	for _, c := range [][3]string{
 		{"longtext", "utf8mb4", strings.Repeat("\x01", MaxLength/2)},
 		{"longtext", "latin1", strings.Repeat("\x01", MaxLength/2)},

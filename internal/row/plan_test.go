@@ -257,6 +257,7 @@ func TestKeyChanged(t *testing.T) {
 }
 
 func TestTooLongAValueIsNull(t *testing.T) {
+	t.Parallel()
 	full := MaxLength - len(`""`)
 	for _, test := range []struct {
 		name, columnType, value string

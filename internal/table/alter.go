@@ -87,6 +87,9 @@ func (a *alteration) collect(option sqlparser.AlterOption) error {
 	case *sqlparser.ChangeColumn:
 		return a.redeclare(nameOf(o.OldColumn), o.NewColDefinition, o.First, o.After)
 	case *sqlparser.RenameColumn:
+		if a.copied { // seen on Vitess 24: it knows columns that CHANGE COLUMN renames, and leaves these empty in the rows that were there
+			return errors.New("an online schema change renamed a column by RENAME COLUMN, of which Vitess is not sure to keep the values")
+		}
 		a.renamed = append(a.renamed, o)
 	case *sqlparser.AlterCharset:
 		if o.CharacterSet == "" || strings.EqualFold(o.CharacterSet, "default") || strings.EqualFold(o.CharacterSet, "binary") {
@@ -213,7 +216,8 @@ func (a *alteration) declare(next []*life, names map[*life]string) error {
 			if err != nil {
 				return err
 			}
-			d.Column, d.stated = column, true
+			d.Column = column
+			d.stated = p.def.Type.Options.Null != nil || ParseType(column.Type).Base == "timestamp"
 			if p.old == nil {
 				l.initial, l.refused = initialOf(p.def, func(text string) bool { return a.plain && isASCII(text) })
 			} else if p.def.Type.Options.As != nil {
@@ -224,6 +228,9 @@ func (a *alteration) declare(next []*life, names map[*life]string) error {
 			d.Name = names[l]
 		}
 		if d.Copied = a.copied; a.convert != "" && d.Charset != "" {
+			if d.Charset == UnknownCharset && grown(d.Type, "latin1", "utf8mb4") != d.Type {
+				return fmt.Errorf("its column %q was converted from a character set that is not known", d.Name)
+			}
 			d.Type, d.Charset = grown(d.Type, d.Charset, a.convert), a.convert
 		}
 		key := strings.ToLower(d.Name)
@@ -244,6 +251,7 @@ func (a *alteration) keep(l *life, d declared) {
 			if d.stated && d.Nullable != before.Nullable {
 				l.declared = append(l.declared, d) // not a change of columns by itself
 			}
+			l.last().stated = d.stated
 			return
 		}
 		a.changed = true

@@ -32,7 +32,7 @@ type life struct {
 type declared struct {
 	Declaration
 	step   int
-	stated bool // by a statement, so that Nullable is known
+	stated bool // Nullable is: it need not be, and a column of the primary key is not nullable then
 }
 
 func (l *life) last() *declared { return &l.declared[len(l.declared)-1] }

@@ -1,18 +1,22 @@
 package torture
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
-// alters are the changes of a table's columns, by weight. may: the stream may fail for it, until it is cleared.
-var alters = []struct {
-	name   string
-	weight int
-	may    bool
-	make   func(*generator, *table) string
-}{
-	{"add-last", 10, false, func(g *generator, t *table) string { return g.addColumn(t, "", false) }},
-	{"add-default", 5, false, func(g *generator, t *table) string { return g.addColumn(t, "", true) }},
-	{"add-first", 4, true, func(g *generator, t *table) string { return g.addColumn(t, " first", false) }},
-	{"drop", 4, true, func(g *generator, t *table) string {
+type alteration struct {
+	weighted
+	may  bool                            // the stream may fail for it, until it is cleared
+	make func(*generator, *table) string // the clause of ALTER TABLE, "" for none; nil truncates
+}
+
+// alters are the changes of a table's columns, by weight.
+var alters = []alteration{
+	{weighted{"add-last", 10}, false, func(g *generator, t *table) string { return g.addColumn(t, "", false) }},
+	{weighted{"add-default", 5}, false, func(g *generator, t *table) string { return g.addColumn(t, "", true) }},
+	{weighted{"add-first", 4}, true, func(g *generator, t *table) string { return g.addColumn(t, " first", false) }},
+	{weighted{"drop", 4}, true, func(g *generator, t *table) string {
 		c := g.freeColumn(t)
 		if c == nil {
 			return ""
@@ -21,7 +25,7 @@ var alters = []struct {
 		t.forget(name)
 		return "drop column " + name
 	}},
-	{"rename", 4, true, func(g *generator, t *table) string {
+	{weighted{"rename", 4}, true, func(g *generator, t *table) string {
 		c := g.freeColumn(t)
 		if c == nil {
 			return ""
@@ -31,7 +35,7 @@ var alters = []struct {
 		c.name = fmt.Sprintf("r%d", t.next)
 		return "rename column " + old + " to " + c.name
 	}},
-	{"rename-key", 2, true, func(g *generator, t *table) string {
+	{weighted{"rename-key", 2}, true, func(g *generator, t *table) string {
 		if len(t.key) == 0 || len(t.vindex) > 0 {
 			return ""
 		}
@@ -45,7 +49,7 @@ var alters = []struct {
 		}
 		return "rename column " + old + " to " + t.key[0]
 	}},
-	{"widen", 4, true, func(g *generator, t *table) string {
+	{weighted{"widen", 4}, true, func(g *generator, t *table) string {
 		for _, c := range t.free() {
 			if c.kind.tag == "int" || c.kind.tag == "mediumint" || c.kind.tag == "tinyint" {
 				c.kind = kindNamed("bigint")
@@ -54,7 +58,7 @@ var alters = []struct {
 		}
 		return ""
 	}},
-	{"null", 2, true, func(g *generator, t *table) string {
+	{weighted{"null", 2}, true, func(g *generator, t *table) string {
 		c := g.freeColumn(t)
 		if c == nil || c.null {
 			return ""
@@ -62,22 +66,22 @@ var alters = []struct {
 		c.null = true
 		return "modify column " + c.definition()
 	}},
-	{"move", 2, true, func(g *generator, t *table) string {
+	{weighted{"move", 2}, true, func(g *generator, t *table) string {
 		c := g.freeColumn(t)
 		if c == nil {
 			return ""
 		}
 		return "modify column " + c.definition() + " first"
 	}},
-	{"index", 2, false, func(g *generator, t *table) string {
+	{weighted{"index", 2}, false, func(g *generator, t *table) string {
 		t.next++
 		return fmt.Sprintf("add index i%d (n)", t.next)
 	}},
-	{"comment", 1, false, func(g *generator, t *table) string {
+	{weighted{"comment", 1}, false, func(g *generator, t *table) string {
 		t.next++
 		return fmt.Sprintf("comment = 'no %d'", t.next)
 	}},
-	{"truncate", 1, true, nil},
+	{weighted{"truncate", 1}, true, nil},
 }
 
 func kindNamed(tag string) *columnKind {
@@ -135,50 +139,46 @@ func (g *generator) addColumn(t *table, where string, withDefault bool) string {
 
 // alter changes a table, and refreshes the schema as often as not.
 func (g *generator) alter() {
-	if g.replicas && !g.may("replica-reload") {
-		return
-	}
-	t := g.table()
-	list := make([]weighted, len(alters))
-	for i, a := range alters {
-		list[i] = weighted{a.name, a.weight}
-	}
-	name := g.pick(list)
-	for _, a := range alters {
-		if a.name == name {
-			g.addAlter(t, a.may, a.make)
-		}
-	}
+	g.addAlter(g.table(), pick(g, alters))
 	if g.chance(2) {
 		g.stop()
 		g.add(Step{Verb: "discover"})
 	}
 }
 
-func (g *generator) addAlter(t *table, may bool, make func(*generator, *table) string) {
+func (g *generator) addAlter(t *table, a alteration) {
 	words := []string{t.name}
-	if may {
+	if a.may {
 		words = append(words, "may-fail")
 	}
-	if len(shards[g.keyspace]) > 1 && g.chance(5) && g.may("half") && make != nil { // an online DDL cuts over shard by shard
-		g.addHalves(t, make)
+	if len(shards[g.keyspace]) > 1 && g.chance(5) && g.may("half") && a.make != nil { // an online DDL cuts over shard by shard
+		g.addHalves(t, a)
 		return
 	}
-	if make == nil {
+	if a.make == nil {
 		g.add(Step{Verb: "ddl", Words: words, SQL: []string{"truncate table " + t.name}})
 		return
 	}
-	if may && t.labels() && !g.may("alter-labels") {
+	if a.may && t.labels() && !g.may("alter-labels") {
 		return
 	}
-	if clause := make(g, t); clause != "" {
+	if clause := a.clause(g, t); clause != "" {
 		g.add(Step{Verb: "ddl", Words: words, SQL: []string{"alter table " + t.name + " " + clause}})
 	}
 }
 
+// clause makes the ALTER's clause. Columns at the end and indexes are made in place, and explain nothing.
+func (a *alteration) clause(g *generator, t *table) string {
+	clause := a.make(g, t)
+	if clause != "" && !slices.Contains([]string{"add-last", "add-default", "index"}, a.name) {
+		g.explains(t)
+	}
+	return clause
+}
+
 // addHalves alters the table in one shard, lets a sync see that, and then in the others.
-func (g *generator) addHalves(t *table, make func(*generator, *table) string) {
-	if clause := make(g, t); clause != "" {
+func (g *generator) addHalves(t *table, a alteration) {
+	if clause := a.clause(g, t); clause != "" {
 		statement := "alter table " + t.name + " " + clause
 		g.stop()
 		for i, shard := range shards[g.keyspace] {

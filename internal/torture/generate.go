@@ -15,8 +15,7 @@ func Generate(seed uint64, steps int, without map[string]bool) History {
 	for len(g.h) < steps {
 		g.move()
 	}
-	g.stop()
-	g.add(Step{Verb: "judge"})
+	g.judge()
 	return g.h
 }
 
@@ -31,10 +30,13 @@ type generator struct {
 	shaky    bool // servers are killed
 }
 
+// weighted is what a list is drawn from by: its entries' names and weights.
 type weighted struct {
 	name   string
 	weight int
 }
+
+func (w weighted) odds() weighted { return w }
 
 func (g *generator) may(tag string) bool { return !g.without[tag] }
 
@@ -44,23 +46,21 @@ func (g *generator) chance(n int) bool { return g.r.IntN(n) == 0 }
 func (g *generator) one(list ...string) string { return list[g.r.IntN(len(list))] }
 
 // pick takes one of those that may be, by weight.
-func (g *generator) pick(list []weighted) string {
+func pick[T interface{ odds() weighted }](g *generator, list []T) T {
+	var may []T
 	sum := 0
-	for _, w := range list {
-		if g.may(w.name) {
+	for _, entry := range list {
+		if w := entry.odds(); g.may(w.name) {
+			may = append(may, entry)
 			sum += w.weight
 		}
 	}
-	n := g.r.IntN(sum)
-	for _, w := range list {
-		if !g.may(w.name) {
-			continue
-		}
-		if n -= w.weight; n < 0 {
-			return w.name
-		}
+	n, i := g.r.IntN(sum), 0
+	for n >= may[i].odds().weight {
+		n -= may[i].odds().weight
+		i++
 	}
-	return "" // not reached
+	return may[i]
 }
 
 func (g *generator) add(s Step) { g.h = append(g.h, s) }
@@ -115,9 +115,6 @@ func (g *generator) begin() {
 	if g.chance(8) && g.may("bare") {
 		g.add(Step{Verb: "bare", Words: strings.Fields(g.one("states", "catalog", "states catalog"))})
 	}
-	if g.replicas && !g.may("replica-reload") {
-		g.add(Step{Verb: "reload"})
-	}
 	g.add(source)
 	g.shaky = g.chance(15)
 	if g.chance(4) {
@@ -125,28 +122,29 @@ func (g *generator) begin() {
 	}
 }
 
+type move struct {
+	weighted
+	make func(*generator)
+}
+
 // moves are what may happen next, by weight: a new kind of event is a new line here.
-var moves = []struct {
-	name   string
-	weight int
-	make   func(*generator)
-}{
-	{"insert", 20, func(g *generator) { g.insert(g.table()) }},
-	{"update", 20, func(g *generator) { g.add(Step{Verb: "sql", SQL: []string{g.update(g.table())}}) }},
-	{"rekey", 8, func(g *generator) { g.rekey(g.table()) }},
-	{"delete", 10, func(g *generator) { g.add(Step{Verb: "sql", SQL: []string{g.remove(g.table())}}) }},
-	{"transaction", 10, (*generator).transaction},
-	{"fill", 2, func(g *generator) { g.fill(g.table()) }},
-	{"sync", 6, func(g *generator) { g.stop(); g.add(Step{Verb: "sync"}) }},
-	{"start", 8, (*generator).start},
-	{"interrupt", 6, (*generator).interrupt},
-	{"judge", 6, func(g *generator) { g.stop(); g.add(Step{Verb: "judge"}) }},
-	{"replay", 3, func(g *generator) { g.stop(); g.add(Step{Verb: "replay", Words: []string{fmt.Sprint(g.r.IntN(100))}}) }},
-	{"clear", 1, func(g *generator) { g.add(Step{Verb: "clear", Words: []string{g.table().name}}) }},
-	{"discover", 2, func(g *generator) { g.stop(); g.add(Step{Verb: "discover"}) }},
-	{"idle", 3, func(g *generator) { g.add(Step{Verb: "idle", Words: []string{g.shardName()}}) }},
-	{"alter", 5, (*generator).alter},
-	{"table", 1, func(g *generator) {
+var moves = []move{
+	{weighted{"insert", 20}, func(g *generator) { g.insert(g.table()) }},
+	{weighted{"update", 20}, func(g *generator) { g.add(Step{Verb: "sql", SQL: []string{g.update(g.table())}}) }},
+	{weighted{"rekey", 8}, func(g *generator) { g.rekey(g.table()) }},
+	{weighted{"delete", 10}, func(g *generator) { g.add(Step{Verb: "sql", SQL: []string{g.remove(g.table())}}) }},
+	{weighted{"transaction", 10}, (*generator).transaction},
+	{weighted{"fill", 2}, func(g *generator) { g.fill(g.table()) }},
+	{weighted{"sync", 6}, func(g *generator) { g.stop(); g.add(Step{Verb: "sync"}) }},
+	{weighted{"start", 8}, (*generator).start},
+	{weighted{"interrupt", 6}, (*generator).interrupt},
+	{weighted{"judge", 6}, (*generator).judge},
+	{weighted{"replay", 3}, func(g *generator) { g.stop(); g.add(Step{Verb: "replay", Words: []string{fmt.Sprint(g.r.IntN(100))}}) }},
+	{weighted{"clear", 1}, func(g *generator) { g.add(Step{Verb: "clear", Words: []string{g.table().name}}) }},
+	{weighted{"discover", 2}, func(g *generator) { g.stop(); g.add(Step{Verb: "discover"}) }},
+	{weighted{"idle", 3}, func(g *generator) { g.add(Step{Verb: "idle", Words: []string{g.shardName()}}) }},
+	{weighted{"alter", 5}, (*generator).alter},
+	{weighted{"table", 1}, func(g *generator) {
 		if len(g.tables) < 6 {
 			g.stop()
 			g.newTable()
@@ -154,34 +152,23 @@ var moves = []struct {
 			g.add(Step{Verb: "discover"})
 		}
 	}},
-	{"purge", 1, func(g *generator) { g.add(Step{Verb: "purge", Words: []string{g.shardName()}}) }},
-	{"statements", 2, (*generator).statements},
-	{"swap", 2, (*generator).swap},
-	{"hold", 4, func(g *generator) {
+	{weighted{"purge", 1}, func(g *generator) { g.add(Step{Verb: "purge", Words: []string{g.shardName()}}) }},
+	{weighted{"statements", 2}, (*generator).statements},
+	{weighted{"swap", 2}, (*generator).swap},
+	{weighted{"hold", 4}, func(g *generator) {
 		if g.replicas {
 			g.add(Step{Verb: "hold", Words: []string{g.one("500", "2500", "5000")}})
 		}
 	}},
-	{"errant", 2, func(g *generator) {
+	{weighted{"errant", 2}, func(g *generator) {
 		if g.replicas {
 			g.add(Step{Verb: "errant"})
 		}
 	}},
-	{"fault", 4, (*generator).fault},
+	{weighted{"fault", 4}, (*generator).fault},
 }
 
-func (g *generator) move() {
-	list := make([]weighted, len(moves))
-	for i, m := range moves {
-		list[i] = weighted{m.name, m.weight}
-	}
-	name := g.pick(list)
-	for _, m := range moves {
-		if m.name == name {
-			m.make(g)
-		}
-	}
-}
+func (g *generator) move() { pick(g, moves).make(g) }
 
 // start begins a sync in whose middle the next moves happen.
 func (g *generator) start() {
@@ -364,54 +351,76 @@ func (g *generator) statements() {
 	g.add(Step{Verb: "direct", Words: []string{g.shardName(), "may-fail=" + t.name}, SQL: []string{"set session binlog_format = STATEMENT", g.update(t), g.remove(t)}})
 }
 
-// swaps take a table's rows away without a delete for each, or seem to. Those that may not fail a stream are harmless.
-var swaps = []struct {
-	name   string
-	may    bool
+type exchange struct {
+	weighted
+	may    bool   // the stream may fail for it
+	hidden bool   // VStream sends nothing of it
 	direct string // T is the table, O and N are its neighbours, V is its database
-}{
-	{"swap-rename", true, "rename table T to O, N to T"},
-	{"swap-alter", true, "alter table T autoextend_size=4M, rename to O ;; alter table N rename to T"},
-	{"truncate-direct", true, "truncate table T"},
-	{"truncate-comment", true, "/*! truncate table T */"},
-	{"truncate-note", true, "/* a note */ truncate table T"},
-	{"truncate-elsewhere", true, "use mysql ;; truncate table V.T"},
-	{"drop-create", true, "drop table T ;; create table T like N"},
-	{"drop-temporary", false, "create temporary table T (a int) ;; drop temporary table T"},
-	{"xa", true, "xa start 'x' ;; update T set n = n + 1 ;; xa end 'x' ;; xa prepare 'x' ;; xa commit 'x'"},
-	{"view", false, "create view O as select * from T"},
-	{"optimize", false, "optimize table T"},
-	{"rebuild", false, "alter table T engine = innodb"},
 }
+
+// swaps take a table's rows away without a delete for each, or seem to. Those that may not fail a stream are harmless.
+var swaps = []exchange{
+	{weighted{"swap-rename", 1}, true, false, "rename table T to O, N to T"},
+	{weighted{"swap-alter", 1}, true, false, "alter table T autoextend_size=4M, rename to O ;; alter table N rename to T"},
+	{weighted{"truncate-direct", 1}, true, false, "truncate table T"},
+	{weighted{"truncate-comment", 1}, true, true, "/*! truncate table T */"},
+	{weighted{"truncate-note", 1}, true, true, "/* a note */ truncate table T"},
+	{weighted{"truncate-elsewhere", 1}, true, true, "use mysql ;; truncate table V.T"},
+	{weighted{"drop-create", 1}, true, false, "drop table T ;; create table T like N"},
+	{weighted{"drop-temporary", 1}, false, false, "create temporary table T (a int) ;; drop temporary table T"},
+	{weighted{"xa", 1}, true, false, "xa start 'x' ;; update T set n = n + 1 ;; xa end 'x' ;; xa prepare 'x' ;; xa commit 'x'"},
+	{weighted{"view", 1}, false, false, "create view O as select * from T"},
+	{weighted{"optimize", 1}, false, false, "optimize table T"},
+	{weighted{rebuild, 1}, false, false, "alter table T engine = innodb"},
+}
+
+// rebuild gives a table a new place, which its rows keep.
+const rebuild = "rebuild"
 
 // swap does one of the swaps in each shard.
 func (g *generator) swap() {
-	list := make([]weighted, len(swaps))
-	for i, s := range swaps {
-		list[i] = weighted{s.name, 1}
+	s, t := pick(g, swaps), g.table()
+	if s.hidden {
+		g.hides(t)
 	}
-	name, t := g.pick(list), g.table()
-	hidden := name == "truncate-comment" || name == "truncate-note" || name == "truncate-elsewhere"
-	if hidden && !g.may("truncate-masked") { // alone, between two quiet points
-		g.stop()
-		g.add(Step{Verb: "judge"})
-		defer g.add(Step{Verb: "judge"})
+	if s.name == rebuild {
+		g.explains(t)
 	}
-	for _, s := range swaps {
-		if s.name != name {
-			continue
-		}
-		sql := "drop table if exists O, N ;; create table N like T ;; " + s.direct + " ;; use V ;; drop view if exists O ;; drop table if exists O, N"
-		var words []string
-		switch {
-		case s.name == "xa": // Vitess reads nothing behind it, of any table
-			words = append(words, "may-fail="+strings.Join(g.names(), ","))
-		case s.may:
-			words = append(words, "may-fail="+t.name)
-		}
-		for _, shard := range shards[g.keyspace] {
-			g.add(Step{Verb: "direct", Words: append([]string{shard}, words...), SQL: strings.Split(g.filled(sql, t), separator)})
-		}
+	sql := "drop table if exists O, N ;; create table N like T ;; " + s.direct + " ;; use V ;; drop view if exists O ;; drop table if exists O, N"
+	var words []string
+	switch {
+	case s.name == "xa": // Vitess reads nothing behind it, of any table
+		words = append(words, "may-fail="+strings.Join(g.names(), ","))
+	case s.may:
+		words = append(words, "may-fail="+t.name)
+	}
+	for _, shard := range shards[g.keyspace] {
+		g.add(Step{Verb: "direct", Words: append([]string{shard}, words...), SQL: strings.Split(g.filled(sql, t), separator)})
+	}
+}
+
+// hides is called before a table is emptied by a statement that is not sent, explains before one that is, and that may be the reason
+// why it is another table. In one sync the second would be taken for the reason of the first, too.
+func (g *generator) hides(t *table) {
+	if t.explained && !g.may("truncate-masked") {
+		g.judge()
+	}
+	t.emptied = true
+}
+
+func (g *generator) explains(t *table) {
+	if t.emptied && !g.may("truncate-masked") {
+		g.judge()
+	}
+	t.explained = true
+}
+
+// judge makes a quiet point.
+func (g *generator) judge() {
+	g.stop()
+	g.add(Step{Verb: "judge"})
+	for _, t := range g.tables {
+		t.emptied, t.explained = false, false
 	}
 }
 
@@ -430,7 +439,7 @@ func (g *generator) fault() {
 	if !g.shaky {
 		return
 	}
-	kind := g.pick([]weighted{{"vtgate", 4}, {"edge", 2}, {"mysqld", 2}, {"vttablet", 1}})
+	kind := pick(g, []weighted{{"vtgate", 4}, {"edge", 2}, {"mysqld", 2}, {"vttablet", 1}}).name
 	if kind == "mysqld" || kind == "vttablet" {
 		kind += "-" + g.keyspace + "-" + g.shardName() + "-0"
 	}

@@ -15,6 +15,9 @@ type table struct {
 	vindex  []string // columns that shard it
 	next    int      // numbers texts and fills
 	full    bool     // it was filled with many rows
+	// Since the last quiet point it was emptied by a statement that is not sent, or changed by one that may be the reason why it is
+	// another table.
+	emptied, explained bool
 }
 
 type column struct {
@@ -44,7 +47,7 @@ func (t *table) free() []*column {
 // newTable makes up a table, and the steps that create it.
 func (g *generator) newTable() {
 	t := &table{name: fmt.Sprintf("%s%c", Prefix, 'a'+len(g.tables))}
-	shape := g.pick([]weighted{{"primary", 12}, {"unique", 3}, {"nokey", 2}})
+	shape := pick(g, []weighted{{"primary", 12}, {"unique", 3}, {"nokey", 2}}).name
 	if shape != "nokey" {
 		for i := range 1 + g.r.IntN(3) {
 			c := column{name: fmt.Sprintf("k%d", i), kind: g.columnKind(func(k *columnKind) bool { return k.key && g.may("key:"+k.tag) })}
@@ -133,7 +136,7 @@ func (g *generator) setVindex(t *table, name string) string {
 // choose configures the stream.
 func (g *generator) choose(t *table, shape string) {
 	s := Step{Verb: "stream", Words: []string{t.name}}
-	switch g.pick([]weighted{{"dedup", 12}, {"append", 2}, {"full", 2}}) {
+	switch pick(g, []weighted{{"dedup", 12}, {"append", 2}, {"full", 2}}).name {
 	case "append":
 		s.Words = append(s.Words, "dest=append")
 	case "full":
