@@ -219,7 +219,10 @@ func (a *alteration) declare(next []*life, names map[*life]string) error {
 			d.Column = column
 			d.stated = p.def.Type.Options.Null != nil || ParseType(column.Type).Base == "timestamp"
 			if p.old == nil {
-				l.initial, l.refused = initialOf(p.def, func(text string) bool { return a.plain && isASCII(text) })
+				l.initial, l.refused = initialOf(p.def, func(text string) bool {
+					l.unsure = &Default{DefaultText, text}
+					return a.plain && isASCII(text)
+				})
 			} else if p.def.Type.Options.As != nil {
 				l.doubtful, a.changed = a.step, true
 			}

@@ -25,6 +25,7 @@ type life struct {
 	declared []declared
 	initial  Default // of a column that was added
 	refused  string  // why what it was added with is not known
+	unsure   *Default // what that is if the server read the text of the statement as it was read here
 	doubtful int     // the step at which its values may have been made anew; 0 for none
 }
 
@@ -224,8 +225,20 @@ func (e *Evolution) End(today []Column, create string) error {
 			return fmt.Errorf("its column %q is not what the statements that the binary log has would make of it", c.Name)
 		}
 		l.settle(c)
+		l.assure(e.made[strings.ToLower(c.Name)])
 	}
 	return nil
+}
+
+// assure is that today's declaration is known: a default of a text that the server may have read otherwise is certain where it still is the
+// default, as the server says it.
+func (l *life) assure(def *sqlparser.ColumnDefinition) {
+	if l.unsure == nil || def == nil {
+		return
+	}
+	if d, ok := constant(def.Type.Options.Default); ok && d == *l.unsure {
+		l.initial, l.refused = d, ""
+	}
 }
 
 // charsetBy finds the table's default character set by columns that still have it; "" where there is none, or they differ.

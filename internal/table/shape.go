@@ -44,7 +44,7 @@ const (
 	DefaultNull DefaultKind = iota
 	// DefaultImplicit is the one of a NOT NULL column that has none declared: 0, the empty text, the first label.
 	DefaultImplicit
-	// DefaultText is a text of ASCII.
+	// DefaultText is a text.
 	DefaultText
 	// DefaultNumber is a number, as it was written.
 	DefaultNumber
