@@ -23,10 +23,10 @@ type Evolution struct {
 // life is one column, whatever it is called and declared as.
 type life struct {
 	declared []declared
-	initial  Default // of a column that was added
-	refused  string  // why what it was added with is not known
+	initial  Default  // of a column that was added
+	refused  string   // why what it was added with is not known
 	unsure   *Default // what that is if the server read the text of the statement as it was read here
-	doubtful int     // the step at which its values may have been made anew; 0 for none
+	doubtful int      // the step at which its values may have been made anew; 0 for none
 }
 
 // declared is a declaration from a step on.
