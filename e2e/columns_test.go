@@ -263,8 +263,8 @@ func (p *pipeline) why(table string) string {
 	return ""
 }
 
-// TestColumnsChangeUnderKills kills syncs while they read rows of several changes of columns: the next one goes on with the columns that the
-// table had there.
+// TestColumnsChangeUnderKills kills syncs while they read rows of several changes of columns: the next one goes on with the columns
+// that the table had there.
 func TestColumnsChangeUnderKills(t *testing.T) {
 	c := shared(t)
 	for name, config := range map[string]string{"unsharded": c.ConfigUnsharded, "sharded": c.ConfigSharded} {

@@ -178,7 +178,8 @@ func (k *killer) Write(p []byte) (int, error) {
 	return k.w.Write(p)
 }
 
-// What cannot be known of the columns ends the stream alone, before it gives a row; with "Re-sync data" it is copied again in the same sync.
+// What cannot be known of the columns ends the stream alone, before it gives a row; with "Re-sync data" it is copied again in the same
+// sync.
 func TestRowsOfUnknowableColumns(t *testing.T) {
 	log := func(events ...*event) fakevtgate.Stream {
 		return func(q *request, send func(...*event), done <-chan struct{}) error {
@@ -528,8 +529,8 @@ func definesUsers(context.Context, gtid.Shard, string) (string, error) {
 	return "CREATE TABLE `users` (`id` bigint NOT NULL, `name` varchar(50) DEFAULT NULL, PRIMARY KEY (`id`)) DEFAULT CHARSET=utf8mb4", nil
 }
 
-// A copy of the table that takes its place has the name of gh-ost's or pt-online-schema-change's: a user's own table may have it, too, which
-// is said once. Vitess' names are nobody else's.
+// A copy of the table that takes its place has the name of gh-ost's or pt-online-schema-change's: a user's own table may have it, too,
+// which is said once. Vitess' names are nobody else's.
 func TestSwapsForACopyOfTheTable(t *testing.T) {
 	const vitess = "_vt_vrp_6ace8bcef73211ea87e9f875a4d24e90_20200915120410_"
 	for copied, warned := range map[string]bool{"_users_gho": true, "_users_new": true, vitess: false} {

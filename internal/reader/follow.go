@@ -218,7 +218,7 @@ func (p path) unreadable(err error) error {
 	case p.followed != nil && errors.As(err, &value):
 		return value
 	case p.known() && vstream.IsUnlabelled(err):
-		return errors.New("Vitess cannot send rows with an ENUM or SET once their columns are others")
+		return errors.New("it has an ENUM or SET, and rows of such a table cannot be sent by Vitess once its columns are others")
 	}
 	return nil
 }

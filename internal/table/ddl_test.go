@@ -84,7 +84,9 @@ func TestRenamesFollowTheRows(t *testing.T) {
 		"rename /* gh-ost */ table t to _t_del, `_t_gho` to `t`": {Altered: []string{"_t_del", "t"}, Emptied: []string{"_t_del", "_t_gho"}, Swapped: map[string]string{"t": "_t_gho"}},
 		"alter table _t_gho rename to t":                         {Altered: []string{"t"}, Emptied: []string{"_t_gho"}, Swapped: map[string]string{"t": "_t_gho"}},
 		// Vitess's online DDL.
-		"RENAME TABLE `t` TO `" + former + "`, `" + shadow + "` TO `t`, `" + former + "` TO `" + shadow + "`": {Altered: []string{shadow, "t"}, Emptied: []string{former, shadow}, Swapped: map[string]string{"t": shadow}},
+		"RENAME TABLE `t` TO `" + former + "`, `" + shadow + "` TO `t`, `" + former + "` TO `" + shadow + "`": {
+			Altered: []string{shadow, "t"}, Emptied: []string{former, shadow}, Swapped: map[string]string{"t": shadow},
+		},
 	} {
 		got, err := ParseDDL(statement)
 		if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(DDL{}, "Rebuilt")); err != nil || diff != "" {
