@@ -109,6 +109,7 @@ func newError(err error, names names) *Error {
 	e.text = shorten(s.Code().String() + ": " + redact(s.Message(), names.all()))
 	if e.Kind == BadTable {
 		e.Table = blamed(s.Message(), names.tables)
+		e.unlabelled = containsAny(s.Message(), labels...)
 		e.notLoaded = strings.Contains(s.Message(), "is not present in the database") ||
 			strings.Contains(s.Message(), "unknown table") && strings.Contains(s.Message(), " in schema")
 	}
