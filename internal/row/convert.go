@@ -146,6 +146,8 @@ func convert(from, to valueType, copied bool) (conversion, string, error) {
 	case from.is(textFamily) && to.is(times...):
 		c, err := readTime(from, to)
 		return c, "", err
+	case from.is(textFamily) && to.base == "json" && from.spelled != table.UnknownCharset:
+		return readDocument(from)
 	case from.is(spatialFamily) && to.base == "geometry", from.is(vectorFamily) && to.is(vectorFamily) && from.length <= to.length:
 		return nil, "", nil
 	}

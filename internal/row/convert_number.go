@@ -256,6 +256,13 @@ func readNumber(from, to valueType) (conversion, error) {
 		if to.is(yearFamily) && len(value) != len("2000") {
 			return nil, errUnconvertible
 		}
+		if to.is(floatFamily) { // which has a negative zero
+			f, err := strconv.ParseFloat(string(value), 64)
+			if err != nil {
+				return nil, errUnconvertible
+			}
+			return storeFloat(f, to)
+		}
 		n, ok := parseNumber(value)
 		if !ok {
 			return nil, errUnconvertible
