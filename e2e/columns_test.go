@@ -302,7 +302,7 @@ func TestColumnsChangeUnderKills(t *testing.T) {
 			p.discover(p.table)
 			p.clear()
 			kills := 0
-			for p.killBetweenChanges() {
+			for kills < 20 && p.killBetweenChanges() {
 				kills++
 			}
 			if kills == 0 {
