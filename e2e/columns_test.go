@@ -314,7 +314,8 @@ func TestColumnsChangeUnderKills(t *testing.T) {
 	}
 }
 
-// killBetweenChanges kills a sync, read by a slow consumer, at its first state from between two changes of columns; false if there was none.
+// killBetweenChanges kills a sync, read by a slow consumer, at its first state from between two changes of columns; false if there was
+// none.
 func (p *pipeline) killBetweenChanges() bool {
 	p.t.Helper()
 	s := p.start()
@@ -329,4 +330,30 @@ func (p *pipeline) killBetweenChanges() bool {
 		}
 		time.Sleep(5 * time.Millisecond)
 	}
+}
+
+// TestColumnsChangeAroundAReshard changes columns before a shard is split, and in the shards that replaced it, between two syncs: rows of the
+// former shard become those of columns that it never had.
+func TestColumnsChangeAroundAReshard(t *testing.T) {
+	long(t)
+	p := newFaultPipeline(t, own(t, customer(1)), "evr")
+	p.readToEnd()
+	touch := func(set string) {
+		await(t, time.Minute, func() error { // until vtgate has heard of the columns
+			_, err := p.db.Exec("update evr set " + set)
+			return err
+		})
+	}
+	touch("v = v + 1")
+	p.exec("alter table evr add column x int default 7 after id")
+	touch("v = v + 1, x = x + 1")
+	p.switchTo(whole, halves)
+	p.exec("update evr set v = v + 1 where id % 3 = 0", "alter table evr modify column v varchar(30), rename column x to y")
+	touch("y = y + 1")
+	p.exec("alter table evr drop column note")
+	p.exec("update evr set v = concat(v, '0') where id % 5 = 0")
+	p.discover("evr")
+	p.clear()
+	p.readToEnd()
+	p.mustEqualTheSource()
 }
