@@ -332,8 +332,8 @@ func (p *pipeline) killBetweenChanges() bool {
 	}
 }
 
-// TestColumnsChangeAroundAReshard changes columns before a shard is split, and in the shards that replaced it, between two syncs: rows of the
-// former shard become those of columns that it never had.
+// TestColumnsChangeAroundAReshard changes columns before a shard is split, and in the shards that replaced it, between two syncs: rows of
+// the former shard become those of columns that it never had.
 func TestColumnsChangeAroundAReshard(t *testing.T) {
 	long(t)
 	p := newFaultPipeline(t, own(t, customer(1)), "evr")
@@ -347,7 +347,13 @@ func TestColumnsChangeAroundAReshard(t *testing.T) {
 	touch("v = v + 1")
 	p.exec("alter table evr add column x int default 7 after id")
 	touch("v = v + 1, x = x + 1")
-	p.switchTo(whole, halves)
+	r, err := p.Reshard(t.Context(), "customer", whole, halves)
+	if err == nil {
+		err = r.Switch(t.Context())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 	p.exec("update evr set v = v + 1 where id % 3 = 0", "alter table evr modify column v varchar(30), rename column x to y")
 	touch("y = y + 1")
 	p.exec("alter table evr drop column note")
