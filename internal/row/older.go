@@ -156,6 +156,9 @@ func compileSteps(steps []table.Declaration, read conversion, charset string, op
 			return nil, fmt.Errorf("it became %s from %s: %w", describe(to.Column), describe(from.Column), err)
 		}
 		conversions, charset = append(conversions, convert), next
+		if to.Numbered {
+			conversions = append(conversions, notZero)
+		}
 	}
 	last := steps[len(steps)-1]
 	final, err := kindOf(table.ParseType(last.Type), options).compile(source{
@@ -174,6 +177,14 @@ func compileSteps(steps []table.Declaration, read conversion, charset string, op
 		}
 		return final(dst, value)
 	}, nil
+}
+
+// notZero refuses the zeros that the server replaces by numbers where a column becomes AUTO_INCREMENT.
+func notZero(value []byte) ([]byte, error) {
+	if string(value) == "0" {
+		return nil, errUnconvertible
+	}
+	return value, nil
 }
 
 func describe(c table.Column) string {
