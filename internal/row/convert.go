@@ -152,8 +152,8 @@ func convert(from, to valueType, copied bool) (conversion, string, error) {
 	return nil, "", errNotCertain
 }
 
-// sameWhenCopied reports whether values come out of an online schema change as of ALTER TABLE. It writes them by INSERT … SELECT, or as
-// texts that it took from a SELECT or from the binary log, where numbers have no ZEROFILL, BINARY no zeros at its end and labels are numbers.
+// sameWhenCopied reports whether values come out of an online schema change as of ALTER TABLE. It writes them by INSERT … SELECT, or
+// as texts from a SELECT or from the binary log, where numbers have no ZEROFILL, BINARY no zeros at its end, and labels are numbers.
 func sameWhenCopied(from, to valueType) bool {
 	exact := []family{integerFamily, decimalFamily}
 	switch {
