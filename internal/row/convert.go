@@ -118,12 +118,10 @@ func (v *valueType) is(families ...family) bool { return slices.Contains(familie
 // convert makes the conversion between two declarations that are not alike, nil where the values stay as they are, and says what
 // character set their text is in then. copied says that an online schema change wrote the values by their text, or by a SELECT.
 func convert(from, to valueType, copied bool) (conversion, string, error) {
-	exact := []family{integerFamily, decimalFamily}
-	numbers := append(exact, floatFamily, yearFamily, bitFamily)
+	numbers := []family{integerFamily, decimalFamily, floatFamily, yearFamily, bitFamily}
 	times := []family{dateFamily, datetimeFamily, timeFamily}
 	switch {
-	case copied && !(from.is(exact...) && to.is(exact...) || from.family == to.family && !from.is(floatFamily, bitFamily, yearFamily) ||
-		from.is(exact...) && to.is(textFamily) || to.is(exact...) && from.is(textFamily)):
+	case copied && !sameWhenCopied(from, to):
 		return nil, "", errors.New("what an online schema change makes of its values is not certain")
 	case from.is(numbers...) && to.is(numbers...):
 		c, err := toNumber(from, to)
@@ -152,6 +150,21 @@ func convert(from, to valueType, copied bool) (conversion, string, error) {
 		return nil, "", nil
 	}
 	return nil, "", errNotCertain
+}
+
+// sameWhenCopied reports whether values come out of an online schema change as of ALTER TABLE. It writes them by INSERT … SELECT, or
+// as texts from a SELECT or from the binary log, where numbers have no ZEROFILL, BINARY no zeros at its end, and labels are numbers.
+func sameWhenCopied(from, to valueType) bool {
+	exact := []family{integerFamily, decimalFamily}
+	switch {
+	case from.zerofill || from.base == "binary":
+		return false
+	case from.is(exact...):
+		return to.is(integerFamily, decimalFamily, textFamily)
+	case from.is(textFamily) && to.is(exact...):
+		return true
+	}
+	return from.family == to.family && !from.is(otherFamily, floatFamily, bitFamily, yearFamily, enumFamily, setFamily)
 }
 
 // then is one conversion after another, to text.

@@ -10,9 +10,6 @@ import (
 
 // relabel undoes that the server turned the numbers of an ENUM or SET into the labels of another declaration.
 func relabel(was, by, base string) (conversion, error) {
-	if was == by {
-		return nil, nil
-	}
 	labels, err := table.ParseType(was).Labels()
 	others, err2 := table.ParseType(by).Labels()
 	if err != nil || err2 != nil || table.ParseType(by).Base != base || len(others) < len(labels) || slices.Contains(others, "") {

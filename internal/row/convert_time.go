@@ -93,13 +93,9 @@ func roundFraction(fraction []byte, length int) (digits []byte, carry bool, err 
 	if !isFraction(fraction) {
 		return nil, false, errMalformed
 	}
-	n := number{power(0), 0}
-	n.digits.SetInt64(0)
-	if len(fraction) > 0 {
-		var ok bool
-		if n, ok = parseNumber(append([]byte("0"), fraction...)); !ok {
-			return nil, false, errMalformed
-		}
+	n, ok := parseNumber(append([]byte("0"), fraction...))
+	if !ok {
+		return nil, false, errMalformed
 	}
 	n = n.round(length)
 	carry = n.digits.Cmp(power(length)) >= 0

@@ -1,7 +1,6 @@
 package row
 
 import (
-	"bytes"
 	"math/big"
 	"strings"
 
@@ -19,15 +18,10 @@ func initialValue(d table.Default, c table.Column) (value []byte, charset string
 		value, err = implicit(to)
 		return value, "utf8mb4", err
 	case table.DefaultBits:
-		n, _ := new(big.Int).SetString(d.Value, 10)
 		if !to.is(bitFamily, integerFamily) {
 			return nil, "", errNotCertain
 		}
-		store, err := storeNumber(to)
-		if err != nil {
-			return nil, "", err
-		}
-		value, err = store(number{n, 0})
+		value, err = initialNumber(d.Value, to)
 		return value, "", err
 	case table.DefaultNumber:
 		value, err = initialNumber(d.Value, to)
@@ -91,14 +85,12 @@ func implicit(to valueType) ([]byte, error) {
 		return []byte{}, nil
 	case bytesFamily:
 		return fitBytes([]byte{}, to)
-	case dateFamily, datetimeFamily:
-		zero := []byte("0000-00-00 00:00:00")
-		if to.is(dateFamily) {
-			return zero[:len(dateLayout)], nil
-		}
-		return append(zero, fractionOf(to.length)...), nil
+	case dateFamily:
+		return []byte("0000-00-00"), nil
+	case datetimeFamily:
+		return roundDatetime([]byte("0000-00-00"), to)
 	case timeFamily:
-		return append([]byte("00:00:00"), fractionOf(to.length)...), nil
+		return roundTime([]byte("00:00:00"), to.length)
 	case enumFamily:
 		labels, err := to.Labels()
 		if err != nil || len(labels) == 0 {
@@ -107,11 +99,4 @@ func implicit(to valueType) ([]byte, error) {
 		return []byte(labels[0]), nil
 	}
 	return nil, errNotCertain
-}
-
-func fractionOf(length int) []byte {
-	if length == 0 {
-		return nil
-	}
-	return append([]byte("."), bytes.Repeat([]byte("0"), length)...)
 }

@@ -42,11 +42,7 @@ func CompileOlder(t *table.Table, s *table.Shape, f *binlogdatapb.FieldEvent, co
 
 // CheckOlder is CompileOlder for rows that have not come yet, as far as can be told.
 func CheckOlder(t *table.Table, s *table.Shape, columns []string, o Options) error {
-	fields := make([]*querypb.Field, len(s.Old))
-	for i := range fields {
-		fields[i] = &querypb.Field{ColumnType: s.Old[i].Type}
-	}
-	_, err := compileOlder(t, s, fields, columns, o)
+	_, err := compileOlder(t, s, make([]*querypb.Field, len(s.Old)), columns, o)
 	return err
 }
 
@@ -156,6 +152,9 @@ func compileSteps(steps []table.Declaration, read conversion, charset string, op
 			return nil, fmt.Errorf("it became %s from %s: %w", describe(to.Column), describe(from.Column), err)
 		}
 		conversions, charset = append(conversions, convert), next
+		if to.Numbered {
+			conversions = append(conversions, notZero)
+		}
 	}
 	last := steps[len(steps)-1]
 	final, err := kindOf(table.ParseType(last.Type), options).compile(source{
@@ -174,6 +173,14 @@ func compileSteps(steps []table.Declaration, read conversion, charset string, op
 		}
 		return final(dst, value)
 	}, nil
+}
+
+// notZero refuses the zeros that the server replaces by numbers where a column becomes AUTO_INCREMENT.
+func notZero(value []byte) ([]byte, error) {
+	if string(value) == "0" {
+		return nil, errUnconvertible
+	}
+	return value, nil
 }
 
 func describe(c table.Column) string {
@@ -214,7 +221,7 @@ func (p *Plan) completeOlder(s *table.Shape, names []string) error {
 }
 
 // readerOf makes a value as the binary log has it one of its declaration: of a field's description, which may be of another column, it
-// undoes what was done by it. charset is that of a text.
+// undoes what was done by it; nil for one that has not come yet. charset is that of a text.
 func readerOf(c table.Column, f *querypb.Field) (read conversion, charset string, err error) {
 	v := newValueType(c, c.Charset)
 	switch {
@@ -232,7 +239,9 @@ func readerOf(c table.Column, f *querypb.Field) (read conversion, charset string
 			return value, nil
 		}, c.Charset, nil
 	case v.base == "enum" || v.base == "set":
-		read, err = relabel(c.Type, f.GetColumnType(), v.base)
+		if f != nil && f.ColumnType != c.Type {
+			read, err = relabel(c.Type, f.ColumnType, v.base)
+		}
 		return read, "utf8mb4", err
 	}
 	return nil, c.Charset, nil

@@ -81,7 +81,7 @@ func readColumns(text string) (columns []table.Column) {
 		rest, required := strings.CutSuffix(c, " not null")
 		name, rest, _ := strings.Cut(rest, " ")
 		column := table.Column{Name: name, Type: rest, Nullable: !required}
-		if i := strings.LastIndexByte(rest, ' '); i > 0 && rest[i+1:] != "unsigned" {
+		if i := strings.LastIndexByte(rest, ' '); i > 0 && rest[i+1:] != "unsigned" && rest[i+1:] != "zerofill" {
 			column.Type, column.Charset = rest[:i], rest[i+1:]
 		}
 		columns = append(columns, column)

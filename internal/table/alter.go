@@ -216,7 +216,7 @@ func (a *alteration) declare(next []*life, names map[*life]string) error {
 			if err != nil {
 				return err
 			}
-			d.Column = column
+			d.Column, d.Numbered = column, p.old != nil && p.def.Type.Options.Autoincrement
 			d.stated = p.def.Type.Options.Null != nil || ParseType(column.Type).Base == "timestamp"
 			if p.old == nil {
 				l.initial, l.refused = initialOf(p.def, func(text string) bool {

@@ -125,7 +125,7 @@ func readColumns(text string) (columns []Column) {
 		rest, required := strings.CutSuffix(c, " not null")
 		name, rest, _ := strings.Cut(rest, " ")
 		column := Column{Name: name, Type: rest, Nullable: !required}
-		if i := strings.LastIndexByte(rest, ' '); i > 0 && rest[i+1:] != "unsigned" {
+		if i := strings.LastIndexByte(rest, ' '); i > 0 && rest[i+1:] != "unsigned" && rest[i+1:] != "zerofill" {
 			column.Type, column.Charset = rest[:i], rest[i+1:]
 		}
 		if base := ParseType(column.Type).Base; base == "enum" && column.Charset == "" {

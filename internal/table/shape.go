@@ -30,6 +30,8 @@ type Declaration struct {
 	Column
 	// Copied says that the values came under it by an online DDL, which wrote them into another table, instead of MySQL's ALTER TABLE.
 	Copied bool
+	// Numbered says that it is AUTO_INCREMENT, so that zeros may have become other numbers.
+	Numbered bool
 }
 
 // UnknownCharset stands for a table's default character set where no statement named it.
