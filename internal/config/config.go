@@ -86,6 +86,10 @@ func Parse(data []byte, log *slog.Logger) (*Config, error) {
 		return nil, fmt.Errorf("the defaults of spec.json, which is built in, cannot be read: %w", err)
 	}
 	if err := json.Unmarshal(data, c); err != nil {
+		var wrong *json.UnmarshalTypeError // the specification let it pass: only a number can be too large
+		if errors.As(err, &wrong) {
+			return nil, fmt.Errorf("the configuration is not valid: %s: is too large a number", wrong.Field)
+		}
 		return nil, fmt.Errorf("the configuration cannot be read: %w", err)
 	}
 	c.Host = strings.Trim(c.Host, "[]")

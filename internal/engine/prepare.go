@@ -1,15 +1,18 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"source-planetscale/internal/airbyte"
 	"source-planetscale/internal/failure"
 	"source-planetscale/internal/gtid"
+	"source-planetscale/internal/plan"
 	"source-planetscale/internal/reader"
 	"source-planetscale/internal/schema"
 	"source-planetscale/internal/vstream"
@@ -147,16 +150,52 @@ func (s *survey) peekAncestors(ctx context.Context) {
 // CheckRowImages proves that the servers log whole rows, as rows, in transactions that can be read: of parts of rows the rest would
 // show as NULLs that are none, and statements are not sent at all.
 func CheckRowImages(ctx context.Context, log Logger, server Server, shards []gtid.Shard) error {
-	for _, shard := range shards {
+	var silent []string // shards
+	var refusal error
+	for i, shard := range shards {
 		v, err := server.Variables(ctx, shard)
-		if err != nil {
-			return GoOn(ctx, log, err, "how shard "+shard.Name+" logs rows")
+		if err != nil && (ctx.Err() != nil || refusedOnly(err) != nil) {
+			return err
+		}
+		if err != nil { // which says nothing of the others
+			silent, refusal = append(silent, shard.Name), err
+			continue
+		}
+		if i == 0 {
+			sayVersions(log, v)
 		}
 		if err := usableRowImage(v, shard); err != nil {
 			return err
 		}
 	}
-	return nil
+	if refusal == nil {
+		return nil
+	}
+	return GoOn(ctx, log, refusal, "how the servers of "+plan.Enumerate(silent, 3)+" log rows")
+}
+
+// losses are what vttablets before a version of Vitess lose when they replicate, newest first.
+var losses = []struct {
+	before int
+	what   string
+}{
+	{24, "the 64th label of a SET, and JSON documents with a BLOB, BINARY or BIT in them"},
+	{22, "updates of a part of a JSON document"},
+}
+
+// sayVersions says what the servers say that they are, and what such ones lose.
+func sayVersions(log Logger, v schema.Variables) {
+	if v.Vitess == "" {
+		return
+	}
+	log.Info(fmt.Sprintf("VTGate says that it is Vitess %s, and its MySQL that it is %s.", v.Vitess, cmp.Or(v.MySQL, "another one")))
+	first, _, _ := strings.Cut(v.Vitess, ".")
+	major, err := strconv.Atoi(first)
+	for _, loss := range losses {
+		if err == nil && major < loss.before {
+			log.Info(fmt.Sprintf("Tablets before Vitess %d lose, in changes of rows, %s.", loss.before, loss.what))
+		}
+	}
 }
 
 func usableRowImage(v schema.Variables, shard gtid.Shard) error {

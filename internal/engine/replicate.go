@@ -92,10 +92,7 @@ func (s *replication) read(ctx context.Context, parts []*partition.Partition, by
 	r := reader.Replicate(apart.envOf(s.Sync), s.shard, oldest(parts), parts)
 	s.shared.Log.Info(fmt.Sprintf("Replicating %d streams of shard %s: %s.", len(parts), s.shard.Name, named(parts)))
 	outcome, err := s.Sync.read(ctx, s.shard, r, by.retrier)
-	if err == nil && outcome == reader.Replaced {
-		err = r.Retired()
-	}
-	if err := s.conclude(ctx, r, err, by); err != nil {
+	if err := s.conclude(ctx, r, outcome, err, by); err != nil {
 		return err
 	}
 	for _, p := range apart.parts {
@@ -106,13 +103,13 @@ func (s *replication) read(ctx context.Context, parts []*partition.Partition, by
 	return nil
 }
 
-// conclude deals with what a reader has left, after that error.
-func (s *replication) conclude(ctx context.Context, r *reader.Reader, err error, by *search) error {
+// conclude deals with what a reader has left, after that outcome or error.
+func (s *replication) conclude(ctx context.Context, r *reader.Reader, outcome reader.Outcome, err error, by *search) error {
 	read, again := r.Left()
 	left, v := append(read, again...), failure.In(err)
 	switch {
 	case err == nil:
-		return s.readAgain(ctx, read, again)
+		return s.readAgain(ctx, r, outcome)
 	case ctx.Err() != nil || v == nil:
 	case len(read) > 1 && oneOfThem(v) && by.left > 0:
 		return s.searchHalves(ctx, left, v, by)
@@ -125,8 +122,13 @@ func (s *replication) conclude(ctx context.Context, r *reader.Reader, err error,
 }
 
 // readAgain ends the partitions that were read, and reads others again from their own positions.
-func (s *replication) readAgain(ctx context.Context, read, again []*partition.Partition) error {
-	if err := s.settle(ctx, read, nil); err != nil || again == nil {
+func (s *replication) readAgain(ctx context.Context, r *reader.Reader, outcome reader.Outcome) error {
+	read, again := r.Left()
+	var err error
+	if outcome == reader.Replaced {
+		err = r.Retired()
+	}
+	if err := s.settle(ctx, read, err); err != nil || again == nil {
 		return err
 	}
 	s.shared.Log.Info(fmt.Sprintf("%d streams of shard %s are read again from their own positions, which the stream of all did not reach exactly.", len(again), s.shard.Name))

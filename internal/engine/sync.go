@@ -226,7 +226,7 @@ func (s *Sync) read(ctx context.Context, shard gtid.Shard, r *reader.Reader, ret
 		outcome, progress, err = r.Attempt(ctx)
 		return progress, err
 	})
-	return outcome, r.GaveUp(err)
+	return outcome, r.GaveUp(ctx, err)
 }
 
 // settle ends partitions of one shard, well or not. It returns only what ends the whole sync.

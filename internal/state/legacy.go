@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	"source-planetscale/internal/airbyte"
 	"source-planetscale/internal/gtid"
 
 	"google.golang.org/protobuf/encoding/protowire"
@@ -26,7 +27,7 @@ func ParseLegacy(data []byte, keyspace string) (map[string]*Stream, error) {
 		} `json:"streams"`
 	}
 	if err := json.Unmarshal(data, &in); err != nil {
-		return nil, fmt.Errorf("it is not a state of planetscale/airbyte-source: %w", err)
+		return nil, fmt.Errorf("it is not a state of planetscale/airbyte-source: %w", airbyte.Malformed(err))
 	}
 	if in.Streams == nil {
 		return nil, fmt.Errorf(`it has no "streams": neither a state of this source nor of planetscale/airbyte-source`)

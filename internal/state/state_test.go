@@ -81,9 +81,11 @@ func TestRoundTrip(t *testing.T) {
 
 func TestParseRefusesWhatItDoesNotKnow(t *testing.T) {
 	for in, problem := range map[string]string{
-		`{"cursor":{"users":5}}`: "no version",
-		`{"version":1,"odd":5}`:  "unknown field",
-		`{"version":2,"odd":5}`:  "newer release",
+		`{"cursor":{"users":5}}`:                      "no version",
+		`{"version":1,"odd":5}`:                       "unknown field",
+		`{"version":"x"}`:                             "version is a JSON string, which it may not be",
+		`{"version":1,"shards":{"-":{"position":5}}}`: "is a JSON number, which it may not be",
+		`{"version":2,"odd":5}`:                       "newer release",
 		`{"version":1,"sync_mode":"incremental","last_cursor":9223372036854775807}`: "last_cursor",
 		`{"version":1,"sync_mode":"incremental","columns":[["id"]]}`:                "a column of it",
 		`{}`: "no version",

@@ -91,6 +91,12 @@ func IsUnlabelled(err error) bool {
 	return errors.As(err, &e) && e.unlabelled
 }
 
+// IsUnanswered reports whether nothing came at all: neither what was asked for nor an error.
+func IsUnanswered(err error) bool {
+	var e *Error
+	return errors.Is(err, ErrSilent) || errors.As(err, &e) && e.Code == codes.DeadlineExceeded && !e.answered && e.cause == nil
+}
+
 // IsAnswer reports whether vtgate or a tablet behind it said what went wrong, and not the way there.
 func IsAnswer(err error) bool {
 	var e *Error
