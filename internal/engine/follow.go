@@ -68,7 +68,7 @@ func (s *replication) scout(ctx context.Context, p *partition.Partition, isForme
 		if shard, at = s.onward(scout.Moved()); at.IsZero() {
 			return nil, reader.NoJournal()
 		}
-		scout = reader.ScoutOn(s.env, scout, p.Stream.In(shard), at, !slices.Contains(s.existing, shard))
+		scout = reader.ScoutOn(s.env, scout, shard, at, !slices.Contains(s.existing, shard))
 	}
 }
 

@@ -62,10 +62,9 @@ func Scout(env *Env, p *partition.Partition, definition string, isFormer bool) *
 }
 
 // ScoutOn goes on with the work of a Scout that has read its shard to the journal, in one that replaced it, from where that goes on.
-func ScoutOn(env *Env, scout *Reader, p *partition.Partition, at gtid.Position, isFormer bool) *Reader {
-	r := newReader(env, p.Shard)
-	p.Read(gtid.Position{}, table.Layout{})
-	r.tables.add(p)
+func ScoutOn(env *Env, scout *Reader, shard gtid.Shard, at gtid.Position, isFormer bool) *Reader {
+	r := newReader(env, shard)
+	r.tables.add(scout.tables.only().Partition)
 	r.at, r.scouted = at, scout.scouted
 	r.scouted.moved = nil
 	if isFormer {
