@@ -148,7 +148,7 @@ func (e *Evolution) infer(today []Column) (changed bool, err error) {
 			l = e.added(c)
 			l.declared = append(l.declared, d)
 			added = append(added, c.Name)
-		case !Alike(c, l.last().Column):
+		case c.Name != l.last().Name || !Alike(c, l.last().Column):
 			l.declared = append(l.declared, d)
 			changed = true
 		}
