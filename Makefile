@@ -35,12 +35,14 @@ export SOURCE_PLANETSCALE_IMAGE := $(IMAGE)
 test test-all: image
 endif
 
+# The race detector doubles the time of e2e, whose program runs what internal's tests try with it on servers of their own.
 .PHONY: test
 test: ## Run all tests but the long ones, on a real local Vitess (installs what it needs)
-	@$(WITH_SANDBOX) go run $(GOTESTSUM) --format pkgname-and-test-fails -- -race -timeout 25m ./...
+	@$(WITH_SANDBOX) go run $(GOTESTSUM) --format pkgname-and-test-fails -- -race -timeout 25m ./internal/...; \
+		go run $(GOTESTSUM) --format pkgname-and-test-fails -- -timeout 25m $$(go list ./... | grep -v /internal/)
 
 .PHONY: test-all
-test-all: ## Run all tests, the long ones included
+test-all: ## Run all tests, the long ones included, with the race detector
 	@$(WITH_SANDBOX) TEST_ALL=1 go run $(GOTESTSUM) --format pkgname-and-test-fails -- -race -timeout 120m ./...
 
 # What depends on Vitess most: what its servers send, and when.
@@ -58,7 +60,7 @@ test-on-vitess:
 
 .PHONY: test-versions
 test-versions: export TESTS ?= ^($(ON_VITESS))$$
-test-versions: export LONG ?= ^TestReshard
+test-versions: export LONG ?= ^(TestReshard|TestReshardOfReplicas|TestManyPositions)$$
 test-versions: ## Run them and reshards on Vitess 21 to 23 and mixed clusters, into docs/versions.md (an hour)
 	@e2e/versions
 

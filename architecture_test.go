@@ -63,7 +63,7 @@ var arrows = map[string][]string{
 	"internal/sandbox":      {"internal/sandbox/edge"},
 	"internal/sandbox/edge": {},
 	"internal/schema":       {"internal/crash", "internal/dial", "internal/failure", "internal/gtid", "internal/table"},
-	"internal/state":        {"internal/gtid", "internal/table"},
+	"internal/state":        {"internal/airbyte", "internal/gtid", "internal/table"},
 	"internal/table":        {},
 	"internal/torture":      {"internal/destination"},
 	"internal/vstream":      {"internal/crash", "internal/dial", "internal/failure", "internal/gtid", "internal/wire"},

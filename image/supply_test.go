@@ -10,9 +10,12 @@ import (
 )
 
 type workflow struct {
+	On          json.RawMessage    `json:"on"`
 	Permissions *map[string]string `json:"permissions"`
 	Jobs        map[string]struct {
 		Uses        string             `json:"uses"`
+		RunsOn      string             `json:"runs-on"`
+		Secrets     any                `json:"secrets"`
 		Permissions *map[string]string `json:"permissions"`
 		Timeout     int                `json:"timeout-minutes"`
 		Steps       []struct {
@@ -31,6 +34,7 @@ var writes = map[string][]string{
 
 var (
 	byCommit = regexp.MustCompile(`^[\w.-]+/[\w./-]+@[0-9a-f]{40}$`)
+	foreign  = regexp.MustCompile(`pull_request_target|workflow_run|issue_comment|issues|discussion`)
 	commits  = regexp.MustCompile(`uses: \S+@([0-9a-f]{40})( # v\d+\.\d+\.\d+)?`)
 )
 
@@ -74,6 +78,9 @@ func checkWorkflow(t *testing.T, name string, w workflow) {
 	if w.Permissions == nil || len(*w.Permissions) != 0 {
 		t.Errorf("%s does not begin with no permissions", name)
 	}
+	if trigger := foreign.Find(w.On); trigger != nil {
+		t.Errorf("%s is started by %s, which lets others' changes run with our rights", name, trigger)
+	}
 	for id, job := range w.Jobs {
 		where := name + " " + id
 		if job.Permissions == nil {
@@ -88,6 +95,12 @@ func checkWorkflow(t *testing.T, name string, w workflow) {
 			if !allowed {
 				t.Errorf("%s may %s %s", where, how, right)
 			}
+		}
+		if job.Secrets != nil {
+			t.Errorf("%s hands secrets on", where)
+		}
+		if job.Uses == "" && job.RunsOn != "ubuntu-24.04" {
+			t.Errorf("%s runs on %s", where, job.RunsOn)
 		}
 		if job.Uses != "" && !strings.HasPrefix(job.Uses, "./") {
 			t.Errorf("%s runs %s, a workflow of somebody else", where, job.Uses)
@@ -121,7 +134,7 @@ func TestGoIsOne(t *testing.T) {
 	}
 	for path, pattern := range map[string]string{
 		"Dockerfile":             `(?m)^ARG GO_IMAGE=docker\.io/library/golang:(\S+)-trixie$`,
-		"image/bases/Dockerfile": `(?m)^FROM docker\.io/library/golang:(\d+\.\d+\.\d+)-trixie(?:@sha256:[0-9a-f]{64})? AS GO_IMAGE$`,
+		"image/bases/Dockerfile": `(?m)^FROM docker\.io/library/golang:(\d+\.\d+\.\d+)-trixie@sha256:[0-9a-f]{64} AS GO_IMAGE$`,
 	} {
 		got := regexp.MustCompile(pattern).FindSubmatch(read(t, path))
 		if got == nil || string(got[1]) != string(want[1]) {
@@ -130,10 +143,10 @@ func TestGoIsOne(t *testing.T) {
 	}
 }
 
-// What is published is built on the bases that a bot keeps current, under the names that the Dockerfile knows.
+// What is published is built on the bases that a bot keeps current, by digest, under the names that the Dockerfile knows.
 func TestBasesAreTheDockerfiles(t *testing.T) {
 	tags := regexp.MustCompile(`(?m)^ARG ([A-Z]+_IMAGE)=(\S+)$`).FindAllSubmatch(read(t, "Dockerfile"), -1)
-	bases := regexp.MustCompile(`(?m)^FROM ([^@\s]+)\S* AS (\S+)$`).FindAllSubmatch(read(t, "image/bases/Dockerfile"), -1)
+	bases := regexp.MustCompile(`(?m)^FROM ([^@\s]+)@sha256:[0-9a-f]{64} AS (\S+)$`).FindAllSubmatch(read(t, "image/bases/Dockerfile"), -1)
 	if len(tags) != 2 || len(bases) != len(tags) {
 		t.Fatalf("the Dockerfile has %d base images, image/bases/Dockerfile %d", len(tags), len(bases))
 	}

@@ -8,15 +8,17 @@ import (
 	"testing"
 )
 
-// TestPicture has every word that was shown from the step on, in its style, and is XML.
+// TestPicture has every word of the step that fits, in its style, and is XML.
 func TestPicture(t *testing.T) {
 	var out bytes.Buffer
 	s := &screen{out: &out, width: 40, color: true}
 	s.title("Before")
 	s.title("check: <this> & that")
-	s.command("source-planetscale check")
+	s.command("source-planetscale check --with more options than fit")
+	s.say("%s", s.paint(dim, "one\n  two"))
 	s.good("%s", "all is well")
-	got := string(picture(out.Bytes(), s.width, "check:"))
+	s.title("Behind")
+	got := string(picture(out.Bytes(), s.width, []string{"check:"}))
 	decoder := xml.NewDecoder(strings.NewReader(got))
 	var text strings.Builder
 	for {
@@ -28,13 +30,13 @@ func TestPicture(t *testing.T) {
 			t.Fatalf("%v: %s", err, got)
 		}
 		if data, ok := token.(xml.CharData); ok {
-			text.Write(data)
+			text.WriteString(strings.ReplaceAll(string(data), "\u00a0", " "))
 		}
 	}
-	if want := "2. check: <this> & that\n$ source-planetscale check\n  ✓ all is well"; strings.TrimSpace(text.String()) != want {
+	if want := "2. check: <this> & that\n$ source-planetscale check --with more …\n  one\n  two\n  ✓ all is well"; strings.TrimSpace(text.String()) != want {
 		t.Errorf("the picture's text is %q, want %q", strings.TrimSpace(text.String()), want)
 	}
-	for _, style := range []string{bold, cyan, green} {
+	for _, style := range []string{bold, cyan, green, dim} {
 		if !strings.Contains(got, look[style]) {
 			t.Errorf("nothing has the style %s", style)
 		}

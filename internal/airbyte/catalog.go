@@ -55,7 +55,7 @@ func (s *Stream) Schemas() (map[string]json.RawMessage, error) {
 		Properties map[string]json.RawMessage `json:"properties"`
 	}
 	if err := json.Unmarshal(s.JSONSchema, &schema); err != nil {
-		return nil, fmt.Errorf("the json_schema of stream %s is not a JSON schema: %w", s.Descriptor(), err)
+		return nil, fmt.Errorf("the json_schema of stream %s is not a JSON schema: %w", s.Descriptor(), Malformed(err))
 	}
 	return schema.Properties, nil
 }
@@ -119,6 +119,17 @@ func (c *ConfiguredCatalog) Has(name string) bool {
 	return slices.ContainsFunc(c.Streams, func(s ConfiguredStream) bool { return s.Stream.Name == name })
 }
 
+// Namespaces are those of the streams, each once, in the order of the catalog.
+func (c *ConfiguredCatalog) Namespaces() []string {
+	var names []string
+	for i := range c.Streams {
+		if name := c.Streams[i].Stream.Namespace; !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
 // Resolve gives the streams without a namespace the keyspace's, which it stands for.
 func (c *ConfiguredCatalog) Resolve(keyspace string) error {
 	seen := make(map[StreamDescriptor]bool, len(c.Streams))
@@ -137,7 +148,7 @@ func (c *ConfiguredCatalog) Resolve(keyspace string) error {
 func ParseConfiguredCatalog(data []byte) (*ConfiguredCatalog, error) {
 	var c ConfiguredCatalog
 	if err := json.Unmarshal(data, &c); err != nil {
-		return nil, fmt.Errorf("the catalog is not a ConfiguredAirbyteCatalog: %w", err)
+		return nil, fmt.Errorf("the catalog is not a ConfiguredAirbyteCatalog: %w", Malformed(err))
 	}
 	if len(c.Streams) == 0 {
 		return nil, errors.New("the catalog names no stream; select at least one in the connection")

@@ -30,7 +30,7 @@ func ParseState(data []byte) (*State, error) {
 	}
 	var messages []json.RawMessage
 	if err := json.Unmarshal(data, &messages); err != nil {
-		return nil, fmt.Errorf("the state is not valid JSON: %w", err)
+		return nil, fmt.Errorf("the state is not valid JSON: %w", Malformed(err))
 	}
 	for _, m := range messages {
 		if err := s.add(m); err != nil {
@@ -80,7 +80,7 @@ func (s *State) add(data json.RawMessage) error {
 		Data json.RawMessage `json:"data"`
 	}
 	if err := json.Unmarshal(data, &m); err != nil {
-		return fmt.Errorf("the state is not a list of Airbyte state messages: %w", err)
+		return fmt.Errorf("the state is not a list of Airbyte state messages: %w", Malformed(err))
 	}
 	switch {
 	case m.Type == "STREAM" && m.Stream != nil && m.Stream.Descriptor.Name != "":

@@ -31,6 +31,7 @@ func TestTransactionThatEndsInACommitStatement(t *testing.T) {
 		"with rows, an older server's": {7, [][]*event{{begin(7, 0), fields(7, "users"), row("1"), commit(7)}, {begin(7, 0), row("2"), commit(7)}}, []string{"1:m", "2:m"}},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			r := newRig(t, c.stop, func(_ *request, send func(...*event), done <-chan struct{}) error {
 				for _, events := range c.events {
 					send(events...)

@@ -118,7 +118,7 @@ func (j *judgement) why(ctx context.Context, shard gtid.Shard, p gtid.Position) 
 	case !target.Contains(p):
 		return "never had some of its transactions (another server, or changes lost in a failover)", nil
 	}
-	purged, err := j.server.Purged(ctx, shard, p.GTIDSet())
+	purged, err := j.purged(ctx, shard, p)
 	switch {
 	case err != nil && refusedOnly(err) == nil:
 		j.shared.Log.Info(fmt.Sprintf("Shard %s does not say which binary logs it has purged; the sync goes on without knowing.", shard.Name))
@@ -129,6 +129,23 @@ func (j *judgement) why(ctx context.Context, shard gtid.Shard, p gtid.Position) 
 		return "has purged the binary logs since then", nil
 	}
 	return "", nil
+}
+
+// replicasAsked is how often a shard whose replicas are read must say in a row that it has purged what is needed. Each has logs of its own
+// (one that was made from a backup has none from before it), any of them answers, and vtgate streams from those that still have them.
+const replicasAsked = 10
+
+func (j *judgement) purged(ctx context.Context, shard gtid.Shard, p gtid.Position) (purged bool, err error) {
+	times := 1
+	if !j.cfg.Primary() {
+		times = replicasAsked
+	}
+	for range times {
+		if purged, err = j.server.Purged(ctx, shard, p.GTIDSet()); err != nil || !purged {
+			break
+		}
+	}
+	return purged, err
 }
 
 const (

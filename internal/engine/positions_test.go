@@ -1,11 +1,13 @@
 package engine
 
 import (
+	"context"
 	"strings"
 	"testing"
 	"time"
 
 	"source-planetscale/internal/airbyte"
+	"source-planetscale/internal/gtid"
 	"source-planetscale/internal/state"
 )
 
@@ -45,5 +47,34 @@ func TestPositionAheadOfTheServers(t *testing.T) {
 				t.Errorf("a lag is told: %v", warned)
 			}
 		})
+	}
+}
+
+// One replica that was made from a backup has no logs from before it, and vtgate streams from another one.
+func TestLogsThatOneReplicaAloneHasPurged(t *testing.T) {
+	for name, c := range map[string]struct {
+		replica bool
+		purged  int // answers that say so
+		asked   int
+		lost    bool
+	}{
+		"one replica":  {true, 1, 2, false},
+		"all replicas": {true, replicasAsked, replicasAsked, true},
+		"none":         {true, 0, 1, false},
+		"primary":      {false, 1, 1, true},
+	} {
+		r := newRig(t, 9, nil)
+		asked := 0
+		r.asks = func(s *Server) {
+			s.Purged = func(context.Context, gtid.Shard, string) (bool, error) {
+				asked++
+				return asked <= c.purged, nil
+			}
+		}
+		r.cfg.UseReplica = c.replica
+		why, err := newJudgement(r.sync()).why(t.Context(), in("-"), at(5))
+		if err != nil || (why != "") != c.lost || asked != c.asked {
+			t.Errorf("%s: %q, %v, asked %d times", name, why, err, asked)
+		}
 	}
 }

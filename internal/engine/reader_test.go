@@ -18,7 +18,6 @@ import (
 	"source-planetscale/internal/fakevtgate"
 	"source-planetscale/internal/record"
 	"source-planetscale/internal/state"
-	"source-planetscale/internal/vstream"
 )
 
 // Short names for scripted events.
@@ -363,13 +362,7 @@ func TestSilentStreamIsOpenedAgain(t *testing.T) {
 		send(insert(6, "users")...)
 		return hold(done)
 	}
-	cfg := r.cfg.VStream()
-	cfg.Silence = 100 * time.Millisecond
-	client, err := vstream.New(cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.client = client
+	r.hear(100 * time.Millisecond)
 	r.add(testTable("users"), airbyte.Incremental, &state.Shard{Position: at(5)})
 	out := r.must()
 	if got := rows(out); !slices.Equal(got, []string{"6:x"}) {

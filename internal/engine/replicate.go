@@ -73,9 +73,6 @@ func (s *replication) read(ctx context.Context, parts []*partition.Partition, by
 	r := reader.Replicate(s.env, s.shard, oldest(parts), parts)
 	s.shared.Log.Info(fmt.Sprintf("Replicating %d streams of shard %s: %s.", len(parts), s.shard.Name, named(parts)))
 	outcome, err := s.Sync.read(ctx, s.shard, r, by.retrier)
-	if err == nil && outcome == reader.Replaced {
-		err = r.Retired()
-	}
 	read, again := r.Left()
 	if v := failure.In(err); len(read) > 1 && oneOfThem(v) && by.left > 0 && ctx.Err() == nil {
 		return s.searchHalves(ctx, append(read, again...), v, by)
@@ -86,7 +83,10 @@ func (s *replication) read(ctx context.Context, parts []*partition.Partition, by
 	if err != nil {
 		return s.settle(ctx, append(read, again...), err)
 	}
-	if err := s.settle(ctx, read, nil); err != nil || again == nil {
+	if outcome == reader.Replaced {
+		err = r.Retired()
+	}
+	if err := s.settle(ctx, read, err); err != nil || again == nil {
 		return err
 	}
 	s.shared.Log.Info(fmt.Sprintf("%d streams of shard %s are read again from their own positions, which the stream of all did not reach exactly.", len(again), s.shard.Name))

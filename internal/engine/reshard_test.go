@@ -531,6 +531,44 @@ func TestFormerShardThatLeadsNowhere(t *testing.T) {
 	}
 }
 
+// A vtgate before 21 streams from no former shard, and says nothing: for good, unless it says nothing of the others either.
+func TestFormerShardThatNeverAnswers(t *testing.T) {
+	const why = "does not answer, while the shards that replaced it do"
+	for name, c := range map[string]struct {
+		silent  []string // the shards that never answer
+		resync  bool
+		failure string // "" for a sync that ends well
+		says    string
+	}{
+		"fail":            {[]string{"-"}, false, "config_error", why},
+		"resync":          {[]string{"-"}, true, "", why},
+		"all hang":        {[]string{"-", "-80", "80-"}, false, "transient_error", "did not help"},
+		"one other hangs": {[]string{"-", "80-"}, true, "transient_error", "did not help"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := lostFormer(t, func(_ *request, _ func(...*event), done <-chan struct{}) error { return hold(done) })
+			r.silent = c.silent
+			if c.resync {
+				r.cfg.InvalidPositionBehavior = config.Resync
+			}
+			r.hear(100 * time.Millisecond)
+			out, err := r.run()
+			if c.failure == "" {
+				got := rows(out)
+				slices.Sort(got)
+				if err != nil || !slices.Equal(got, []string{"1:-80", "1:80-"}) {
+					t.Errorf("the error is %v, the records %v", err, got)
+				}
+				return
+			}
+			if !errors.Is(err, ErrIncomplete) || len(out.Records) > 0 || len(out.Errors) != 1 ||
+				out.Errors[0].FailureType != c.failure || !strings.Contains(out.Errors[0].Message, c.says) {
+				t.Errorf("the error is %v, the traces %+v", err, out.Errors)
+			}
+		})
+	}
+}
+
 // A copy that waited for its place finds its shard split: vtgate would give it all the same.
 func TestCopyDoesNotBeginInAShardThatNoLongerServes(t *testing.T) {
 	for _, mode := range []airbyte.SyncMode{airbyte.Incremental, airbyte.FullRefresh} {

@@ -107,10 +107,9 @@ func (p *Partition) Replace(_ *airbyte.Tx, moved map[gtid.Shard]gtid.Position) (
 	return again
 }
 
-// Forget notes that its position is of no use any more: it is copied from the first row.
-func (p *Partition) Forget(*airbyte.Tx) {
-	p.Stream.state.Shards[p.Shard] = &state.Shard{Copy: &state.Copy{}}
-}
+// Forget notes that its position is of no use any more: it is copied from the first row. The readers of the stream's other shards look
+// theirs up meanwhile, so that the map stays as it is.
+func (p *Partition) Forget(*airbyte.Tx) { *p.Saved() = state.Shard{Copy: &state.Copy{}} }
 
 // Confine changes its saved positions to what is meant by them.
 func (p *Partition) Confine(_ *airbyte.Tx, to func(gtid.Position) gtid.Position) {

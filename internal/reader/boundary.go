@@ -3,6 +3,7 @@ package reader
 import (
 	"context"
 	"slices"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 	querypb "vitess.io/vitess/go/vt/proto/query"
@@ -135,6 +136,10 @@ func (s *session) boundary(ctx context.Context) (done bool, err error) {
 	if s.saved.due(s.batch.Size() + s.queue.Bytes()) {
 		return false, s.checkpoint(ctx)
 	}
+	if time.Since(s.checked) >= askPause {
+		s.checked = time.Now()
+		return false, s.checkTarget(ctx) // the next checkpoint may be an hour away
+	}
 	return false, nil
 }
 
@@ -159,7 +164,7 @@ func (s *session) pass() error {
 		}
 	}
 	if !at.Equal(s.at) {
-		s.moves()
+		s.movesOn(s.Reader)
 	}
 	s.at, s.next, s.nameless = at, candidate{}, 0
 	if s.eventGTID == "" && s.replaying {

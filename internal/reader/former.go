@@ -46,12 +46,28 @@ func (f *former) judge(err error) *failure.Verdict {
 }
 
 // GaveUp is the verdict on an error that attempts did not get over. Of a former shard whose tablets are there, but do not stream from
-// the position, it cannot be asked whether its binary logs were purged: vtgate queries no shard that does not serve.
-func (r *Reader) GaveUp(err error) error {
-	if r.former != nil && r.former.reachable && vstream.IsNoTablet(err) {
+// the position, it cannot be asked whether its binary logs were purged: vtgate queries no shard that does not serve. Nor does a vtgate
+// before 21 stream from one, and it does not say so.
+func (r *Reader) GaveUp(ctx context.Context, err error) error {
+	switch {
+	case r.former == nil || err == nil:
+		return err
+	case r.former.reachable && vstream.IsNoTablet(err):
 		return Lost("does not stream from the saved position, as when its binary logs were purged since the last sync").Because(err)
+	case !r.former.reachable && vstream.IsUnanswered(err) && servingAnswer(ctx, r.env):
+		return Lost("does not answer, while the shards that replaced it do: a VTGate before Vitess 21 streams from no shard that does not serve").Because(err)
 	}
 	return err
+}
+
+// servingAnswer reports whether the shards that serve say where they are, so that it is not VTGate that hangs, nor the way to it.
+func servingAnswer(ctx context.Context, env *Env) bool {
+	shards, err := env.Serving(ctx)
+	if err != nil || len(shards) == 0 {
+		return false
+	}
+	_, err = env.Peek(ctx, shards...)
+	return err == nil
 }
 
 // journalPatience is how long a replica may lag behind the journal that its primary has written.
@@ -91,10 +107,14 @@ func (s *session) journal(ctx context.Context, j *binlogdatapb.Journal) (done bo
 	if err := s.lookIfGiven(ctx); err != nil {
 		return false, err
 	}
+	news, err := s.tables.lacking(s.at, s.eventGTID)
+	if err != nil {
+		return false, err
+	}
 	slices.Sort(names)
 	s.env.Log.Info(fmt.Sprintf("Shard %s was replaced by the shards %s.", s.shard.Name, strings.Join(names, ", ")))
 	err = s.commit(ctx, func(tx *airbyte.Tx) error {
-		for _, p := range s.Partitions() {
+		for _, p := range news {
 			s.again = p.Replace(tx, moved) || s.again
 			if err := p.Stream.Put(tx); err != nil {
 				return err

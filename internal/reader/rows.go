@@ -95,7 +95,7 @@ func (s *session) row(ctx context.Context, ev *wire.Event) error {
 	if skip, err := s.prepare(t, phase); skip || err != nil {
 		return err
 	}
-	s.waited = 0
+	s.rowCame(phase)
 	u := record.Run{Origin: &t.Origin, Plan: t.plans[phase], Copied: phase == row.Copy}
 	if phase == row.Replicate {
 		if s.made.Time().Unix() != ev.Timestamp {

@@ -2,30 +2,22 @@ package reader
 
 import (
 	"context"
-	"fmt"
-	"regexp"
 	"time"
 
 	binlogdatapb "vitess.io/vitess/go/vt/proto/binlogdata"
 
-	"source-planetscale/internal/failure"
 	"source-planetscale/internal/record"
 	"source-planetscale/internal/row"
 	"source-planetscale/internal/vstream"
 	"source-planetscale/internal/wire"
 )
 
-// copyPatience is how long a copy may wait for its first row: for the table's lock, or for a slow server to sort.
-const copyPatience = time.Hour
-
 // session is a reader's stream from its opening to its end.
 type session struct {
 	*Reader
 	stream *vstream.Stream
 	made   *record.Moment // when the replicated changes at hand were made
-	// waited is how long the stream has been listened to since a row or a newer position last came.
-	waited      time.Duration
-	asked       bool // why the copy has no row yet
+	waiting
 	next        candidate
 	transaction bool   // between BEGIN and COMMIT
 	replaying   bool   // the transaction is of the binary log
@@ -39,7 +31,7 @@ func newSession(r *Reader, stream *vstream.Stream) *session {
 	for _, name := range r.tables.names {
 		r.tables.find(name).rewind()
 	}
-	return &session{Reader: r, stream: stream, made: &record.Moment{}}
+	return &session{Reader: r, stream: stream, made: &record.Moment{}, waiting: waiting{checked: time.Now()}}
 }
 
 // listen reads the stream until it has given all that was wanted.
@@ -50,7 +42,7 @@ func (s *session) listen(ctx context.Context) (Outcome, error) {
 		if err != nil {
 			return Arrived, err
 		}
-		s.waited += time.Since(listening)
+		s.waits(time.Since(listening))
 		s.queue.Received()
 		done, err := s.applyAll(ctx, response)
 		if done || err != nil {
@@ -149,46 +141,5 @@ func (s *session) applyMessage(ctx context.Context, ev *binlogdatapb.VEvent) (do
 	return s.boundary(ctx)
 }
 
-// checkMoving gives up a stream that is alive but does not move. Heartbeats bring it here.
-func (s *session) checkMoving(ctx context.Context) error {
-	limit := s.env.Settings.Timeout
-	if s.copying != nil && !s.tables.only().copied {
-		limit = copyPatience
-		if !s.asked && s.waited >= sortPatience {
-			s.asked = true
-			if err := s.tables.only().checkSort(ctx, s.env); err != nil {
-				return err
-			}
-		}
-	}
-	if s.waited <= limit {
-		return nil
-	}
-	// Seen on Vitess 24: vtgate asks again for ever for what its vttablet cannot send it, and sends heartbeats meanwhile.
-	return failure.Transient("if it stays so, raise --grpc-max-message-size of both (16 MiB unless set), make the row smaller, or leave the table out",
-		"The stream of %s in shard %s is alive, but gives nothing, and the server does not say why: it is throttled, or a row or transaction is larger than the messages between its vttablet and vtgate may be",
-		s.tables.descriptors(), s.shard.Name).Because(fmt.Errorf("the stream gives neither rows nor newer positions for %s", s.waited.Round(time.Second)))
-}
-
-// sortPatience is how long a copy may have no row before the server is asked whether it can sort the table at all. vtgate asks for ever
-// for what MySQL refuses, and says nothing of it.
-const sortPatience = time.Minute
-
-// outOfSortMemory is MySQL's error, as vttablet or the driver writes it: a port or a position may have the number, too.
-var outOfSortMemory = regexp.MustCompile(`(?i)err(no|or) 1038\b`)
-
-// checkSort asks whether the server can sort a table whose copy has no row yet. Without a primary key MySQL sorts it, for which it may
-// lack the memory.
-func (t *tableReader) checkSort(ctx context.Context, env *Env) error {
-	err := env.Sorts(ctx, t.Shard, t.Table)
-	if err != nil && ctx.Err() == nil && outOfSortMemory.MatchString(err.Error()) {
-		return failure.Config("raise sort_buffer_size on the server, or give the table a primary key",
-			"MySQL cannot sort table %s in shard %s for its copy, for lack of memory (errno 1038)", t.Stream.Descriptor, t.Shard.Name).Because(err).Of(t.Name())
-	}
-	env.Log.Info(fmt.Sprintf("The copy of %s in shard %s waits for its first row: for the table's lock, behind statements that change it, or for the "+
-		"server to sort its rows.", t.Stream.Descriptor, t.Shard.Name))
-	return nil
-}
-
 // moves notes that the reader got further: what comes after the last boundary is read again when the stream breaks.
-func (s *session) moves() { s.progressed, s.waited = true, 0 }
+func (s *session) moves() { s.progressed, s.waited, s.stuck = true, 0, 0 }

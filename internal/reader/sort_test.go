@@ -26,15 +26,15 @@ func TestCopyThatCannotBeSorted(t *testing.T) {
 		asked  int
 		fails  bool
 	}{
-		"vttablet's words":     {errors.New("target: shop.-.primary: vttablet: " + memory + " (errno 1038) (sqlstate HY001)"), sortPatience, false, 1, true},
-		"the driver's":         {errors.New("Error 1038 (HY001): " + memory), sortPatience, false, 1, true},
+		"vttablet's words":     {errors.New("target: shop.-.primary: vttablet: " + memory + " (errno 1038) (sqlstate HY001)"), askPause, false, 1, true},
+		"the driver's":         {errors.New("Error 1038 (HY001): " + memory), askPause, false, 1, true},
 		"later":                {errors.New("(errno 1038)"), copyPatience, false, 1, true},
-		"not yet":              {errors.New("(errno 1038)"), sortPatience - time.Second, false, 0, false},
-		"it sorts":             {nil, sortPatience, false, 1, false},
-		"another error":        {errors.New("(errno 1105)"), sortPatience, false, 1, false},
-		"a port":               {errors.New("dial tcp 127.0.0.1:10381: connection refused"), sortPatience, false, 1, false},
-		"a row came":           {errors.New("(errno 1038)"), sortPatience, true, 0, false},
-		"a number of its like": {errors.New("(errno 10380)"), sortPatience, false, 1, false},
+		"not yet":              {errors.New("(errno 1038)"), askPause - time.Second, false, 0, false},
+		"it sorts":             {nil, askPause, false, 1, false},
+		"another error":        {errors.New("(errno 1105)"), askPause, false, 1, false},
+		"a port":               {errors.New("dial tcp 127.0.0.1:10381: connection refused"), askPause, false, 1, false},
+		"a row came":           {errors.New("(errno 1038)"), askPause, true, 0, false},
+		"a number of its like": {errors.New("(errno 10380)"), askPause, false, 1, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			users, tab := stream(t, "users")

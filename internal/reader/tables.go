@@ -58,6 +58,21 @@ func (ts *tables) reach(at gtid.Position) {
 	}
 }
 
+// lacking are the tables that do not have the transaction that the stream is in. The others are past it, as a journal of a split that was
+// taken back before they were copied, or nobody knows: they are read again from their own positions.
+func (ts *tables) lacking(at gtid.Position, transaction string) (lacking []*tableReader, err error) {
+	for _, name := range ts.names {
+		t := ts.find(name)
+		if t.passed, err = t.skips(at, transaction); err != nil {
+			return nil, err
+		}
+		if !t.passed {
+			lacking = append(lacking, t)
+		}
+	}
+	return lacking, nil
+}
+
 // String names the tables.
 func (ts *tables) String() string { return plan.Enumerate(ts.names, 3) }
 

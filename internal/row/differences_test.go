@@ -35,6 +35,20 @@ var differences = []struct{ name, copied, replicated, reason string }{
 	},
 }
 
+// losses are what vttablets before some version give of a value that they replicate; copies have the value. e2e's TestTypes shows each on
+// the older servers that docs/versions.md names.
+var losses = []struct{ name, before, replicated, effect string }{
+	{"SET with 64 labels", "24", "the others alone", "The 64th label is missing; discover warns of such a column."},
+	{
+		"JSON with a BLOB, BINARY or BIT", "24", "null", "The document comes without its beginning, and is no JSON: null, with a change and " +
+			"a warning.",
+	},
+	{
+		"JSON that was updated in part", "22", "nothing", "The update is dropped where `binlog_row_value_options` is PARTIAL_JSON; `check` " +
+			"and `read` refuse such a server, and cannot know whether it was one between two syncs.",
+	},
+}
+
 // failures are what Vitess does not stream at all.
 var failures = []struct{ what, effect string }{
 	{"A table with a backtick in its name", "neither copied nor replicated (mysqlctl.GetColumns takes the name for an unfinished quotation)"},
@@ -51,6 +65,10 @@ func appendDifferences(b *strings.Builder) {
 	b.WriteString(differencesHead)
 	for _, d := range differences {
 		fmt.Fprintf(b, "| %s | %s | %s | %s |\n", d.name, d.copied, d.replicated, d.reason)
+	}
+	b.WriteString(lossesHead)
+	for _, l := range losses {
+		fmt.Fprintf(b, "| %s | %s | %s | %s |\n", l.name, l.before, l.replicated, l.effect)
 	}
 	b.WriteString(failuresHead)
 	for _, f := range failures {
@@ -104,6 +122,13 @@ const differencesHead = `
 These come from the server (Vitess 24.0.3, MySQL 9.7) as they are; nothing in what it sends tells them from other values, so they are not mended.
 
 | value | copied | replicated | why |
+|---|---|---|---|
+`
+
+const lossesHead = `
+## What older servers lose
+
+| value | vttablet before | replicated | what is done |
 |---|---|---|---|
 `
 

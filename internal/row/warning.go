@@ -29,6 +29,9 @@ func Warning(c table.Column, o Options) string {
 	case isLabelled(d) && beyondBMP(c.Charset) && strings.Contains(d.Args, "?"):
 		return fmt.Sprintf("column %q has a label with a question mark; if that stands for a character beyond U+FFFF, such as an emoji, the "+
 			"label is copied as it is, but replicated with the question mark: MySQL describes it so", c.Name)
+	case d.Base == "set" && isFull(d):
+		return fmt.Sprintf("column %q is a SET with 64 labels, the last of which vttablets before Vitess 24 leave out of changes: replicated "+
+			"rows lack it there", c.Name)
 	}
 	return ""
 }
@@ -76,6 +79,12 @@ func unreadableLabel(d table.Type) string {
 		}
 	}
 	return ""
+}
+
+// isFull reports whether a SET has as many labels as there may be, 64.
+func isFull(d table.Type) bool {
+	labels, err := declaredLabels(source{declaration: d})
+	return err == nil && len(labels) == 1+64 // and the empty one
 }
 
 // beyondBMP reports whether a character set has characters over U+FFFF, which MySQL describes as question marks:

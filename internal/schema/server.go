@@ -3,6 +3,7 @@ package schema
 import (
 	"context"
 	"database/sql"
+	"regexp"
 	"strings"
 	"sync"
 
@@ -13,7 +14,7 @@ import (
 const (
 	// A tag stands behind the colon of a server's UUID, where else the numbers of transactions begin.
 	variablesQuery = "select @@global.binlog_row_image as row_image, @@global.binlog_row_value_options as row_value_options, " +
-		"@@global.gtid_executed regexp ':[[:space:]]*[a-z_]' as tagged"
+		"@@global.gtid_executed regexp ':[[:space:]]*[a-z_]' as tagged, @@version_comment as vtgate, version() as mysql"
 	formatQuery = "select @@global.binlog_format as format"
 	purgedQuery = "select gtid_subset(@@global.gtid_purged, ?) as intact"
 	sizesQuery  = `select table_name, table_rows, data_length from information_schema.tables
@@ -30,19 +31,36 @@ type Variables struct {
 	Format string
 	// TaggedGTIDs is set where transactions have tags in their GTIDs, which Vitess (24) cannot read.
 	TaggedGTIDs bool
+	// Vitess and MySQL are the versions that VTGate and the shard's MySQL say, e.g. "24.0.4" and "8.4.6"; "" where they say none.
+	Vitess, MySQL string
 }
 
 // Variables asks the shard's MySQL for them. A refusal (ErrRefused) says nothing about the stream.
 func (db *DB) Variables(ctx context.Context, shard string) (Variables, error) {
 	var v Variables
-	if err := db.askShard(ctx, shard, variablesQuery, nil, &v.RowImage, &v.RowValueOptions, &v.TaggedGTIDs); err != nil {
+	var vtgate, server string
+	if err := db.askShard(ctx, shard, variablesQuery, nil, &v.RowImage, &v.RowValueOptions, &v.TaggedGTIDs, &vtgate, &server); err != nil {
 		return v, err
 	}
+	v.Vitess, v.MySQL = versionIn(vitessVersion, vtgate), versionIn(mysqlVersion, server)
 	err := db.askShard(ctx, shard, formatQuery, nil, &v.Format)
 	if isNumbered(err, erUnknownVariable) { // it is deprecated
 		v.Format, err = "ROW", nil
 	}
 	return v, err
+}
+
+// VTGate's comment begins "Version: 24.0.4 (Git revision …"; the service that stands before a VTGate may have one of its own.
+var (
+	vitessVersion = regexp.MustCompile(`^Version: ([0-9]{1,4}(?:\.[0-9]{1,4}){2})\b`)
+	mysqlVersion  = regexp.MustCompile(`^([0-9]{1,4}(?:\.[0-9]{1,4}){2})\b`)
+)
+
+func versionIn(pattern *regexp.Regexp, said string) string {
+	if m := pattern.FindStringSubmatch(said); m != nil {
+		return m[1]
+	}
+	return ""
 }
 
 // Purged tells whether a position can no longer be read on from, because the shard's binary logs of transactions that

@@ -3,6 +3,7 @@ package schema
 import (
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -50,8 +51,12 @@ func TestVariables(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(Variables{RowImage: "FULL", Format: "ROW"}, got); diff != "" {
+	want := Variables{RowImage: "FULL", Format: "ROW", Vitess: os.Getenv("SANDBOX_VTGATE_VERSION"), MySQL: got.MySQL}
+	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
+	}
+	if major, _, _ := strings.Cut(got.MySQL, "."); major != "8" && major != "9" {
+		t.Errorf("MySQL says that it is %q", got.MySQL)
 	}
 	if _, err := db.Variables(t.Context(), "nosuch"); !errors.Is(err, ErrRefused) {
 		t.Errorf("of a shard that is not there: got %v, want ErrRefused", err)
@@ -68,7 +73,7 @@ func TestTagsAreSeen(t *testing.T) {
 	} {
 		query := strings.Replace(variablesQuery, "@@global.gtid_executed", "'"+set+"'", 1)
 		var v Variables
-		err := db.askShard(t.Context(), shardsIn(t, db)[0], query, nil, &v.RowImage, &v.RowValueOptions, &v.TaggedGTIDs)
+		err := db.askShard(t.Context(), shardsIn(t, db)[0], query, nil, &v.RowImage, &v.RowValueOptions, &v.TaggedGTIDs, &v.Vitess, &v.MySQL)
 		if err != nil || v.TaggedGTIDs != want {
 			t.Errorf("%q has tags: %v, %v", set, v.TaggedGTIDs, err)
 		}
@@ -80,7 +85,7 @@ func TestVariablesOfAServerWithoutBinlogFormat(t *testing.T) {
 		db := scripted(func(statement string) ([][]string, error) {
 			switch statement {
 			case variablesQuery:
-				return [][]string{{"row_image", "row_value_options", "tagged"}, {"FULL", "", "0"}}, nil
+				return [][]string{{"row_image", "row_value_options", "tagged", "vtgate", "mysql"}, {"FULL", "", "0", "PlanetScale", "8.0.40"}}, nil
 			case formatQuery:
 				return nil, &mysql.MySQLError{Number: number, Message: "Unknown system variable 'binlog_format'"}
 			}
@@ -90,6 +95,40 @@ func TestVariablesOfAServerWithoutBinlogFormat(t *testing.T) {
 		if v.Format != want || (err != nil) != (want == "") {
 			t.Errorf("error %d: %+v, %v", number, v, err)
 		}
+	}
+}
+
+func TestVersionsThatServersSay(t *testing.T) {
+	for said, want := range map[string]string{
+		"Version: 24.0.4 (Git revision  branch '') built on  by @ using go1.26.8 linux/amd64": "24.0.4",
+		"Version: 22.0.0-rc1 (Git revision 1 branch 'x')":                                     "22.0.0",
+		"Version: 24.0":     "",
+		"PlanetScale":       "",
+		"":                  "",
+		"Version: 24.0.4x":  "",
+		" Version: 24.0.4 ": "",
+	} {
+		if got := versionIn(vitessVersion, said); got != want {
+			t.Errorf("%q is Vitess %q, want %q", said, got, want)
+		}
+	}
+	for said, want := range map[string]string{"9.7.4": "9.7.4", "8.0.40-PlanetScale": "8.0.40", "8.4.6-Vitess": "8.4.6", "MySQL": "", "": ""} {
+		if got := versionIn(mysqlVersion, said); got != want {
+			t.Errorf("%q is MySQL %q, want %q", said, got, want)
+		}
+	}
+}
+
+// MySQL before 8.0.3 does not know all of the variables: the question is gone without.
+func TestVariablesOfAnOlderServer(t *testing.T) {
+	db := scripted(func(statement string) ([][]string, error) {
+		if statement == variablesQuery {
+			return nil, &mysql.MySQLError{Number: erUnknownVariable, Message: "Unknown system variable 'binlog_row_value_options'"}
+		}
+		return nil, nil
+	}).open(t)
+	if v, err := db.Variables(t.Context(), "-"); !errors.Is(err, ErrRefused) {
+		t.Errorf("got %+v, %v", v, err)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	"source-planetscale/internal/airbyte"
 	"source-planetscale/internal/gtid"
 
 	"google.golang.org/protobuf/encoding/protowire"
@@ -15,9 +16,9 @@ import (
 //
 //	{"streams":{"<keyspace>:<table>":{"shards":{"<shard>":{"cursor":"<base64>"}}}}}
 //
-// It returns the streams of the keyspace by table name. A finished copy is continued by replication. An unfinished one
-// starts over: that connector resumed copies without replaying what had changed meanwhile.
-func ParseLegacy(data []byte, keyspace string) (map[string]*Stream, error) {
+// It returns the streams of the keyspace by table name; reads reports of others whether they are read beside it. A finished copy is
+// continued by replication. An unfinished one starts over: that connector resumed copies without replaying what had changed meanwhile.
+func ParseLegacy(data []byte, keyspace string, reads func(keyspace string) bool) (map[string]*Stream, error) {
 	var in struct {
 		Streams map[string]struct {
 			Shards map[string]struct {
@@ -26,7 +27,7 @@ func ParseLegacy(data []byte, keyspace string) (map[string]*Stream, error) {
 		} `json:"streams"`
 	}
 	if err := json.Unmarshal(data, &in); err != nil {
-		return nil, fmt.Errorf("it is not a state of planetscale/airbyte-source: %w", err)
+		return nil, fmt.Errorf("it is not a state of planetscale/airbyte-source: %w", airbyte.Malformed(err))
 	}
 	if in.Streams == nil {
 		return nil, fmt.Errorf(`it has no "streams": neither a state of this source nor of planetscale/airbyte-source`)
@@ -36,6 +37,9 @@ func ParseLegacy(data []byte, keyspace string) (map[string]*Stream, error) {
 		ks, table, ok := strings.Cut(name, ":")
 		if !ok {
 			return nil, fmt.Errorf("its stream %q is not named keyspace:table", name)
+		}
+		if ks != keyspace && reads(ks) {
+			continue
 		}
 		if ks != keyspace {
 			return nil, fmt.Errorf("its stream %q is of another keyspace than the configured database %q", name, keyspace)

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 
+	"source-planetscale/internal/airbyte"
 	"source-planetscale/internal/gtid"
 	"source-planetscale/internal/table"
 
@@ -182,7 +183,7 @@ func Parse(data []byte, keyspace string) (*Stream, error) {
 		Version int `json:"version"`
 	}
 	if err := json.Unmarshal(data, &head); err != nil {
-		return nil, fmt.Errorf("it is not a state of this source: %w", err)
+		return nil, fmt.Errorf("it is not a state of this source: %w", airbyte.Malformed(err))
 	}
 	switch {
 	case head.Version == 0:
@@ -194,7 +195,7 @@ func Parse(data []byte, keyspace string) (*Stream, error) {
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&in); err != nil {
-		return nil, fmt.Errorf("it is not a state of this source: %w", err)
+		return nil, fmt.Errorf("it is not a state of this source: %w", airbyte.Malformed(err))
 	}
 	switch {
 	case in.Cursor < 0 || in.Cursor > maxCursor:
@@ -302,8 +303,20 @@ func parseKey(text string) (*querypb.QueryResult, error) {
 	if err := key.UnmarshalVT(data); err != nil {
 		return nil, fmt.Errorf("its last_pk is not a key that this source wrote")
 	}
-	if len(key.Fields) == 0 || len(key.Rows) != 1 || len(key.Rows[0].Lengths) != len(key.Fields) {
+	if len(key.Fields) == 0 || len(key.Rows) != 1 || len(key.Rows[0].Lengths) != len(key.Fields) || !isWhole(key.Rows[0]) {
 		return nil, fmt.Errorf("its last_pk is not one row")
 	}
 	return key, nil
+}
+
+// isWhole reports whether a row has the bytes of its values: the server cuts them out without looking.
+func isWhole(row *querypb.Row) bool {
+	left := int64(len(row.Values))
+	for _, n := range row.Lengths {
+		if n < -1 || n > left {
+			return false
+		}
+		left -= max(n, 0)
+	}
+	return left == 0
 }

@@ -25,7 +25,7 @@ type DDL struct {
 	// Pruned are the tables that lost the rows of some partitions, in the same way.
 	Pruned []string
 	// Rebuilt are the others that it makes, or whose rows MySQL may have copied to another place for it. What InnoDB does in place, as
-	// to indexes, is no reason for that.
+	// to most indexes, is no reason for that.
 	Rebuilt []string
 }
 
@@ -34,9 +34,9 @@ type DDL struct {
 const maxStatement = 32 << 20
 
 // Explains reports whether the statement says why the table is another one than it was: it may have given it other rows, or a new place
-// for them. Columns at the end are added in place.
+// for them. Columns at the end, too: InnoDB adds them in place unless the table is empty, compressed, or has a FULLTEXT index.
 func (d DDL) Explains(table string) bool {
-	return slices.ContainsFunc([][]string{d.Altered, d.Emptied, d.Pruned, d.Rebuilt},
+	return slices.ContainsFunc([][]string{d.Altered, d.Extended, d.Emptied, d.Pruned, d.Rebuilt},
 		func(names []string) bool { return slices.Contains(names, table) })
 }
 
@@ -90,17 +90,19 @@ func rebuilds(ddl sqlparser.DDLStatement) bool {
 	if !ok || alter.PartitionSpec != nil || alter.PartitionOption != nil || !alter.FullyParsed {
 		return true
 	}
-	return slices.ContainsFunc(alter.AlterOptions, func(o sqlparser.AlterOption) bool {
-		switch o := o.(type) {
-		case sqlparser.TableOptions, *sqlparser.Force, *sqlparser.OrderByOption:
-			return true
-		case *sqlparser.AddIndexDefinition:
-			return o.IndexDefinition.Info.Type == sqlparser.IndexTypePrimary
-		case *sqlparser.DropKey:
-			return o.Type == sqlparser.PrimaryKeyType
-		}
-		return false
-	})
+	return slices.ContainsFunc(alter.AlterOptions, func(o sqlparser.AlterOption) bool { return !inPlace(o) })
+}
+
+// inPlace reports whether InnoDB leaves the rows where they are for it. A UNIQUE index may become the one that they are in, or cease to
+// be; the first FULLTEXT index adds a column.
+func inPlace(o sqlparser.AlterOption) bool {
+	switch o := o.(type) {
+	case *sqlparser.AddIndexDefinition:
+		return o.IndexDefinition.Info.Type == sqlparser.IndexTypeDefault
+	case *sqlparser.AlterIndex, *sqlparser.RenameIndex, *sqlparser.AlterColumn:
+		return true
+	}
+	return false
 }
 
 // others are those of the tables of which nothing else is said.

@@ -364,7 +364,7 @@ var swaps = []exchange{
 	{weighted{"swap-alter", 1}, true, false, "alter table T autoextend_size=4M, rename to O ;; alter table N rename to T"},
 	{weighted{"truncate-direct", 1}, true, false, "truncate table T"},
 	{weighted{"truncate-comment", 1}, true, true, "/*! truncate table T */"},
-	{weighted{"truncate-note", 1}, true, true, "/* a note */ truncate table T"},
+	{weighted{"truncate-note", 1}, true, false, "/* a note */ truncate table T"},
 	{weighted{"truncate-elsewhere", 1}, true, true, "use mysql ;; truncate table V.T"},
 	{weighted{"drop-create", 1}, true, false, "drop table T ;; create table T like N"},
 	{weighted{"drop-temporary", 1}, false, false, "create temporary table T (a int) ;; drop temporary table T"},

@@ -85,6 +85,12 @@ func NotLoaded(err error) string {
 	return ""
 }
 
+// IsUnanswered reports whether nothing came at all: neither what was asked for nor an error.
+func IsUnanswered(err error) bool {
+	var e *Error
+	return errors.Is(err, ErrSilent) || errors.As(err, &e) && e.Code == codes.DeadlineExceeded && !e.answered && e.cause == nil
+}
+
 // IsAnswer reports whether vtgate or a tablet behind it said what went wrong, and not the way there.
 func IsAnswer(err error) bool {
 	var e *Error

@@ -1,0 +1,33 @@
+package airbyte
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+)
+
+func TestMalformedDocumentsAreToldInPlainWords(t *testing.T) {
+	var v struct {
+		Streams []struct {
+			Name string `json:"name"`
+		} `json:"streams"`
+	}
+	for in, want := range map[string]string{
+		`5`:                                  "it has a JSON number where none may be",
+		`{"streams":[{"name":4711}]}`:        "streams.name is a JSON number, which it may not be",
+		`{"streams":"s3cr3t"}`:               "streams is a JSON string, which it may not be",
+		`{"streams":[{"name":{"s3cr3t":1}}`:  "it ends too early",
+		`s3cr3t`:                             "it is no JSON from byte 1 on",
+		`{"streams":[{"name":"a"}]} s3cr3t`:  "it is no JSON from byte 28 on",
+		strings.Repeat("[", 20_000):          "it is no JSON from byte 10001 on",
+		"{\"streams\":[{\"name\":\"a\xff\"}": "it ends too early",
+	} {
+		err := json.Unmarshal([]byte(in), &v)
+		if err == nil {
+			t.Fatalf("%.60s is well", in)
+		}
+		if got := Malformed(err).Error(); got != want {
+			t.Errorf("%.60s: %q, want %q", in, got, want)
+		}
+	}
+}

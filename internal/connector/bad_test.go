@@ -1,0 +1,156 @@
+package connector
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"source-planetscale/internal/destination"
+)
+
+var update = flag.Bool("update", false, "write testdata/bad.txt anew")
+
+// files are what a read is given where nothing else is said. Nothing listens at the address.
+var files = map[string]string{
+	"config":  `{"host":"127.0.0.1","mysql_port":1,"database":"shop","username":"u","password":"p"}`,
+	"catalog": `{"streams":[{"stream":{"name":"a","json_schema":{}},"sync_mode":"incremental","destination_sync_mode":"append"}]}`,
+	"state":   `[]`,
+}
+
+// TestBadInputs gives the program what it cannot use, each line of testdata/bad.txt, and holds its exit code and its message against those
+// that stand below: of read, which ends with 1 and a TRACE, and of check, which answers and ends with 0. A line is the name of a file of
+// read's, or "arguments", and what is in it. "+ {…}" are keys that the configuration has, too. No secret comes back.
+func TestBadInputs(t *testing.T) {
+	const table, secret = "testdata/bad.txt", "s3cr3t"
+	old, err := os.ReadFile(table)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var now strings.Builder
+	count := 0
+	for line := range strings.Lines(string(old)) {
+		line = strings.TrimRight(line, "\n")
+		if strings.HasPrefix(line, "    ") {
+			continue // what came of the one before
+		}
+		now.WriteString(line + "\n")
+		kind, input, found := strings.Cut(line, " ")
+		if !found || kind == "#" {
+			continue
+		}
+		count++
+		for _, command := range commands(kind) {
+			answer := run(t, command, kind, unescaped(t, input))
+			if strings.Contains(answer, secret) {
+				t.Errorf("%s: the answer has the secret: %s", line, answer)
+			}
+			fmt.Fprintf(&now, "    %s\n", answer)
+		}
+	}
+	if count < 80 {
+		t.Errorf("only %d inputs", count)
+	}
+	if *update {
+		if err := os.WriteFile(table, []byte(now.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	if diff := cmp.Diff(string(old), now.String()); diff != "" {
+		t.Errorf("%s is stale (-update writes it anew): %s", table, diff)
+	}
+}
+
+// unescaped is what stands for a line of the table: \xNN is a byte, and {…*N} its inside N times.
+func unescaped(t *testing.T, input string) string {
+	t.Helper()
+	if before, repeat, found := strings.Cut(input, "{{"); found {
+		inside, after, _ := strings.Cut(repeat, "}}")
+		part, times, _ := strings.Cut(inside, "*")
+		var n int
+		if _, err := fmt.Sscan(times, &n); err != nil {
+			t.Fatal(err)
+		}
+		input = before + strings.Repeat(part, n) + after
+	}
+	return strings.ReplaceAll(input, `\xFF`, "\xff")
+}
+
+// commands are those that take such an input.
+func commands(kind string) []string {
+	switch kind {
+	case "config":
+		return []string{"check", "read"}
+	case "arguments":
+		return []string{""}
+	}
+	return []string{"read"}
+}
+
+// run runs a command with the input, and returns its exit code and what it said.
+func run(t *testing.T, command, kind, input string) string {
+	t.Helper()
+	args := strings.Fields(input)
+	if command != "" {
+		args = []string{command}
+		for name, text := range files {
+			if command == "check" && name != "config" {
+				continue
+			}
+			if name == kind {
+				text = with(t, input)
+			}
+			path := filepath.Join(t.TempDir(), name)
+			if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			args = append(args, "--"+name, path)
+		}
+	}
+	var stdout, stderr bytes.Buffer
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+	defer cancel()
+	code := Run(ctx, args, &stdout, &stderr)
+	out, err := destination.Parse(&stdout)
+	switch {
+	case err != nil:
+		t.Fatalf("%s %s: %v", kind, input, err)
+	case stderr.Len() > 0:
+		t.Errorf("%s %s: stderr has %s", kind, input, stderr.String())
+	case out.Check != nil:
+		return fmt.Sprintf("%d %s: %s", code, out.Check.Status, out.Check.Message)
+	case len(out.Errors) == 1:
+		return fmt.Sprintf("%d %s: %s", code, out.Errors[0].FailureType, out.Errors[0].Message)
+	}
+	t.Errorf("%s %s: exit code %d, and %d traces", kind, input, code, len(out.Errors))
+	return "nothing"
+}
+
+// with adds the keys behind a plus to the usual configuration.
+func with(t *testing.T, input string) string {
+	t.Helper()
+	keys, isMore := strings.CutPrefix(input, "+ ")
+	if !isMore {
+		return input
+	}
+	config := map[string]any{}
+	for _, text := range []string{files["config"], keys} {
+		if err := json.Unmarshal([]byte(text), &config); err != nil {
+			t.Fatalf("%s: %v", input, err)
+		}
+	}
+	text, err := json.Marshal(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}

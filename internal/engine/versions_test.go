@@ -1,0 +1,43 @@
+package engine
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	"source-planetscale/internal/gtid"
+	"source-planetscale/internal/schema"
+)
+
+// The log says which servers are read, and what they lose.
+func TestVersionsAreSaid(t *testing.T) {
+	for said, want := range map[schema.Variables][]string{
+		{Vitess: "24.0.4", MySQL: "8.4.6"}: {"VTGate says that it is Vitess 24.0.4, and its MySQL that it is 8.4.6."},
+		{Vitess: "22.0.0", MySQL: "8.0.40"}: {
+			"VTGate says that it is Vitess 22.0.0, and its MySQL that it is 8.0.40.", "Tablets before Vitess 24 lose, in changes of rows, the 64th label",
+		},
+		{Vitess: "21.0.3"}: {"another one", "Tablets before Vitess 24 lose", "Tablets before Vitess 22 lose"},
+		{MySQL: "8.0.40"}:  nil,
+	} {
+		said.RowImage, said.Format = "FULL", "ROW"
+		server := Server{Variables: func(context.Context, gtid.Shard) (schema.Variables, error) { return said, nil }}
+		var log sentences
+		if err := CheckRowImages(t.Context(), &log, server, gtid.Shards("shop", "-80", "80-")); err != nil {
+			t.Fatal(err)
+		}
+		if len(log) != len(want) {
+			t.Errorf("%+v: %q, want %q", said, log, want)
+			continue
+		}
+		for i, part := range want {
+			if !strings.Contains(log[i], part) {
+				t.Errorf("%+v: %q, want %q", said, log[i], part)
+			}
+		}
+	}
+}
+
+// sentences is a Logger.
+type sentences []string
+
+func (s *sentences) Info(text string, _ ...any) { *s = append(*s, text) }
