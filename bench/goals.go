@@ -21,7 +21,10 @@ const (
 	wantedBinary    = 25_000_000
 	wantedUnchanged = 2.0  // seconds
 	wantedDiscover  = 10.0 // seconds
-	wantedBench     = 15 * 60
+	// From 20 ms away.
+	wantedUnchangedFar = 0.6 // seconds
+	wantedCheckFar     = 0.4
+	wantedBench        = 15 * 60
 )
 
 // judged are the workloads that goals are about.
@@ -98,6 +101,12 @@ func (r *results) smallGoals() []goal {
 			},
 			goal{"spec", "< 30 ms", fmt.Sprintf("%.1f ms", s.Spec*1e3), s.Spec < wantedSpec},
 			goal{"binary", "< 25 MB", fmt.Sprintf("%.1f MB", float64(s.Binary)/1e6), s.Binary < wantedBinary},
+		)
+	}
+	if s := r.Small; s != nil && s.UnchangedFar > 0 {
+		list = append(list,
+			goal{"unchanged sync of 1 table from 20 ms away", "≤ 0.6 s", fmt.Sprintf("%.2f s", s.UnchangedFar), s.UnchangedFar <= wantedUnchangedFar},
+			goal{"check from 20 ms away", "≤ 0.4 s", fmt.Sprintf("%.2f s", s.CheckFar), s.CheckFar <= wantedCheckFar},
 		)
 	}
 	if t := r.Tables; t != nil {

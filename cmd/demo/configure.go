@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"strings"
 
@@ -26,18 +27,35 @@ func (d *demo) spec(ctx context.Context) error {
 	return nil
 }
 
-// check is shown three times: for each keyspace, and with a wrong password.
-func (d *demo) check(ctx context.Context) error {
-	wrong, err := d.wrongPassword()
+// configure writes a configuration: the sandbox's, for its unsharded keyspace, with other options.
+func (d *demo) configure(file string, options map[string]any) error {
+	raw, err := os.ReadFile(d.sandbox.ConfigUnsharded)
 	if err != nil {
 		return err
 	}
-	for _, one := range []struct{ name, config, want string }{
-		{commerce, d.keyspaces[0].config, "SUCCEEDED"},
-		{customer, d.keyspaces[1].config, "SUCCEEDED"},
-		{"wrong-password", wrong, "FAILED"},
+	var config map[string]any
+	if err := json.Unmarshal(raw, &config); err != nil {
+		return fmt.Errorf("the sandbox's configuration %s is not JSON: %w", d.sandbox.ConfigUnsharded, err)
+	}
+	maps.Copy(config, options)
+	if raw, err = json.MarshalIndent(config, "", "  "); err != nil {
+		return err
+	}
+	return os.WriteFile(file, raw, 0o600)
+}
+
+// check is shown twice: with the source's configuration, and with a wrong password.
+func (d *demo) check(ctx context.Context) error {
+	d.say("One source reads both keyspaces: its option database is %s, and its option keyspaces [%s].", commerce, customer)
+	wrong := d.path("source-wrong-password.json")
+	if err := d.configure(wrong, map[string]any{"keyspaces": []string{customer}, "password": "not the password"}); err != nil {
+		return err
+	}
+	for _, one := range []struct{ file, config, want string }{
+		{"check.jsonl", d.source.config, "SUCCEEDED"},
+		{"check-wrong-password.jsonl", wrong, "FAILED"},
 	} {
-		r, err := d.connect(ctx, "check-"+one.name+".jsonl", "check", "--config", one.config)
+		r, err := d.connect(ctx, one.file, "check", "--config", one.config)
 		if err != nil {
 			return err
 		}
@@ -57,54 +75,32 @@ func (d *demo) checked(c *destination.Check) {
 	d.say("%s: %s", d.paint(red, c.Status), c.Message)
 }
 
-// wrongPassword writes a configuration that the server is to refuse.
-func (d *demo) wrongPassword() (string, error) {
-	raw, err := os.ReadFile(d.sandbox.ConfigSharded)
-	if err != nil {
-		return "", err
-	}
-	var config map[string]any
-	if err := json.Unmarshal(raw, &config); err != nil {
-		return "", fmt.Errorf("the sandbox's configuration %s is not JSON: %w", d.sandbox.ConfigSharded, err)
-	}
-	config["password"] = "not the password"
-	if raw, err = json.MarshalIndent(config, "", "  "); err != nil {
-		return "", err
-	}
-	file := d.path("source-wrong-password.json")
-	return file, os.WriteFile(file, raw, 0o600)
-}
-
 // discover finds the streams, and configures those of the demo as a user does on Airbyte's page.
 func (d *demo) discover(ctx context.Context) error {
-	for _, k := range d.keyspaces {
-		r, err := d.connect(ctx, "discover-"+k.name+".jsonl", "discover", "--config", k.config)
-		if err != nil {
-			return err
-		}
-		names := tableNames(tablesOf(k.name))
-		if k.catalog, err = destination.Configure(r.Catalog, "incremental", names...); err != nil {
-			return errors.Join(errors.New("discover did not find all of the demo's tables"), err)
-		}
-		streams, err := parseStreams(k.catalog)
-		if err != nil {
-			return err
-		}
-		for _, s := range streams {
-			d.say("%-17s %2d columns, key: %s", s.name, len(s.columns), s.key)
-			d.list("      ", s.columns)
-		}
-		file := d.catalogOf(k)
-		if err := os.WriteFile(file, k.catalog, 0o600); err != nil {
-			return err
-		}
-		if k.tables, err = destination.NewTables(k.catalog); err != nil {
-			return err
-		}
-		d.good("%d streams, chosen for incremental sync in %s", len(streams), file)
+	r, err := d.connect(ctx, "discover.jsonl", "discover", "--config", d.source.config)
+	if err != nil {
+		return err
 	}
+	if d.source.catalog, err = destination.Configure(r.Catalog, "incremental", tableNames(shop)...); err != nil {
+		return errors.Join(errors.New("discover did not find all of the demo's tables"), err)
+	}
+	streams, err := parseStreams(d.source.catalog)
+	if err != nil {
+		return err
+	}
+	for _, s := range streams {
+		d.say("%-26s %2d columns, key: %s", s.Stream, len(s.columns), s.key)
+		d.list("      ", s.columns)
+	}
+	if err := os.WriteFile(d.catalogFile(), d.source.catalog, 0o600); err != nil {
+		return err
+	}
+	if d.source.tables, err = destination.NewTables(d.source.catalog); err != nil {
+		return err
+	}
+	d.good("%d streams of %d keyspaces, chosen for incremental sync in %s", len(streams), len(keyspaces), d.catalogFile())
 	d.say("Each stream has the columns %s, too.", strings.Join(cdcColumns, ", "))
 	return nil
 }
 
-func (d *demo) catalogOf(k *keyspace) string { return d.path("catalog-" + k.name + ".json") }
+func (d *demo) catalogFile() string { return d.path("catalog.json") }

@@ -18,20 +18,23 @@ import (
 // demo is one run of the show.
 type demo struct {
 	*screen
-	sandbox   *sandbox.Sandbox
-	dir       string // where its files go
-	program   string // the connector
-	dbs       map[string]*sql.DB
-	keyspaces []*keyspace
+	sandbox *sandbox.Sandbox
+	dir     string             // where its files go
+	program string             // the connector
+	dbs     map[string]*sql.DB // by keyspace
+	source  source
 }
 
-// keyspace is what the demo knows of one keyspace in the course of the show.
-type keyspace struct {
-	name, config string
-	catalog      []byte // configured
-	tables       destination.Tables
-	states       []destination.State
+// source is what the demo knows of its source, which reads both keyspaces, in the course of the show.
+type source struct {
+	config  string // a file
+	catalog []byte // configured
+	tables  destination.Tables
+	states  []destination.State
 }
+
+// keyspaces are those of the source.
+var keyspaces = []string{commerce, customer}
 
 // run shows everything. dir is the sandbox's folder; slow work of the sandbox is told to progress.
 func run(ctx context.Context, dir string, s *screen, progress io.Writer) (err error) {
@@ -84,10 +87,7 @@ func (d *demo) show(ctx context.Context) error {
 func (d *demo) prepare() (release func() error, err error) {
 	d.dir = filepath.Join(d.sandbox.Dir, "demo")
 	d.program = d.path("source-planetscale")
-	d.keyspaces = []*keyspace{
-		{name: commerce, config: shorten(d.sandbox.ConfigUnsharded)},
-		{name: customer, config: shorten(d.sandbox.ConfigSharded)},
-	}
+	d.source = source{config: d.path("source.json")}
 	if err := os.MkdirAll(d.dir, 0o755); err != nil {
 		return nil, fmt.Errorf("making the demo's folder: %w", err)
 	}
@@ -98,9 +98,12 @@ func (d *demo) prepare() (release func() error, err error) {
 	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		return nil, errors.Join(fmt.Errorf("another demo runs in %s; wait for its end", d.dir), lock.Close())
 	}
+	if err := d.configure(d.source.config, map[string]any{"keyspaces": []string{customer}}); err != nil {
+		return nil, errors.Join(err, lock.Close())
+	}
 	d.dbs = map[string]*sql.DB{}
-	for _, k := range d.keyspaces {
-		if d.dbs[k.name], err = openVTGate(d.sandbox.PlainMySQL, k.name); err != nil {
+	for _, name := range keyspaces {
+		if d.dbs[name], err = openVTGate(d.sandbox.PlainMySQL, name); err != nil {
 			return nil, errors.Join(err, lock.Close())
 		}
 	}

@@ -12,9 +12,10 @@ import (
 
 // streamDigest is one stream of a configured catalog.
 type streamDigest struct {
-	name, key string
-	columns   []string // with their types
-	schema    json.RawMessage
+	destination.Stream
+	key     string
+	columns []string // with their types
+	schema  json.RawMessage
 }
 
 // property is a column's JSON schema, as far as its name in the digest goes.
@@ -49,7 +50,7 @@ func parseStreams(catalog []byte) ([]streamDigest, error) {
 			key = append(key, strings.Join(path, "."))
 		}
 		streams = append(streams, streamDigest{
-			name: s.Stream.Name, key: strings.Join(key, ", "), columns: columns, schema: s.Stream.Schema,
+			Stream: s.Stream.Stream, key: strings.Join(key, ", "), columns: columns, schema: s.Stream.Schema,
 		})
 	}
 	return streams, nil

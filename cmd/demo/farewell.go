@@ -17,11 +17,10 @@ func dirFlag(dir string) string {
 func (d *demo) farewell(dirFlag string, took time.Duration) {
 	d.title("What next?")
 	host, port, _ := net.SplitHostPort(d.sandbox.PlainMySQL)
-	last := d.keyspaces[len(d.keyspaces)-1]
 	d.say("Change rows in this Vitess yourself:")
-	d.command(shellLine([]string{d.sandbox.MySQL, "-h", host, "-P", port, "-u", "root", last.name}))
+	d.command(shellLine([]string{d.sandbox.MySQL, "-h", host, "-P", port, "-u", "root", customer}))
 	d.say("and see what the next sync brings:")
-	d.command(shellLine([]string{d.program, "read", "--config", last.config, "--catalog", d.catalogOf(last), "--state", d.stateOf(last, 2)}))
+	d.command(shellLine([]string{d.program, "read", "--config", d.source.config, "--catalog", d.catalogFile(), "--state", d.stateFile(2)}))
 	d.say("A PlanetScale database of your own: make a password for a branch (a read-only one is enough), write source.json:")
 	d.say(`  {"host": "aws.connect.psdb.cloud", "database": "…", "username": "…", "password": "pscale_pw_…"}`)
 	d.command("go run main.go check --config source.json")

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"source-planetscale/internal/destination"
 )
 
 // The two keyspaces of the sandbox.
@@ -44,6 +46,10 @@ var shop = []*table{
 
 func tablesOf(keyspace string) []*table {
 	return slices.DeleteFunc(slices.Clone(shop), func(t *table) bool { return t.keyspace != keyspace })
+}
+
+func (t *table) stream() destination.Stream {
+	return destination.Stream{Name: t.name, Namespace: t.keyspace}
 }
 
 func tableNames(tables []*table) []string {

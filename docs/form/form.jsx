@@ -11,7 +11,7 @@ const spec = file.connectionSpecification;
 
 // What a user has filled in; the rest is as the page shows it at first.
 const filled = {
-  connection: { host: 'aws.connect.psdb.cloud', database: 'shop', username: 'k2x0fq8pxw7zqk3', password: 'pscale_pw_…' },
+  connection: { host: 'aws.connect.psdb.cloud', database: 'shop', keyspaces: ['billing', 'archive'], username: 'k2x0fq8pxw7zqk3', password: 'pscale_pw_…' },
 };
 
 // The group whose optional fields are shown; ?open=replication.
@@ -27,12 +27,22 @@ function ui(schema) {
   }
   if (schema.oneOf) u.oneOf = schema.oneOf.map(ui);
   if (schema.airbyte_hidden || schema.const !== undefined) u['ui:widget'] = 'hidden';
+  else if (schema.type === 'array') u['ui:field'] = Tags;
   else if (schema.multiline) u['ui:widget'] = 'textarea';
   else if (schema.airbyte_secret) u['ui:widget'] = 'password';
   if (schema.multiline) u['ui:options'] = { rows: 2 };
   u['ui:placeholder'] = schema.pattern_descriptor ?? (schema.examples ? String(schema.examples[0]) : undefined);
   return u;
 }
+
+// A list of texts is drawn as tags.
+const Tags = ({ schema, formData }) => (
+  <>
+    <label className="form-label">{schema.title}</label>
+    <div className="form-control tags">{(formData ?? []).map((text) => <span key={text}>{text} ×</span>)}</div>
+    <small className="text-muted">{schema.description}</small>
+  </>
+);
 
 // Of an object the page shows what is required, what its specification wants shown, and choices; the rest when asked.
 const isOpen = (schema, name) => {

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"source-planetscale/internal/destination"
 )
 
 // protocolStream is what validate knows of one configured stream.
@@ -17,6 +19,20 @@ type protocolStream struct {
 	status     string
 	records    int
 	since      int // records since the last STATE
+}
+
+// protocolCatalog is the configured streams.
+type protocolCatalog map[destination.Stream]*protocolStream
+
+// find returns the stream of a message, by the fields of its name and namespace, which the catalog may have left out; nil for none.
+func (c protocolCatalog) find(message map[string]any, name string) *protocolStream {
+	stream := destination.Stream{Name: message[name].(string)}
+	bare := c[stream]
+	stream.Namespace, _ = message["namespace"].(string)
+	if s := c[stream]; s != nil {
+		return s
+	}
+	return bare
 }
 
 // Validate holds a read's output against the protocol: every record has its stream's columns and obeys its schema, each
@@ -51,11 +67,11 @@ func Validate(output, catalog string) error {
 	return errors.Join(problems...)
 }
 
-func protocolStreams(catalog string) (map[string]*protocolStream, error) {
+func protocolStreams(catalog string) (protocolCatalog, error) {
 	var c struct {
 		Streams []struct {
 			Stream struct {
-				Name   string         `json:"name"`
+				destination.Stream
 				Schema map[string]any `json:"json_schema"`
 			} `json:"stream"`
 		} `json:"streams"`
@@ -63,7 +79,7 @@ func protocolStreams(catalog string) (map[string]*protocolStream, error) {
 	if err := json.Unmarshal([]byte(catalog), &c); err != nil {
 		return nil, err
 	}
-	streams := map[string]*protocolStream{}
+	streams := protocolCatalog{}
 	for _, s := range c.Streams {
 		compiler := jsonschema.NewCompiler()
 		for name, pattern := range formats {
@@ -77,16 +93,16 @@ func protocolStreams(catalog string) (map[string]*protocolStream, error) {
 			return nil, err
 		}
 		properties, _ := s.Stream.Schema["properties"].(map[string]any)
-		streams[s.Stream.Name] = &protocolStream{schema: schema, properties: properties}
+		streams[s.Stream.Stream] = &protocolStream{schema: schema, properties: properties}
 	}
 	return streams, nil
 }
 
-func validateMessage(streams map[string]*protocolStream, m map[string]any) error {
+func validateMessage(streams protocolCatalog, m map[string]any) error {
 	switch m["type"] {
 	case "RECORD":
 		record := m["record"].(map[string]any)
-		s := streams[record["stream"].(string)]
+		s := streams.find(record, "stream")
 		if s == nil {
 			return fmt.Errorf("a record of stream %v, which is not configured", record["stream"])
 		}
@@ -94,7 +110,7 @@ func validateMessage(streams map[string]*protocolStream, m map[string]any) error
 	case "STATE":
 		state := m["state"].(map[string]any)
 		descriptor := state["stream"].(map[string]any)["stream_descriptor"].(map[string]any)
-		s := streams[descriptor["name"].(string)]
+		s := streams.find(descriptor, "name")
 		count, want := fmt.Sprint(state["sourceStats"].(map[string]any)["recordCount"]), fmt.Sprintf("%d.0", s.since)
 		s.since = 0
 		if count != want {
@@ -103,7 +119,7 @@ func validateMessage(streams map[string]*protocolStream, m map[string]any) error
 	case "TRACE":
 		trace := m["trace"].(map[string]any)
 		if status, ok := trace["stream_status"].(map[string]any); ok {
-			s := streams[status["stream_descriptor"].(map[string]any)["name"].(string)]
+			s := streams.find(status["stream_descriptor"].(map[string]any), "name")
 			next := status["status"].(string)
 			if !legal[s.status+">"+next] {
 				return fmt.Errorf("status %s after %q", next, s.status)

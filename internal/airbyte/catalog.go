@@ -119,6 +119,17 @@ func (c *ConfiguredCatalog) Has(name string) bool {
 	return slices.ContainsFunc(c.Streams, func(s ConfiguredStream) bool { return s.Stream.Name == name })
 }
 
+// Namespaces are those of the streams, each once, in the order of the catalog.
+func (c *ConfiguredCatalog) Namespaces() []string {
+	var names []string
+	for i := range c.Streams {
+		if name := c.Streams[i].Stream.Namespace; !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
 // Resolve gives the streams without a namespace the keyspace's, which it stands for.
 func (c *ConfiguredCatalog) Resolve(keyspace string) error {
 	seen := make(map[StreamDescriptor]bool, len(c.Streams))

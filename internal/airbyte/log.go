@@ -11,6 +11,7 @@ import (
 type LogHandler struct {
 	w     *Writer
 	level slog.Level
+	group string
 	attrs string
 }
 
@@ -23,6 +24,7 @@ func (h *LogHandler) Enabled(_ context.Context, l slog.Level) bool { return l >=
 // Handle implements slog.Handler.
 func (h *LogHandler) Handle(_ context.Context, r slog.Record) error {
 	var text strings.Builder
+	text.WriteString(h.group)
 	text.WriteString(r.Message)
 	text.WriteString(h.attrs)
 	r.Attrs(func(a slog.Attr) bool {
@@ -41,8 +43,12 @@ func (h *LogHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
 	return &with
 }
 
-// WithGroup implements slog.Handler; this program uses no groups.
-func (h *LogHandler) WithGroup(string) slog.Handler { return h }
+// WithGroup implements slog.Handler: the messages begin with the group's name, which says what they are about.
+func (h *LogHandler) WithGroup(name string) slog.Handler {
+	with := *h
+	with.group += name + ": "
+	return &with
+}
 
 func levelName(l slog.Level) string {
 	switch {

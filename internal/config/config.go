@@ -6,16 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"strings"
 	"time"
 
 	topodatapb "vitess.io/vitess/go/vt/proto/topodata"
 
 	"source-planetscale/internal/dial"
-	"source-planetscale/internal/failure"
 	"source-planetscale/internal/gtid"
-	"source-planetscale/internal/lineage"
 	"source-planetscale/internal/row"
 	"source-planetscale/internal/vstream"
 )
@@ -26,6 +23,8 @@ type Config struct {
 	Database string `json:"database"` // a keyspace
 	Username string `json:"username"`
 	Password string `json:"password"`
+	// Keyspaces are further ones; everyKeyspace stands for all that the server has.
+	Keyspaces []string `json:"keyspaces"`
 
 	MySQLPort int                `json:"mysql_port"`
 	GRPCPort  int                `json:"grpc_port"`
@@ -100,7 +99,10 @@ func Parse(data []byte, log *slog.Logger) (*Config, error) {
 	if c.tunnel, err = dial.NewTunnel(c.Tunnel, func(sentence string) { log.Warn(sentence) }); err != nil {
 		return nil, err
 	}
-	c.startingPositions, err = parseStartingGTIDs(c.StartingGTIDs, c.Database)
+	if err := c.checkShards(); err != nil {
+		return nil, err
+	}
+	c.startingPositions, err = parseStartingGTIDs(c.StartingGTIDs, c.keyspaces())
 	return c, err
 }
 
@@ -117,35 +119,6 @@ func (c *Config) warn(unknown []string, log *slog.Logger) {
 	}
 	c.TimeoutSeconds = min(c.TimeoutSeconds, maxTimeoutSeconds)
 }
-
-func parseStartingGTIDs(text, keyspace string) (map[gtid.Shard]gtid.Position, error) {
-	positions := map[gtid.Shard]gtid.Position{}
-	if strings.TrimSpace(text) == "" {
-		return positions, nil
-	}
-	var byKeyspace map[string]map[string]string
-	if err := json.Unmarshal([]byte(text), &byKeyspace); err != nil {
-		return nil, errors.New(`starting_gtids is not of the form {"keyspace": {"shard": "MySQL56/…"}}`)
-	}
-	for shard, text := range byKeyspace[keyspace] {
-		p, err := gtid.Parse(text)
-		if err != nil {
-			return nil, fmt.Errorf("starting_gtids, keyspace %s: a shard's position is not a MySQL GTID set such as "+
-				"MySQL56/16b1039f-22b6-11ed-b765-0a43f95f28a3:1-615", keyspace)
-		}
-		if p.IsZero() {
-			return nil, fmt.Errorf("starting_gtids has a shard of keyspace %s without a position; leave the shard out to copy it", keyspace)
-		}
-		positions[gtid.Shard{Keyspace: keyspace, Name: shard}] = p
-	}
-	if len(byKeyspace) > 0 && byKeyspace[keyspace] == nil {
-		return nil, fmt.Errorf("starting_gtids does not name the keyspace %q, which is the configured database", keyspace)
-	}
-	return positions, nil
-}
-
-// StartingPositions are where incremental streams without a state begin instead of copying.
-func (c *Config) StartingPositions() map[gtid.Shard]gtid.Position { return c.startingPositions }
 
 // Dial says where the server is, and how it is reached.
 func (c *Config) Dial() dial.Config {
@@ -189,33 +162,3 @@ func (c *Config) Timeout() time.Duration { return time.Duration(c.TimeoutSeconds
 
 // Resyncs reports whether a stream whose position is lost is to be copied again.
 func (c *Config) Resyncs() bool { return c.InvalidPositionBehavior == Resync }
-
-// Pick picks the configured shards out of those that exist; none configured means all. A shard that was split stands for
-// those that cover its key range.
-func (c *Config) Pick(existing []gtid.Shard) ([]gtid.Shard, error) {
-	var picked []gtid.Shard
-	for name := range strings.SplitSeq(c.Shards, ",") {
-		if name = strings.TrimSpace(name); name == "" {
-			continue
-		}
-		shard := gtid.Shard{Keyspace: c.Database, Name: name}
-		stands := []gtid.Shard{shard}
-		if !slices.Contains(existing, shard) {
-			stands = lineage.Cover(shard, existing)
-		}
-		if stands == nil {
-			return nil, failure.Config("", "The option shards cannot be used: the configured shard %q does not exist in keyspace %s; it has the "+
-				"shards %s",
-				name, c.Database, strings.Join(gtid.Names(existing), ", "))
-		}
-		for _, s := range stands {
-			if !slices.Contains(picked, s) {
-				picked = append(picked, s)
-			}
-		}
-	}
-	if picked == nil {
-		return existing, nil
-	}
-	return picked, nil
-}

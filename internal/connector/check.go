@@ -7,8 +7,10 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
 
 	"source-planetscale/internal/config"
+	"source-planetscale/internal/crash"
 	"source-planetscale/internal/dial"
 	"source-planetscale/internal/engine"
 	"source-planetscale/internal/failure"
@@ -34,7 +36,7 @@ func (a *app) checkCommand() *cobra.Command {
 			found, err := a.check(ctx, cfg)
 			switch {
 			case err == nil:
-				return a.w.Succeeded(connected(cfg, found))
+				return a.w.Succeeded(connected(cfg, found...))
 			case errors.Is(context.Cause(c.Context()), failure.ErrTerminated):
 				return err
 			}
@@ -47,7 +49,7 @@ func (a *app) checkCommand() *cobra.Command {
 
 // check asks for everything that a sync needs, in the order in which one thing needs the other. What it returns is told to
 // the user: what it found, or the reason why the connection cannot be used.
-func (a *app) check(ctx context.Context, cfg *config.Config) (*found, error) {
+func (a *app) check(ctx context.Context, cfg *config.Config) ([]*found, error) {
 	if err := cfg.Dial().Resolve(ctx); err != nil {
 		if v := dial.Judge(err); v != nil {
 			return nil, v
@@ -59,46 +61,84 @@ func (a *app) check(ctx context.Context, cfg *config.Config) (*found, error) {
 		return nil, err
 	}
 	defer db.Close()
-	f := &found{keyspace: cfg.Database}
-	server := engine.ServerOf(db, cfg.Database)
-	if f.shards, err = checkKeyspace(ctx, cfg, server); err != nil {
-		return nil, err
-	}
-	if f.tablets, err = a.checkTablets(ctx, cfg, db, f.shards); err != nil {
-		return nil, err
-	}
-	// Before the stream, which a server that logs minimal rows refuses with many words.
-	if err := engine.CheckRowImages(ctx, a.log, server, f.shards); err != nil {
-		return nil, err
-	}
-	if err := engine.WarnOfCascades(ctx, a.log, server, f.shards, engine.AllTables); err != nil {
-		return nil, err
-	}
-	if err := checkStream(ctx, cfg, f.shards); err != nil {
-		return nil, err
-	}
-	f.tables, err = db.Count(ctx)
-	return f, err
-}
-
-// checkKeyspace proves that the keyspace and the configured shards exist, and returns the shards to read.
-func checkKeyspace(ctx context.Context, cfg *config.Config, server engine.Server) ([]gtid.Shard, error) {
-	existing, err := server.Shards(ctx)
+	all, err := a.keyspaces(ctx, cfg, db)
 	if err != nil {
 		return nil, err
 	}
-	return cfg.Pick(existing)
+	found := make([]*found, len(all))
+	return found, joined(each(ctx, all, func(ctx context.Context, i int, k *keyspace) (err error) {
+		found[i], err = k.check(ctx)
+		return err
+	}))
+}
+
+// joined is one verdict with what is wrong with each keyspace.
+func joined(failed []error) error {
+	if len(failed) < 2 {
+		return errors.Join(failed...)
+	}
+	var texts []string
+	for _, err := range failed {
+		texts = append(texts, strings.TrimSuffix(failure.Judge(err).Message(), "."))
+	}
+	v := *failure.Judge(failed[0])
+	v.What, v.Remedy = strings.Join(texts, ". "), ""
+	return &v
+}
+
+func (k *keyspace) check(ctx context.Context) (*found, error) {
+	f := &found{keyspace: k.cfg.Database}
+	client, err := vstream.New(k.cfg.VStream())
+	if err != nil {
+		return nil, err
+	}
+	client.Ahead(1)
+	defer client.Close()
+	if f.shards, err = k.shards(ctx); err != nil {
+		return nil, err
+	}
+	err = inOrder(
+		func() (err error) { f.tablets, err = k.checkTablets(ctx, f.shards); return err },
+		// Before the stream, which a server that logs minimal rows refuses with many words.
+		func() error { return engine.CheckRowImages(ctx, k.log, k.server, f.shards) },
+		func() error { return engine.WarnOfCascades(ctx, k.log, k.server, f.shards, engine.AllTables) },
+		func() (err error) { f.tables, err = k.db.Count(ctx); return err },
+	)
+	if err != nil {
+		return nil, err
+	}
+	return f, checkStream(ctx, k.cfg, client, f.shards)
+}
+
+// inOrder asks side by side. Of several errors it returns that of the first question, which may be the reason of the others.
+func inOrder(questions ...func() error) error {
+	var group errgroup.Group
+	errs := make([]error, len(questions))
+	for i, ask := range questions {
+		group.Go(func() error {
+			errs[i] = crash.Guard(ask)
+			return nil
+		})
+	}
+	_ = group.Wait() // all errors are in errs
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // checkTablets proves that a tablet of the asked type serves every shard, and returns those that do. Without this question a
 // stream from a type that does not exist hangs for 90 s.
-func (a *app) checkTablets(ctx context.Context, cfg *config.Config, db *schema.DB, shards []gtid.Shard) ([]schema.Tablet, error) {
-	tablets, err := db.Tablets(ctx)
+func (k *keyspace) checkTablets(ctx context.Context, shards []gtid.Shard) ([]schema.Tablet, error) {
+	cfg := k.cfg
+	tablets, err := k.db.Tablets(ctx)
 	if err != nil {
-		return nil, engine.GoOn(ctx, a.log, err, "which tablets serve the shards")
+		return nil, engine.GoOn(ctx, k.log, err, "which tablets serve the shards")
 	}
 	if len(tablets) == 0 {
-		a.log.Info("The server lists no tablets; the check goes on without knowing which serve the shards.")
+		k.log.Info("The server lists no tablets; the check goes on without knowing which serve the shards.")
 		return nil, nil
 	}
 	var serving []schema.Tablet
@@ -124,12 +164,8 @@ func tabletRemedy(cfg *config.Config) string {
 }
 
 // checkStream proves that every shard can be streamed.
-func checkStream(ctx context.Context, cfg *config.Config, shards []gtid.Shard) error {
-	client, err := vstream.New(cfg.VStream())
-	if err != nil {
-		return err
-	}
-	_, err = client.Peek(ctx, shards...)
+func checkStream(ctx context.Context, cfg *config.Config, client *vstream.Client, shards []gtid.Shard) error {
+	_, err := client.Peek(ctx, shards...)
 	if err == nil {
 		return nil
 	}

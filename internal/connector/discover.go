@@ -14,6 +14,7 @@ import (
 	"source-planetscale/internal/engine"
 	"source-planetscale/internal/record"
 	"source-planetscale/internal/row"
+	"source-planetscale/internal/schema"
 	"source-planetscale/internal/table"
 )
 
@@ -39,70 +40,92 @@ func (a *app) discover(ctx context.Context, cfg *config.Config) error {
 		return err
 	}
 	defer db.Close()
-	k, err := db.Tables(ctx)
-	if err == nil {
-		err = db.AddVindexes(ctx, k)
-	}
+	all, err := a.keyspaces(ctx, cfg, db)
 	if err != nil {
 		return err
 	}
-	for _, w := range k.Warnings {
-		a.log.Warn(w)
-	}
-	if len(k.Views) > 0 {
-		a.log.Info(fmt.Sprintf("Views are not streams, and are left out: %s.", strings.Join(k.Views, ", ")))
-	}
-	a.sayExcluded(k.Excluded)
-	if err := a.discoverCascades(ctx, engine.ServerOf(db, cfg.Database)); err != nil {
+	found := make([]*schema.Contents, len(all))
+	failed := each(ctx, all, func(ctx context.Context, i int, k *keyspace) (err error) {
+		found[i], err = k.contents(ctx)
 		return err
+	})
+	if len(failed) > 0 {
+		return failed[0] // without it a catalog would lack streams that are there
 	}
-	catalog := &airbyte.Catalog{Streams: make([]airbyte.Stream, 0, len(k.Tables))}
-	for i := range k.Tables {
-		if k.Excluded[k.Tables[i].Name] != nil {
-			continue
-		}
-		s, err := a.describe(cfg, &k.Tables[i])
+	catalog := &airbyte.Catalog{Streams: []airbyte.Stream{}}
+	for i, k := range all {
+		streams, err := k.streams(found[i])
 		if err != nil {
 			return err
 		}
-		catalog.Streams = append(catalog.Streams, *s)
+		catalog.Streams = append(catalog.Streams, streams...)
 	}
 	return a.w.Catalog(catalog)
 }
 
-// discoverCascades warns of foreign keys; the catalog does not depend on it.
-func (a *app) discoverCascades(ctx context.Context, server engine.Server) error {
-	shards, err := server.Shards(ctx)
-	if err != nil {
-		return engine.GoOn(ctx, a.log, err, "which foreign keys change rows")
+// contents are what the keyspace holds. It warns of foreign keys, too, on which the catalog does not depend.
+func (k *keyspace) contents(ctx context.Context) (*schema.Contents, error) {
+	c, err := k.db.Tables(ctx)
+	if err == nil {
+		err = k.db.AddVindexes(ctx, c)
 	}
-	return engine.WarnOfCascades(ctx, a.log, server, shards, engine.AllTables)
+	if err != nil {
+		return nil, err
+	}
+	shards, err := k.server.Shards(ctx)
+	if err != nil {
+		return c, engine.GoOn(ctx, k.log, err, "which foreign keys change rows")
+	}
+	return c, engine.WarnOfCascades(ctx, k.log, k.server, shards, engine.AllTables)
+}
+
+// streams are those of the keyspace. It says what is left out, and of which columns there is something to know.
+func (k *keyspace) streams(c *schema.Contents) ([]airbyte.Stream, error) {
+	for _, w := range c.Warnings {
+		k.log.Warn(w)
+	}
+	if len(c.Views) > 0 {
+		k.log.Info(fmt.Sprintf("Views are not streams, and are left out: %s.", strings.Join(c.Views, ", ")))
+	}
+	k.sayExcluded(c.Excluded)
+	streams := make([]airbyte.Stream, 0, len(c.Tables))
+	for i := range c.Tables {
+		if c.Excluded[c.Tables[i].Name] != nil {
+			continue
+		}
+		s, err := k.describe(&c.Tables[i])
+		if err != nil {
+			return nil, err
+		}
+		streams = append(streams, *s)
+	}
+	return streams, nil
 }
 
 // sayExcluded names the tables that are not in the catalog, one line for each reason.
-func (a *app) sayExcluded(excluded map[string]*table.Exclusion) {
+func (k *keyspace) sayExcluded(excluded map[string]*table.Exclusion) {
 	for _, group := range table.GroupExcluded(excluded) {
 		level, names := slog.LevelInfo, strings.Join(group.Names, ", ")
 		if group.Remedy != "" {
 			level = slog.LevelWarn
 		}
 		sentence := fmt.Sprintf("Left out of the catalog, as tables that are %s: %s. %s", group.Whose, names, group.Remedy)
-		a.log.Log(context.Background(), level, strings.TrimSpace(sentence))
+		k.log.Log(context.Background(), level, strings.TrimSpace(sentence))
 	}
 }
 
 // describe makes a table's entry of the catalog.
-func (a *app) describe(cfg *config.Config, t *table.Table) (*airbyte.Stream, error) {
-	properties := record.OwnSchemas(cfg.IncludeMetadata)
-	types := cfg.RowOptions().InKeys(t)
+func (k *keyspace) describe(t *table.Table) (*airbyte.Stream, error) {
+	properties := record.OwnSchemas(k.cfg.IncludeMetadata)
+	types := k.cfg.RowOptions().InKeys(t)
 	for _, c := range t.Columns {
 		if record.IsOwn(c.Name) {
-			a.log.Warn(fmt.Sprintf("Table %s has a column %s, which is the name of a column that this source adds; the table's own is left "+
+			k.log.Warn(fmt.Sprintf("Table %s has a column %s, which is the name of a column that this source adds; the table's own is left "+
 				"out.", t.Name, c.Name))
 			continue
 		}
 		if w := row.Warning(c, types); w != "" {
-			a.log.Warn(fmt.Sprintf("Table %s: %s.", t.Name, w))
+			k.log.Warn(fmt.Sprintf("Table %s: %s.", t.Name, w))
 		}
 		properties[c.Name] = row.JSONSchema(c, types)
 	}
@@ -113,10 +136,10 @@ func (a *app) describe(cfg *config.Config, t *table.Table) (*airbyte.Stream, err
 		return nil, fmt.Errorf("the schema of table %s: %w", t.Name, err)
 	}
 	for _, w := range row.KeyWarnings(t, t.Key, types) {
-		a.log.Warn(fmt.Sprintf("Table %s: %s.", t.Name, w))
+		k.log.Warn(fmt.Sprintf("Table %s: %s.", t.Name, w))
 	}
 	s := &airbyte.Stream{
-		Name: t.Name, Namespace: cfg.Database, JSONSchema: jsonSchema,
+		Name: t.Name, Namespace: k.cfg.Database, JSONSchema: jsonSchema,
 		SupportedSyncModes:  []airbyte.SyncMode{airbyte.FullRefresh, airbyte.Incremental},
 		SourceDefinedCursor: true, DefaultCursorField: []string{record.ColumnCursor},
 		IsResumable: table.KeyOf(t).Resumable(),

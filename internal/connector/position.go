@@ -37,11 +37,7 @@ func (a *app) position(ctx context.Context, cfg *config.Config) error {
 		return err
 	}
 	defer db.Close()
-	existing, err := engine.ServerOf(db, cfg.Database).Shards(ctx)
-	if err != nil {
-		return err
-	}
-	shards, err := cfg.Pick(existing)
+	all, err := a.keyspaces(ctx, cfg, db)
 	if err != nil {
 		return err
 	}
@@ -49,21 +45,38 @@ func (a *app) position(ctx context.Context, cfg *config.Config) error {
 	if err != nil {
 		return err
 	}
+	positions := make([]map[string]string, len(all))
+	failed := each(ctx, all, func(ctx context.Context, i int, k *keyspace) (err error) {
+		positions[i], err = k.positions(ctx, client)
+		return err
+	})
+	if len(failed) > 0 {
+		return failed[0]
+	}
+	byKeyspace := map[string]map[string]string{}
+	for i, k := range all {
+		byKeyspace[k.cfg.Database] = positions[i]
+	}
+	line, err := json.Marshal(byKeyspace)
+	if err != nil {
+		return fmt.Errorf("the positions cannot be written as JSON: %w", err)
+	}
+	_, err = fmt.Fprintf(a.stdout, "%s\n", line)
+	return err
+}
+
+// positions are where the keyspace's shards are now.
+func (k *keyspace) positions(ctx context.Context, client *vstream.Client) (map[string]string, error) {
+	shards, err := k.shards(ctx)
+	if err != nil {
+		return nil, err
+	}
 	byShard := make(map[string]string, len(shards))
-	err = engine.NewRetrier(cfg.MaxRetries, 0, a.log).Insist(ctx, "Asking for the current positions", func(ctx context.Context) error {
+	return byShard, engine.NewRetrier(k.cfg.MaxRetries, 0, k.log).Insist(ctx, "Asking for the current positions", func(ctx context.Context) error {
 		now, err := engine.Peek(ctx, client, shards)
 		for shard, at := range now {
 			byShard[shard.Name] = at.String()
 		}
 		return err
 	})
-	if err != nil {
-		return err
-	}
-	line, err := json.Marshal(map[string]map[string]string{cfg.Database: byShard})
-	if err != nil {
-		return fmt.Errorf("the positions cannot be written as JSON: %w", err)
-	}
-	_, err = fmt.Fprintf(a.stdout, "%s\n", line)
-	return err
 }

@@ -5,14 +5,12 @@ import (
 	"io"
 	"os"
 	"runtime"
-	"strings"
 	"sync/atomic"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
 	"source-planetscale/internal/airbyte"
-	"source-planetscale/internal/config"
 	"source-planetscale/internal/engine"
 	"source-planetscale/internal/failure"
 	"source-planetscale/internal/schema"
@@ -52,8 +50,10 @@ func (a *app) read(ctx context.Context, configFile, catalogFile, stateFile *file
 	if err != nil {
 		return err
 	}
+	defer client.Close()
 	var db *schema.DB
 	err = engine.NewRetrier(cfg.MaxRetries, 0, a.log).Insist(ctx, "Logging in", func(ctx context.Context) (err error) {
+		client.Ahead(len(catalog.Namespaces()))
 		db, err = openDB(ctx, cfg)
 		return err
 	})
@@ -66,8 +66,12 @@ func (a *app) read(ctx context.Context, configFile, catalogFile, stateFile *file
 		Sequence: &atomic.Int64{}, Processors: runtime.GOMAXPROCS(0),
 	}
 	defer shared.Progress.Start()()
-	return engine.New(engine.Options{Shared: shared, Config: cfg, Client: client, Server: engine.ServerOf(db, cfg.Database)}).
-		Read(ctx, catalog, state)
+	of := func(keyspace string) *engine.Engine {
+		return engine.New(engine.Options{
+			Shared: shared, Config: cfg.Of(keyspace), Client: client, Server: engine.ServerOf(db.Of(keyspace), keyspace),
+		})
+	}
+	return engine.ReadAll(ctx, cfg, shared, of, catalog, state)
 }
 
 // terminal returns w if it is one, else nil.
@@ -76,10 +80,6 @@ func terminal(w io.Writer) io.Writer {
 		return w
 	}
 	return nil
-}
-
-func openDB(ctx context.Context, cfg *config.Config) (*schema.DB, error) {
-	return schema.Open(ctx, cfg.Dial(), cfg.Username, cfg.Password, cfg.Database, strings.ToLower(cfg.TabletType().String()))
 }
 
 func readCatalog(f *file) (*airbyte.ConfiguredCatalog, error) {

@@ -11,6 +11,7 @@ import (
 
 	"source-planetscale/internal/airbyte"
 	"source-planetscale/internal/config"
+	"source-planetscale/internal/failure"
 	"source-planetscale/internal/vstream"
 )
 
@@ -48,20 +49,29 @@ type Engine struct {
 	retrier Retrier
 }
 
-// New makes an engine.
+// New makes an engine. Where there are several, all it says names its keyspace.
 func New(o Options) *Engine {
 	e := &Engine{shared: o.Shared, cfg: o.Config, client: o.Client, server: o.Server}
-	e.retrier = NewRetrier(o.Config.MaxRetries, o.Patience, o.Log)
+	if e.cfg.Several() {
+		e.shared.Log = e.shared.Log.WithGroup(e.where())
+	}
+	e.retrier = NewRetrier(o.Config.MaxRetries, o.Patience, e.shared.Log)
 	return e
 }
 
-// Read runs one sync: every stream of the catalog up to where the source was at its start. ErrIncomplete says that streams failed, and
-// have said so; any other error ended all.
-func (e *Engine) Read(ctx context.Context, catalog *airbyte.ConfiguredCatalog, in *airbyte.State) error {
-	if err := e.checkForeign(in); err != nil {
-		return err
+func (e *Engine) where() string { return "Keyspace " + e.cfg.Database }
+
+// trace is a verdict as the platform is told of it.
+func (e *Engine) trace(v *failure.Verdict, d *airbyte.StreamDescriptor) *airbyte.TraceError {
+	if e.cfg.Several() {
+		v = v.Within(e.where())
 	}
-	e.warnUnused(catalog, in)
+	return v.Trace(d)
+}
+
+// Read runs one sync: every stream of the catalog, which are all of the keyspace, up to where the source was at its start. ErrIncomplete
+// says that streams failed, and have said so; any other error ended all.
+func (e *Engine) Read(ctx context.Context, catalog *airbyte.ConfiguredCatalog, in *airbyte.State) error {
 	var s *Sync
 	var refused failures
 	err := e.retrier.Insist(ctx, "Preparing the sync", func(ctx context.Context) (err error) {
@@ -69,9 +79,9 @@ func (e *Engine) Read(ctx context.Context, catalog *airbyte.ConfiguredCatalog, i
 		return err
 	})
 	if err != nil {
-		return err
+		return e.unprepared(ctx, catalog, in, err)
 	}
-	if err := refused.say(e.shared.Writer); err != nil {
+	if err := refused.say(e.shared.Writer, e.trace); err != nil {
 		return err
 	}
 	err = s.Run(ctx)
@@ -79,4 +89,20 @@ func (e *Engine) Read(ctx context.Context, catalog *airbyte.ConfiguredCatalog, i
 		return ErrIncomplete
 	}
 	return err
+}
+
+// unprepared fails the streams of a keyspace that cannot be read at all, where others can: the only one's failure is the sync's. So is it
+// while its positions are in a state of the former connector's, which the platform deletes with the first state of another stream.
+func (e *Engine) unprepared(ctx context.Context, catalog *airbyte.ConfiguredCatalog, in *airbyte.State, err error) error {
+	if !e.cfg.Several() || in.Legacy != nil || ctx.Err() != nil || errors.Is(err, airbyte.ErrWrite) {
+		return err
+	}
+	refused := failures{}
+	for i := range catalog.Streams {
+		refused[catalog.Streams[i].Stream.Descriptor()] = failure.Judge(err)
+	}
+	if err := refused.say(e.shared.Writer, e.trace); err != nil {
+		return err
+	}
+	return ErrIncomplete
 }

@@ -18,3 +18,12 @@ func newGroup(ctx context.Context) (group, context.Context) {
 
 // Go runs a function.
 func (g group) Go(f func() error) { g.Group.Go(func() error { return crash.Guard(f) }) }
+
+// together asks what does not need each other's answers, side by side.
+func together(ctx context.Context, questions ...func(context.Context) error) error {
+	g, ctx := newGroup(ctx)
+	for _, ask := range questions {
+		g.Go(func() error { return ask(ctx) })
+	}
+	return g.Wait()
+}

@@ -9,6 +9,7 @@ import (
 
 	binlogdatapb "vitess.io/vitess/go/vt/proto/binlogdata"
 
+	"source-planetscale/internal/airbyte"
 	"source-planetscale/internal/failure"
 	"source-planetscale/internal/gtid"
 	"source-planetscale/internal/lineage"
@@ -37,12 +38,19 @@ func (m movedTables) check(ctx context.Context, refused failures) error {
 		names[i] = st.Table.Name
 	}
 	// The planner knows of a table from SwitchTraffic until MoveTables is completed, the journals since then, too.
-	routed, err := s.server.Moved(ctx, names)
-	if err != nil && !errors.Is(err, schema.ErrRefused) {
+	var routed map[string]string
+	var left map[*partition.Stream]whereabouts
+	answers, all := false, false
+	err := together(ctx, func(ctx context.Context) (err error) {
+		routed, err = s.server.Moved(ctx, names)
+		if answers = err == nil; errors.Is(err, schema.ErrRefused) {
+			return nil
+		}
 		return err
-	}
-	answers := err == nil
-	left, all, err := m.find(ctx)
+	}, func(ctx context.Context) (err error) {
+		left, all, err = m.find(ctx)
+		return err
+	})
 	if err != nil {
 		return err
 	}
@@ -62,16 +70,25 @@ func (m movedTables) leaveOut(routed map[string]string, left map[*partition.Stre
 			keyspace, gone = left[st].keyspace, left[st].sure
 		}
 		if gone {
-			refused[st.Descriptor] = failure.Config(fmt.Sprintf("read the table with a source of database %s, and remove the stream from this connection", keyspace),
+			refused[st.Descriptor] = failure.Config(s.successor(st.Descriptor, keyspace),
 				"The rows of table %s are in keyspace %s now, as once MoveTables has moved them there (or before it has moved them here): they are changed there, and the changes are not sure to reach this keyspace", st.Descriptor, keyspace)
 			continue
 		}
 		if keyspace != "" {
-			s.shared.Log.Warn(fmt.Sprintf("MoveTables has moved table %s to keyspace %s, and whether it is here again (moved back, or made anew) cannot be seen. If it is not, its rows here are not changed any more: read it with a source of database %s, and remove the stream from this connection.", st.Descriptor, keyspace, keyspace))
+			s.shared.Log.Warn(fmt.Sprintf("MoveTables has moved table %s to keyspace %s, and whether it is here again (moved back, or made anew) cannot be seen. If it is not, its rows here are not changed any more: %s.", st.Descriptor, keyspace, s.successor(st.Descriptor, keyspace)))
 		}
 		here = append(here, st)
 	}
 	s.streams = here
+}
+
+// successor says who has the rows of a stream whose table went to another keyspace.
+func (e *Engine) successor(d airbyte.StreamDescriptor, keyspace string) string {
+	if e.cfg.Reads(keyspace) {
+		other := airbyte.StreamDescriptor{Name: d.Name, Namespace: keyspace}
+		return fmt.Sprintf("stream %s of this source goes on with them: select it, if it is not, and remove the stream %s from this connection", other, d)
+	}
+	return fmt.Sprintf("read the table with a source of database %s, or add %s to Keyspaces (keyspaces) of this one, and remove the stream from this connection", keyspace, keyspace)
 }
 
 // find finds the streams whose tables MoveTables led away, and not back, since their saved positions: an earlier move was

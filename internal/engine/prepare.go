@@ -8,26 +8,30 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"source-planetscale/internal/airbyte"
 	"source-planetscale/internal/failure"
 	"source-planetscale/internal/gtid"
+	"source-planetscale/internal/lineage"
+	"source-planetscale/internal/partition"
 	"source-planetscale/internal/plan"
 	"source-planetscale/internal/reader"
 	"source-planetscale/internal/schema"
+	"source-planetscale/internal/table"
 	"source-planetscale/internal/vstream"
 )
 
 // failures are the streams that cannot be read at all, and why.
 type failures map[airbyte.StreamDescriptor]*failure.Verdict
 
-// say tells them.
-func (f failures) say(w *airbyte.Writer) error {
+// say tells them, by traces that are made so.
+func (f failures) say(w *airbyte.Writer, trace func(*failure.Verdict, *airbyte.StreamDescriptor) *airbyte.TraceError) error {
 	byName := func(a, b airbyte.StreamDescriptor) int { return strings.Compare(a.String(), b.String()) }
 	for _, d := range slices.SortedFunc(maps.Keys(f), byName) {
 		for _, say := range []func() error{
 			func() error { return w.Status(d, airbyte.Started) },
-			func() error { return w.Error(f[d].Trace(&d)) },
+			func() error { return w.Error(trace(f[d], &d)) },
 			func() error { return w.Status(d, airbyte.Incomplete) },
 		} {
 			if err := say(); err != nil {
@@ -54,25 +58,27 @@ func (e *Engine) prepare(ctx context.Context, catalog *airbyte.ConfiguredCatalog
 	}
 	s := &survey{e.newSync(wanted, existing)}
 	s.legacy = in.Legacy != nil
-	// The rows themselves do not always show it: of a deleted one nothing tells what was not logged.
-	if err := CheckRowImages(ctx, e.shared.Log, e.server, wanted); err != nil {
-		return nil, nil, err
-	}
-	if err := WarnOfCascades(ctx, e.shared.Log, e.server, wanted, catalog.Has); err != nil {
-		return nil, nil, err
-	}
-	incarnations, err := s.incarnations(ctx, catalog)
-	if err != nil {
-		return nil, nil, err
-	}
-	tables, unsteady, err := s.tablesAtTarget(ctx, catalog)
+	var incarnations map[gtid.Shard]map[string]table.Incarnation
+	var tables map[string]*table.Table
+	var unsteady map[string]error
+	err = together(ctx,
+		// The rows themselves do not always show it: of a deleted one nothing tells what was not logged.
+		func(ctx context.Context) error { return CheckRowImages(ctx, e.shared.Log, e.server, wanted) },
+		func(ctx context.Context) error {
+			return WarnOfCascades(ctx, e.shared.Log, e.server, wanted, catalog.Has)
+		},
+		func(ctx context.Context) error { return s.findReferences(ctx, catalog) },
+		func(ctx context.Context) (err error) {
+			if incarnations, err = s.incarnations(ctx, catalog); err == nil {
+				tables, unsteady, err = s.tablesAtTarget(ctx, catalog)
+			}
+			return err
+		},
+	)
 	if err != nil {
 		return nil, nil, err
 	}
 	if err := s.refuseViews(ctx, catalog, tables, unsteady); err != nil {
-		return nil, nil, err
-	}
-	if err := s.findReferences(ctx, tables); err != nil {
 		return nil, nil, err
 	}
 	refused := s.streamsOf(catalog, tables, unsteady, saved)
@@ -150,28 +156,29 @@ func (s *survey) peekAncestors(ctx context.Context) {
 // CheckRowImages proves that the servers log whole rows, as rows, in transactions that can be read: of parts of rows the rest would
 // show as NULLs that are none, and statements are not sent at all.
 func CheckRowImages(ctx context.Context, log Logger, server Server, shards []gtid.Shard) error {
-	var silent []string // shards
-	var refusal error
-	for i, shard := range shards {
+	var mu sync.Mutex
+	refused := map[gtid.Shard]error{}
+	err := schema.EachShard(ctx, shards, func(ctx context.Context, shard gtid.Shard) error {
 		v, err := server.Variables(ctx, shard)
-		if err != nil && (ctx.Err() != nil || refusedOnly(err) != nil) {
-			return err
+		if err != nil {
+			if ctx.Err() != nil || refusedOnly(err) != nil {
+				return err
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			refused[shard] = err // which says nothing of the others
+			return nil
 		}
-		if err != nil { // which says nothing of the others
-			silent, refusal = append(silent, shard.Name), err
-			continue
-		}
-		if i == 0 {
+		if shard == shards[0] {
 			sayVersions(log, v)
 		}
-		if err := usableRowImage(v, shard); err != nil {
-			return err
-		}
+		return usableRowImage(v, shard)
+	})
+	if err != nil || len(refused) == 0 {
+		return err
 	}
-	if refusal == nil {
-		return nil
-	}
-	return GoOn(ctx, log, refusal, "how the servers of "+plan.Enumerate(silent, 3)+" log rows")
+	silent := slices.SortedFunc(maps.Keys(refused), lineage.ByName)
+	return GoOn(ctx, log, refused[silent[0]], "how the servers of "+plan.Enumerate(gtid.Names(silent), 3)+" log rows")
 }
 
 // losses are what vttablets before a version of Vitess lose when they replicate, newest first.
@@ -218,6 +225,12 @@ func usableRowImage(v schema.Variables, shard gtid.Shard) error {
 // there are nobody knows. Of a copy that goes on after a key the whole table is counted, since how many rows lie before the key
 // is not known either: it gives at most that many. Shards that others replace are planned later, and not counted.
 func (s *survey) estimate(ctx context.Context) error {
+	copies := func(st *partition.Stream) bool {
+		return slices.ContainsFunc(s.wanted, func(shard gtid.Shard) bool { saved := st.Saved()[shard]; return saved != nil && saved.Copy != nil })
+	}
+	if !slices.ContainsFunc(s.streams, copies) {
+		return nil
+	}
 	sizes, err := s.server.TableSizes(ctx, s.wanted)
 	if err != nil {
 		return refusedOnly(err) // a progress report without shares and times left

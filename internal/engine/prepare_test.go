@@ -27,10 +27,24 @@ import (
 // read runs a whole sync, with its questions, of incremental streams over the tables that the rig has.
 func (r *rig) read(in *airbyte.State, names ...string) (*destination.Output, error) {
 	r.t.Helper()
-	catalog := &airbyte.ConfiguredCatalog{}
+	var streams []airbyte.StreamDescriptor
 	for _, name := range names {
+		streams = append(streams, airbyte.StreamDescriptor{Name: name, Namespace: "shop"})
+	}
+	ctx, cancel := context.WithTimeout(r.t.Context(), hangs)
+	defer cancel()
+	out, err := r.ended(r.engine().Read(ctx, r.catalog(streams...), in))
+	r.mustNotHang(err, out)
+	return out, err
+}
+
+// catalog configures incremental streams, each with the columns of a testTable.
+func (r *rig) catalog(streams ...airbyte.StreamDescriptor) *airbyte.ConfiguredCatalog {
+	r.t.Helper()
+	catalog := &airbyte.ConfiguredCatalog{}
+	for _, d := range streams {
 		properties := map[string]any{record.ColumnCursor: map[string]any{}, record.ColumnDeletedAt: map[string]any{}}
-		for _, c := range testTable(name).Columns {
+		for _, c := range testTable(d.Name).Columns {
 			properties[c.Name] = map[string]any{}
 		}
 		text, err := json.Marshal(map[string]any{"properties": properties})
@@ -38,19 +52,21 @@ func (r *rig) read(in *airbyte.State, names ...string) (*destination.Output, err
 			r.t.Fatal(err)
 		}
 		catalog.Streams = append(catalog.Streams, airbyte.ConfiguredStream{
-			Stream: airbyte.Stream{Name: name, Namespace: "shop", JSONSchema: text}, SyncMode: airbyte.Incremental,
+			Stream: airbyte.Stream{Name: d.Name, Namespace: d.Namespace, JSONSchema: text}, SyncMode: airbyte.Incremental,
 		})
 	}
-	ctx, cancel := context.WithTimeout(r.t.Context(), hangs)
-	defer cancel()
-	runErr := r.engine().Read(ctx, catalog, in)
+	return catalog
+}
+
+// ended returns what a sync printed, and how it ended.
+func (r *rig) ended(runErr error) (*destination.Output, error) {
+	r.t.Helper()
 	r.out.mu.Lock()
 	defer r.out.mu.Unlock()
 	out, err := destination.Parse(bytes.NewReader(r.out.buf.Bytes()))
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	r.mustNotHang(runErr, out)
 	return out, runErr
 }
 

@@ -157,7 +157,8 @@ func (p *Progress) keepAlive() {
 // total is how far all syncs are.
 func (p *Progress) total(elapsed time.Duration) total {
 	t := total{bytes: p.w.Bytes(), elapsed: elapsed}
-	for _, st := range p.watched() {
+	streams := p.watched()
+	for _, st := range streams {
 		for part := range st.Partitions() {
 			c := part.Origin.Count()
 			t.records += c.Records()
@@ -171,8 +172,18 @@ func (p *Progress) total(elapsed time.Duration) total {
 	defer p.mu.Unlock()
 	for shard, made := range p.made {
 		if age := time.Since(made); age > t.behind {
-			t.behind, t.shard = age, shard
+			t.behind, t.shard = age, shardAmong(shard, streams)
 		}
 	}
 	return t
+}
+
+// shardAmong names a shard: with its keyspace, if the streams are of several.
+func shardAmong(shard gtid.Shard, streams []*partition.Stream) string {
+	for _, st := range streams {
+		if st.Descriptor.Namespace != shard.Keyspace {
+			return shard.String()
+		}
+	}
+	return shard.Name
 }

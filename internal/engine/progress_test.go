@@ -26,7 +26,7 @@ func TestProgressIsASentenceForAPerson(t *testing.T) {
 			"[#######-----------------------]  25 %  500 records  1.5 MB  50/s",
 		},
 		{
-			total{records: 500, bytes: 1_500_000, elapsed: 10 * time.Second, behind: 90 * time.Second, shard: in("-80")},
+			total{records: 500, bytes: 1_500_000, elapsed: 10 * time.Second, behind: 90 * time.Second, shard: "-80"},
 			"Read 500 records (1.5 MB) in 10s, 50 records/s. The change read last in shard -80 was made 1m30s ago; none is farther behind.",
 			"500 records  1.5 MB  50/s",
 		},
@@ -56,7 +56,7 @@ func TestProgressTellsTheShardFarthestBehind(t *testing.T) {
 	}
 	p.changed(in("c0-"), time.Now().Add(-time.Hour))
 	p.unchanged(in("c0-"))
-	if got := p.total(time.Second); got.shard != in("40-80") || got.behind < 90*time.Second {
+	if got := p.total(time.Second); got.shard != "40-80" || got.behind < 90*time.Second {
 		t.Errorf("%+v", got)
 	}
 }

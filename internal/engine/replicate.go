@@ -38,7 +38,7 @@ func (s *replication) all(ctx context.Context, parts []*partition.Partition) err
 	}
 	group, ctx := newGroup(ctx)
 	group.SetLimit(streamsPerShard)
-	for _, g := range together(same) {
+	for _, g := range sharing(same) {
 		group.Go(func() error { return s.read(ctx, g, &search{s.retrier, attemptsOfASearch}) })
 	}
 	for _, p := range older {
@@ -47,8 +47,8 @@ func (s *replication) all(ctx context.Context, parts []*partition.Partition) err
 	return group.Wait()
 }
 
-// together groups the partitions that one VStream can read.
-func together(parts []*partition.Partition) [][]*partition.Partition {
+// sharing groups the partitions that one VStream can read.
+func sharing(parts []*partition.Partition) [][]*partition.Partition {
 	switch {
 	case len(parts) == 0:
 		return nil

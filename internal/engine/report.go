@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"source-planetscale/internal/gtid"
 	"source-planetscale/internal/lineage"
 	"source-planetscale/internal/partition"
 	"source-planetscale/internal/record"
@@ -26,7 +25,7 @@ type total struct {
 	elapsed          time.Duration
 	// behind is the age of the change read last in the shard that is farthest behind; 0 if none was read.
 	behind time.Duration
-	shard  gtid.Shard
+	shard  string
 }
 
 func (t total) perSecond(records int64) float64 {
@@ -48,7 +47,7 @@ func (t total) String() string {
 		text += fmt.Sprintf(" About %.0f %% of the copies are done, %s left.", 100*share, left.Round(time.Second))
 	}
 	if t.behind > 0 {
-		text += fmt.Sprintf(" The change read last in shard %s was made %s ago; none is farther behind.", t.shard.Name, t.behind.Round(time.Second))
+		text += fmt.Sprintf(" The change read last in shard %s was made %s ago; none is farther behind.", t.shard, t.behind.Round(time.Second))
 	}
 	return text
 }

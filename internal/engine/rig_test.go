@@ -101,7 +101,7 @@ func newRig(t *testing.T, stop int, stream fakevtgate.Stream) *rig {
 				if slices.Contains(r.silent, asked.Shard) {
 					continue
 				}
-				send(fakevtgate.Script{Keyspace: "shop", Shard: asked.Shard}.VGTID(r.stands, nil), fakevtgate.Other())
+				send(fakevtgate.Script{Keyspace: asked.Keyspace, Shard: asked.Shard}.VGTID(r.stands, nil), fakevtgate.Other())
 			}
 			return hold(done)
 		}
@@ -150,18 +150,19 @@ func in(name string) gtid.Shard { return gtid.Shard{Keyspace: "shop", Name: name
 
 // engine makes an engine of what the rig has.
 func (r *rig) engine() *Engine {
-	log := slog.New(airbyte.NewLogHandler(r.w, slog.LevelInfo))
 	server := r.answers()
 	if r.asks != nil {
 		r.asks(&server)
 	}
-	return New(Options{
-		Shared: Shared{
-			Writer: r.w, Log: log, Slots: NewSlots(r.cfg.Concurrency), Progress: NewProgress(r.w, log, nil),
-			Sequence: &r.sequence, Processors: 4,
-		},
-		Config: r.cfg, Client: r.client, Patience: r.patience, Server: server,
-	})
+	return New(Options{Shared: r.shared(), Config: r.cfg, Client: r.client, Patience: r.patience, Server: server})
+}
+
+// shared is what the engines of one sync share.
+func (r *rig) shared() Shared {
+	log := slog.New(airbyte.NewLogHandler(r.w, slog.LevelInfo))
+	return Shared{
+		Writer: r.w, Log: log, Slots: NewSlots(r.cfg.Concurrency), Progress: NewProgress(r.w, log, nil), Sequence: &r.sequence, Processors: 4,
+	}
 }
 
 // answers are those of a server that refuses what a sync can do without.
@@ -338,14 +339,7 @@ func (r *rig) mustNotHang(err error, out *destination.Output) {
 
 func (r *rig) runWith(ctx context.Context) (*destination.Output, error) {
 	r.t.Helper()
-	runErr := r.sync().Run(ctx)
-	r.out.mu.Lock()
-	defer r.out.mu.Unlock()
-	out, err := destination.Parse(bytes.NewReader(r.out.buf.Bytes()))
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	return out, runErr
+	return r.ended(r.sync().Run(ctx))
 }
 
 // must runs a sync that is to succeed.

@@ -21,7 +21,7 @@ func (e *Engine) savedStates(catalog *airbyte.ConfiguredCatalog, in *airbyte.Sta
 	var legacy map[string]*state.Stream
 	if in.Legacy != nil {
 		var err error
-		if legacy, err = state.ParseLegacy(in.Legacy, e.cfg.Database); err != nil {
+		if legacy, err = state.ParseLegacy(in.Legacy, e.cfg.Database, e.cfg.Reads); err != nil {
 			return nil, failure.Config("clear the connection's data and sync again", "The saved state cannot be used: %s", err).Because(err)
 		}
 	}
@@ -56,34 +56,6 @@ func unsent(name string) *table.Exclusion {
 		return nil
 	}
 	return e
-}
-
-// warnUnused names the states of streams that the catalog has by name, but not in that namespace.
-func (e *Engine) warnUnused(catalog *airbyte.ConfiguredCatalog, in *airbyte.State) {
-	for _, d := range in.Unused(catalog) {
-		e.shared.Log.Warn(fmt.Sprintf("The saved state of stream %s is not used: the catalog has a stream of that name in another namespace.", d))
-	}
-}
-
-// checkForeign refuses a state of another keyspace. Some streams of another one, beside those of ours, may be what the platform
-// still has of a source whose database was changed: they are told.
-func (e *Engine) checkForeign(in *airbyte.State) error {
-	var foreign []string
-	for d := range in.Streams {
-		if d.Namespace != "" && d.Namespace != e.cfg.Database {
-			foreign = append(foreign, d.String())
-		}
-	}
-	switch {
-	case len(foreign) == 0:
-		return nil
-	case len(foreign) == len(in.Streams):
-		return failure.Config("put the option database right, or clear the connection's data to begin afresh",
-			"The saved state is of another database than the configured one, %s: of stream %s, among %d", e.cfg.Database, slices.Min(foreign), len(foreign))
-	default:
-		e.shared.Log.Warn(fmt.Sprintf("The saved state is of another database than the configured one, %s: of stream %s, among %d. It is not used; streams without another state begin afresh.", e.cfg.Database, slices.Min(foreign), len(foreign)))
-		return nil
-	}
 }
 
 // usable reports whether a state belongs to this way of reading the stream. A full refresh that is complete is read again,
@@ -137,8 +109,6 @@ func (s *survey) warn(st *partition.Stream) {
 func (s *survey) streamOf(c *airbyte.ConfiguredStream, t *table.Table, saved *state.Stream) (*partition.Stream, error) {
 	d := c.Stream.Descriptor()
 	switch {
-	case d.Namespace != "" && d.Namespace != s.cfg.Database:
-		return nil, failure.Config("refresh the source's schema", "Stream %s is of another database than the configured one, %s", d, s.cfg.Database)
 	case t == nil && unsent(d.Name) != nil:
 		return nil, failure.Config("rename the table, or remove the stream from the connection",
 			"Stream %s cannot be read: Vitess sends nothing of tables that are %s", d, unsent(d.Name).Whose)

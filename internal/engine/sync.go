@@ -260,7 +260,7 @@ func (s *Sync) fail(st *partition.Stream, v *failure.Verdict) error {
 	if !st.Fail(v) {
 		return nil
 	}
-	return s.shared.Writer.Error(v.Trace(&st.Descriptor))
+	return s.shared.Writer.Error(s.trace(v, &st.Descriptor))
 }
 
 // finish ends one partition of a stream. With the last one the stream gets its final state and its final status.

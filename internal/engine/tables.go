@@ -65,28 +65,32 @@ func (s *survey) tablesAtTarget(ctx context.Context, catalog *airbyte.Configured
 	}
 }
 
+// namesIn are the names of the catalog's streams, which are all of one keyspace.
+func namesIn(catalog *airbyte.ConfiguredCatalog) []string {
+	names := make([]string, len(catalog.Streams))
+	for i := range catalog.Streams {
+		names[i] = catalog.Streams[i].Stream.Name
+	}
+	return names
+}
+
 // look asks every shard before the peek and after it.
 func (s *survey) look(ctx context.Context, catalog *airbyte.ConfiguredCatalog) (map[gtid.Shard]*view, error) {
-	var names []string
-	for _, c := range catalog.Streams {
-		if !slices.Contains(names, c.Stream.Name) {
-			names = append(names, c.Stream.Name)
-		}
-	}
+	names := namesIn(catalog)
 	views := map[gtid.Shard]*view{}
 	var mu sync.Mutex
 	err := schema.EachShard(ctx, s.wanted, func(ctx context.Context, shard gtid.Shard) error {
 		v := &view{tables: map[string]table.Table{}}
-		all, err := s.server.Tables(ctx, shard, nil, true)
-		if err != nil {
-			return err
-		}
+		var all map[string]table.Table
+		err := together(ctx,
+			func(ctx context.Context) (err error) { all, err = s.server.Tables(ctx, shard, nil, true); return err },
+			func(ctx context.Context) (err error) { v.before, err = s.moment(ctx, shard, names); return err },
+		)
 		for _, name := range names {
 			if t, ok := all[name]; ok {
 				v.tables[name] = t
 			}
 		}
-		v.before, err = s.moment(ctx, shard, names)
 		mu.Lock()
 		defer mu.Unlock()
 		views[shard] = v
@@ -209,14 +213,11 @@ func (v *view) steady(name string) bool {
 }
 
 // references finds the reference tables of a sharded keyspace: each shard has all their rows, and one is read.
-func (s *survey) findReferences(ctx context.Context, tables map[string]*table.Table) error {
+func (s *survey) findReferences(ctx context.Context, catalog *airbyte.ConfiguredCatalog) error {
 	if len(s.existing) < 2 {
 		return nil
 	}
-	names := make([]string, 0, len(tables))
-	for name := range tables {
-		names = append(names, name)
-	}
+	names := namesIn(catalog)
 	slices.Sort(names)
 	var err error
 	if s.references, err = s.server.References(ctx, names); err != nil {

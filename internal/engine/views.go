@@ -15,7 +15,7 @@ func (s *survey) refuseViews(ctx context.Context, catalog *airbyte.ConfiguredCat
 ) error {
 	for _, c := range catalog.Streams {
 		d := c.Stream.Descriptor()
-		if tables[d.Name] != nil || refused[d.Name] != nil || unsent(d.Name) != nil || d.Namespace != "" && d.Namespace != s.cfg.Database {
+		if tables[d.Name] != nil || refused[d.Name] != nil || unsent(d.Name) != nil {
 			continue
 		}
 		view, err := s.isView(ctx, d.Name)

@@ -92,6 +92,13 @@ func (v *Verdict) Of(table string) *Verdict {
 	return v
 }
 
+// Within is the verdict with what it is about before its sentence, as where it names a shard and there are several keyspaces.
+func (v *Verdict) Within(what string) *Verdict {
+	within := *v
+	within.What = what + ": " + v.What
+	return &within
+}
+
 // In finds the verdict of an error, nil if it was given none.
 func In(err error) *Verdict {
 	var v *Verdict

@@ -140,7 +140,7 @@ func convert(from, to valueType, copied bool) (conversion, string, error) {
 		c, err := toTime(from, to)
 		return c, "", err
 	case from.is(times...) && to.is(textFamily):
-		return then(nil, asciiText(to), nil)
+		return asciiText(to), "utf8mb4", nil
 	case from.is(textFamily) && to.is(times...):
 		c, err := readTime(from, to)
 		return c, "", err
@@ -168,10 +168,7 @@ func sameWhenCopied(from, to valueType) bool {
 }
 
 // then is one conversion after another, to text.
-func then(first, second conversion, err error) (conversion, string, error) {
-	if err != nil || first == nil {
-		return second, "utf8mb4", err
-	}
+func then(first, second conversion) (conversion, string, error) {
 	return func(value []byte) ([]byte, error) {
 		value, err := first(value)
 		if err != nil {

@@ -21,7 +21,7 @@ func readDocument(from valueType) (conversion, string, error) {
 			return nil, errUnconvertible
 		}
 		return plain.Bytes(), nil
-	}, nil)
+	})
 }
 
 func isPlainDocument(text []byte) bool {

@@ -233,9 +233,9 @@ func printed(from, to valueType) (conversion, string, error) {
 		return text, nil
 	}
 	if to.is(textFamily) {
-		return then(digits, asciiText(to), nil)
+		return then(digits, asciiText(to))
 	}
-	c, _, err := then(digits, func(value []byte) ([]byte, error) { return fitBytes(value, to) }, nil)
+	c, _, err := then(digits, func(value []byte) ([]byte, error) { return fitBytes(value, to) })
 	return c, "", err
 }
 

@@ -60,7 +60,7 @@ func recode(from, to valueType) (conversion, string, error) {
 		if withoutASCII(to.charset) {
 			return nil, "", errNotCertain
 		}
-		return then(func(value []byte) ([]byte, error) { return toUTF8(value, to.charset) }, utf8Text(to), nil)
+		return then(func(value []byte) ([]byte, error) { return toUTF8(value, to.charset) }, utf8Text(to))
 	case to.charset == table.UnknownCharset || !knownCharset(to.charset):
 		return nil, "", errors.New("its character set is not known")
 	}
@@ -71,7 +71,7 @@ func recode(from, to valueType) (conversion, string, error) {
 			return nil, errUnconvertible // MySQL does not know its spaces
 		}
 		return text, err
-	}, store, nil)
+	}, store)
 }
 
 // toUTF8 translates a text without loss.

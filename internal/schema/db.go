@@ -20,8 +20,10 @@ const (
 	// answerTimeout is how long the server may say nothing when it was asked: one that hangs shows no other sign, since its
 	// kernel keeps the connection (dial notices when that is gone). All vindexes of a batch take vtgate 5 s.
 	answerTimeout = 2 * time.Minute
-	// maxConnections at a time; questions are few and short.
+	// maxConnections at a time for one keyspace; questions are few and short.
 	maxConnections = 4
+	// maxConnectionsOfAll is how many there are for several keyspaces: one that does not answer is not to keep the others waiting.
+	maxConnectionsOfAll = 12
 	// pageRows is the LIMIT of every SELECT that grows with the keyspace. vtgate and vttablet end a larger one with an
 	// error at 10,000 rows (--queryserver-config-max-result-size), PlanetScale at 100,000. A table's rows of one kind
 	// must fit in a page: MySQL allows 4,096 columns, and 64 indexes of 16 parts.
@@ -30,7 +32,8 @@ const (
 	batchStatements = 500
 )
 
-// DB asks one keyspace, on tablets of one type, through vtgate. It may be used by several goroutines at a time.
+// DB asks one keyspace, on tablets of one type, through vtgate. It may be used by several goroutines at a time, and shares its connections
+// with the DBs made of it by Of.
 type DB struct {
 	sql                 *sql.DB
 	keyspace            string
@@ -41,6 +44,15 @@ type DB struct {
 // Open logs in and selects the keyspace; tabletType is "primary", "replica" or "rdonly" and decides which tablets
 // answer. The errors are those of this package and dial's; none holds the password. The caller closes the DB.
 func Open(ctx context.Context, server dial.Config, user, password, keyspace, tabletType string) (*DB, error) {
+	return open(ctx, server, user, password, keyspace, tabletType, false)
+}
+
+// OpenSeveral is Open where the keyspace is one of several, for which there is Of: it may be missing, which is told when it is asked.
+func OpenSeveral(ctx context.Context, server dial.Config, user, password, keyspace, tabletType string) (*DB, error) {
+	return open(ctx, server, user, password, keyspace, tabletType, true)
+}
+
+func open(ctx context.Context, server dial.Config, user, password, keyspace, tabletType string, several bool) (*DB, error) {
 	if name, targeted := cutTarget(keyspace); targeted {
 		return nil, judged(fmt.Errorf("%w: %q names a shard or a tablet type; the keyspace alone is %q", ErrUnknownKeyspace, keyspace, name))
 	}
@@ -51,15 +63,36 @@ func Open(ctx context.Context, server dial.Config, user, password, keyspace, tab
 	if err != nil {
 		return nil, err
 	}
-	config.DBName = db.target("")
-	db.sql, err = login(ctx, config, server.Debug)
-	if isNumbered(err, erBadDB) {
-		return nil, judged(unknownKeyspace(ctx, config, keyspace, server.Debug))
+	connections := maxConnections
+	if several {
+		connections = maxConnectionsOfAll
 	}
-	if err != nil {
+	config.DBName = db.target("")
+	db.sql, err = login(ctx, config, connections, server.Debug)
+	switch {
+	case err == nil:
+		return db, nil
+	case !isNumbered(err, erBadDB):
 		return nil, err
 	}
-	return db, nil
+	config.DBName = ""
+	pool, bare := login(ctx, config, connections, server.Debug)
+	switch {
+	case bare != nil:
+		return nil, judged(fmt.Errorf("%w: %q", ErrUnknownKeyspace, keyspace))
+	case several:
+		db.sql = pool
+		return db, nil
+	}
+	defer pool.Close()
+	return nil, judged(unknownKeyspace(ctx, pool, keyspace))
+}
+
+// Of asks another keyspace, over the same connections. Only the DB that was opened is closed.
+func (db *DB) Of(keyspace string) *DB {
+	other := *db
+	other.keyspace = keyspace
+	return &other
 }
 
 // Close ends the connections.
@@ -84,33 +117,29 @@ func newConfig(server dial.Config, user, password string) (*mysql.Config, error)
 	return config, nil
 }
 
-// login opens a pool and proves it with a first connection.
-func login(ctx context.Context, config *mysql.Config, debug debug) (*sql.DB, error) {
+// login opens a pool of so many connections and proves it with a first one.
+func login(ctx context.Context, config *mysql.Config, connections int, debug debug) (*sql.DB, error) {
 	var reason cause
 	config.Logger = &reason
-	connector, err := mysql.NewConnector(config)
+	driver, err := mysql.NewConnector(config)
 	if err != nil {
 		return nil, fmt.Errorf("preparing the MySQL connection to %s: %w", config.Addr, err)
 	}
-	pool := sql.OpenDB(guarded{connector, debug})
-	pool.SetMaxOpenConns(maxConnections)
-	pool.SetMaxIdleConns(maxConnections) // a new one costs several round trips, which each question to all shards would pay
+	c := &connector{guarded: guarded{driver, debug}}
+	pool := sql.OpenDB(c)
+	pool.SetMaxOpenConns(connections)
+	pool.SetMaxIdleConns(connections) // a new one costs several round trips, which each question to all shards would pay
 	if err := pool.PingContext(ctx); err != nil {
 		_ = pool.Close()
 		return nil, loginFailed(config.Addr, reason.explain(err))
 	}
+	c.ahead(maxConnections - 1)
 	return pool, nil
 }
 
 // unknownKeyspace is the error for a keyspace that is not there, with those that are, if the server tells them.
-func unknownKeyspace(ctx context.Context, config *mysql.Config, keyspace string, debug debug) error {
-	config.DBName = ""
+func unknownKeyspace(ctx context.Context, pool *sql.DB, keyspace string) error {
 	unknown := fmt.Errorf("%w: %q", ErrUnknownKeyspace, keyspace)
-	pool, err := login(ctx, config, debug)
-	if err != nil {
-		return unknown
-	}
-	defer pool.Close()
 	names, err := keyspaces(ctx, pool)
 	if err != nil {
 		return unknown
@@ -153,8 +182,8 @@ func (db *DB) conn(ctx context.Context, shard string) (*sql.Conn, error) {
 	return db.connTo(ctx, db.target(shard))
 }
 
-// connTo takes a connection with that target. A connection of the pool keeps the target of its last use, so each use sets
-// its own. The caller closes it.
+// connTo takes a connection with that target, which is selected with the first question. A connection of the pool keeps the target of its
+// last use, so each use sets its own. The caller closes it.
 func (db *DB) connTo(ctx context.Context, target string) (*sql.Conn, error) {
 	conn, err := db.sql.Conn(ctx)
 	if err != nil {

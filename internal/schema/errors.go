@@ -20,7 +20,7 @@ import (
 var (
 	// ErrAuth says that the server refused user or password. Only Open returns it.
 	ErrAuth = errors.New("the server refused the login")
-	// ErrUnknownKeyspace says that the server has no such keyspace. Only Open returns it; the message lists those it has.
+	// ErrUnknownKeyspace says that the server has no such keyspace; the message lists those it has.
 	ErrUnknownKeyspace = errors.New("no such database")
 	// ErrUnreachable says that the server could not be reached, did not answer in time, or was lost.
 	ErrUnreachable = errors.New("the MySQL server does not answer")

@@ -56,7 +56,9 @@ type guardedConn struct {
 	session session
 	socket  *socket
 	broken  bool // by a panic
-	debug   debug
+	// selection is what is to be selected before the next question.
+	selection selection
+	debug     debug
 }
 
 func (c *guardedConn) hangUp() {
@@ -96,20 +98,38 @@ func (c *guardedConn) Ping(ctx context.Context) error {
 
 // QueryContext implements driver.QueryerContext.
 func (c *guardedConn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
-	defer c.timed(query, time.Now())
-	inner, err := guard(c, func() (driver.Rows, error) { return c.session.QueryContext(ctx, query, args) })
+	inner, err := c.query(ctx, c.selection.before(query), args)
+	if use := c.selection.apart(err); use != "" {
+		if _, err := c.exec(ctx, use); err != nil {
+			return nil, err
+		}
+		inner, err = c.query(ctx, query, args)
+	}
 	if err != nil {
 		return nil, err
 	}
+	c.selection.statement = ""
 	return &guardedRows{c, inner}, nil
 }
 
+func (c *guardedConn) query(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
+	defer c.timed(query, time.Now())
+	return guard(c, func() (driver.Rows, error) { return c.session.QueryContext(ctx, query, args) })
+}
+
 // ExecContext implements driver.ExecerContext. It selects where the questions that follow are asked, whose answers together have a
-// bound: a list that is read page by page has an end only if the server says so.
+// bound: a list that is read page by page has an end only if the server says so. USE goes out with the first of them.
 func (c *guardedConn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
 	if c.socket != nil {
 		c.socket.left.Store(maxAnswer)
 	}
+	if c.selection.keep(query) {
+		return driver.ResultNoRows, nil
+	}
+	return c.exec(ctx, query, args...)
+}
+
+func (c *guardedConn) exec(ctx context.Context, query string, args ...driver.NamedValue) (driver.Result, error) {
 	defer c.timed(query, time.Now())
 	return guard(c, func() (driver.Result, error) { return c.session.ExecContext(ctx, query, args) })
 }

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"source-planetscale/internal/dial"
 	"source-planetscale/internal/gtid"
 )
@@ -18,6 +20,8 @@ import (
 // rawServer speaks MySQL's protocol, byte by byte, so that each of them can be another.
 type rawServer struct {
 	answer func(statement string) [][]string // as scripted's; nil for an OK
+	asked  func(packet string)               // is told of each packet, if not nil
+	single bool                              // it takes one statement to a packet
 	change func(at int, out []byte) []byte   // what is sent instead, at that place of all that was sent
 	large  []byte                            // a row that is sent again and again, once there is a question
 	sent   int
@@ -66,13 +70,31 @@ func (s *rawServer) run() {
 			}
 			continue
 		}
-		if !s.result(s.answer(string(command[1:]))) {
+		question := string(command[1:])
+		if s.asked != nil {
+			s.asked(question)
+		}
+		if use, rest, more := strings.Cut(question, "`;"); more && strings.HasPrefix(use, "use ") {
+			if s.single {
+				if !s.send(syntaxError) {
+					return
+				}
+				continue
+			}
+			s.send(okOfMorePacket)
+			question = rest
+		}
+		if !s.result(s.answer(question)) {
 			return
 		}
 	}
 }
 
-var okPacket = []byte{0, 0, 0, 2, 0, 0, 0}
+var (
+	okPacket       = []byte{0, 0, 0, 2, 0, 0, 0}
+	okOfMorePacket = []byte{0, 0, 0, 0x0A, 0, 0, 0} // another statement's answer follows
+	syntaxError    = append([]byte{0xFF, 0x28, 0x04, '#', '4', '2', '0', '0', '0'}, "syntax error"...)
+)
 
 func (s *rawServer) result(rows [][]string) bool {
 	if rows == nil {
@@ -165,7 +187,7 @@ func small(cell string) func(string) [][]string {
 		case strings.HasPrefix(statement, "select @@global.binlog_format"):
 			return [][]string{{"format"}, {"ROW"}}
 		case strings.HasPrefix(statement, "select @@global"):
-			return [][]string{{"row_image", "row_value_options", "tagged"}, {"FULL", cell, "0"}}
+			return [][]string{{"row_image", "row_value_options", "tagged", "vtgate", "mysql"}, {"FULL", cell, "0", "Version: 24.0.4 (Git)", "8.4.0"}}
 		case strings.HasPrefix(statement, "select gtid_subset"):
 			return [][]string{{"intact"}, {cell}}
 		}
@@ -257,11 +279,12 @@ func FuzzServer(f *testing.F) {
 // After a panic nothing more is read from the connection, and the next one is good.
 func TestAConnectionIsNotUsedAfterAPanic(t *testing.T) {
 	connections := 0
+	var asked []int // connections, by questions
 	server := serve(t, func() *rawServer {
 		connections++
-		first := connections == 1
-		return &rawServer{answer: small("-"), change: func(_ int, out []byte) []byte {
-			if first && bytes.Contains(out, []byte("TabletType")) {
+		number := connections
+		return &rawServer{answer: small("-"), asked: func(string) { asked = append(asked, number) }, change: func(_ int, out []byte) []byte {
+			if number == 1 && bytes.Contains(out, []byte("TabletType")) {
 				return []byte{1, 0, 0, 1, 0xFF} // an error without its number
 			}
 			return out
@@ -275,8 +298,8 @@ func TestAConnectionIsNotUsedAfterAPanic(t *testing.T) {
 	if _, err := db.Tablets(t.Context()); !errors.Is(err, ErrUnreachable) || !errors.Is(err, errAnswer) {
 		t.Errorf("got %v", err)
 	}
-	if tablets, err := db.Tablets(t.Context()); err != nil || len(tablets) != 1 || connections != 2 {
-		t.Errorf("got %v, %v by connection %d", tablets, err, connections)
+	if tablets, err := db.Tablets(t.Context()); err != nil || len(tablets) != 1 || len(asked) != 2 || asked[0] != 1 || asked[1] == 1 {
+		t.Errorf("got %v, %v by connections %v", tablets, err, asked)
 	}
 }
 
@@ -331,5 +354,75 @@ func TestTheListOfKeyspacesIsBounded(t *testing.T) {
 	_, err := Open(t.Context(), server, "u", "p", "shopp", "primary")
 	if !errors.Is(err, ErrUnknownKeyspace) || !strings.Contains(err.Error(), "kkkk") || len(err.Error()) > 3*maxText {
 		t.Errorf("got %.300v", err)
+	}
+}
+
+// From far away each packet costs time: USE goes out with the first question after it, but to a server that takes one statement at a time.
+func TestTheTargetIsSelectedWithTheQuestion(t *testing.T) {
+	const use = "use `shop:-@primary`"
+	for name, c := range map[string]struct {
+		single bool
+		want   []string
+	}{
+		"one packet":                {false, []string{use + ";" + variablesQuery, use + ";" + formatQuery, use + ";" + variablesQuery, use + ";" + formatQuery, "use `shop@primary`;show vitess_shards"}},
+		"one statement to a packet": {true, []string{use + ";" + variablesQuery, use, variablesQuery, use, formatQuery, use, variablesQuery, use, formatQuery, "use `shop@primary`", "show vitess_shards"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var asked []string
+			server := serve(t, func() *rawServer {
+				return &rawServer{answer: small("1"), single: c.single, asked: func(packet string) {
+					asked = append(asked, packet)
+				}}
+			})
+			db, err := Open(t.Context(), server, "u", "p", "shop", "primary")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer db.Close()
+			for range 2 {
+				if v, err := db.Variables(t.Context(), "-"); err != nil || v.RowImage != "FULL" || v.Format != "ROW" {
+					t.Errorf("%+v, %v", v, err)
+				}
+			}
+			if _, err := db.Shards(t.Context()); err != nil {
+				t.Error(err)
+			}
+			if diff := cmp.Diff(c.want, asked); diff != "" {
+				t.Errorf("packets (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// Once the first login has succeeded, the others follow at once, as many as are used side by side; one that is of no use is replaced.
+func TestConnectionsAreMadeAhead(t *testing.T) {
+	const broken = 3 // the number of a connection that breaks while it is made
+	began, connections := make(chan int, 16), 0
+	server := serve(t, func() *rawServer {
+		connections++
+		number := connections
+		began <- number
+		return &rawServer{answer: small("1"), change: func(_ int, out []byte) []byte {
+			if number == broken {
+				return out[:1]
+			}
+			return out
+		}}
+	})
+	db, err := Open(t.Context(), server, "u", "p", "shop", "primary")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for want := 1; want <= maxConnections; want++ {
+		if got := <-began; got != want { // before there is any question
+			t.Errorf("connection %d, not %d", got, want)
+		}
+	}
+	names := make([]string, 2*maxConnections)
+	if err := EachShard(t.Context(), names, func(ctx context.Context, _ string) error { _, err := db.Tablets(ctx); return err }); err != nil {
+		t.Error(err)
+	}
+	if err := db.Close(); err != nil {
+		t.Error(err)
 	}
 }

@@ -96,14 +96,59 @@ func (db *DB) sharded(ctx context.Context) (bool, error) {
 	return len(shards) > 1 || len(shards) == 1 && shards[0] != "-" && shards[0] != "0", err
 }
 
+// Keyspaces lists all of the server's keyspaces: those with a shard that serves, and the others. A snapshot of a keyspace, which is a
+// restored backup, has shards but no primary, and is one of the others. The server asks for no right to see a name.
+func (db *DB) Keyspaces(ctx context.Context) (serving, others []string, err error) {
+	names, err := keyspaces(ctx, db.sql)
+	if err != nil {
+		return nil, nil, failed("asking for the keyspaces", err)
+	}
+	serves, err := db.serves(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, name := range names {
+		if serves[name] {
+			serving = append(serving, name)
+		} else {
+			others = append(others, name)
+		}
+	}
+	return serving, others, nil
+}
+
+// serves are the keyspaces that have a serving primary or, where the server does not show its tablets, any shard.
+func (db *DB) serves(ctx context.Context) (map[string]bool, error) {
+	found := map[string]bool{}
+	tablets, err := ask(ctx, db.sql, "show vitess_tablets")
+	if err != nil && !isRefused(failed("show vitess_tablets", err)) {
+		return nil, failed("show vitess_tablets", err)
+	}
+	for _, row := range tablets {
+		if strings.EqualFold(row["TabletType"], "primary") && row["State"] == "SERVING" {
+			found[row["Keyspace"]] = true
+		}
+	}
+	if len(tablets) > 0 {
+		return found, nil
+	}
+	shards, err := ask(ctx, db.sql, "show vitess_shards")
+	if err != nil {
+		return nil, failed("show vitess_shards", err)
+	}
+	for _, row := range shards {
+		for _, line := range row {
+			if keyspace, _, ok := strings.Cut(line, "/"); ok {
+				found[keyspace] = true
+			}
+		}
+	}
+	return found, nil
+}
+
 // keyspaces lists the server's keyspaces, for a person to choose from.
 func keyspaces(ctx context.Context, pool *sql.DB) ([]string, error) {
-	rows, err := pool.QueryContext(ctx, "show keyspaces")
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	table, err := named(rows)
+	table, err := ask(ctx, pool, "show keyspaces")
 	var names []string
 	for _, row := range table {
 		for _, name := range row {
@@ -114,6 +159,16 @@ func keyspaces(ctx context.Context, pool *sql.DB) ([]string, error) {
 	return names, err
 }
 
+// ask runs a statement without arguments, whatever the target.
+func ask(ctx context.Context, pool *sql.DB, statement string) ([]map[string]string, error) {
+	rows, err := pool.QueryContext(ctx, statement)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	return named(rows)
+}
+
 // show runs a SHOW, or another statement without arguments, with that target. Columns are taken by name, since versions of Vitess add some.
 func (db *DB) show(ctx context.Context, target, statement string) ([]map[string]string, error) {
 	conn, err := db.connTo(ctx, target)
@@ -122,6 +177,11 @@ func (db *DB) show(ctx context.Context, target, statement string) ([]map[string]
 	}
 	defer conn.Close()
 	rows, err := conn.QueryContext(ctx, statement)
+	if isNumbered(err, erBadDB) {
+		_ = conn.Close() // the list of keyspaces takes another
+		// A vtgate that has just started may not know it yet.
+		return nil, failure.Judge(judged(unknownKeyspace(ctx, db.sql, db.keyspace))).Do(failure.Retry)
+	}
 	if err != nil {
 		return nil, failed(statement, err)
 	}

@@ -17,7 +17,7 @@ func judged(err error) error {
 		return failure.Config("check both, and that the password was made for this branch and has not been deleted",
 			"The server refused the username or password").Because(err)
 	case errors.Is(err, ErrUnknownKeyspace):
-		return failure.Config("check the option database", "The configured database does not exist: %s", err).Because(err)
+		return failure.Config("check Database (database) and Keyspaces (keyspaces)", "The configured database does not exist: %s", err).Because(err)
 	case errors.Is(err, ErrRefused):
 		return failure.Transient("check that a tablet of the chosen type serves each shard, and that the password may read",
 			"The server refused a question that a sync needs answered: %s", err).Because(err)

@@ -16,9 +16,9 @@ import (
 //
 //	{"streams":{"<keyspace>:<table>":{"shards":{"<shard>":{"cursor":"<base64>"}}}}}
 //
-// It returns the streams of the keyspace by table name. A finished copy is continued by replication. An unfinished one
-// starts over: that connector resumed copies without replaying what had changed meanwhile.
-func ParseLegacy(data []byte, keyspace string) (map[string]*Stream, error) {
+// It returns the streams of the keyspace by table name; reads reports of others whether they are read beside it. A finished copy is
+// continued by replication. An unfinished one starts over: that connector resumed copies without replaying what had changed meanwhile.
+func ParseLegacy(data []byte, keyspace string, reads func(keyspace string) bool) (map[string]*Stream, error) {
 	var in struct {
 		Streams map[string]struct {
 			Shards map[string]struct {
@@ -37,6 +37,9 @@ func ParseLegacy(data []byte, keyspace string) (map[string]*Stream, error) {
 		ks, table, ok := strings.Cut(name, ":")
 		if !ok {
 			return nil, fmt.Errorf("its stream %q is not named keyspace:table", name)
+		}
+		if ks != keyspace && reads(ks) {
+			continue
 		}
 		if ks != keyspace {
 			return nil, fmt.Errorf("its stream %q is of another keyspace than the configured database %q", name, keyspace)

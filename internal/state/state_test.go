@@ -161,8 +161,11 @@ func legacy(name, shard, cursor string) string {
 	return `{"streams":{"` + name + `":{"shards":{"` + shard + `":{"cursor":"` + cursor + `"}}}}}`
 }
 
+// alone reads no other keyspace.
+func alone(string) bool { return false }
+
 func TestParseLegacy(t *testing.T) {
-	streams, err := ParseLegacy([]byte(legacy("shop:users", "-80", cursor("shop", early, nil))), "shop")
+	streams, err := ParseLegacy([]byte(legacy("shop:users", "-80", cursor("shop", early, nil))), "shop", alone)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -170,14 +173,14 @@ func TestParseLegacy(t *testing.T) {
 		t.Errorf("a finished copy came back as %+v", got)
 	}
 	lastPK, _ := key().MarshalVT()
-	streams, err = ParseLegacy([]byte(legacy("shop:users", "-80", cursor("shop", early, lastPK))), "shop")
+	streams, err = ParseLegacy([]byte(legacy("shop:users", "-80", cursor("shop", early, lastPK))), "shop", alone)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if c := streams["users"].Shards[in("-80")].Copy; c == nil || c.LastPK != nil || !c.Oldest.Equal(position(t, early)) {
 		t.Errorf("an unfinished copy must start over, and came back as %+v", c)
 	}
-	streams, err = ParseLegacy([]byte(legacy("shop:users", "-80", "")), "shop")
+	streams, err = ParseLegacy([]byte(legacy("shop:users", "-80", "")), "shop", alone)
 	if err != nil || streams["users"].Shards[in("-80")] != nil {
 		t.Errorf("a shard that was not begun: %v, %+v", err, streams)
 	}
@@ -195,7 +198,7 @@ func TestParseLegacyRefusesDamage(t *testing.T) {
 		legacy("shop:users", "-80", "CAE="): "damaged",
 		legacy("shop:users", "-80", cursor("shop", "odd", nil)): "not a position",
 	} {
-		if _, err := ParseLegacy([]byte(in), "shop"); err == nil || !strings.Contains(err.Error(), problem) {
+		if _, err := ParseLegacy([]byte(in), "shop", alone); err == nil || !strings.Contains(err.Error(), problem) {
 			t.Errorf("%s: error %v, expected one about %q", in, err, problem)
 		}
 	}
@@ -233,7 +236,7 @@ func FuzzParse(f *testing.F) {
 func FuzzParseLegacy(f *testing.F) {
 	f.Add([]byte(legacy("shop:users", "-80", cursor("shop", early, []byte{10, 0}))))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		streams, err := ParseLegacy(data, "shop")
+		streams, err := ParseLegacy(data, "shop", alone)
 		if err == nil && streams == nil {
 			t.Fatal("neither streams nor an error")
 		}

@@ -18,6 +18,7 @@ type Evolution struct {
 	// inferred says that an online DDL's statement was not known, so that the columns after it were taken to be today's.
 	inferred bool
 	made     map[string]*sqlparser.ColumnDefinition // today's declarations by lower-case name; nil where they are not known
+	byNow    string                                 // today's default character set, "" where it is not known
 }
 
 // life is one column, whatever it is called and declared as.
@@ -149,7 +150,7 @@ func (e *Evolution) infer(today []Column) (changed bool, err error) {
 			l = e.added(c)
 			l.declared = append(l.declared, d)
 			added = append(added, c.Name)
-		case !Alike(c, l.last().Column):
+		case c.Name != l.last().Name || !Alike(c, l.last().Column):
 			l.declared = append(l.declared, d)
 			changed = true
 		}
@@ -201,6 +202,11 @@ func (e *Evolution) make(create string) error {
 	for _, def := range s.TableSpec.Columns {
 		e.made[def.Name.Lowered()] = def
 	}
+	for _, o := range s.TableSpec.Options {
+		if strings.EqualFold(o.Name, "charset") {
+			e.byNow = canonicalCharset(o.String)
+		}
+	}
 	return nil
 }
 
@@ -241,8 +247,12 @@ func (l *life) assure(def *sqlparser.ColumnDefinition) {
 	}
 }
 
-// charsetBy finds the table's default character set by columns that still have it; "" where there is none, or they differ.
+// charsetBy finds the default character set that the table had at first: today's, if nothing changed it, or that of columns that still
+// have it; "" where there is none, or they differ.
 func (e *Evolution) charsetBy(today []Column) (charset string) {
+	if e.charset == UnknownCharset && !e.inferred {
+		charset = e.byNow
+	}
 	for i, l := range e.now {
 		if l.last().Charset != UnknownCharset {
 			continue

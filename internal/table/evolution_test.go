@@ -183,3 +183,28 @@ func checkShape(t *testing.T, s *Shape, was, today []Column, step int) {
 		}
 	}
 }
+
+// TestCharsetThatNoStatementNames holds that rows of a column which was declared without a character set are read by the table's default of
+// that time, where it is known.
+func TestCharsetThatNoStatementNames(t *testing.T) {
+	const create = "create table t (id int, b int) engine=InnoDB default charset=latin1 collate=latin1_bin"
+	for statements, want := range map[string]string{
+		"alter table t add b text / alter table t modify b int":                                             "latin1",
+		"alter table t add b text / alter table t default charset latin1 / alter table t modify b int":      UnknownCharset,
+		"alter table t default charset utf8mb4 / alter table t add b text / alter table t modify b int":     "utf8mb4",
+		"alter table t add b text collate cp1251_bin / alter table t modify b int, default charset utf8mb4": "cp1251",
+	} {
+		e := NewEvolution("t", readColumns("id int"))
+		for s := range strings.SplitSeq(statements, " / ") {
+			if _, err := e.Apply(s); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := e.End(readColumns("id int; b int"), create); err != nil {
+			t.Fatal(err)
+		}
+		if got := e.Shape(1).Old[1].Charset; got != want {
+			t.Errorf("%s: %s instead of %s", statements, got, want)
+		}
+	}
+}

@@ -127,12 +127,12 @@ func (c Column) Fits(f *querypb.Field) bool {
 
 // logged is the type by which the binary log's description of a table gives a column.
 func logged(c Column) querypb.Type {
-	switch t := queryType(c); {
-	case t == querypb.Type_BINARY, t == querypb.Type_ENUM, t == querypb.Type_SET:
+	switch t := queryType(c); t {
+	case querypb.Type_BINARY, querypb.Type_ENUM, querypb.Type_SET:
 		return querypb.Type_CHAR
-	case t == querypb.Type_BLOB:
+	case querypb.Type_BLOB:
 		return querypb.Type_TEXT
-	case t == querypb.Type_VARBINARY:
+	case querypb.Type_VARBINARY:
 		return querypb.Type_VARCHAR
 	default:
 		return t

@@ -58,7 +58,8 @@ type Client struct {
 	cfg     Config
 	options []grpc.DialOption
 	buffers *buffers
-	streams atomic.Int32 // that are open
+	streams atomic.Int32     // that are open
+	spare   chan *connection // made ahead
 }
 
 // share is how many bytes one of the open streams may receive ahead.
@@ -86,7 +87,7 @@ func New(cfg Config) (*Client, error) {
 	if cfg.Auth != NoAuth {
 		options = append(options, grpc.WithPerRPCCredentials(login{cfg}))
 	}
-	return &Client{cfg: cfg, options: options, buffers: buffers}, nil
+	return &Client{cfg: cfg, options: options, buffers: buffers, spare: make(chan *connection, maxAhead)}, nil
 }
 
 func transportCredentials(d dial.Config) (credentials.TransportCredentials, error) {

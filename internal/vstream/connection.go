@@ -27,8 +27,50 @@ type connection struct {
 	err error
 }
 
-// connect prepares a connection; it is made when first used.
+// maxAhead is how many connections are made ahead at most.
+const maxAhead = 8
+
+// Ahead makes connections for so many streams that are opened next: from far away each takes several round trips, in which other things can
+// be asked. What fails is met again then.
+func (c *Client) Ahead(n int) {
+	c.Close() // those of the last time may have failed
+	for range min(n, maxAhead) {
+		conn, err := c.newConnection()
+		if err != nil {
+			return
+		}
+		conn.Connect()
+		select {
+		case c.spare <- conn:
+		default:
+			_ = conn.Close() // nobody can use it
+		}
+	}
+}
+
+// Close ends the connections that were made ahead and not used. Streams are closed by themselves.
+func (c *Client) Close() {
+	for {
+		select {
+		case conn := <-c.spare:
+			_ = conn.Close() // says only that it is closed
+		default:
+			return
+		}
+	}
+}
+
+// connect takes a connection that was made ahead, or prepares one, which is made when first used.
 func (c *Client) connect() (*connection, error) {
+	select {
+	case conn := <-c.spare:
+		return conn, nil
+	default:
+		return c.newConnection()
+	}
+}
+
+func (c *Client) newConnection() (*connection, error) {
 	conn := &connection{dial: c.cfg.Dial.DialContext}
 	options := append(slices.Clone(c.options), grpc.WithContextDialer(conn.dialContext), grpc.WithStreamInterceptor(conn.explain))
 	var err error

@@ -1,0 +1,81 @@
+package e2e
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"source-planetscale/internal/sandbox"
+)
+
+// TestManyKeyspacesWithoutChanges tells how long a sync without changes takes of one keyspace of 2 shards and 100 tables, and of four. A
+// time is no reason to fail: the machine may be busy.
+func TestManyKeyspacesWithoutChanges(t *testing.T) {
+	long(t)
+	const tables = 100
+	names := []string{"many1", "many2", "many3", "many4"}
+	var topology sandbox.Topology
+	for _, name := range names {
+		keyspace := customer(1)[0]
+		keyspace.Name = name
+		topology = append(topology, keyspace)
+	}
+	c := own(t, topology)
+	var group errgroup.Group
+	for _, name := range names {
+		db := c.vtgate(t, name, nil)
+		group.Go(func() error {
+			for i := range tables {
+				for _, statement := range []string{
+					"create table t%03d (id bigint primary key, v int)", "alter vschema on t%03d add vindex xxhash(id)",
+				} {
+					if _, err := db.Exec(fmt.Sprintf(statement, i)); err != nil {
+						return err
+					}
+				}
+			}
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	p := newPipeline(t, c, c.ConfigSharded).with(map[string]any{"database": names[0]})
+	one, four := p, p.with(map[string]any{"keyspaces": names[1:]})
+	for _, source := range []*pipeline{one, four} {
+		source.startHere()
+	}
+	took := map[*pipeline][]time.Duration{}
+	for range 5 {
+		for source, streams := range map[*pipeline]int{one: tables, four: tables * len(names)} {
+			began := time.Now()
+			source.readToEnd()
+			took[source] = append(took[source], time.Since(began))
+			if complete := len(source.last.Statuses); complete != streams || len(source.last.Records) > 0 {
+				t.Errorf("%d streams, %d records", complete, len(source.last.Records))
+			}
+		}
+	}
+	for _, times := range took {
+		slices.Sort(times)
+	}
+	t.Logf("one keyspace: %v; four: %v; medians %v and %v", took[one], took[four], took[one][2], took[four][2])
+}
+
+// startHere configures all tables, to be read from where the source is now.
+func (p *pipeline) startHere() {
+	p.t.Helper()
+	p.discover()
+	positions, err := p.command("position", "--config", p.config).Output()
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	config := p.config
+	p.config = p.file("starting.json", changed(p.t, config, map[string]any{"starting_gtids": string(positions)}))
+	p.reset()
+	p.readToEnd()
+	p.config = config
+}
