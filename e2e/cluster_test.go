@@ -70,16 +70,19 @@ func (c cluster) vtgate(t *testing.T, target string, settings map[string]string)
 }
 
 // mysqld opens the mysqld of a shard's first tablet, behind Vitess's back.
-func (c cluster) mysqld(t *testing.T, shard string) *sql.DB {
+func (c cluster) mysqld(t *testing.T, shard string) *sql.DB { return c.mysqldOf(t, "customer", shard) }
+
+// mysqldOf does so in a keyspace.
+func (c cluster) mysqldOf(t *testing.T, keyspace, shard string) *sql.DB {
 	t.Helper()
-	socket := c.MySQLSocket("customer", shard)
+	socket := c.MySQLSocket(keyspace, shard)
 	wd, err := os.Getwd()
 	if err == nil { // Linux limits a socket's path to 107 bytes
 		if short, err := filepath.Rel(wd, socket); err == nil && len(short) < len(socket) {
 			socket = short
 		}
 	}
-	return connect(t, "unix", socket, "vt_dba", "vt_customer", nil)
+	return connect(t, "unix", socket, "vt_dba", "vt_"+keyspace, nil)
 }
 
 func connect(t *testing.T, network, address, user, database string, settings map[string]string) *sql.DB {

@@ -55,14 +55,14 @@ func next(t *testing.T, saved *state.Stream, stop int, now []table.Column, strea
 
 // A copy may wait for hours; what was changed meanwhile is no reason to refuse what comes after it.
 func TestColumnsChangedBeforeACopyBegins(t *testing.T) {
-	swapped := testTable("users").Columns
+	swapped := slices.Clone(testTable("users").Columns)
 	slices.Reverse(swapped)
 	r := newRig(t, 5, copyOfUsers())
 	r.add(testTable("users"), airbyte.Incremental, nil)
 	r.looks(swapped)
 	out := r.must()
 	saved := streamOf(t, out.States[len(out.States)-1])
-	if l := saved.Shards[in("-")].Layout; l.Stale || l.Assumed != table.Known || !slices.Equal(names(l.Columns), names(swapped)) {
+	if l := saved.Shards[in("-")].Layout; l.Unknown || !slices.Equal(names(l.Columns), names(swapped)) {
 		t.Errorf("the copy left %+v", l)
 	}
 	if first := shardOf(t, out.States[0]); !slices.Equal(names(first.Copy.Layout.Columns), names(swapped)) {
@@ -78,21 +78,22 @@ func TestColumnsChangedBeforeACopyBegins(t *testing.T) {
 	}
 }
 
-// Columns that were exchanged and then exchanged again look as at the peek, but at the copy's end they were others.
+// What was changed once the copy was complete comes after what it copied.
 func TestColumnsChangedOnceTheCopyIsComplete(t *testing.T) {
 	r := newRig(t, 5, copyOfUsers())
 	r.add(testTable("users"), airbyte.Incremental, nil)
 	r.looks(dropped, testTable("users").Columns)
 	out := r.must()
 	saved := streamOf(t, out.States[len(out.States)-1])
-	if !saved.Shards[in("-")].Layout.Stale {
-		t.Fatalf("the copy left %+v", saved.Shards[in("-")].Layout)
+	if l := saved.Shards[in("-")].Layout; !slices.Equal(names(l.Columns), names(dropped)) {
+		t.Fatalf("the copy left %+v", l)
 	}
-	again := next(t, saved, 7, testTable("users").Columns, func(_ *request, send func(...*event), done <-chan struct{}) error {
-		send(insert(7, "users")...)
+	again := next(t, saved, 8, testTable("users").Columns, func(_ *request, send func(...*event), done <-chan struct{}) error {
+		send(changed(7, "alter table users drop column gone")...)
+		send(insert(8, "users")...)
 		return hold(done)
 	})
-	if got := rows(again.failsAlone("columns of shop.users were changed")); len(got) != 0 {
+	if got := rows(again.must()); !slices.Equal(got, []string{"8:x"}) {
 		t.Errorf("records %v", got)
 	}
 }
@@ -118,7 +119,7 @@ func TestAColumnDroppedBeforeACopyBeginsIsLeftOut(t *testing.T) {
 	if got := r.requests()[1].Filter.Rules[0].Filter; got != "select `id`, `name` from `users`" {
 		t.Errorf("the copy is of %s", got)
 	}
-	if l := lastOf(t, out.States, "users").Layout; l.Stale || !slices.Equal(names(l.Columns), []string{"id", "name"}) {
+	if l := lastOf(t, out.States, "users").Layout; !slices.Equal(names(l.Columns), []string{"id", "name"}) {
 		t.Errorf("the copy left %+v", l)
 	}
 	warned := func(l destination.Log) bool {
@@ -147,52 +148,96 @@ func TestACopyGivesTextInTheCharacterSetThatItsSnapshotHas(t *testing.T) {
 
 // Before the peeked position the columns were those of the peek; what they are after a break makes no difference, but for
 // how the server names them.
-func TestRowsAreRefusedOnceColumnsWereChangedWhenAStreamBroke(t *testing.T) {
+func TestColumnsChangedWhenAStreamBroke(t *testing.T) {
 	t.Parallel()
 	opened := 0
-	r := newRig(t, 7, func(_ *request, send func(...*event), done <-chan struct{}) error {
+	r := newRig(t, 7, func(q *request, send func(...*event), done <-chan struct{}) error {
 		if opened++; opened == 1 {
 			return io.EOF
 		}
-		send(insert(6, "users", "others")...)
+		send(insert(6, tablesIn(q)...)...)
 		send(script.VGTID(7, nil), fakevtgate.Other())
 		return hold(done)
 	})
 	r.add(testTable("users"), airbyte.Incremental, &state.Shard{Position: at(5)})
 	r.add(testTable("others"), airbyte.Incremental, &state.Shard{Position: at(5)})
 	r.alter("users", dropped...)
-	out := r.failsAlone("columns of shop.users were changed, and rows")
-	if got := rows(out); !slices.Equal(got, []string{"6:x"}) { // of others
+	if got := rowsByTable(r.must()); !slices.Equal(got, []string{"others 6:x", "users 6:x"}) {
 		t.Errorf("records %v", got)
+	}
+	if got := r.asked(); !slices.Contains(got, "users from 5 older") {
+		t.Errorf("asked %q", got)
 	}
 }
 
-// A copy that goes on after its key begins with older changes of the rows copied already.
+// A copy that goes on after its key begins with older changes of the rows copied already, in columns of their own: where those were
+// changed, it begins again with the first row, and is followed by the changes since its first snapshot.
 func TestColumnsChangedBeforeACopyGoesOn(t *testing.T) {
-	caughtUp := insert(6, "users")
-	caughtUp[3] = script.VGTID(6, pk("users", "1"))
+	was := func(r *rig, columns []table.Column) {
+		r.addUnder(columns, "users", map[string]*state.Shard{"-": {Position: at(5), Copy: &state.Copy{Oldest: at(5), LastPK: pk("users", "1").Lastpk}}})
+	}
 	for name, c := range map[string]struct {
-		before []*event
-		fails  bool
+		prepare func(r *rig)
+		catchUp []*event
+		copies  []string
 	}{
-		"rows first":   {before: caughtUp, fails: true},
-		"change first": {before: slices.Concat([]*event{script.VGTID(6, pk("users", "1")), ddl("alter table users drop column gone")}, caughtUp)},
+		"when the sync begins": {func(r *rig) { was(r, dropped) }, nil, []string{""}},
+		"with a statement": {
+			func(r *rig) { was(r, testTable("users").Columns) },
+			changed(6, "alter table users drop column gone"),
+			[]string{fakevtgate.GTID(5), ""},
+		},
+		"without one": {
+			func(r *rig) { was(r, testTable("users").Columns); r.looks(dropped) },
+			insert(6, "users"),
+			[]string{fakevtgate.GTID(5), ""},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := newRig(t, 5, copyOfUsers(c.before...))
-			r.add(testTable("users"), airbyte.Incremental, &state.Shard{Position: at(5), Copy: &state.Copy{Oldest: at(5), LastPK: pk("users", "1").Lastpk}})
-			r.add(testTable("others"), airbyte.Incremental, &state.Shard{Position: at(5)})
-			r.alter("users", dropped...)
-			if c.fails {
-				r.failsAlone("columns of shop.users were changed, and rows")
-				return
-			}
+			r := newRig(t, 7, func(q *request, send func(...*event), done <-chan struct{}) error {
+				switch {
+				case q.Filter.FieldEventMode == binlogdatapb.Filter_BEST_EFFORT:
+					if name == "when the sync begins" {
+						send(older(6)...)
+						send(changed(7, "alter table users drop column gone")...)
+					}
+					send(script.VGTID(7, nil), fakevtgate.Other())
+					return hold(done)
+				case q.Vgtid.ShardGtids[0].Gtid == "":
+					copyOf(send, "users", 7)
+					return hold(done)
+				case q.Vgtid.ShardGtids[0].TablePKs == nil:
+					send(script.VGTID(7, nil), fakevtgate.Other())
+					return hold(done)
+				}
+				for _, e := range c.catchUp {
+					if e.Vgtid != nil {
+						e = script.VGTID(6, pk("users", "1"))
+					}
+					send(e)
+				}
+				return hold(done)
+			})
+			c.prepare(r)
 			out := r.must()
-			if got := rows(out); !slices.Equal(got, []string{"6:x", "1:x"}) {
+			want := []string{"1:a", "2:b"}
+			if name == "when the sync begins" {
+				want = append(want, "6:x")
+			}
+			if got := rows(out); !slices.Equal(got, want) {
 				t.Errorf("records %v", got)
 			}
-			if l := lastOf(t, out.States, "users").Layout; l.Stale || !slices.Equal(names(l.Columns), names(dropped)) {
-				t.Errorf("the copy left %+v", l)
+			var copies []string
+			for _, q := range r.requests() {
+				if strings.HasPrefix(q.Filter.Rules[0].Filter, "select `id`") {
+					copies = append(copies, q.Vgtid.ShardGtids[0].Gtid)
+				}
+			}
+			if !slices.Equal(copies, c.copies) {
+				t.Errorf("copies from %q", copies)
+			}
+			if last := lastOf(t, out.States, "users"); last.Copy != nil || !last.Position.Equal(at(7)) || last.Layout.Differs() {
+				t.Errorf("the last state is %+v", last)
 			}
 		})
 	}
@@ -204,13 +249,13 @@ func TestColumnsChangedBeforeACopyStartsOver(t *testing.T) {
 		if q.Vgtid.ShardGtids[0].Gtid == "" {
 			return copyOfUsers()(q, send, done)
 		}
-		send(insert(6, "users")...)
+		send(older(6)...)
 		send(script.VGTID(7, nil), ddl("alter table users drop column gone"))
 		return hold(done)
 	})
 	r.addUnder(dropped, "users", map[string]*state.Shard{"-": {Copy: &state.Copy{Oldest: at(5)}}})
 	r.add(testTable("others"), airbyte.Incremental, &state.Shard{Position: at(7)})
-	if got := rows(r.failsAlone("columns of shop.users were changed, and rows")); !slices.Equal(got, []string{"1:x"}) {
+	if got := rows(r.must()); !slices.Equal(got, []string{"1:x", "6:x"}) {
 		t.Errorf("records %v", got)
 	}
 }
@@ -218,23 +263,28 @@ func TestColumnsChangedBeforeACopyStartsOver(t *testing.T) {
 // What the snapshot of a broken stream had says nothing of the changes that come before it in the next one.
 func TestACopyThatBreaksBeforeItsSnapshotForgetsItsColumns(t *testing.T) {
 	t.Parallel()
-	caughtUp := insert(6, "users")
-	caughtUp[3] = script.VGTID(6, pk("users", "1"))
 	opened := 0
 	r := newRig(t, 5, func(q *request, send func(...*event), done <-chan struct{}) error {
 		if opened++; opened == 1 {
 			send(begin(0, 0), fields(0, "users")) // looked up, but no boundary comes
 			return io.EOF
 		}
-		return copyOfUsers(caughtUp...)(q, send, done)
+		if q.Vgtid.ShardGtids[0].TablePKs != nil {
+			caughtUp := insert(6, "users")
+			caughtUp[3] = script.VGTID(6, pk("users", "1"))
+			send(caughtUp...)
+			return hold(done)
+		}
+		return copyOfUsers()(q, send, done)
 	})
 	r.add(testTable("users"), airbyte.Incremental, &state.Shard{Position: at(5), Copy: &state.Copy{Oldest: at(5), LastPK: pk("users", "1").Lastpk}})
-	r.add(testTable("others"), airbyte.Incremental, &state.Shard{Position: at(5)})
 	r.looks(testTable("users").Columns, dropped)
-	r.failsAlone("columns of shop.users were changed, and rows")
+	if got := rows(r.must()); !slices.Equal(got, []string{"1:x"}) {
+		t.Errorf("records %v", got)
+	}
 }
 
-// After a failover the stop may lie behind a change of columns.
+// After a failover the stop may lie behind a change of columns: they are those of the saved position until a statement comes.
 func TestColumnsAreNotKnownWhereTheStopWasMovedTo(t *testing.T) {
 	t.Parallel()
 	opened := 0
@@ -249,7 +299,7 @@ func TestColumnsAreNotKnownWhereTheStopWasMovedTo(t *testing.T) {
 	r.stands = 6 // 7 is gone
 	r.alter("users", dropped...)
 	out := r.must()
-	if l := lastOf(t, out.States, "users").Layout; !l.Stale {
+	if l := lastOf(t, out.States, "users").Layout; l.Differs() || l.Unknown {
 		t.Errorf("the sync left %+v", l)
 	}
 	if !slices.ContainsFunc(out.Logs, func(l destination.Log) bool { return strings.Contains(l.Message, "no longer holds the position") }) {

@@ -3,6 +3,8 @@ package engine
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"source-planetscale/internal/airbyte"
@@ -23,22 +25,38 @@ type replication struct {
 // streamsPerShard is how many may replicate one shard at a time: each is a dump of its binary log.
 const streamsPerShard = 2
 
-// all replicates streams that are past their copy: in one VStream if their positions can be compared, one the
-// start for all, else in one per group of equal positions.
+// all replicates streams that are past their copy: those whose columns were changed each by itself, the others in one VStream if their
+// positions can be compared, one the start for all, else in one per group of equal positions.
 func (s *replication) all(ctx context.Context, parts []*partition.Partition) error {
-	if oldest(parts).IsZero() {
-		return s.groups(ctx, parts)
+	var same, older []*partition.Partition
+	for _, p := range parts {
+		if p.Saved().Layout.Differs() {
+			older = append(older, p)
+		} else {
+			same = append(same, p)
+		}
 	}
-	return s.read(ctx, parts, &search{s.retrier, attemptsOfASearch})
-}
-
-func (s *replication) groups(ctx context.Context, parts []*partition.Partition) error {
 	group, ctx := newGroup(ctx)
 	group.SetLimit(streamsPerShard)
-	for _, g := range byPosition(parts, func(p *partition.Partition) gtid.Position { return p.Saved().Position }) {
+	for _, g := range sharing(same) {
 		group.Go(func() error { return s.read(ctx, g, &search{s.retrier, attemptsOfASearch}) })
 	}
+	for _, p := range older {
+		group.Go(func() error { return s.follow(ctx, p) })
+	}
 	return group.Wait()
+}
+
+// sharing groups the partitions that one VStream can read.
+func sharing(parts []*partition.Partition) [][]*partition.Partition {
+	switch {
+	case len(parts) == 0:
+		return nil
+	case !oldest(parts).IsZero():
+		return [][]*partition.Partition{parts}
+	}
+	groups := byPosition(parts, func(p *partition.Partition) gtid.Position { return p.Saved().Position })
+	return slices.Collect(maps.Values(groups))
 }
 
 // byPosition groups partitions by a position of theirs.
@@ -70,19 +88,43 @@ type search struct {
 const attemptsOfASearch = 128
 
 func (s *replication) read(ctx context.Context, parts []*partition.Partition, by *search) error {
-	r := reader.Replicate(s.env, s.shard, oldest(parts), parts)
+	var apart setApart
+	r := reader.Replicate(apart.envOf(s.Sync), s.shard, oldest(parts), parts)
 	s.shared.Log.Info(fmt.Sprintf("Replicating %d streams of shard %s: %s.", len(parts), s.shard.Name, named(parts)))
 	outcome, err := s.Sync.read(ctx, s.shard, r, by.retrier)
+	if err := s.conclude(ctx, r, outcome, err, by); err != nil {
+		return err
+	}
+	for _, p := range apart.parts {
+		if err := s.follow(ctx, p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// conclude deals with what a reader has left, after that outcome or error.
+func (s *replication) conclude(ctx context.Context, r *reader.Reader, outcome reader.Outcome, err error, by *search) error {
 	read, again := r.Left()
-	if v := failure.In(err); len(read) > 1 && oneOfThem(v) && by.left > 0 && ctx.Err() == nil {
-		return s.searchHalves(ctx, append(read, again...), v, by)
+	left, v := append(read, again...), failure.In(err)
+	switch {
+	case err == nil:
+		return s.readAgain(ctx, r, outcome)
+	case ctx.Err() != nil || v == nil:
+	case len(read) > 1 && oneOfThem(v) && by.left > 0:
+		return s.searchHalves(ctx, left, v, by)
+	case len(left) == 1 && isOfColumns(left[0], v):
+		return s.follow(ctx, left[0])
+	case v.Action == failure.Resync && s.cfg.Resyncs():
+		return s.copyAgain(ctx, left, v)
 	}
-	if v := failure.In(err); v != nil && v.Action == failure.Resync && s.cfg.Resyncs() {
-		return s.copyAgain(ctx, append(read, again...), v)
-	}
-	if err != nil {
-		return s.settle(ctx, append(read, again...), err)
-	}
+	return s.settle(ctx, left, err)
+}
+
+// readAgain ends the partitions that were read, and reads others again from their own positions.
+func (s *replication) readAgain(ctx context.Context, r *reader.Reader, outcome reader.Outcome) error {
+	read, again := r.Left()
+	var err error
 	if outcome == reader.Replaced {
 		err = r.Retired()
 	}

@@ -118,24 +118,62 @@ func (c *crossing) readToJournal(ctx context.Context, shard gtid.Shard, parts []
 		return at
 	})
 	for _, group := range groups {
-		r := reader.Former(c.env, shard, group)
-		c.shared.Log.Info(fmt.Sprintf("Reading what is left of the former shard %s: %s.", shard.Name, named(group)))
-		_, err := c.read(ctx, shard, r, c.retrier)
-		switch {
-		case errors.Is(err, airbyte.ErrWrite):
+		if err := c.readFormer(ctx, shard, group); err != nil {
 			return err
-		case ctx.Err() != nil:
-			return context.Cause(ctx)
 		}
-		for _, p := range r.Partitions() {
-			if err != nil {
-				if err := c.lose(p.Stream, shard, failure.Judge(err)); err != nil {
-					return err
-				}
-			}
-			if err := c.finish(p.Stream); err != nil {
+	}
+	return nil
+}
+
+// readFormer reads an old shard from the one position of the partitions.
+func (c *crossing) readFormer(ctx context.Context, shard gtid.Shard, parts []*partition.Partition) error {
+	var apart setApart
+	var same []*partition.Partition
+	for _, p := range parts {
+		if _, layout := p.Saved().Replay(); layout.Differs() {
+			apart.parts = append(apart.parts, p)
+		} else {
+			same = append(same, p)
+		}
+	}
+	c.shared.Log.Info(fmt.Sprintf("Reading what is left of the former shard %s: %s.", shard.Name, named(parts)))
+	if same != nil {
+		r := reader.Former(apart.envOf(c.Sync), shard, same)
+		_, err := c.read(ctx, shard, r, c.retrier)
+		if left := r.Partitions(); len(left) == 1 && isOfColumns(left[0], failure.In(err)) {
+			apart.parts = append(apart.parts, left[0])
+		} else if err := c.passed(ctx, shard, left, err); err != nil {
+			return err
+		}
+	}
+	for _, p := range apart.parts {
+		err := (&replication{c.Sync, shard}).followed(ctx, p, true)
+		if v := failure.In(err); v != nil && v.Action == failure.Resync && v.Table == p.Name() { // of this one alone, for its columns
+			err = reader.Lost("has changes from before a change of columns, which cannot be read: " + v.Cause.Error()).Because(v.Cause)
+		}
+		if err := c.passed(ctx, shard, []*partition.Partition{p}, err); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// passed is that partitions of an old shard were read to its journal, or not.
+func (c *crossing) passed(ctx context.Context, shard gtid.Shard, parts []*partition.Partition, err error) error {
+	switch {
+	case errors.Is(err, airbyte.ErrWrite):
+		return err
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	}
+	for _, p := range parts {
+		if err != nil {
+			if err := c.lose(p.Stream, shard, failure.Judge(err)); err != nil {
 				return err
 			}
+		}
+		if err := c.finish(p.Stream); err != nil {
+			return err
 		}
 	}
 	return nil

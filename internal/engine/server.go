@@ -17,8 +17,9 @@ type Server struct {
 	Shards func(context.Context) ([]gtid.Shard, error)
 	// Tables asks a shard for its tables by name, all or only some. Without keys it is asked for their columns alone, which takes a
 	// third of the time, and views may be among them.
-	Tables    func(ctx context.Context, shard gtid.Shard, only []string, keys bool) (map[string]table.Table, error)
-	ColumnsAt func(ctx context.Context, shard gtid.Shard, tables []string) (schema.Moment, error)
+	Tables     func(ctx context.Context, shard gtid.Shard, only []string, keys bool) (map[string]table.Table, error)
+	ColumnsAt  func(ctx context.Context, shard gtid.Shard, tables []string) (schema.Moment, error)
+	Statements Statements
 	// Incarnations tell tables from others that took their places.
 	Incarnations func(ctx context.Context, shard gtid.Shard, tables []string) (map[string]table.Incarnation, error)
 	// References are those of the tables that have all their rows in each shard.
@@ -37,6 +38,14 @@ type Server struct {
 	Cascades   func(context.Context, []gtid.Shard) ([]schema.Cascade, error)
 }
 
+// Statements are those that made tables what they are.
+type Statements struct {
+	// Definition is SHOW CREATE TABLE in a shard.
+	Definition func(ctx context.Context, shard gtid.Shard, table string) (string, error)
+	// Migration is the statement of one of Vitess' online DDLs, "" where Vitess does not know it any more.
+	Migration func(ctx context.Context, shard gtid.Shard, uuid string) (string, error)
+}
+
 // ServerOf is the server that a connection to a keyspace leads to.
 func ServerOf(db *schema.DB, keyspace string) Server {
 	return Server{
@@ -53,6 +62,14 @@ func ServerOf(db *schema.DB, keyspace string) Server {
 		},
 		ColumnsAt: func(ctx context.Context, shard gtid.Shard, tables []string) (schema.Moment, error) {
 			return db.ColumnsAt(ctx, shard.Name, tables)
+		},
+		Statements: Statements{
+			Definition: func(ctx context.Context, shard gtid.Shard, table string) (string, error) {
+				return db.Definition(ctx, shard.Name, table)
+			},
+			Migration: func(ctx context.Context, shard gtid.Shard, uuid string) (string, error) {
+				return db.Migration(ctx, shard.Name, uuid)
+			},
 		},
 		Incarnations: func(ctx context.Context, shard gtid.Shard, tables []string) (map[string]table.Incarnation, error) {
 			return db.Incarnations(ctx, shard.Name, tables)

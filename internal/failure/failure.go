@@ -28,6 +28,8 @@ const (
 	Split Action = "split"
 	// Resync: the saved position is of no use any more. The stream may be copied again, where the user allows it.
 	Resync Action = "resync"
+	// Follow: the columns of the one table were changed. It is read again by itself, by the columns that each row was written under.
+	Follow Action = "follow"
 )
 
 // Verdict is an error with its meaning.

@@ -50,7 +50,7 @@ func (s *Stream) Begin(_ *airbyte.Tx, shards []gtid.Shard, starting map[gtid.Sha
 		}
 		s.state.Shards[shard] = &state.Shard{Copy: &state.Copy{}}
 		if at, ok := starting[shard]; ok && s.Incremental() {
-			s.state.Shards[shard] = &state.Shard{Position: at, Layout: table.Layout{Assumed: table.Assumed}}
+			s.state.Shards[shard] = &state.Shard{Position: at, Layout: table.Layout{Unknown: true}}
 		}
 	}
 }

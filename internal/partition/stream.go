@@ -37,7 +37,7 @@ type Stream struct {
 	parts      sync.Map        // *Partition by gtid.Shard
 	failed     atomic.Pointer[failure.Verdict]
 	running    atomic.Bool // its status RUNNING was written
-	altered    atomic.Bool // it was said that the table was altered
+	said
 
 	// The rest changes only under a Tx.
 	state *state.Stream
@@ -162,8 +162,14 @@ func (s *Stream) Fail(v *failure.Verdict) bool { return s.failed.CompareAndSwap(
 // Failed reports whether any partition of the stream failed.
 func (s *Stream) Failed() bool { return s.failed.Load() != nil }
 
+// said is what is said once of a stream.
+type said struct{ altered, swapped atomic.Bool }
+
 // Alters notes that the table was altered, which may change rows without an event for each, and reports whether that was not said yet.
-func (s *Stream) Alters() bool { return s.Incremental() && !s.altered.Swap(true) }
+func (s *said) Alters() bool { return !s.altered.Swap(true) }
+
+// Swaps notes that the table was swapped for what looks like a copy of it, and reports whether that was not said yet.
+func (s *said) Swaps() bool { return !s.swapped.Swap(true) }
 
 // Run notes that the stream has something to give, and reports whether that is new.
 func (s *Stream) Run() bool { return !s.running.Swap(true) }

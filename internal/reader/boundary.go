@@ -55,7 +55,7 @@ func (s *session) vgtid(ctx context.Context, ev *wire.Event) error {
 
 func (s *session) reaches(ctx context.Context, ours bool, next candidate) error {
 	if !ours {
-		return retired(s.shard)
+		return ReplacedMeanwhile(s.shard)
 	}
 	s.next = next
 	switch {
@@ -69,8 +69,8 @@ func (s *session) reaches(ctx context.Context, ours bool, next candidate) error 
 	return nil
 }
 
-// retired says that the shard was split or merged while the sync went on, which finds the new ones only at its start.
-func retired(shard gtid.Shard) error {
+// ReplacedMeanwhile says that the shard was split or merged while the sync went on, which finds the new ones only at its start.
+func ReplacedMeanwhile(shard gtid.Shard) error {
 	return failure.Transient("the next attempt reads the new shards", "Shard %s of keyspace %s was split or merged while it was read", shard.Name, shard.Keyspace).
 		Do(failure.GiveUp)
 }
@@ -84,7 +84,7 @@ func (s *session) copyStarted(ctx context.Context) error {
 	}
 	// vtgate copies from a shard that no longer serves, too. The position would be past the journal, and lead nowhere.
 	if !slices.Contains(exist, s.shard) {
-		return retired(s.shard)
+		return ReplacedMeanwhile(s.shard)
 	}
 	at, err := s.at.Follow(s.next.gtid)
 	if err != nil {
@@ -170,7 +170,8 @@ func (s *session) pass() error {
 	if s.eventGTID == "" && s.replaying {
 		s.tables.reach(at)
 	}
-	if s.copying != nil {
+	s.bind()
+	if s.copying != nil || s.followed != nil {
 		s.tables.only().Bound()
 	}
 	return nil

@@ -37,6 +37,10 @@ func (p *pace) adjust(records, states int64, usual time.Duration) {
 
 // checkpoint writes the records collected and the state of every table whose position moved.
 func (r *Reader) checkpoint(ctx context.Context) error {
+	if r.scouted != nil {
+		r.saved.time = time.Now()
+		return r.checkTarget(ctx)
+	}
 	if err := r.lookIfGiven(ctx); err != nil {
 		return err
 	}
@@ -60,9 +64,6 @@ func (r *Reader) checkpoint(ctx context.Context) error {
 		defer func() { states = int64(tx.Bytes() - before) }()
 		for _, name := range r.tables.names {
 			t := r.tables.find(name)
-			if r.done && !known {
-				t.Extend() // the columns may be those of later, or of before
-			}
 			if r.save(tx, t, atTarget) {
 				if err := t.Stream.Put(tx); err != nil {
 					return err
@@ -115,6 +116,9 @@ func (r *Reader) checkTarget(ctx context.Context) error {
 
 // finish writes the reader's last states.
 func (r *Reader) finish(ctx context.Context) error {
+	if r.scouted != nil {
+		return r.scouted.end(r)
+	}
 	if r.copying != nil && r.tables.only().Stream.Incremental() {
 		// Once the server has read all, changes of columns no longer wait.
 		if err := r.look(ctx, false); err != nil {

@@ -11,8 +11,8 @@ import (
 )
 
 // ddl notes what a statement did to the reader's tables.
-func (s *session) ddl(ctx context.Context, statement string) error {
-	ddl, err := table.ParseDDL(statement)
+func (s *session) ddl(ctx context.Context, text string) error {
+	ddl, err := table.ParseDDL(text)
 	if err != nil {
 		return fmt.Errorf("preparing to read DDL statements: %w", err)
 	}
@@ -25,7 +25,7 @@ func (s *session) ddl(ctx context.Context, statement string) error {
 		if t == nil || !at.IsZero() && t.From.Contains(at) {
 			continue // it has ended in this loop, or has what the statement did
 		}
-		if err := s.dropIf(ctx, t.changed(ddl, s.env.Log)); err != nil {
+		if err := s.dropIf(ctx, changed(ctx, s, t, ddl, text)); err != nil {
 			return err
 		}
 	}
@@ -33,30 +33,58 @@ func (s *session) ddl(ctx context.Context, statement string) error {
 }
 
 // changed is that a statement did something to the table, or to others.
-func (t *tableReader) changed(ddl table.DDL, log *slog.Logger) error {
+func changed(ctx context.Context, s *session, t *tableReader, ddl table.DDL, text string) error {
 	name, d, shard := t.Name(), t.Stream.Descriptor, t.Shard.Name
+	if !t.Stream.Incremental() {
+		return nil // a snapshot
+	}
 	if ddl.Explains(name) {
 		t.Explain()
 	}
 	switch {
-	case slices.Contains(ddl.Emptied, name) && t.Stream.Incremental():
+	case slices.Contains(ddl.Emptied, name):
 		return failure.Config("clear the stream's data and sync again",
 			"Table %s was dropped, renamed or truncated in shard %s, or a partition or tablespace of it exchanged, which removes its rows without a delete for each", d, shard).Of(name)
-	case slices.Contains(ddl.Pruned, name) && t.Stream.Incremental():
-		log.Warn(fmt.Sprintf("Partitions of table %s were dropped or truncated in shard %s, which removes their rows without a delete for each: they stay at the destination unless the stream is refreshed.", d, shard))
+	case slices.Contains(ddl.Pruned, name) && s.scouted == nil:
+		s.env.Log.Warn(fmt.Sprintf("Partitions of table %s were dropped or truncated in shard %s, which removes their rows without a delete for each: they stay at the destination unless the stream is refreshed.", d, shard))
 	case slices.Contains(ddl.Altered, name):
-		if err := t.Alter(); err != nil {
-			return err
+		if table.IsLookalike(ddl.Swapped[name], name) && s.scouted == nil && t.Stream.Swaps() {
+			s.env.Log.Warn(fmt.Sprintf("Stream %s: the table was swapped in shard %s for one that has the name of gh-ost's or pt-online-schema-change's copy of it, and is taken for that. If it was another table, with fewer rows, those are still at the destination; refresh the stream.", d, shard))
 		}
-		if t.Stream.Alters() {
-			log.Warn(fmt.Sprintf("Stream %s: the table was altered in shard %s. ALTER TABLE emits no row events: rows already in the "+
-				"destination keep their old values (of a generated column with another expression, say) until they change or the stream "+
-				"is refreshed.", d, shard))
-		}
+		return altered(ctx, s, t, statement{text: text, swapped: ddl.Swapped[name]})
 	case slices.Contains(ddl.Extended, name):
-		t.Extend()
+		return altered(ctx, s, t, statement{text: text, extends: true})
 	}
 	return nil
+}
+
+// altered is that a statement may have changed the table's columns.
+func altered(ctx context.Context, s *session, t *tableReader, by statement) error {
+	switch {
+	case s.scouted != nil:
+		return s.scouted.note(ctx, s.Reader, by)
+	case s.followed != nil:
+		if err := s.followed.meet(by.text); err != nil {
+			return failure.Transient("", "The columns of %s in shard %s cannot be followed: %s", t.Stream.Descriptor, t.Shard.Name, err).Of(t.Name())
+		}
+		t.Step(s.followed.columns())
+		t.warnAltered(s.env.Log)
+		return nil
+	case t.Given():
+		if err := s.lookAt(ctx, []string{t.Name()}, false); err != nil {
+			return err
+		}
+	}
+	return apart(s.Reader, t)
+}
+
+// warnAltered says once that rows may have changed without an event for each.
+func (t *tableReader) warnAltered(log *slog.Logger) {
+	if t.Stream.Alters() {
+		log.Warn(fmt.Sprintf("Stream %s: the table was altered in shard %s. ALTER TABLE emits no row events: rows already in the "+
+			"destination keep their old values (of a generated column with another expression, say) until they change or the stream "+
+			"is refreshed.", t.Stream.Descriptor, t.Shard.Name))
+	}
 }
 
 // dml is a change that the server logged as a statement: which rows it changed nobody can know.

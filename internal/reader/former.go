@@ -104,6 +104,10 @@ func (s *session) journal(ctx context.Context, j *binlogdatapb.Journal) (done bo
 		moved[gtid.Shard{Keyspace: s.shard.Keyspace, Name: g.Shard}] = p
 		names = append(names, g.Shard)
 	}
+	if s.scouted != nil {
+		s.outcome, s.scouted.moved = Replaced, moved
+		return true, nil
+	}
 	if err := s.lookIfGiven(ctx); err != nil {
 		return false, err
 	}

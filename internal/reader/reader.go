@@ -35,6 +35,8 @@ type Env struct {
 	Tables func(ctx context.Context, shard gtid.Shard, only []string, keys bool) (map[string]table.Table, error)
 	// Sorts returns the server's error where it cannot sort a table as a copy does.
 	Sorts func(ctx context.Context, shard gtid.Shard, t *table.Table) error
+	// Migration is the statement of one of Vitess' online DDLs, "" where it is not known, or nobody may ask.
+	Migration func(ctx context.Context, shard gtid.Shard, uuid string) (string, error)
 	// Targets are where the reading of shards ends.
 	Targets *Targets
 	// End ends a partition, well where err is nil. It returns only what ends the whole sync.
@@ -63,6 +65,7 @@ type Settings struct {
 type Reader struct {
 	shard gtid.Shard
 	*output
+	path
 	// at is the position at the last boundary, target where reading ends.
 	at, target gtid.Position
 	// copying is what only a reader of a copy has, former what only one of a shard that was split or merged has; else nil.
@@ -80,6 +83,7 @@ type copying struct {
 	key       *querypb.QueryResult // at the last boundary
 	described []*querypb.Field     // the columns of the copy's rows
 	restarts  int                  // after rows had been given
+	altered   bool                 // the last one because columns were changed
 }
 
 // Outcome is how an attempt ended well.
@@ -104,6 +108,9 @@ func Copy(env *Env, p *partition.Partition) *Reader {
 	p.Read(gtid.Position{}, saved.Layout)
 	r.tables.add(p)
 	r.at, r.copying = saved.Position, &copying{key: saved.Copy.LastPK}
+	if saved.Layout.Differs() {
+		r.copying.key = nil // changes of other columns would come before the server goes on after the key
+	}
 	return r
 }
 
@@ -166,6 +173,9 @@ func (r *Reader) Attempt(ctx context.Context) (o Outcome, progress bool, err err
 	if err == nil {
 		return o, true, nil
 	}
+	if reason := r.unreadable(err); reason != nil {
+		return o, false, unknowable(r.tables.only(), reason)
+	}
 	if v := notLoaded(ctx, r, err); v != nil {
 		return o, r.progressed, v
 	}
@@ -205,11 +215,12 @@ func (r *Reader) reopen(ctx context.Context, table string, cause error) (o Outco
 }
 
 func (r *Reader) attempt(ctx context.Context) (Outcome, error) {
-	if r.copying != nil {
-		r.tables.only().Rewind()
-	}
 	if r.arrived() {
 		return Arrived, r.finish(ctx)
+	}
+	r.rewind()
+	if r.copying != nil || r.followed != nil {
+		r.tables.only().Rewind()
 	}
 	// The tables were looked up with the peek, which for a copy may be long ago.
 	if r.attempts > 1 || r.copying != nil && r.copying.key != nil {
@@ -248,12 +259,16 @@ func (c *copying) startOver(p *tableReader) error {
 	if given := p.Origin.Count(); given.Copied > given.Wasted {
 		c.restarts++
 	}
+	if c.restarts > mostRestarts && c.altered {
+		return failure.Transient("try again when the change is done", "The columns of %s in shard %s were changed each time it was copied", p.Stream.Descriptor, p.Shard.Name).
+			Do(failure.GiveUp)
+	}
 	if c.restarts > mostRestarts {
 		return failure.Config("give the table a primary key of other types, raise the server's limits (vttablet's copy ends after an hour), or leave the table out",
 			"The copy of %s in shard %s broke %d times and cannot go on where it broke, because %s",
 			p.Stream.Descriptor, p.Shard.Name, c.restarts, p.Key().WhyNot())
 	}
-	c.key = nil
+	c.key, c.altered = nil, false
 	p.Origin.StartOver()
 	return nil
 }
@@ -284,7 +299,7 @@ func (r *Reader) arrived() bool {
 }
 
 func (r *Reader) request() vstream.Request {
-	req := vstream.Request{Shard: r.shard, Position: r.at}
+	req := vstream.Request{Shard: r.shard, Position: r.at, Older: r.known(), Statements: r.scouted != nil}
 	for _, name := range r.tables.names {
 		req.Tables = append(req.Tables, vstream.Table{Name: name})
 	}
@@ -292,11 +307,7 @@ func (r *Reader) request() vstream.Request {
 		return req
 	}
 	p := r.tables.only()
-	// A copy that goes on after its key may begin with changes made before columns were added. The server refuses to stream those if
-	// the new columns are named.
-	if r.copying.key == nil || !p.ReplaysFewerColumns() {
-		req.Tables[0].Columns = p.Selected()
-	}
+	req.Tables[0].Columns = p.Selected()
 	if req.LastPK = r.copying.key; !p.Stream.Incremental() {
 		req.Position = gtid.Position{} // go on after the key without replaying changes
 	}
@@ -332,6 +343,9 @@ func (r *Reader) look(ctx context.Context, snapshot bool) error {
 }
 
 func (r *Reader) lookAt(ctx context.Context, names []string, snapshot bool) error {
+	if r.known() {
+		return nil // what the columns are is known from the statements
+	}
 	tables, err := r.env.Tables(ctx, r.shard, names, r.copying != nil) // a copy goes on by its key
 	if err != nil {
 		return fmt.Errorf("looking for changed columns: %w", err)
@@ -342,7 +356,14 @@ func (r *Reader) lookAt(ctx context.Context, names []string, snapshot bool) erro
 		if t == nil || !exists && !t.Given() {
 			continue // ended in this loop; or dropped from the database, as its stream will say
 		}
-		if err := r.dropIf(ctx, t.Look(now, snapshot)); err != nil {
+		look := t.Look
+		if snapshot {
+			look = t.Snapshot
+		}
+		if look(now) {
+			continue
+		}
+		if err := r.dropIf(ctx, misread(r, t, now)); err != nil {
 			return err
 		}
 	}

@@ -2,7 +2,6 @@ package reader
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	binlogdatapb "vitess.io/vitess/go/vt/proto/binlogdata"
@@ -35,31 +34,41 @@ func (s *session) field(ctx context.Context, ev *binlogdatapb.VEvent) error {
 	if t == nil || err != nil {
 		return err
 	}
-	phase := phaseOf(ev.Timestamp)
-	columns := t.Has(t.Stream.Columns)
-	if phase == row.Copy {
+	phase, fields := phaseOf(ev.Timestamp), ev.FieldEvent.Fields
+	switch {
+	case phase == row.Copy:
 		err = s.describe(ctx, t, ev.FieldEvent)
-	} else if fields := ev.FieldEvent.Fields; !t.Describes(fields) || !t.DescribesTypes(fields) {
+	case !t.Describes(fields) || !t.DescribesTypes(fields):
 		err = s.lookAt(ctx, []string{t.Name()}, false) // they were changed since the last look, or another server was asked then
 	}
 	if err != nil || s.tables.find(t.Name()) == nil { // a look may end it
 		return err
 	}
-	if phase == row.Replicate {
-		if columns = t.Replayed(ev.FieldEvent.Fields); !t.DescribesTypes(ev.FieldEvent.Fields) {
-			t.Extend() // a statement that says so may still come
+	t.plans[phase], t.unreadable[phase] = compile(s, t, ev.FieldEvent, phase)
+	return nil
+}
+
+// compile prepares for rows of such fields. An error concerns only who gets rows of these columns: not a table that has them already.
+func compile(s *session, t *tableReader, f *binlogdatapb.FieldEvent, phase row.Phase) (*row.Plan, error) {
+	var plan *row.Plan
+	var err error
+	switch {
+	case s.followed != nil:
+		if plan, err = s.followed.compile(t, f); err != nil {
+			err = unknowable(t, err)
+		}
+	case phase == row.Replicate && s.copying == nil && !(t.Describes(f.Fields) && t.DescribesTypes(f.Fields)):
+		err = apart(s.Reader, t)
+	default:
+		columns := t.Stream.Columns
+		if phase == row.Copy {
+			columns = t.Has(columns)
+		}
+		if plan, err = row.Compile(t.Table, f, columns, phase, t.Stream.Records.Types); err != nil {
+			err = failure.Config("", "Stream %s, shard %s: %s", t.Stream.Descriptor, s.shard.Name, err).Because(err).Of(t.Name())
 		}
 	}
-	plan, err := row.Compile(t.Table, ev.FieldEvent, columns, phase, t.Stream.Records.Types)
-	if err == nil && phase == row.Replicate && s.copying == nil && !t.Describes(ev.FieldEvent.Fields) {
-		err = errors.New("the server describes its rows with other columns, or another order of them, than the table has")
-	}
-	if err != nil {
-		// It concerns only who gets rows of these columns: not a table that has them already.
-		err = failure.Config("", "Stream %s, shard %s: %s", t.Stream.Descriptor, s.shard.Name, err).Because(err).Of(t.Name())
-	}
-	t.plans[phase], t.unreadable[phase] = plan, err
-	return nil
+	return plan, err
 }
 
 // describe is that the server describes the columns of a copy's rows.
@@ -131,8 +140,8 @@ func (s *session) prepare(t *tableReader, phase row.Phase) (skip bool, err error
 		if skip || err != nil || !t.Stream.Incremental() {
 			return true, err
 		}
-		if err := t.Give(); err != nil {
-			return false, err
+		if s.followed == nil && !t.Give() {
+			return false, apart(s.Reader, t)
 		}
 	}
 	if err := t.unreadable[phase]; err != nil {

@@ -91,6 +91,10 @@ func (s *session) applyAll(ctx context.Context, response wire.Response) (done bo
 // apply handles one event. Rows and positions, of which there are many, and the marks around them are read in place; the other events
 // are decoded first.
 func (s *session) apply(ctx context.Context, ev *wire.Event) (done bool, err error) {
+	if s.scouted != nil && ofRows(ev.Type) {
+		s.waited = 0
+		return false, nil
+	}
 	switch ev.Type {
 	case binlogdatapb.VEventType_ROW:
 		return false, s.row(ctx, ev)
@@ -122,6 +126,16 @@ func (s *session) apply(ctx context.Context, ev *wire.Event) (done bool, err err
 		return s.applyMessage(ctx, m)
 	}
 	return false, nil // events of other types, known or not, carry neither rows nor positions
+}
+
+// ofRows reports whether events of a type are about rows.
+func ofRows(t binlogdatapb.VEventType) bool {
+	switch t {
+	case binlogdatapb.VEventType_ROW, binlogdatapb.VEventType_FIELD, binlogdatapb.VEventType_INSERT, binlogdatapb.VEventType_REPLACE,
+		binlogdatapb.VEventType_UPDATE, binlogdatapb.VEventType_DELETE:
+		return true
+	}
+	return false
 }
 
 func (s *session) applyMessage(ctx context.Context, ev *binlogdatapb.VEvent) (done bool, err error) {

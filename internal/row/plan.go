@@ -24,6 +24,9 @@ type Plan struct {
 	table   string
 	columns []column // one per value of a row, in the row's order
 	keyEnd  int      // columns up to the last one of the key
+	// constants are members that no value of the row stands for, and added what could not be sent of them.
+	constants []byte
+	added     []Change
 }
 
 // column is one value of a row.
@@ -32,6 +35,8 @@ type column struct {
 	member []byte  // `,"name":`, without the comma in the first
 	encode encoder // nil when the column is not asked for
 	key    bool
+	// notNull is why a NULL is no value of the column; nil where it may be one.
+	notNull error
 }
 
 // Compile builds the plan for the rows that a FIELD event announces. columns are the names to emit; they come out in the
@@ -123,6 +128,9 @@ func (p *Plan) Append(dst []byte, r wire.Row, changes []Change) ([]byte, []Chang
 		}
 		dst = append(dst, c.member...)
 		if n < 0 {
+			if c.notNull != nil {
+				return dst[:begin], earlier, p.unknown(c.notNull)
+			}
 			dst = append(dst, "null"...)
 			continue
 		}
@@ -134,7 +142,7 @@ func (p *Plan) Append(dst []byte, r wire.Row, changes []Change) ([]byte, []Chang
 			continue
 		}
 		if dst, changes, err = c.replace(dst, start, err, changes); err != nil {
-			return dst[:begin], earlier, p.misfit("column %q: %w", c.name, err)
+			return dst[:begin], earlier, p.refused(c, err)
 		}
 	}
 	switch {
@@ -143,8 +151,20 @@ func (p *Plan) Append(dst []byte, r wire.Row, changes []Change) ([]byte, []Chang
 	case from < len(r.Values):
 		return dst[:begin], earlier, p.misfit("a row has %d bytes left over", len(r.Values)-from)
 	}
-	return dst, changes, nil
+	return append(dst, p.constants...), append(changes, p.added...), nil
 }
+
+// refused is the error for a value that cannot be given.
+func (p *Plan) refused(c *column, err error) error {
+	var older *Unconvertible
+	if errors.As(err, &older) {
+		return p.unknown(err)
+	}
+	return p.misfit("column %q: %w", c.name, err)
+}
+
+// unknown is the error for a value of which it is not known what it became when its column was declared anew.
+func (p *Plan) unknown(err error) error { return fmt.Errorf("table %q: %w", p.table, err) }
 
 // misfit is the error for a row that is not what the FIELD event announced.
 func (p *Plan) misfit(format string, args ...any) error {

@@ -29,14 +29,13 @@ func TestAStateThatCouldNotBeReadAgainIsNotSaved(t *testing.T) {
 			Oldest: at,
 			LastPK: &querypb.QueryResult{Rows: []*querypb.Row{{}}},
 		}}}},
-		"a key with too few values":   {Shards: map[gtid.Shard]*Shard{in("-"): {Position: at, Copy: &Copy{Oldest: at, LastPK: short}}}},
-		"restarted from nowhere":      {Shards: map[gtid.Shard]*Shard{in("-"): {Copy: &Copy{Restarted: true}}}},
-		"a cursor that is no double":  {Cursor: maxCursor + 1},
-		"a negative cursor":           {Cursor: -1},
-		"an assumption of the future": {Shards: map[gtid.Shard]*Shard{in("-"): {Position: at, Layout: table.Layout{Assumed: table.Relied + 1}}}},
-		"fewer columns than none":     {Shards: map[gtid.Shard]*Shard{in("-"): {Position: at, Layout: table.Layout{Had: -1}}}},
-		"shards of one name":          {Shards: map[gtid.Shard]*Shard{in("-"): {Position: at}, {Keyspace: "other", Name: "-"}: {Position: at}}},
-		"shards that JSON makes one":  {Shards: map[gtid.Shard]*Shard{in("\xFF"): {Position: at}, in("\xFE"): {Position: at}}},
+		"a key with too few values":  {Shards: map[gtid.Shard]*Shard{in("-"): {Position: at, Copy: &Copy{Oldest: at, LastPK: short}}}},
+		"restarted from nowhere":     {Shards: map[gtid.Shard]*Shard{in("-"): {Copy: &Copy{Restarted: true}}}},
+		"a cursor that is no double": {Cursor: maxCursor + 1},
+		"a negative cursor":          {Cursor: -1},
+		"columns known, and unknown": {Shards: map[gtid.Shard]*Shard{in("-"): {Position: at, Layout: table.Layout{Columns: []table.Column{{Name: "a", Type: "int"}}, Unknown: true}}}},
+		"shards of one name":         {Shards: map[gtid.Shard]*Shard{in("-"): {Position: at}, {Keyspace: "other", Name: "-"}: {Position: at}}},
+		"shards that JSON makes one": {Shards: map[gtid.Shard]*Shard{in("\xFF"): {Position: at}, in("\xFE"): {Position: at}}},
 	} {
 		if data, err := json.Marshal(s); err == nil ||
 			!strings.Contains(err.Error(), "could not be read again is not saved") && !strings.Contains(err.Error(), "could not be") {

@@ -8,22 +8,20 @@ import (
 
 // layoutJSON is a table.Layout as a state has it.
 type layoutJSON struct {
-	Columns columnsJSON      `json:"own_columns,omitempty"`
-	Stale   bool             `json:"stale_columns,omitempty"`
-	Assumed table.Assumption `json:"assumed_columns,omitempty"`
-	Had     int              `json:"had_columns,omitempty"`
+	Columns columnsJSON `json:"own_columns,omitempty"`
+	Unknown bool        `json:"unknown_columns,omitempty"`
 }
 
 func newLayoutJSON(l table.Layout) layoutJSON {
-	return layoutJSON{Columns: newColumnsJSON(l.Columns), Stale: l.Stale, Assumed: l.Assumed, Had: l.Had}
+	return layoutJSON{Columns: newColumnsJSON(l.Columns), Unknown: l.Unknown}
 }
 
 func (j layoutJSON) parse() (table.Layout, error) {
 	columns, err := j.Columns.parse()
-	if err == nil && (j.Assumed < table.Known || j.Assumed > table.Relied || j.Had < 0) {
-		err = errors.New("its assumed_columns or had_columns are none that this source writes")
+	if err == nil && len(columns) > 0 && j.Unknown {
+		err = errors.New("its own_columns are said to be unknown, too")
 	}
-	return table.Layout{Columns: columns, Stale: j.Stale, Assumed: j.Assumed, Had: j.Had}, err
+	return table.Layout{Columns: columns, Unknown: j.Unknown}, err
 }
 
 // columnsJSON are of each column its name, its type or that one's digest, and, where there is one, its character set.

@@ -22,6 +22,9 @@ type DDL struct {
 	// Emptied are the tables whose rows it removed or replaced, without an event for each in the binary log: dropped,
 	// truncated, renamed, swapped for another, a partition exchanged, a tablespace discarded.
 	Emptied []string
+	// Swapped are, by the names of the altered tables whose place was taken by a copy of them, as at the end of an online DDL, the names
+	// of the copies. Other columns come without a statement that says so.
+	Swapped map[string]string
 	// Pruned are the tables that lost the rows of some partitions, in the same way.
 	Pruned []string
 	// Rebuilt are the others that it makes, or whose rows MySQL may have copied to another place for it. What InnoDB does in place, as
@@ -138,7 +141,7 @@ func alters(s *sqlparser.AlterTable) (d DDL) {
 			d.Emptied = tables
 		case *sqlparser.RenameTableName:
 			renamed := renames([]*sqlparser.RenameTablePair{{FromTable: s.Table, ToTable: o.Table}})
-			d.Emptied, d.Altered = renamed.Emptied, renamed.Altered
+			d.Emptied, d.Altered, d.Swapped = renamed.Emptied, renamed.Altered, renamed.Swapped
 		case *sqlparser.AddConstraintDefinition, *sqlparser.AddIndexDefinition, *sqlparser.AlterColumn, *sqlparser.AlterCheck,
 			*sqlparser.AlterIndex, *sqlparser.DropKey, *sqlparser.RenameIndex, *sqlparser.KeyState, *sqlparser.Force,
 			*sqlparser.LockOption, *sqlparser.OrderByOption, *sqlparser.Validation, sqlparser.AlgorithmValue, sqlparser.TableOptions:
@@ -185,25 +188,43 @@ func renames(pairs []*sqlparser.RenameTablePair) (d DDL) {
 		if was != "" {
 			d.Altered = append(d.Altered, name)
 		}
-		if was != name && !isCopyOf(was, name) {
+		switch {
+		case was == name:
+		case !isCopyOf(was, name):
 			d.Emptied = append(d.Emptied, name)
+		default:
+			if d.Swapped == nil {
+				d.Swapped = map[string]string{}
+			}
+			d.Swapped[name] = was
 		}
 	}
 	return d
 }
 
 // isCopyOf tells whether a table is the one that a schema change filled with the rows of the named one, to take its place:
-// Vitess's online DDL names it _vt_vrp_…, gh-ost _users_gho, and pt-online-schema-change _users_new, with more underscores in
-// front if there is such a table. Vitess counts pt-online-schema-change's former table, _users_old, among its own, too.
+// Vitess's online DDL names it _vt_vrp_…. Vitess counts pt-online-schema-change's former table, _users_old, among its own, too.
 func isCopyOf(table, name string) bool {
+	return IsLookalike(table, name) || vitess.IsOnlineDDLTableName(table) && !strings.HasSuffix(table, "_old")
+}
+
+// IsLookalike tells whether a table has the name that gh-ost (_users_gho) or pt-online-schema-change (_users_new, with more underscores in
+// front if there is such a table) gives the copy of the named one. A user may have named one so, too.
+func IsLookalike(table, name string) bool {
 	base, ok := strings.CutSuffix(table, "_gho")
 	if !ok {
 		base, ok = strings.CutSuffix(table, "_new")
 	}
-	if ok && strings.HasPrefix(table, "_") && strings.TrimLeft(base, "_") == strings.TrimLeft(name, "_") {
-		return true
+	return ok && strings.HasPrefix(table, "_") && strings.TrimLeft(base, "_") == strings.TrimLeft(name, "_")
+}
+
+// Migration is the UUID of Vitess' online DDL that made a copy of a table, by the copy's name; "" for another copy.
+func Migration(table string) string {
+	internal, hint, uuid, _, err := vitess.AnalyzeInternalTableName(table)
+	if err != nil || !internal || hint != vitess.InternalTableVreplicationHint.String() || len(uuid) != 32 {
+		return ""
 	}
-	return vitess.IsOnlineDDLTableName(table) && !strings.HasSuffix(table, "_old")
+	return strings.Join([]string{uuid[:8], uuid[8:12], uuid[12:16], uuid[16:20], uuid[20:]}, "_")
 }
 
 func tableNames(tables sqlparser.TableNames) []string {

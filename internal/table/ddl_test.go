@@ -80,15 +80,36 @@ func TestRenamesFollowTheRows(t *testing.T) {
 		"rename table `t` to `" + former + "`":                   {Altered: []string{former}, Emptied: []string{former, "t"}},
 		"rename table `_t_old` to `t`":                           {Altered: []string{"t"}, Emptied: []string{"_t_old", "t"}},
 		"rename table t to _t_old, _u_new to t":                  {Altered: []string{"_t_old", "t"}, Emptied: []string{"_t_old", "_u_new", "t"}},
-		"rename table `d`.`t` to `d`.`_t_old`, __t_new to d.t":   {Altered: []string{"_t_old", "t"}, Emptied: []string{"__t_new", "_t_old"}},
-		"rename /* gh-ost */ table t to _t_del, `_t_gho` to `t`": {Altered: []string{"_t_del", "t"}, Emptied: []string{"_t_del", "_t_gho"}},
-		"alter table _t_gho rename to t":                         {Altered: []string{"t"}, Emptied: []string{"_t_gho"}},
+		"rename table `d`.`t` to `d`.`_t_old`, __t_new to d.t":   {Altered: []string{"_t_old", "t"}, Emptied: []string{"__t_new", "_t_old"}, Swapped: map[string]string{"t": "__t_new"}},
+		"rename /* gh-ost */ table t to _t_del, `_t_gho` to `t`": {Altered: []string{"_t_del", "t"}, Emptied: []string{"_t_del", "_t_gho"}, Swapped: map[string]string{"t": "_t_gho"}},
+		"alter table _t_gho rename to t":                         {Altered: []string{"t"}, Emptied: []string{"_t_gho"}, Swapped: map[string]string{"t": "_t_gho"}},
 		// Vitess's online DDL.
-		"RENAME TABLE `t` TO `" + former + "`, `" + shadow + "` TO `t`, `" + former + "` TO `" + shadow + "`": {Altered: []string{shadow, "t"}, Emptied: []string{former, shadow}},
+		"RENAME TABLE `t` TO `" + former + "`, `" + shadow + "` TO `t`, `" + former + "` TO `" + shadow + "`": {
+			Altered: []string{shadow, "t"}, Emptied: []string{former, shadow}, Swapped: map[string]string{"t": shadow},
+		},
 	} {
 		got, err := ParseDDL(statement)
 		if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(DDL{}, "Rebuilt")); err != nil || diff != "" {
 			t.Errorf("%s: %v %s", statement, err, diff)
+		}
+	}
+}
+
+// A copy's name says which of Vitess' online DDLs made it, and whether a user may have given it.
+func TestCopiesOfATable(t *testing.T) {
+	for copied, want := range map[string]struct {
+		migration string
+		lookalike bool
+	}{
+		"_vt_vrp_6ace8bcef73211ea87e9f875a4d24e90_20200915120410_": {"6ace8bce_f732_11ea_87e9_f875a4d24e90", false},
+		"_vt_hld_6ace8bcef73211ea87e9f875a4d24e90_20200915120410_": {"", false},
+		"_t_gho": {"", true},
+		"_t_new": {"", true},
+		"t_new":  {"", false},
+		"_u_new": {"", false},
+	} {
+		if m, l := Migration(copied), IsLookalike(copied, "t"); m != want.migration || l != want.lookalike {
+			t.Errorf("%s: migration %q, lookalike %v", copied, m, l)
 		}
 	}
 }

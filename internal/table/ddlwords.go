@@ -80,3 +80,17 @@ func byWords(list []word, tables []string) (d DDL) {
 }
 
 func isTable(w word) bool { return w.kind == sqlparser.TABLE || w.kind == sqlparser.TABLES }
+
+// changesTables reports whether a statement may change tables, or take their place, in another way than by their rows.
+func changesTables(list []word) bool {
+	if len(list) == 0 {
+		return false
+	}
+	switch list[0].kind {
+	case sqlparser.ALTER, sqlparser.RENAME, sqlparser.TRUNCATE:
+		return true
+	case sqlparser.CREATE, sqlparser.DROP: // TEMPORARY may be between
+		return slices.ContainsFunc(list[1:min(len(list), 4)], isTable)
+	}
+	return false
+}

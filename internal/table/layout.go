@@ -2,125 +2,65 @@ package table
 
 import "slices"
 
-// Layout is what is known of the columns under which the changes after a position were written. VStream reads the rows of the binary
-// log with the columns that the table has now, by their place: rows written before a change of columns may so arrive under wrong
-// names, without an error. The Layout makes sure that such rows are not given, or that the stream fails before a state covers them.
-// What may happen to it are its methods; testdata/layout.txt has each of them in each state.
+// Layout is what is known of the columns that a table had at a position: those of the changes after it, until a statement among them
+// changes the columns. VStream reads rows of the binary log with the columns that the table has now, by their place: rows of other
+// columns may so arrive under wrong names, without an error. Where a Layout is not the stream's, such rows are read with the table's
+// Evolution. What may happen to it are its methods; testdata/layout.txt has each of them in each state.
 //
 // The zero Layout says that at the position the columns are those of the stream (state.Stream.Columns).
 type Layout struct {
-	// Columns are the table's in this shard where they are known to be others than the stream's; else nil.
+	// Columns are those at the position where they are known to be others than the stream's; else nil.
 	Columns []Column
-	// Stale is set while changes made under other columns than those are to be read.
-	Stale bool
-	// Assumed says whether the columns of the changes to be read are known.
-	Assumed Assumption
-	// Had is set while changes are to be read that were made before columns were added at the end: how many of the columns
-	// the table had at the position.
-	Had int
+	// Unknown is set where nobody knows them, as for a position that the user gave: they are taken for the stream's until a statement
+	// changes them.
+	Unknown bool
 }
 
-// Assumption is how far the columns of a shard's changes are assumed to be a Layout's, instead of known to be.
-type Assumption int
-
-// The assumptions.
-const (
-	// Known: the columns were these at the position, and no change of them has come since.
-	Known Assumption = iota
-	// Assumed: a change of columns came, after which they are these unless another one comes; or they were never looked up, as
-	// for a position that the user gave.
-	Assumed
-	// Relied: changes were given on that assumption. Another change of columns shows that they may be wrong.
-	Relied
-)
-
-// Refusal is why rows of a table cannot be given, or should not have been; "" for no reason.
-type Refusal string
-
-// The refusals.
-const (
-	// OlderColumns: the row was written under other columns than the table's.
-	OlderColumns Refusal = "older columns"
-	// ReliedOnOthers: rows were given on an assumption that a later change of columns shows to be doubtful.
-	ReliedOnOthers Refusal = "relied on others"
-	// ChangedMeanwhile: the columns were changed while rows made before were given.
-	ChangedMeanwhile Refusal = "changed meanwhile"
-)
-
 // Adopt makes the layout one that refers to the columns that the table has now, instead of those of the stream that were
-// saved with it. What was written under others is stale, unless those of now only extend them.
+// saved with it.
 func (l *Layout) Adopt(now, was []Column) {
 	if l.Columns != nil {
 		was = l.Columns
 	}
 	l.Columns = nil
 	switch {
-	case !Extends(now, was):
-		l.Stale, l.Had = true, 0
 	case len(was) == 0: // the former connector's state
-		l.Assumed = max(l.Assumed, Assumed)
-	case len(was) < len(now) && l.Had == 0:
-		l.Had = len(was)
+		l.Unknown = true
+	case !l.Unknown:
+		l.Step(was, now)
 	}
 }
 
-// Give is a row of the binary log that is to be given.
-func (l *Layout) Give() Refusal {
+// At are the columns at the position, of a stream with those columns; nil where nobody knows them.
+func (l *Layout) At(stream []Column) []Column {
 	switch {
-	case l.Stale:
-		return OlderColumns
-	case l.Assumed == Assumed:
-		l.Assumed = Relied
-	}
-	return ""
-}
-
-// Alter is a statement that may have changed the columns: they may be today's from here on. Rows between two such changes are
-// neither the old columns' nor today's. So are rows between the addition of a column and such a change, which may have removed it
-// again.
-func (l *Layout) Alter() Refusal {
-	if l.Assumed == Relied {
-		return ReliedOnOthers
-	}
-	l.Stale, l.Assumed = false, Assumed
-	return ""
-}
-
-// Extend is a statement that only added columns at the end.
-func (l *Layout) Extend() { l.Assumed = max(l.Assumed, Assumed) }
-
-// Look is that the table was looked up and has the columns now; stream are the stream's columns, and given says that rows of the
-// binary log were given since the last look.
-func (l *Layout) Look(now, stream []Column, given bool) Refusal {
-	was := stream
-	if l.Columns != nil {
-		was = l.Columns
-	}
-	if Extends(now, was) {
-		return ""
-	}
-	if given {
-		return ChangedMeanwhile
-	}
-	l.Stale, l.Had, l.Columns = true, 0, own(now, stream)
-	return ""
-}
-
-// Snapshot is that the table was looked up while the server keeps changes of its columns waiting: what is copied has them.
-func (l *Layout) Snapshot(now, stream []Column, given bool) Refusal {
-	if refusal := l.Look(now, stream, given); refusal != "" {
-		return refusal
-	}
-	*l = Layout{Columns: own(now, stream)}
-	return ""
-}
-
-// own are the columns where they are not the stream's.
-func own(now, stream []Column) []Column {
-	if len(now) == len(stream) && Extends(now, stream) {
+	case l.Columns != nil:
+		return l.Columns
+	case l.Unknown:
 		return nil
 	}
-	return now
+	return stream
+}
+
+// Differs reports whether changes after the position are to be read with the table's Evolution.
+func (l *Layout) Differs() bool { return l.Columns != nil }
+
+// Reads reports whether rows after the position can be read with the columns that the table has now; those of which nobody knows
+// are taken for the stream's.
+func (l *Layout) Reads(now, stream []Column) bool {
+	if l.Columns != nil {
+		return sameRows(now, l.Columns)
+	}
+	return sameRows(now, stream)
+}
+
+// Step is that the columns are these from here on, by a statement or because the server keeps changes of them waiting. The stream has
+// those columns.
+func (l *Layout) Step(columns, stream []Column) {
+	*l = Layout{}
+	if !sameRows(stream, columns) {
+		l.Columns = columns
+	}
 }
 
 // Reach is that the position was reached at which the sync looked the stream's columns up.
@@ -128,9 +68,12 @@ func (l *Layout) Reach() { *l = Layout{} }
 
 // Join returns the layout of changes of which some are of the one layout and some of the other.
 func (l Layout) Join(other Layout) Layout {
-	joined := Layout{Columns: l.Columns, Stale: l.Stale || other.Stale, Assumed: max(l.Assumed, other.Assumed), Had: max(l.Had, other.Had)}
-	if !slices.Equal(l.Columns, other.Columns) {
-		joined.Stale = true
+	if l.Unknown || other.Unknown || !slices.Equal(l.Columns, other.Columns) {
+		return Layout{Unknown: true}
 	}
-	return joined
+	return l
 }
+
+// sameRows reports whether rows written under the columns was can be read under the columns now, each column by its place: only members
+// were added at the end of an ENUM or SET.
+func sameRows(now, was []Column) bool { return len(now) == len(was) && Extends(now, was) }

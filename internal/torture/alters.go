@@ -4,16 +4,25 @@ import "fmt"
 
 type alteration struct {
 	weighted
-	may  bool                            // the stream may fail for it, until it is cleared
+	may  failing                         // whether the stream may fail for it, until it is cleared
 	make func(*generator, *table) string // the clause of ALTER TABLE, "" for none; nil truncates
 }
 
+// failing is whether a change of columns is a reason to fail.
+type failing int
+
+const (
+	never failing = iota
+	older         // where the rows from before it cannot be read
+	always
+)
+
 // alters are the changes of a table's columns, by weight.
 var alters = []alteration{
-	{weighted{"add-last", 10}, false, func(g *generator, t *table) string { return g.addColumn(t, "", false) }},
-	{weighted{"add-default", 5}, false, func(g *generator, t *table) string { return g.addColumn(t, "", true) }},
-	{weighted{"add-first", 4}, true, func(g *generator, t *table) string { return g.addColumn(t, " first", false) }},
-	{weighted{"drop", 4}, true, func(g *generator, t *table) string {
+	{weighted{"add-last", 10}, never, func(g *generator, t *table) string { return g.addColumn(t, "", false) }},
+	{weighted{"add-default", 5}, never, func(g *generator, t *table) string { return g.addColumn(t, "", true) }},
+	{weighted{"add-first", 4}, older, func(g *generator, t *table) string { return g.addColumn(t, " first", false) }},
+	{weighted{"drop", 4}, older, func(g *generator, t *table) string {
 		c := g.freeColumn(t)
 		if c == nil {
 			return ""
@@ -22,7 +31,7 @@ var alters = []alteration{
 		t.forget(name)
 		return "drop column " + name
 	}},
-	{weighted{"rename", 4}, true, func(g *generator, t *table) string {
+	{weighted{"rename", 4}, older, func(g *generator, t *table) string {
 		c := g.freeColumn(t)
 		if c == nil {
 			return ""
@@ -32,7 +41,7 @@ var alters = []alteration{
 		c.name = fmt.Sprintf("r%d", t.next)
 		return "rename column " + old + " to " + c.name
 	}},
-	{weighted{"rename-key", 2}, true, func(g *generator, t *table) string {
+	{weighted{"rename-key", 2}, always, func(g *generator, t *table) string {
 		if len(t.key) == 0 || len(t.vindex) > 0 {
 			return ""
 		}
@@ -46,7 +55,7 @@ var alters = []alteration{
 		}
 		return "rename column " + old + " to " + t.key[0]
 	}},
-	{weighted{"widen", 4}, true, func(g *generator, t *table) string {
+	{weighted{"widen", 4}, older, func(g *generator, t *table) string {
 		for _, c := range t.free() {
 			if c.kind.tag == "int" || c.kind.tag == "mediumint" || c.kind.tag == "tinyint" {
 				c.kind = kindNamed("bigint")
@@ -55,7 +64,7 @@ var alters = []alteration{
 		}
 		return ""
 	}},
-	{weighted{"null", 2}, true, func(g *generator, t *table) string {
+	{weighted{"null", 2}, older, func(g *generator, t *table) string {
 		c := g.freeColumn(t)
 		if c == nil || c.null {
 			return ""
@@ -63,22 +72,22 @@ var alters = []alteration{
 		c.null = true
 		return "modify column " + c.definition()
 	}},
-	{weighted{"move", 2}, true, func(g *generator, t *table) string {
+	{weighted{"move", 2}, older, func(g *generator, t *table) string {
 		c := g.freeColumn(t)
 		if c == nil {
 			return ""
 		}
 		return "modify column " + c.definition() + " first"
 	}},
-	{weighted{"index", 2}, false, func(g *generator, t *table) string {
+	{weighted{"index", 2}, never, func(g *generator, t *table) string {
 		t.next++
 		return fmt.Sprintf("add index i%d (n)", t.next)
 	}},
-	{weighted{"comment", 1}, false, func(g *generator, t *table) string {
+	{weighted{"comment", 1}, never, func(g *generator, t *table) string {
 		t.next++
 		return fmt.Sprintf("comment = 'no %d'", t.next)
 	}},
-	{weighted{"truncate", 1}, true, nil},
+	{weighted{"truncate", 1}, always, nil},
 }
 
 func kindNamed(tag string) *columnKind {
@@ -145,7 +154,7 @@ func (g *generator) alter() {
 
 func (g *generator) addAlter(t *table, a alteration) {
 	words := []string{t.name}
-	if a.may {
+	if a.may == always || a.may == older && (t.labels() || g.bare) {
 		words = append(words, "may-fail")
 	}
 	if len(shards[g.keyspace]) > 1 && g.chance(5) && g.may("half") && a.make != nil { // an online DDL cuts over shard by shard
@@ -156,7 +165,7 @@ func (g *generator) addAlter(t *table, a alteration) {
 		g.add(Step{Verb: "ddl", Words: words, SQL: []string{"truncate table " + t.name}})
 		return
 	}
-	if a.may && t.labels() && !g.may("alter-labels") {
+	if a.may != never && t.labels() && !g.may("alter-labels") {
 		return
 	}
 	if clause := a.clause(g, t); clause != "" {

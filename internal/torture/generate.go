@@ -28,6 +28,7 @@ type generator struct {
 	reading  bool
 	replicas bool // replicas are read
 	shaky    bool // servers are killed
+	bare     bool // states do not say which columns there were
 }
 
 // weighted is what a list is drawn from by: its entries' names and weights.
@@ -112,7 +113,7 @@ func (g *generator) begin() {
 	if g.replicas = g.keyspace == "commerce" && g.chance(3) && g.may("replicas"); g.replicas {
 		source.Words = append(source.Words, "use_replica=true")
 	}
-	if g.chance(8) && g.may("bare") {
+	if g.bare = g.chance(8) && g.may("bare"); g.bare {
 		g.add(Step{Verb: "bare", Words: strings.Fields(g.one("states", "catalog", "states catalog"))})
 	}
 	g.add(source)

@@ -40,10 +40,10 @@ type Error struct {
 	Table    string
 	text     string
 	noTablet bool
-	// notLoaded says that vttablet does not know the table.
-	notLoaded bool
-	answered  bool  // by vtgate, or a tablet behind it
-	cause     error // the dialer's error when there was no connection, else nil
+	// notLoaded says that vttablet does not know the table, unlabelled that it cannot tell the labels of an ENUM or SET.
+	notLoaded, unlabelled bool
+	answered              bool  // by vtgate, or a tablet behind it
+	cause                 error // the dialer's error when there was no connection, else nil
 }
 
 func (e *Error) Error() string { return e.text }
@@ -85,6 +85,12 @@ func NotLoaded(err error) string {
 	return ""
 }
 
+// IsUnlabelled reports whether vttablet cannot tell the labels of an ENUM or SET in older rows, since the table's columns are others now.
+func IsUnlabelled(err error) bool {
+	var e *Error
+	return errors.As(err, &e) && e.unlabelled
+}
+
 // IsUnanswered reports whether nothing came at all: neither what was asked for nor an error.
 func IsUnanswered(err error) bool {
 	var e *Error
@@ -109,6 +115,7 @@ func newError(err error, names names) *Error {
 	e.text = shorten(s.Code().String() + ": " + redact(s.Message(), names.all()))
 	if e.Kind == BadTable {
 		e.Table = blamed(s.Message(), names.tables)
+		e.unlabelled = containsAny(s.Message(), labels...)
 		e.notLoaded = strings.Contains(s.Message(), "is not present in the database") ||
 			strings.Contains(s.Message(), "unknown table") && strings.Contains(s.Message(), " in schema")
 	}
@@ -152,6 +159,9 @@ func blamed(text string, tables []string) string {
 	return longest
 }
 
+// labels are Vitess' words where it cannot tell the labels of an ENUM or SET.
+var labels = []string{"does not have valid string values", "no valid integer value found for column"}
+
 // classify rests on the gRPC code and, where Vitess uses one code for many things (Unknown above all), on the words of
 // Vitess 24's messages.
 func classify(code codes.Code, text string) Kind {
@@ -170,7 +180,7 @@ func classify(code codes.Code, text string) Kind {
 		return Purged
 	case strings.Contains(text, "unexpected statement type UNKNOWN"):
 		return Unreadable
-	case containsAny(text, "does not have valid string values", "no valid integer value found for column"):
+	case containsAny(text, labels...):
 		return BadTable
 	case strings.Contains(text, "node doesn't exist"):
 		return Transient // the topology server has no entry, for a tablet or a shard

@@ -31,6 +31,11 @@ type Request struct {
 	// LastPK is the key after which a copy goes on, nil to copy from the first row. With a Position, the changes since
 	// then to rows up to that key come first; without one they don't come at all.
 	LastPK *querypb.QueryResult
+	// Older is set where rows may have other columns than the table has now: those whose columns the server cannot name come with
+	// "@1", "@2" … and the binary log's types, instead of an error.
+	Older bool
+	// Statements asks for the DDL statements alone: of rows comes nothing but that there were some. It goes with Older.
+	Statements bool
 }
 
 // Table is one table to stream.
@@ -75,7 +80,7 @@ func (c *Client) Open(ctx context.Context, r Request) (*Stream, error) {
 	return c.open(ctx, &vtgatepb.VStreamRequest{
 		TabletType: c.cfg.TabletType,
 		Vgtid:      vgtid(r),
-		Filter:     filter(r.Tables),
+		Filter:     filter(r),
 	})
 }
 
@@ -224,11 +229,17 @@ func vgtid(r Request) *binlogdatapb.VGtid {
 
 // filter writes a rule per table. The select is always there: a rule without one works while copying and fails in
 // replication ("Query was empty").
-func filter(tables []Table) *binlogdatapb.Filter {
+func filter(r Request) *binlogdatapb.Filter {
 	f := &binlogdatapb.Filter{}
-	for _, t := range tables {
+	if r.Older {
+		f.FieldEventMode = binlogdatapb.Filter_BEST_EFFORT
+	}
+	for _, t := range r.Tables {
 		list := "*"
-		if t.Columns != nil {
+		switch {
+		case r.Statements:
+			list = "1"
+		case t.Columns != nil:
 			quoted := make([]string, len(t.Columns))
 			for i, c := range t.Columns {
 				quoted[i] = quote(c)

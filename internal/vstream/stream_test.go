@@ -6,13 +6,14 @@ import (
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	binlogdatapb "vitess.io/vitess/go/vt/proto/binlogdata"
 	querypb "vitess.io/vitess/go/vt/proto/query"
 
 	"source-planetscale/internal/gtid"
 )
 
 func TestFilterAlwaysSelects(t *testing.T) {
-	f := filter([]Table{{Name: "users"}, {Name: "odd `name", Columns: []string{"id", "a`b"}}, {Name: "/a.b/"}})
+	f := filter(Request{Tables: []Table{{Name: "users"}, {Name: "odd `name", Columns: []string{"id", "a`b"}}, {Name: "/a.b/"}}})
 	var got []string
 	for _, r := range f.Rules {
 		got = append(got, r.Match+" => "+r.Filter)
@@ -24,6 +25,18 @@ func TestFilterAlwaysSelects(t *testing.T) {
 	}
 	if fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("got %q, expected %q", got, want)
+	}
+}
+
+// Rows of other columns than the table has now come, with what the server knows of them; or only the statements.
+func TestFilterOfOlderRows(t *testing.T) {
+	f := filter(Request{Tables: []Table{{Name: "users"}}, Older: true})
+	if f.FieldEventMode != binlogdatapb.Filter_BEST_EFFORT || f.Rules[0].Filter != "select * from `users`" {
+		t.Errorf("got %v", f)
+	}
+	f = filter(Request{Tables: []Table{{Name: "users"}}, Older: true, Statements: true})
+	if f.FieldEventMode != binlogdatapb.Filter_BEST_EFFORT || f.Rules[0].Filter != "select 1 from `users`" {
+		t.Errorf("got %v", f)
 	}
 }
 

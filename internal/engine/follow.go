@@ -1,0 +1,113 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"source-planetscale/internal/failure"
+	"source-planetscale/internal/gtid"
+	"source-planetscale/internal/lineage"
+	"source-planetscale/internal/partition"
+	"source-planetscale/internal/reader"
+	"source-planetscale/internal/schema"
+)
+
+// Rows that were written before a change of their table's columns are read in a stream of the table's own: it can neither name the
+// columns nor share a stream with tables that would break with it.
+
+// follow reads a partition whose columns were changed: first what was done to them, then the rows.
+func (s *replication) follow(ctx context.Context, p *partition.Partition) error {
+	err := s.followed(ctx, p, false)
+	if v := failure.In(err); v != nil && v.Action == failure.Resync && s.cfg.Resyncs() && ctx.Err() == nil {
+		return s.copyAgain(ctx, []*partition.Partition{p}, v)
+	}
+	return s.settle(ctx, []*partition.Partition{p}, err)
+}
+
+// followed reads it; isFormer says that the shard was split or merged.
+func (s *replication) followed(ctx context.Context, p *partition.Partition, isFormer bool) error {
+	s.shared.Log.Info(fmt.Sprintf("The columns of %s were changed in shard %s: its changes are read by themselves, each by the columns that it was "+
+		"written under.", p.Stream.Descriptor, s.shard.Name))
+	scout, err := s.scout(ctx, p, isFormer)
+	if err != nil {
+		return err
+	}
+	r := reader.Follow(s.env, p, scout, isFormer)
+	outcome, err := s.Sync.read(ctx, s.shard, r, s.retrier)
+	if err == nil && outcome == reader.Replaced && !isFormer {
+		err = r.Retired()
+	}
+	return err
+}
+
+// scout finds out what was done to the columns of a partition since its saved position.
+func (s *replication) scout(ctx context.Context, p *partition.Partition, isFormer bool) (*reader.Reader, error) {
+	var definition string
+	err := s.retrier.Insist(ctx, "Asking how a table is defined", func(ctx context.Context) (err error) {
+		definition, err = unlessRefused(ctx, func() (string, error) { return s.server.Statements.Definition(ctx, s.shard, p.Name()) })
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	scout := reader.Scout(s.env, p, definition, isFormer)
+	shard := s.shard
+	for {
+		outcome, err := s.Sync.read(ctx, shard, scout, s.retrier)
+		if err != nil || outcome != reader.Replaced {
+			return scout, err
+		}
+		if !isFormer {
+			return nil, reader.ReplacedMeanwhile(shard)
+		}
+		// The rows are to become those of today's columns, to which statements in the shards that replaced this one led.
+		var at gtid.Position
+		if shard, at = s.onward(scout.Moved()); at.IsZero() {
+			return nil, reader.NoJournal()
+		}
+		scout = reader.ScoutOn(s.env, scout, shard, at, !slices.Contains(s.existing, shard))
+	}
+}
+
+// onward is one of the shards that replaced another, and where it goes on: one that this sync knows the end of.
+func (s *replication) onward(moved map[gtid.Shard]gtid.Position) (gtid.Shard, gtid.Position) {
+	for _, shard := range slices.SortedFunc(maps.Keys(moved), lineage.ByName) {
+		if s.targets.Known(shard) || !slices.Contains(s.existing, shard) {
+			return shard, moved[shard]
+		}
+	}
+	return gtid.Shard{}, gtid.Position{}
+}
+
+// unlessRefused is the answer to a question, "" where the service does not let us ask.
+func unlessRefused(ctx context.Context, ask func() (string, error)) (string, error) {
+	answer, err := ask()
+	if errors.Is(err, schema.ErrRefused) && ctx.Err() == nil {
+		return "", nil
+	}
+	return answer, err
+}
+
+// setApart are the partitions of a reader whose columns turned out to have been changed.
+type setApart struct{ parts []*partition.Partition }
+
+// envOf is the sync's environment for a reader that sets partitions apart.
+func (a *setApart) envOf(s *Sync) *reader.Env {
+	env := *s.env
+	env.End = func(ctx context.Context, p *partition.Partition, err error) error {
+		if isOfColumns(p, failure.In(err)) {
+			a.parts = append(a.parts, p)
+			return nil
+		}
+		return s.end(ctx, p, err)
+	}
+	return &env
+}
+
+// isOfColumns reports whether the reading of a partition ended because its columns were changed, or may have.
+func isOfColumns(p *partition.Partition, v *failure.Verdict) bool {
+	return v != nil && p.Stream.Incremental() && (v.Action == failure.Follow || v.Action == failure.Reopen)
+}

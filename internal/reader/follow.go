@@ -1,0 +1,253 @@
+package reader
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	binlogdatapb "vitess.io/vitess/go/vt/proto/binlogdata"
+
+	"source-planetscale/internal/failure"
+	"source-planetscale/internal/gtid"
+	"source-planetscale/internal/partition"
+	"source-planetscale/internal/row"
+	"source-planetscale/internal/table"
+	"source-planetscale/internal/vstream"
+)
+
+// Rows of a table whose columns were changed are read twice: a Scout finds out what the statements since the saved position did to the
+// columns, and Follow gives the rows, each by the columns that it was written under.
+
+// changes are the statements that may have changed a table's columns between a position and the one to read up to.
+type changes struct {
+	// evolution is what they did, once all are known.
+	evolution  *table.Evolution
+	was        []table.Column // at the saved position; nil where nobody knows
+	definition string         // SHOW CREATE TABLE of today, "" if not known
+	statements []statement
+	// now is how many of them lie behind the reader, and bound how many did at the last boundary.
+	now, bound int
+	// moved is where the shards that replaced this one go on, if it was read to its journal.
+	moved map[gtid.Shard]gtid.Position
+}
+
+// statement is one that may have changed the columns.
+type statement struct {
+	text    string
+	extends bool   // it only added columns at the end
+	swapped string // the table's copy that took its place, "" for none
+	alter   string // the statement that made the copy, "" if not known
+	step    int    // how many have changed the columns, with it
+}
+
+// alone is a reader of one partition, from its saved position; former says that its shard was split or merged.
+func alone(env *Env, p *partition.Partition, isFormer bool) *Reader {
+	r := newReader(env, p.Shard)
+	at, layout := p.Saved().Replay()
+	p.Read(gtid.Position{}, layout)
+	r.tables.add(p)
+	r.at = at
+	if isFormer {
+		r.former = &former{}
+	}
+	return r
+}
+
+// Scout finds out what was done to a table's columns between its saved position and the target. It gives no row. definition is SHOW
+// CREATE TABLE, "" if nobody may ask; isFormer says that the shard was split or merged.
+func Scout(env *Env, p *partition.Partition, definition string, isFormer bool) *Reader {
+	r := alone(env, p, isFormer)
+	r.scouted = &changes{was: p.Columns(), definition: definition}
+	return r
+}
+
+// ScoutOn goes on with the work of a Scout that has read its shard to the journal, in one that replaced it, from where that goes on.
+func ScoutOn(env *Env, scout *Reader, shard gtid.Shard, at gtid.Position, isFormer bool) *Reader {
+	r := newReader(env, shard)
+	r.tables.add(scout.tables.only().Partition)
+	r.at, r.scouted = at, scout.scouted
+	r.scouted.moved = nil
+	if isFormer {
+		r.former = &former{}
+	}
+	return r
+}
+
+// Moved is where the shards go on that replaced a Scout's.
+func (p path) Moved() map[gtid.Shard]gtid.Position { return p.scouted.moved }
+
+// Follow gives the changes of a table of which a Scout has found out how its columns were changed.
+func Follow(env *Env, p *partition.Partition, scout *Reader, isFormer bool) *Reader {
+	r := alone(env, p, isFormer)
+	c := *scout.scouted
+	c.now, c.bound = 0, 0
+	r.followed = &c
+	return r
+}
+
+// step is how many changes of the columns lie behind the reader.
+func (c *changes) step() int {
+	if c.now == 0 {
+		return 0
+	}
+	return c.statements[c.now-1].step
+}
+
+// note is a statement that a Scout meets. The one of an online DDL is not in the binary log, but Vitess knows it.
+func (c *changes) note(ctx context.Context, r *Reader, s statement) error {
+	if uuid := table.Migration(s.swapped); uuid != "" {
+		var err error
+		if s.alter, err = r.env.Migration(ctx, r.shard, uuid); err != nil {
+			return err
+		}
+	}
+	c.statements = append(c.statements[:c.now], s) // without those that a broken stream had shown after its last boundary
+	c.now++
+	return nil
+}
+
+// meet is a statement that comes with the rows.
+func (c *changes) meet(text string) error {
+	if c.now == len(c.statements) || c.statements[c.now].text != text {
+		return errors.New("the statements that changed its columns are others than a moment ago")
+	}
+	c.now++
+	return nil
+}
+
+// end is that a Scout has met all statements: they must lead to today's columns, and the rows between them must be readable.
+func (c *changes) end(r *Reader) error {
+	t := r.tables.only()
+	err := c.evolve(t)
+	switch {
+	case err == nil:
+		return nil
+	case r.former == nil && !r.env.Targets.Sure(r.shard):
+		return failure.Transient("try again when the change is done", "The columns of %s in shard %s at the end of this sync cannot be told for sure: %s",
+			t.Stream.Descriptor, t.Shard.Name, err).Because(err).Of(t.Name())
+	}
+	return unknowable(t, err)
+}
+
+// evolve finds out what the statements did.
+func (c *changes) evolve(t *tableReader) error {
+	if c.was != nil {
+		return c.evolveFrom(t, c.was)
+	}
+	// Nobody knows which columns it had. If some were only added at its end, it had the ones before them.
+	today := t.Stream.Table.Columns
+	for n := len(today) - 1; n > 0 && !slices.ContainsFunc(c.statements, func(s statement) bool { return !s.extends }); n-- {
+		if c.evolveFrom(t, today[:n]) == nil {
+			return nil
+		}
+	}
+	return errors.New("which columns it had at the saved position is not known")
+}
+
+func (c *changes) evolveFrom(t *tableReader, was []table.Column) (err error) {
+	today := t.Stream.Table.Columns
+	e := table.NewEvolution(t.Name(), was)
+	for i := range c.statements {
+		s := &c.statements[i]
+		if s.swapped != "" {
+			_, err = e.Swap(s.alter, today, c.definition)
+		} else {
+			_, err = e.Apply(s.text)
+		}
+		if err != nil {
+			return err
+		}
+		s.step = e.Step()
+	}
+	if err := e.End(today, c.definition); err != nil {
+		return err
+	}
+	for step := range e.Step() {
+		if err := row.CheckOlder(t.Stream.Table, e.Shape(step), t.Stream.Columns, t.Stream.Records.Types); err != nil {
+			return err
+		}
+	}
+	c.evolution = e
+	return nil
+}
+
+// columns are those of the rows that come next.
+func (c *changes) columns() []table.Column { return c.evolution.Shape(c.step()).Old }
+
+// compile prepares for rows as they were written where the reader is.
+func (c *changes) compile(t *tableReader, f *binlogdatapb.FieldEvent) (*row.Plan, error) {
+	shape := c.evolution.Shape(c.step())
+	if shape.Current() && t.Describes(f.Fields) && t.DescribesTypes(f.Fields) {
+		return row.Compile(t.Stream.Table, f, t.Stream.Columns, row.Replicate, t.Stream.Records.Types)
+	}
+	return row.CompileOlder(t.Stream.Table, shape, f, t.Stream.Columns, t.Stream.Records.Types)
+}
+
+// path is what is known of the changes of columns on a reader's way.
+type path struct {
+	// scouted are those that a Scout finds, followed those that Follow follows; else nil.
+	scouted, followed *changes
+}
+
+// known reports whether what the columns are is known from the statements.
+func (p path) known() bool { return p.scouted != nil || p.followed != nil }
+
+// rewind begins again at the last boundary.
+func (p path) rewind() {
+	for _, c := range []*changes{p.scouted, p.followed} {
+		if c != nil {
+			c.now = c.bound
+		}
+	}
+}
+
+// bind is that a boundary was reached.
+func (p path) bind() {
+	for _, c := range []*changes{p.scouted, p.followed} {
+		if c != nil {
+			c.bound = c.now
+		}
+	}
+}
+
+// unreadable is why older rows cannot be read that came all the same, or that the server cannot send; nil for another error.
+func (p path) unreadable(err error) error {
+	value := new(row.Unconvertible)
+	switch {
+	case p.followed != nil && errors.As(err, &value):
+		return value
+	case p.known() && vstream.IsUnlabelled(err):
+		return errors.New("it has an ENUM or SET, and rows of such a table cannot be sent by Vitess once its columns are others")
+	}
+	return nil
+}
+
+// unknowable is the verdict on a table of which rows were written under columns that cannot be told from today's.
+func unknowable(t *tableReader, err error) *failure.Verdict {
+	return failure.Config("refresh the source's schema and clear the stream's data, or set invalid_cdc_cursor_position_behavior to \"Re-sync data\"",
+		"The columns of %s were changed since the last sync, and the rows that were changed before that in shard %s cannot be read: %s",
+		t.Stream.Descriptor, t.Shard.Name, err).Because(err).Do(failure.Resync).Of(t.Name())
+}
+
+// apart ends the table's part in the reader, since rows to come may have other columns than today's: it is read again by itself, from its
+// saved position. A copy begins again.
+func apart(r *Reader, t *tableReader) error {
+	if r.copying != nil {
+		t.Forgive()
+		r.copying.key, r.copying.altered = nil, true
+		return failure.Transient("", "The columns of %s were changed in shard %s while it was copied", t.Stream.Descriptor, t.Shard.Name).Do(failure.Restart)
+	}
+	return failure.Transient("", "The columns of %s were changed in shard %s while it was read", t.Stream.Descriptor, t.Shard.Name).
+		Do(failure.Follow).Of(t.Name())
+}
+
+// misread is that rows were given while the columns were changed, under wrong names perhaps. They come again, and take the place of
+// those, unless it is the key that is wrong.
+func misread(r *Reader, t *tableReader, now table.Table) error {
+	if t.MovesKey(now.Columns) {
+		return failure.Config("refresh the source's schema and clear the stream's data",
+			"The columns of %s were changed while changes made before that were read from shard %s, which may stand under wrong keys",
+			t.Stream.Descriptor, t.Shard.Name).Of(t.Name())
+	}
+	return apart(r, t)
+}

@@ -1,0 +1,305 @@
+package table
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"vitess.io/vitess/go/vt/sqlparser"
+)
+
+// Evolution follows a table's columns, statement after statement, from those that a state knows to those of today.
+type Evolution struct {
+	name    string
+	now     []*life
+	stages  [][]*life // by step, the columns after it
+	charset string    // the table's default, UnknownCharset at first
+	// inferred says that an online DDL's statement was not known, so that the columns after it were taken to be today's.
+	inferred bool
+	made     map[string]*sqlparser.ColumnDefinition // today's declarations by lower-case name; nil where they are not known
+	byNow    string                                 // today's default character set, "" where it is not known
+}
+
+// life is one column, whatever it is called and declared as.
+type life struct {
+	declared []declared
+	initial  Default  // of a column that was added
+	refused  string   // why what it was added with is not known
+	unsure   *Default // what that is if the server read the text of the statement as it was read here
+	doubtful int      // the step at which its values may have been made anew; 0 for none
+}
+
+// declared is a declaration from a step on.
+type declared struct {
+	Declaration
+	step   int
+	stated bool // Nullable is: it need not be, and a column of the primary key is not nullable then
+}
+
+func (l *life) last() *declared { return &l.declared[len(l.declared)-1] }
+
+// at is the index of the declaration that was in force after a step.
+func (l *life) at(step int) int {
+	i := len(l.declared) - 1
+	for i > 0 && l.declared[i].step > step {
+		i--
+	}
+	return i
+}
+
+// NewEvolution begins with the columns that the table had at a position: names, types or their digests, and character sets, as a state
+// keeps them. Whether they were nullable need not be known.
+func NewEvolution(name string, was []Column) *Evolution {
+	e := &Evolution{name: name, charset: UnknownCharset}
+	for _, c := range was {
+		c.Nullable = true
+		e.now = append(e.now, &life{declared: []declared{{Declaration: Declaration{Column: c}}}})
+	}
+	e.stages = [][]*life{slices.Clone(e.now)}
+	return e
+}
+
+// Step is how many of the statements so far changed the columns.
+func (e *Evolution) Step() int { return len(e.stages) - 1 }
+
+// Apply follows a DDL statement as the binary log has it. Rows after one that changed the columns have others than rows before. The error
+// is a part of a sentence that says why the columns after it cannot be known; what happens then is of no use. It is also that
+// of a statement which takes the table's rows away. A copy of the table that takes its place is for Swap.
+func (e *Evolution) Apply(statement string) (changed bool, err error) {
+	parser, err := ddlParser()
+	if err != nil {
+		return false, err
+	}
+	parsed, unknown := parser.Parse(executed(statement[:min(len(statement), maxStatement)]))
+	if unknown != nil || len(statement) > maxStatement {
+		if list := words(parser, executed(statement)); changesTables(list) && slices.Contains(names(list), e.name) {
+			return false, errors.New("a statement that may have changed its columns is not understood by Vitess' parser")
+		}
+		return false, nil
+	}
+	switch s := parsed.(type) {
+	case *sqlparser.AlterTable:
+		if others := tableNames(s.AffectedTables()); s.Table.Name.String() != e.name || len(others) > 1 {
+			return false, e.unaffected(others, s.Table.Name.String())
+		}
+		return e.alter(s, statement, false)
+	case *sqlparser.CreateTable:
+		if s.Temp || s.IfNotExists {
+			return false, nil
+		}
+		return false, e.unaffected(tableNames(s.AffectedTables()), "")
+	case *sqlparser.DropTable:
+		if s.Temp {
+			return false, nil
+		}
+		return false, e.unaffected(tableNames(s.FromTables), "")
+	case sqlparser.DDLStatement:
+		return false, e.unaffected(tableNames(append(s.AffectedTables(), s.GetTable())), "")
+	}
+	return false, nil
+}
+
+// unaffected is for statements after which the table is another one, if they name it.
+func (e *Evolution) unaffected(tables []string, renamed string) error {
+	if slices.Contains(tables, e.name) || renamed == e.name {
+		return errors.New("it was renamed, emptied or made anew, or another table took its place")
+	}
+	return nil
+}
+
+// Swap is the moment at which a copy of the table that an online DDL had filled took its place. alter is the online DDL's own statement,
+// "" where it is not known: then the columns after it are today's, where that is certain. create is what SHOW CREATE TABLE says of today's
+// table, "" where it is not known. The error is like Apply's.
+func (e *Evolution) Swap(alter string, today []Column, create string) (changed bool, err error) {
+	if err := e.make(create); err != nil {
+		return false, err
+	}
+	if alter != "" {
+		parser, err := ddlParser()
+		if err != nil {
+			return false, err
+		}
+		parsed, err := parser.Parse(executed(alter))
+		if s, ok := parsed.(*sqlparser.AlterTable); ok && err == nil {
+			return e.alter(s, alter, true)
+		}
+	}
+	if e.inferred {
+		return false, errors.New("several online schema changes followed each other, and their statements are not known")
+	}
+	return e.infer(today)
+}
+
+// infer takes the columns after a swap for today's. The tools copy by name.
+func (e *Evolution) infer(today []Column) (changed bool, err error) {
+	e.inferred = true
+	find := func(name string) *life {
+		if i := place(e.now, name); i >= 0 {
+			return e.now[i]
+		}
+		return nil
+	}
+	var next []*life
+	var added []string
+	for _, c := range today {
+		l := find(c.Name)
+		d := declared{Declaration: Declaration{Column: c, Copied: true}, step: len(e.stages)}
+		switch {
+		case l == nil:
+			l = e.added(c)
+			l.declared = append(l.declared, d)
+			added = append(added, c.Name)
+		case c.Name != l.last().Name || !Alike(c, l.last().Column):
+			l.declared = append(l.declared, d)
+			changed = true
+		}
+		if def := e.made[strings.ToLower(c.Name)]; def != nil && def.Type.Options.As != nil {
+			l.doubtful, changed = len(e.stages), true
+		}
+		next = append(next, l)
+	}
+	for _, l := range e.now {
+		if !slices.Contains(next, l) && len(added) > 0 {
+			return false, fmt.Errorf("an online schema change may have renamed the column %q to %q, or dropped the one and added the other",
+				l.last().Name, added[0])
+		}
+	}
+	if !changed && slices.Equal(next, e.now) {
+		return false, nil
+	}
+	e.now = next
+	e.stages = append(e.stages, slices.Clone(next))
+	return true, nil
+}
+
+// added is a column that an unknown statement added.
+func (e *Evolution) added(c Column) *life {
+	def := e.made[strings.ToLower(c.Name)]
+	if def == nil {
+		return &life{refused: "the statement that added it is not known"}
+	}
+	l := &life{}
+	l.initial, l.refused = initialOf(def, func(string) bool { return true })
+	return l
+}
+
+// make keeps today's declarations.
+func (e *Evolution) make(create string) error {
+	if create == "" || e.made != nil {
+		return nil
+	}
+	parser, err := ddlParser()
+	if err != nil {
+		return err
+	}
+	parsed, err := parser.Parse(create)
+	s, ok := parsed.(*sqlparser.CreateTable)
+	if err != nil || !ok || s.TableSpec == nil {
+		return nil //nolint:nilerr // as if it were not known
+	}
+	e.made = map[string]*sqlparser.ColumnDefinition{}
+	for _, def := range s.TableSpec.Columns {
+		e.made[def.Name.Lowered()] = def
+	}
+	for _, o := range s.TableSpec.Options {
+		if strings.EqualFold(o.Name, "charset") {
+			e.byNow = canonicalCharset(o.String)
+		}
+	}
+	return nil
+}
+
+// End says that no statement follows. The error, a part of a sentence, is that the columns are not today's. create is what SHOW
+// CREATE TABLE says of today's table, "" where it is not known.
+func (e *Evolution) End(today []Column, create string) error {
+	if err := e.make(create); err != nil {
+		return err
+	}
+	if len(today) != len(e.now) {
+		return fmt.Errorf("it has %d columns, and %d after the statements that the binary log has", len(today), len(e.now))
+	}
+	charset := e.charsetBy(today)
+	for i, c := range today {
+		l := e.now[i]
+		for j := range l.declared {
+			if d := &l.declared[j]; d.Charset == UnknownCharset && charset != "" {
+				d.Charset = charset
+			}
+		}
+		if d := l.last(); d.Name != c.Name || !Alike(c, d.Column) || d.stated && d.Nullable != c.Nullable {
+			return fmt.Errorf("its column %q is not what the statements that the binary log has would make of it", c.Name)
+		}
+		l.settle(c)
+		l.assure(e.made[strings.ToLower(c.Name)])
+	}
+	return nil
+}
+
+// assure is that today's declaration is known: a default of a text that the server may have read otherwise is certain where it still is the
+// default, as the server says it.
+func (l *life) assure(def *sqlparser.ColumnDefinition) {
+	if l.unsure == nil || def == nil {
+		return
+	}
+	if d, ok := constant(def.Type.Options.Default); ok && d == *l.unsure {
+		l.initial, l.refused = d, ""
+	}
+}
+
+// charsetBy finds the default character set that the table had at first: today's, if nothing changed it, or that of columns that still
+// have it; "" where there is none, or they differ.
+func (e *Evolution) charsetBy(today []Column) (charset string) {
+	if e.charset == UnknownCharset && !e.inferred {
+		charset = e.byNow
+	}
+	for i, l := range e.now {
+		if l.last().Charset != UnknownCharset {
+			continue
+		}
+		if charset != "" && charset != today[i].Charset {
+			return ""
+		}
+		charset = today[i].Charset
+	}
+	return charset
+}
+
+// settle takes today's description of a column for all of its declarations that say the same.
+func (l *life) settle(today Column) {
+	for i := len(l.declared) - 1; i >= 0; i-- {
+		d := &l.declared[i]
+		if !Alike(today, d.Column) {
+			break
+		}
+		d.Type, d.Charset = today.Type, today.Charset
+	}
+	l.last().Column = today
+}
+
+// Shape says how rows written after that many changes become rows of today's columns. It is to be asked after End.
+func (e *Evolution) Shape(step int) *Shape {
+	s := &Shape{}
+	old := e.stages[step]
+	for _, l := range old {
+		s.Old = append(s.Old, l.declared[l.at(step)].Column)
+	}
+	for _, l := range e.now {
+		o := Origin{From: slices.Index(old, l)}
+		first := 0
+		if o.From >= 0 {
+			first = l.at(step)
+		} else {
+			o.Default, o.Refused = l.initial, l.refused
+		}
+		if step < l.doubtful {
+			o.Refused = "it is a generated column, whose expression an online schema change may have changed"
+		}
+		for _, d := range l.declared[first:] {
+			o.Steps = append(o.Steps, d.Declaration)
+		}
+		s.Origins = append(s.Origins, o)
+	}
+	e.refuse(s)
+	return s
+}
