@@ -18,6 +18,8 @@ import (
 type judgement struct {
 	*Sync
 	known map[string]string // by shard and position: why it cannot be used, "" if it can
+	// whole are positions since which shards have all their binary logs, and so those since any later one.
+	whole map[gtid.Shard]gtid.Position
 	// primaries are what the shards' primaries know, as far as they were asked.
 	primaries map[gtid.Shard]gtid.Position
 	// aheadUntil is how long primaries that lack transactions of saved positions are waited for; zero until one does.
@@ -25,7 +27,7 @@ type judgement struct {
 }
 
 func newJudgement(s *Sync) *judgement {
-	return &judgement{Sync: s, known: map[string]string{}, primaries: map[gtid.Shard]gtid.Position{}}
+	return &judgement{Sync: s, known: map[string]string{}, whole: map[gtid.Shard]gtid.Position{}, primaries: map[gtid.Shard]gtid.Position{}}
 }
 
 // check asks, before anything is streamed, whether every shard still has the changes since the saved positions.
@@ -136,6 +138,9 @@ func (j *judgement) why(ctx context.Context, shard gtid.Shard, p gtid.Position) 
 const replicasAsked = 10
 
 func (j *judgement) purged(ctx context.Context, shard gtid.Shard, p gtid.Position) (purged bool, err error) {
+	if whole := j.whole[shard]; !whole.IsZero() && p.Contains(whole) {
+		return false, nil
+	}
 	times := 1
 	if !j.cfg.Primary() {
 		times = replicasAsked
@@ -144,6 +149,9 @@ func (j *judgement) purged(ctx context.Context, shard gtid.Shard, p gtid.Positio
 		if purged, err = j.server.Purged(ctx, shard, p.GTIDSet()); err != nil || !purged {
 			break
 		}
+	}
+	if err == nil && !purged {
+		j.whole[shard] = p
 	}
 	return purged, err
 }
