@@ -440,9 +440,11 @@ func TestWhatCannotBeSelectedIsRefused(t *testing.T) {
 	for _, single := range []bool{false, true} {
 		var asked []string
 		server := serve(t, func() *rawServer {
-			return &rawServer{single: single, unknown: "nowhere", asked: func(packet string) { asked = append(asked, packet) }, answer: func(string) [][]string {
-				return [][]string{{"Database"}, {"shop"}, {"billing"}}
-			}}
+			return &rawServer{
+				single: single, unknown: "nowhere",
+				asked:  func(packet string) { asked = append(asked, packet) },
+				answer: func(string) [][]string { return [][]string{{"Database"}, {"shop"}, {"billing"}} },
+			}
 		})
 		db, err := OpenSeveral(t.Context(), server, "u", "p", "shop", "primary")
 		if err != nil {

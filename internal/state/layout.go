@@ -10,6 +10,14 @@ import (
 type layoutJSON struct {
 	Columns columnsJSON `json:"own_columns,omitempty"`
 	Unknown bool        `json:"unknown_columns,omitempty"`
+	former
+}
+
+// former is what earlier builds saved instead of Unknown.
+type former struct {
+	Stale   bool `json:"stale_columns,omitempty"`
+	Assumed int  `json:"assumed_columns,omitempty"`
+	Had     int  `json:"had_columns,omitempty"`
 }
 
 func newLayoutJSON(l table.Layout) layoutJSON {
@@ -18,10 +26,17 @@ func newLayoutJSON(l table.Layout) layoutJSON {
 
 func (j layoutJSON) parse() (table.Layout, error) {
 	columns, err := j.Columns.parse()
-	if err == nil && len(columns) > 0 && j.Unknown {
-		err = errors.New("its own_columns are said to be unknown, too")
+	switch {
+	case err != nil:
+		return table.Layout{}, err
+	case len(columns) > 0 && j.Unknown:
+		return table.Layout{}, errors.New("its own_columns are said to be unknown, too")
+	case j.Stale:
+		return table.Layout{}, errors.New("an earlier build saved it in the middle of a change of the table's columns")
+	case j.Assumed != 0 || j.Had != 0:
+		return table.Layout{Unknown: true}, nil
 	}
-	return table.Layout{Columns: columns, Unknown: j.Unknown}, err
+	return table.Layout{Columns: columns, Unknown: j.Unknown}, nil
 }
 
 // columnsJSON are of each column its name, its type or that one's digest, and, where there is one, its character set.

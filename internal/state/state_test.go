@@ -109,6 +109,27 @@ func TestParseRefusesWhatItDoesNotKnow(t *testing.T) {
 	}
 }
 
+// What earlier builds knew of the columns of changes to be read is no more than that they may be others.
+func TestParseLayoutsOfEarlierBuilds(t *testing.T) {
+	for saved, unknown := range map[string]bool{
+		``:                       false,
+		`,"assumed_columns":1`:   true,
+		`,"had_columns":2`:       true,
+		`,"stale_columns":false`: false,
+	} {
+		s, err := Parse([]byte(`{"version":1,"sync_mode":"incremental","shards":{"-":{"position":"MySQL56/16b1039f-22b6-11ed-b765-0a43f95f28a3:1-5"`+
+			saved+`}}}`), "shop")
+		if err != nil || s.Shards[gtid.Shard{Keyspace: "shop", Name: "-"}].Layout.Unknown != unknown {
+			t.Errorf("%s: %+v, %v", saved, s, err)
+		}
+	}
+	_, err := Parse([]byte(`{"version":1,"sync_mode":"incremental","shards":{"-":{"position":"MySQL56/16b1039f-22b6-11ed-b765-0a43f95f28a3:1-5",`+
+		`"stale_columns":true}}}`), "shop")
+	if err == nil || !strings.Contains(err.Error(), "in the middle of a change") {
+		t.Errorf("error %v", err)
+	}
+}
+
 func oneRow(t *testing.T) string { return encoded(t, key()) }
 
 func noRows(t *testing.T) string {
