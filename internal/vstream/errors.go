@@ -160,7 +160,9 @@ func blamed(text string, tables []string) string {
 }
 
 // labels are Vitess' words where it cannot tell the labels of an ENUM or SET.
-var labels = []string{"does not have valid string values", "no valid integer value found for column"}
+var labels = []string{
+	"does not have valid string values", "no valid integer value found for column", "failed to build ENUM and SET column integer to string mappings",
+}
 
 // classify rests on the gRPC code and, where Vitess uses one code for many things (Unknown above all), on the words of
 // Vitess 24's messages.
