@@ -44,11 +44,11 @@ func (j *judgement) check(ctx context.Context, refused failures) error {
 		parts := s.source().Of(&plan.Stream{Incremental: st.Incremental(), Saved: st.Saved(), Lost: lost})
 		switch {
 		case plan.Has(parts, plan.Refuse):
-			refused[st.Descriptor] = failure.Config("clear the stream's data and sync again, or set invalid_cdc_cursor_position_behavior to \"Re-sync data\"; sync more often than the binary logs are kept",
+			refused[st.Descriptor] = failure.Config("clear the stream's data and sync again, or set If the saved position is gone (invalid_cdc_cursor_position_behavior) to \"Re-sync data\"; sync more often than the binary logs are kept",
 				"Stream %s cannot go on from its saved position: shard %s %s", st.Descriptor, lost.Shard.Name, lost.Why)
 			continue
 		case plan.Has(parts, plan.StartOver):
-			s.shared.Log.Warn(fmt.Sprintf("Stream %s is read afresh: shard %s %s. Rows deleted meanwhile stay at the destination unless it is refreshed.", st.Descriptor, lost.Shard.Name, lost.Why))
+			s.shared.Log.Warn(fmt.Sprintf("Stream %s is copied again: shard %s %s. Rows deleted in the meantime stay at the destination until it is refreshed.", st.Descriptor, lost.Shard.Name, lost.Why))
 			if err := s.change(func(tx *airbyte.Tx) error {
 				st.Reset(tx)
 				s.begin(tx, st, nil)
@@ -123,7 +123,7 @@ func (j *judgement) why(ctx context.Context, shard gtid.Shard, p gtid.Position) 
 	purged, err := j.purged(ctx, shard, p)
 	switch {
 	case err != nil && refusedOnly(err) == nil:
-		j.shared.Log.Info(fmt.Sprintf("Shard %s does not say which binary logs it has purged; the sync goes on without knowing.", shard.Name))
+		j.shared.Log.Info(fmt.Sprintf("Shard %s does not say which binary logs it has purged; the sync continues without knowing.", shard.Name))
 		return "", nil
 	case err != nil:
 		return "", err
