@@ -19,7 +19,7 @@ func (o TunnelOptions) fingerprints() ([]string, error) {
 	pinned := strings.FieldsFunc(o.HostKey, func(r rune) bool { return strings.ContainsRune(", \t\r\n", r) })
 	for i, fingerprint := range pinned {
 		if !strings.HasPrefix(fingerprint, "SHA256:") { // it may be a private key, pasted into the wrong field
-			return nil, errors.New("Host key fingerprint (tunnel_host_key) must contain fingerprints of the form SHA256:…, as ssh-keygen -lf prints them; " +
+			return nil, errors.New("the option Host key fingerprint (tunnel_host_key) must contain fingerprints of the form SHA256:…, as ssh-keygen -lf prints them; " +
 				"one has another form")
 		}
 		pinned[i] = strings.TrimRight(fingerprint, "=")

@@ -118,13 +118,13 @@ func (t TLS) clientCertificates() ([]tls.Certificate, error) {
 	case !hasCertificate && !hasKey:
 		return nil, nil
 	case !hasKey:
-		return nil, errors.New("Client certificate (tls.client_certificate) is set without Client key (tls.client_key); set both or neither")
+		return nil, errors.New("the option Client certificate (tls.client_certificate) is set without Client key (tls.client_key); set both or neither")
 	case !hasCertificate:
-		return nil, errors.New("Client key (tls.client_key) is set without Client certificate (tls.client_certificate); set both or neither")
+		return nil, errors.New("the option Client key (tls.client_key) is set without Client certificate (tls.client_certificate); set both or neither")
 	}
 	pair, err := tls.X509KeyPair([]byte(t.ClientCertificate), []byte(t.ClientKey))
 	if err != nil {
-		return nil, fmt.Errorf("Client certificate (tls.client_certificate) and Client key (tls.client_key) must be PEM texts that belong together, the key without a "+
+		return nil, fmt.Errorf("the option Client certificate (tls.client_certificate) and Client key (tls.client_key) must be PEM texts that belong together, the key without a "+
 			"passphrase: %w", err)
 	}
 	return []tls.Certificate{pair}, nil

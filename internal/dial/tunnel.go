@@ -117,14 +117,14 @@ func (o TunnelOptions) signer() (ssh.Signer, error) {
 	signer, err := ssh.ParsePrivateKey(key)
 	if errors.As(err, new(*ssh.PassphraseMissingError)) {
 		if o.KeyPassphrase == "" {
-			return nil, errors.New("Private key (ssh_key) is protected by a passphrase; enter it as Passphrase of the private key (ssh_key_passphrase), or use a key without one")
+			return nil, errors.New("the option Private key (ssh_key) is protected by a passphrase; enter it as Passphrase of the private key (ssh_key_passphrase), or use a key without one")
 		}
 		if signer, err = ssh.ParsePrivateKeyWithPassphrase(key, []byte(o.KeyPassphrase)); err != nil {
-			return nil, errors.New("Passphrase of the private key (ssh_key_passphrase) does not open the Private key (ssh_key)")
+			return nil, errors.New("the option Passphrase of the private key (ssh_key_passphrase) does not open the Private key (ssh_key)")
 		}
 	}
 	if err != nil {
-		return nil, errors.New("Private key (ssh_key) is not a private key in PEM or OpenSSH format; paste the whole file, from its line " +
+		return nil, errors.New("the option Private key (ssh_key) is not a private key in PEM or OpenSSH format; paste the whole file, from its line " +
 			"-----BEGIN … PRIVATE KEY----- to its line -----END … PRIVATE KEY----- (not the .pub file)")
 	}
 	return withoutSHA1(signer)
