@@ -43,7 +43,7 @@ func TestPrivateHost(t *testing.T) {
 	t.Run("under another name", func(t *testing.T) {
 		tls := map[string]any{"mode": "verify_ca", "ca_certificate": ca.text(t)}
 		check := p.in(t, map[string]any{"host": "localhost", "tls": tls}).check()
-		if !strings.Contains(check.Message, "The TLS options do not fit the server") {
+		if !strings.Contains(check.Message, "The TLS settings do not match the server") {
 			t.Errorf("the front serves any name, so that nothing is tested: %+v", check)
 		}
 	})

@@ -84,7 +84,7 @@ func TestReshardTwice(t *testing.T) {
 	again.readToEnd()
 	again.mustEqualTheSource()
 	if !slices.ContainsFunc(again.last.Logs, func(l destination.Log) bool {
-		return strings.Contains(l.Message, "is read afresh: its shard -20") && strings.Contains(l.Message, "purged")
+		return strings.Contains(l.Message, "is copied again: its shard -20") && strings.Contains(l.Message, "purged")
 	}) {
 		t.Error("nothing is said of the shard that was purged")
 	}

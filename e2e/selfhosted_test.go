@@ -45,7 +45,7 @@ func TestSelfHosted(t *testing.T) {
 		}
 		return object{"tls": o, "host": "localhost"}
 	}
-	const unfit = "The TLS options do not fit the server"
+	const unfit = "The TLS settings do not match the server"
 	as := func(id *identity) object {
 		o := trusting("verify_identity", "client_certificate", id.text(t), "client_key", id.keyText(t))
 		maps.Copy(o, object{"grpc_auth": "none", "username": "reader", "password": "not asked for"})
@@ -63,12 +63,12 @@ func TestSelfHosted(t *testing.T) {
 				[]object{reader, {"username": "other", "password": "mysql-only"}},
 				"refused to stream with this username and password",
 			},
-			"PlanetScale's way": {[]object{reader, {"grpc_auth": "basic"}}, "check both, the option grpc_auth"},
-			"TLS asked for":     {[]object{reader, trusting("verify_identity")}, "the server offers none, but tls.mode asks for it"},
+			"PlanetScale's way": {[]object{reader, {"grpc_auth": "basic"}}, "check both, gRPC authentication (grpc_auth)"},
+			"TLS asked for":     {[]object{reader, trusting("verify_identity")}, "the server does not offer it, but TLS mode (tls.mode) requires it"},
 		}},
 		{"TLS and static passwords", append(tls(server), login...), map[string]gateCase{
 			"right":       {[]object{reader, trusting("verify_identity")}, ""},
-			"without TLS": {[]object{reader}, "the server demands TLS, but tls.mode is disabled"},
+			"without TLS": {[]object{reader}, "the server requires TLS, but TLS mode (tls.mode) is Disabled"},
 			"another authority": {
 				[]object{reader, trusting("verify_identity"), {"tls": object{"mode": "verify_identity", "ca_certificate": clientCA.text(t)}}}, unfit,
 			},
@@ -85,7 +85,7 @@ func TestSelfHosted(t *testing.T) {
 		}},
 		{"mTLS of gRPC alone", append(append(tls(server), mtls[2:]...), "--mysql-auth-server-static-file", users), map[string]gateCase{
 			"right":          {[]object{as(client), {"password": "grpc-and-mysql"}}, ""},
-			"no certificate": {[]object{trusting("verify_identity"), reader, {"grpc_auth": "none"}}, "TLS options"},
+			"no certificate": {[]object{trusting("verify_identity"), reader, {"grpc_auth": "none"}}, "TLS settings"},
 		}},
 	} {
 		g := c.gate(t, gate.flags...)

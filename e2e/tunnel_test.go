@@ -27,7 +27,7 @@ func TestTunnel(t *testing.T) {
 	s := startSSHD(t)
 	stranger, _ := newSSHKey(t)
 	port := freePort(t)
-	const unpinned = "nothing vouches for it"
+	const unpinned = "it cannot be verified"
 	const refused = "The SSH tunnel cannot be used: the jump server 127.0.0.1:PORT refused the login of tunnel"
 	another := "SHA256:uNiVztksCsDhcc0u9e8BrrJXVGDtGGGrrJXVGDtGGGg"
 	for name, one := range map[string]struct {
@@ -39,14 +39,13 @@ func TestTunnel(t *testing.T) {
 		"password": {s.byPassword(), "", ""},
 		"password unpinned": {
 			with(s.byPassword(), "tunnel_host_key", ""),
-			"The SSH tunnel cannot be used: the password is not sent to the jump server 127.0.0.1:PORT, because nothing proves " +
-				"that it is the right one; its host key is " + s.fingerprint, "",
+			"The SSH tunnel cannot be used: the password is not sent to the jump server 127.0.0.1:PORT, because its identity cannot be verified; its host key is " + s.fingerprint, "",
 		},
 		"pinned host key": {with(s.byKey(), "tunnel_host_key", s.fingerprint), "", ""},
 		"none":            {map[string]any{"tunnel_method": "NO_TUNNEL"}, "", ""},
 		"another host key": {
 			with(s.byKey(), "tunnel_host_key", another),
-			"The SSH tunnel cannot be used: the jump server 127.0.0.1:PORT has other host keys than those in tunnel_host_key: " +
+			"The SSH tunnel cannot be used: the jump server 127.0.0.1:PORT has other host keys than those in Host key fingerprint (tunnel_host_key): " +
 				s.fingerprint, "",
 		},
 		"wrong key":      {with(s.byKey(), "ssh_key", stranger), refused, unpinned},
@@ -56,9 +55,9 @@ func TestTunnel(t *testing.T) {
 			with(s.byKey(), "tunnel_user", "closed"),
 			"forbids closed to forward to localhost:" + strconv.Itoa(c.MySQLPort), unpinned,
 		},
-		"not a key":     {with(s.byKey(), "ssh_key", "wrong-secret"), "tunnel_method.ssh_key is not a private key", ""},
-		"unreachable":   {with(s.byKey(), "tunnel_port", port), "The SSH tunnel cannot be made: the jump server cannot be reached", ""},
-		"no SSH server": {with(s.byKey(), "tunnel_port", c.GRPCPort), "The SSH tunnel cannot be made: the SSH handshake", ""},
+		"not a key":     {with(s.byKey(), "ssh_key", "wrong-secret"), "Private key (ssh_key) is not a private key", ""},
+		"unreachable":   {with(s.byKey(), "tunnel_port", port), "The SSH tunnel cannot be opened: the jump server cannot be reached", ""},
+		"no SSH server": {with(s.byKey(), "tunnel_port", c.GRPCPort), "The SSH tunnel cannot be opened: the SSH handshake", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := p.in(t, map[string]any{"tunnel_method": one.tunnel})
@@ -77,7 +76,7 @@ func TestTunnel(t *testing.T) {
 	}
 	t.Run("host behind", func(t *testing.T) {
 		check := p.in(t, map[string]any{"tunnel_method": s.byKey(), "grpc_port": port}).check()
-		want := fmt.Sprintf("The SSH tunnel cannot be made: the jump server 127.0.0.1:%d cannot reach localhost:%d", s.port, port)
+		want := fmt.Sprintf("The SSH tunnel cannot be opened: the jump server 127.0.0.1:%d cannot reach localhost:%d", s.port, port)
 		if !strings.Contains(check.Message, want) {
 			t.Errorf("got %+v, want %q", check, want)
 		}

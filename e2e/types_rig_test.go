@@ -182,7 +182,7 @@ func (r *typesRig) checkWarnings(phase string, times int) {
 			}
 			column := fmt.Sprintf("Column %s of stream %s.%s: ", c.name, r.keyspace, table.name)
 			for want, text := range map[string]string{
-				nulled: "values cannot be represented in JSON", oversized: "values are longer than Airbyte takes",
+				nulled: "values cannot be represented in JSON", oversized: "values exceed Airbyte's limit",
 			} {
 				beginning := fmt.Sprintf("%s%d %s", column, counts[want]*times, text)
 				if (warned(r.last, beginning) != "") != (counts[want] > 0) {

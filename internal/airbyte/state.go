@@ -89,8 +89,7 @@ func (s *State) add(data json.RawMessage) error {
 		}
 		return nil
 	case m.Type == "STREAM":
-		return errors.New("the state has a STREAM message without a stream_descriptor; clear the connection's state, or mend it under " +
-			"Settings > Advanced")
+		return errors.New("the state has a STREAM message without a stream_descriptor; clear the connection's state, or fix it under Settings > Advanced")
 	case m.Type == "GLOBAL":
 		return errors.New("the state is of type GLOBAL, which this source never writes; clear the connection's state and sync again")
 	case m.Type != "" && m.Type != "LEGACY":

@@ -15,11 +15,10 @@ func (c *ConfiguredStream) CursorWarning(cursor string) (string, error) {
 		return "", err
 	case len(c.CursorField) > 0 && !slices.Equal(c.CursorField, []string{cursor}):
 		return fmt.Sprintf("the connection's cursor field is %s instead of %s, as in connections made for another connector: "+
-			"of several changes of a row the destination may keep an old one. Set it with Airbyte's API (PATCH /v1/connections/{connectionId}), "+
+			"the destination may keep an old version of a row. Set it with Airbyte's API (PATCH /v1/connections/{connectionId}), "+
 			"or create a new connection", strings.Join(c.CursorField, "."), cursor), nil
 	case schemas[cursor] == nil:
-		return fmt.Sprintf("the catalog does not select the column %s, which orders the changes of a row: the destination may keep an old one. "+
-			"Refresh the source's schema and select the column", cursor), nil
+		return fmt.Sprintf("the catalog does not select the column %s, which orders the changes of a row: the destination may keep an old version. Refresh the source's schema and select the column", cursor), nil
 	}
 	return "", nil
 }

@@ -111,10 +111,10 @@ func (c *Config) warn(unknown []string, log *slog.Logger) {
 		log.Warn(fmt.Sprintf("The configuration has the unknown key %q, which is ignored.", key))
 	}
 	if c.TLS.Mode == dial.Disabled {
-		log.Warn("TLS is disabled (tls.mode): the password and all rows go over the network unencrypted.")
+		log.Warn("TLS is disabled (TLS mode, tls.mode): the password and all rows are sent over the network unencrypted.")
 	}
 	if c.TimeoutSeconds < minTimeoutSeconds {
-		log.Warn(fmt.Sprintf("timeout_seconds is %d; %d is used, the shortest that is allowed.", c.TimeoutSeconds, minTimeoutSeconds))
+		log.Warn(fmt.Sprintf("Timeout (timeout_seconds) is %d; %d is used, the minimum.", c.TimeoutSeconds, minTimeoutSeconds))
 		c.TimeoutSeconds = minTimeoutSeconds
 	}
 	c.TimeoutSeconds = min(c.TimeoutSeconds, maxTimeoutSeconds)

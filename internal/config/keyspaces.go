@@ -100,7 +100,7 @@ func (c *Config) Pick(existing []gtid.Shard) ([]gtid.Shard, error) {
 			stands = lineage.Cover(shard, existing)
 		}
 		if stands == nil {
-			return nil, failure.Config("", "The option shards cannot be used: the configured shard %q does not exist in keyspace %s; it has the "+
+			return nil, failure.Config("", "The option Shards (shards) cannot be used: shard %q does not exist in keyspace %s; it has the "+
 				"shards %s",
 				name, c.Database, strings.Join(gtid.Names(existing), ", "))
 		}

@@ -18,7 +18,7 @@ func parseStartingGTIDs(text string, configured keyspaces) (map[gtid.Shard]gtid.
 	}
 	var byKeyspace map[string]map[string]string
 	if err := json.Unmarshal([]byte(text), &byKeyspace); err != nil {
-		return nil, errors.New(`starting_gtids is not of the form {"keyspace": {"shard": "MySQL56/…"}}`)
+		return nil, errors.New(`Starting positions (starting_gtids) must have the form {"keyspace": {"shard": "MySQL56/…"}}`)
 	}
 	for keyspace, byShard := range byKeyspace {
 		switch {
@@ -37,7 +37,7 @@ func parseStartingGTIDs(text string, configured keyspaces) (map[gtid.Shard]gtid.
 		}
 	}
 	if first := configured.names[0]; len(byKeyspace) > 0 && !configured.several() && byKeyspace[first] == nil {
-		return nil, fmt.Errorf("starting_gtids does not name the keyspace %q, which is the configured database", first)
+		return nil, fmt.Errorf("Starting positions (starting_gtids) does not name the keyspace %q, which is the configured database", first)
 	}
 	return positions, nil
 }
@@ -45,11 +45,11 @@ func parseStartingGTIDs(text string, configured keyspaces) (map[gtid.Shard]gtid.
 func parseStartingPosition(text, keyspace string) (gtid.Position, error) {
 	p, err := gtid.Parse(text)
 	if err != nil {
-		return p, fmt.Errorf("starting_gtids, keyspace %s: a shard's position is not a MySQL GTID set such as "+
+		return p, fmt.Errorf("Starting positions (starting_gtids), keyspace %s: a shard's position is not a MySQL GTID set such as "+
 			"MySQL56/16b1039f-22b6-11ed-b765-0a43f95f28a3:1-615", keyspace)
 	}
 	if p.IsZero() {
-		return p, fmt.Errorf("starting_gtids has a shard of keyspace %s without a position; leave the shard out to copy it", keyspace)
+		return p, fmt.Errorf("Starting positions (starting_gtids) has a shard of keyspace %s without a position; leave the shard out to copy it", keyspace)
 	}
 	return p, nil
 }

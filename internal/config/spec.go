@@ -158,7 +158,7 @@ func problem(e *jsonschema.ValidationError) string {
 	case *kind.Required, *kind.Type, *kind.Enum, *kind.Const: // these have types, keys, and what the specification allows
 		return e.ErrorKind.LocalizedString(message.NewPrinter(language.English))
 	}
-	return "is not as the specification wants it"
+	return "does not match the specification"
 }
 
 // patternDescriptor is what the settings page shows of a pattern: url ends with #/connectionSpecification's path to it.

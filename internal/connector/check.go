@@ -138,7 +138,7 @@ func (k *keyspace) checkTablets(ctx context.Context, shards []gtid.Shard) ([]sch
 		return nil, engine.GoOn(ctx, k.log, err, "which tablets serve the shards")
 	}
 	if len(tablets) == 0 {
-		k.log.Info("The server lists no tablets; the check goes on without knowing which serve the shards.")
+		k.log.Info("The server lists no tablets; the check continues without knowing which serve the shards.")
 		return nil, nil
 	}
 	var serving []schema.Tablet
@@ -160,7 +160,7 @@ func tabletRemedy(cfg *config.Config) string {
 	if cfg.Primary() {
 		return "try again when the shard has a primary"
 	}
-	return "switch off use_replica and use_rdonly, or add such a tablet"
+	return "switch off Read from replicas (use_replica) and Read from RDONLY tablets (use_rdonly), or add such a tablet"
 }
 
 // checkStream proves that every shard can be streamed.
@@ -173,11 +173,11 @@ func checkStream(ctx context.Context, cfg *config.Config, client *vstream.Client
 	switch {
 	case vstream.KindOf(err) != vstream.Transient, dial.Judge(err) != nil:
 	case vstream.IsAnswer(err):
-		return failure.Transient("check that the tablets of its shards are well", "The server cannot stream keyspace "+
+		return failure.Transient("check that the tablets of its shards are healthy", "The server cannot stream keyspace "+
 			"%s: %s", cfg.Database, err).Because(err)
 	default:
-		return failure.Transient("check host and grpc_port, the TLS options (a server that wants a client certificate may just hang up), and "+
-			"whether a firewall lets this machine through",
+		return failure.Transient("check the gRPC port (grpc_port), the TLS settings (a server that requires a client certificate may just close the connection), and "+
+			"whether a firewall blocks this machine",
 			"VStream over gRPC does not work with %s: %s", cfg.Dial().GRPCAddr(), err).Because(err)
 	}
 	return v

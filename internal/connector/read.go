@@ -25,7 +25,7 @@ func (a *app) readCommand() *cobra.Command {
 	}
 	configFile.register(c, "the configuration `file`")
 	catalog.register(c, "the configured catalog `file`")
-	saved.register(c, "the state `file` of the last sync; none to begin afresh")
+	saved.register(c, "the state `file` of the last sync; leave it out to start over")
 	return c
 }
 

@@ -79,7 +79,7 @@ func (a *app) exit(ctx context.Context, err error) int {
 	case err == nil:
 		return exitOK
 	case errors.Is(context.Cause(ctx), failure.ErrTerminated):
-		a.log.Info("Asked to stop; the next sync goes on from the last checkpoint.")
+		a.log.Info("Asked to stop; the next sync resumes from the last checkpoint.")
 		return exitTerminated
 	case errors.Is(err, airbyte.ErrWrite):
 		return exitFailed // nobody reads what we would say
@@ -96,7 +96,7 @@ func (a *app) command() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "source-planetscale",
 		Short: "The PlanetScale source for Airbyte",
-		Long: `Reads a PlanetScale (or Vitess) database and gives Airbyte its rows and their changes.
+		Long: `Syncs a PlanetScale database (or any Vitess cluster) to Airbyte.
 
 Each command prints Airbyte protocol messages, one JSON document a line. Try it by hand:
 
@@ -109,9 +109,9 @@ where source.json is {"host": "…", "database": "…", "username": "…", "pass
 		SilenceUsage:  true,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return failure.Config("there are spec, check, discover, read, position and version (try --help)", "There is no command %q", args[0])
+				return failure.Config("commands: spec, check, discover, read, position, version (try --help)", "Unknown command %q", args[0])
 			}
-			return failure.Config("there are spec, check, discover, read, position and version (try --help)", "A command is missing")
+			return failure.Config("commands: spec, check, discover, read, position, version (try --help)", "A command is required")
 		},
 		RunE: func(*cobra.Command, []string) error { return nil },
 	}
@@ -122,7 +122,7 @@ where source.json is {"host": "…", "database": "…", "username": "…", "pass
 }
 
 func usageError(_ *cobra.Command, err error) error {
-	return failure.Config("try --help", "The command line cannot be used: %s", err).Because(err)
+	return failure.Config("try --help", "Invalid command line: %s", err).Because(err)
 }
 
 // noArgs refuses arguments that are not flags.

@@ -42,10 +42,9 @@ func (t *Tunnel) fault(permanent bool, cause error, format string, args ...any) 
 func (t *Tunnel) unreachable(err error) error {
 	var dns *net.DNSError
 	if errors.As(err, &dns) && dns.IsNotFound || errors.Is(err, ErrUnknownHost) {
-		return t.fault(true, nil, "the jump server %q has no address; check tunnel_host", t.host)
+		return t.fault(true, nil, "the jump server %q has no address; check Jump server host (tunnel_host)", t.host)
 	}
-	return t.fault(false, err, "the jump server cannot be reached; check tunnel_host and tunnel_port, and whether a firewall lets this "+
-		"machine through")
+	return t.fault(false, err, "the jump server cannot be reached; check Jump server host and port (tunnel_host, tunnel_port), and whether a firewall blocks this machine")
 }
 
 // notForwarded is the error for an address to which the jump server, once logged in to, gave no connection.
@@ -53,7 +52,7 @@ func (t *Tunnel) notForwarded(addr string, err error) error {
 	var refused *ssh.OpenChannelError
 	switch {
 	case !errors.As(err, &refused):
-		return t.fault(false, err, "the tunnel through the jump server %s broke while it was made", t.addr)
+		return t.fault(false, err, "the tunnel through the jump server %s broke while it was being opened", t.addr)
 	case refused.Reason == ssh.ConnectionFailed:
 		return t.fault(false, err, "the jump server %s cannot reach %s; check host and port as they are seen from there", t.addr, addr)
 	}

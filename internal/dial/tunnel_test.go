@@ -106,13 +106,13 @@ func TestTunnelOptionsThatCannotBe(t *testing.T) {
 		options TunnelOptions
 		want    string
 	}{
-		"no key":             {TunnelOptions{Method: SSHKey, Key: "secret"}, "ssh_key is not a private key"},
-		"public half":        {TunnelOptions{Method: SSHKey, Key: string(ssh.MarshalAuthorizedKey(public))}, "ssh_key is not a private key"},
-		"cut off":            {TunnelOptions{Method: SSHKey, Key: plain[:len(plain)/2]}, "ssh_key is not a private key"},
-		"lines lost":         {TunnelOptions{Method: SSHKey, Key: strings.ReplaceAll(plain, "\n", " ")}, "ssh_key is not a private key"},
+		"no key":             {TunnelOptions{Method: SSHKey, Key: "secret"}, "Private key (ssh_key) is not a private key"},
+		"public half":        {TunnelOptions{Method: SSHKey, Key: string(ssh.MarshalAuthorizedKey(public))}, "Private key (ssh_key) is not a private key"},
+		"cut off":            {TunnelOptions{Method: SSHKey, Key: plain[:len(plain)/2]}, "Private key (ssh_key) is not a private key"},
+		"lines lost":         {TunnelOptions{Method: SSHKey, Key: strings.ReplaceAll(plain, "\n", " ")}, "Private key (ssh_key) is not a private key"},
 		"passphrase missing": {TunnelOptions{Method: SSHKey, Key: protected}, "protected by a passphrase"},
-		"passphrase wrong":   {TunnelOptions{Method: SSHKey, Key: protected, KeyPassphrase: "secret"}, "ssh_key_passphrase does not open"},
-		"method":             {TunnelOptions{Method: "TELNET"}, `tunnel_method must be "NO_TUNNEL"`},
+		"passphrase wrong":   {TunnelOptions{Method: SSHKey, Key: protected, KeyPassphrase: "secret"}, "(ssh_key_passphrase) does not open"},
+		"method":             {TunnelOptions{Method: "TELNET"}, `(tunnel_method) must be "NO_TUNNEL"`},
 		"fingerprint":        {TunnelOptions{Method: SSHPassword, HostKey: "SHA256:AAAA secret"}, "form SHA256:"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -147,7 +147,7 @@ func TestTunnelErrors(t *testing.T) {
 		"host behind":    {func(*TunnelOptions) {}, 0, nobody, false, "cannot reach " + nobody},
 		"forbidden":      {func(*TunnelOptions) {}, ssh.Prohibited, target, true, "forbids u to forward to " + target},
 		"another key": {func(o *TunnelOptions) { o.HostKey = ssh.FingerprintSHA256(public) }, 0, target, true, "other host keys than " +
-			"those in tunnel_host_key"},
+			"those in Host key fingerprint (tunnel_host_key)"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newJumpServer(t, public)

@@ -13,9 +13,9 @@ func Judge(err error) *failure.Verdict {
 	case errors.As(err, &t) && t.Permanent:
 		return failure.Config("", "The SSH tunnel cannot be used: %s", t).Because(err)
 	case errors.As(err, &t):
-		return failure.Transient("", "The SSH tunnel cannot be made: %s", t).Because(err)
+		return failure.Transient("", "The SSH tunnel cannot be opened: %s", t).Because(err)
 	case IsTLSError(err):
-		return failure.Config("", "The TLS options do not fit the server: %s", err).Because(err)
+		return failure.Config("", "The TLS settings do not match the server: %s", err).Because(err)
 	case errors.Is(err, ErrUnknownHost):
 		return failure.Config("", "The host cannot be found: %s", err).Because(err)
 	}

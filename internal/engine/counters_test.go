@@ -68,7 +68,7 @@ func TestRecordsAreCountedByShard(t *testing.T) {
 		}
 	}
 	records, bytes := users.Given()
-	want := fmt.Sprintf("Stream shop.users is complete with 10 records (%.1f MB).", float64(bytes)/1e6)
+	want := fmt.Sprintf("Stream shop.users finished: 10 records, %.1f MB.", float64(bytes)/1e6)
 	if last := out.Logs[len(out.Logs)-1].Message; records != 10 || last != want {
 		t.Errorf("%d records, the log ends with %q", records, last)
 	}

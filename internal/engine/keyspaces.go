@@ -113,10 +113,10 @@ func checkForeign(cfg *config.Config, log *slog.Logger, in *airbyte.State) error
 	case len(foreign) == 0:
 		return nil
 	case len(foreign) == len(in.Streams):
-		return failure.Config("put the option database right, or clear the connection's data to begin afresh",
+		return failure.Config("correct Database (database), or clear the connection's data to start over",
 			"The saved state is of another database than the configured %s: of stream %s, among %d", configured(cfg), slices.Min(foreign), len(foreign))
 	default:
-		log.Warn(fmt.Sprintf("The saved state is of another database than the configured %s: of stream %s, among %d. It is not used; streams without another state begin afresh.", configured(cfg), slices.Min(foreign), len(foreign)))
+		log.Warn(fmt.Sprintf("The saved state is of another database than the configured %s: of stream %s, among %d. It is not used; streams without another state start over.", configured(cfg), slices.Min(foreign), len(foreign)))
 		return nil
 	}
 }

@@ -99,7 +99,7 @@ func TestKeyspacesAreReadSideBySide(t *testing.T) {
 			t.Errorf("%s: records %v, status %s", stream, got, out.Statuses[stream])
 		}
 		if !slices.ContainsFunc(out.Logs, func(l destination.Log) bool {
-			return strings.HasPrefix(l.Message, "Keyspace "+keyspace+": Shard - stands at ")
+			return strings.HasPrefix(l.Message, "Keyspace "+keyspace+": Shard - is at ")
 		}) {
 			t.Errorf("nothing is said of the shard of %s", keyspace)
 		}
@@ -181,7 +181,7 @@ func TestCopiesOfAllKeyspacesShareTheirPlaces(t *testing.T) {
 	var running, most atomic.Int64
 	var r *rig
 	copyOne := copies(func(string) {
-		for r.printed("4 copies and 0 tables") < 4 { // so that all of them want places
+		for r.printed("4 to copy, 0 to replicate") < 4 { // so that all of them want places
 			runtime.Gosched()
 		}
 	})

@@ -55,7 +55,7 @@ func (m movedTables) check(ctx context.Context, refused failures) error {
 		return err
 	}
 	if !answers || !all {
-		s.shared.Log.Info(fmt.Sprintf("The server does not say whether tables of %s were moved to another keyspace; the sync goes on without knowing.", s.cfg.Database))
+		s.shared.Log.Info(fmt.Sprintf("The server does not say whether tables of %s were moved to another keyspace; the sync continues without knowing.", s.cfg.Database))
 	}
 	m.leaveOut(routed, left, refused)
 	return nil

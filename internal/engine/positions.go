@@ -18,6 +18,8 @@ import (
 type judgement struct {
 	*Sync
 	known map[string]string // by shard and position: why it cannot be used, "" if it can
+	// whole are positions since which shards have all their binary logs, and so those since any later one.
+	whole map[gtid.Shard]gtid.Position
 	// primaries are what the shards' primaries know, as far as they were asked.
 	primaries map[gtid.Shard]gtid.Position
 	// aheadUntil is how long primaries that lack transactions of saved positions are waited for; zero until one does.
@@ -25,7 +27,7 @@ type judgement struct {
 }
 
 func newJudgement(s *Sync) *judgement {
-	return &judgement{Sync: s, known: map[string]string{}, primaries: map[gtid.Shard]gtid.Position{}}
+	return &judgement{Sync: s, known: map[string]string{}, whole: map[gtid.Shard]gtid.Position{}, primaries: map[gtid.Shard]gtid.Position{}}
 }
 
 // check asks, before anything is streamed, whether every shard still has the changes since the saved positions.
@@ -42,11 +44,11 @@ func (j *judgement) check(ctx context.Context, refused failures) error {
 		parts := s.source().Of(&plan.Stream{Incremental: st.Incremental(), Saved: st.Saved(), Lost: lost})
 		switch {
 		case plan.Has(parts, plan.Refuse):
-			refused[st.Descriptor] = failure.Config("clear the stream's data and sync again, or set invalid_cdc_cursor_position_behavior to \"Re-sync data\"; sync more often than the binary logs are kept",
+			refused[st.Descriptor] = failure.Config("clear the stream's data and sync again, or set If the saved position is gone (invalid_cdc_cursor_position_behavior) to \"Re-sync data\"; sync more often than the binary logs are kept",
 				"Stream %s cannot go on from its saved position: shard %s %s", st.Descriptor, lost.Shard.Name, lost.Why)
 			continue
 		case plan.Has(parts, plan.StartOver):
-			s.shared.Log.Warn(fmt.Sprintf("Stream %s is read afresh: shard %s %s. Rows deleted meanwhile stay at the destination unless it is refreshed.", st.Descriptor, lost.Shard.Name, lost.Why))
+			s.shared.Log.Warn(fmt.Sprintf("Stream %s is copied again: shard %s %s. Rows deleted in the meantime stay at the destination until it is refreshed.", st.Descriptor, lost.Shard.Name, lost.Why))
 			if err := s.change(func(tx *airbyte.Tx) error {
 				st.Reset(tx)
 				s.begin(tx, st, nil)
@@ -121,7 +123,7 @@ func (j *judgement) why(ctx context.Context, shard gtid.Shard, p gtid.Position) 
 	purged, err := j.purged(ctx, shard, p)
 	switch {
 	case err != nil && refusedOnly(err) == nil:
-		j.shared.Log.Info(fmt.Sprintf("Shard %s does not say which binary logs it has purged; the sync goes on without knowing.", shard.Name))
+		j.shared.Log.Info(fmt.Sprintf("Shard %s does not say which binary logs it has purged; the sync continues without knowing.", shard.Name))
 		return "", nil
 	case err != nil:
 		return "", err
@@ -136,6 +138,9 @@ func (j *judgement) why(ctx context.Context, shard gtid.Shard, p gtid.Position) 
 const replicasAsked = 10
 
 func (j *judgement) purged(ctx context.Context, shard gtid.Shard, p gtid.Position) (purged bool, err error) {
+	if whole := j.whole[shard]; !whole.IsZero() && p.Contains(whole) {
+		return false, nil
+	}
 	times := 1
 	if !j.cfg.Primary() {
 		times = replicasAsked
@@ -144,6 +149,9 @@ func (j *judgement) purged(ctx context.Context, shard gtid.Shard, p gtid.Positio
 		if purged, err = j.server.Purged(ctx, shard, p.GTIDSet()); err != nil || !purged {
 			break
 		}
+	}
+	if err == nil && !purged {
+		j.whole[shard] = p
 	}
 	return purged, err
 }

@@ -2,11 +2,13 @@ package engine
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"source-planetscale/internal/airbyte"
+	"source-planetscale/internal/fakevtgate"
 	"source-planetscale/internal/gtid"
 	"source-planetscale/internal/state"
 )
@@ -76,5 +78,32 @@ func TestLogsThatOneReplicaAloneHasPurged(t *testing.T) {
 		if err != nil || (why != "") != c.lost || asked != c.asked {
 			t.Errorf("%s: %q, %v, asked %d times", name, why, err, asked)
 		}
+	}
+}
+
+// A shard that has its logs since one position has them since later ones: hundreds of tables at as many positions are one question.
+func TestLogsSinceAnEarlierPositionAreThoseSinceLaterOnes(t *testing.T) {
+	r := newRig(t, 9, nil)
+	var asked []string
+	r.asks = func(s *Server) {
+		s.Purged = func(_ context.Context, shard gtid.Shard, set string) (bool, error) {
+			asked = append(asked, shard.Name+strings.TrimPrefix(set, fakevtgate.UUID))
+			return set == at(2).GTIDSet(), nil
+		}
+	}
+	r.newShards("-80", "80-")
+	j := newJudgement(r.sync())
+	for _, c := range []struct {
+		shard string
+		at    int
+		lost  bool
+	}{{"-80", 5, false}, {"-80", 6, false}, {"-80", 4, false}, {"-80", 5, false}, {"80-", 6, false}, {"-80", 2, true}, {"-80", 3, false}, {"-80", 2, true}} {
+		why, err := j.why(t.Context(), in(c.shard), at(c.at))
+		if err != nil || (why != "") != c.lost {
+			t.Errorf("%s at %d: %q, %v", c.shard, c.at, why, err)
+		}
+	}
+	if want := []string{"-80:1-5", "-80:1-4", "80-:1-6", "-80:1-2", "-80:1-3", "-80:1-2"}; !slices.Equal(asked, want) {
+		t.Errorf("asked for %q, want %q", asked, want)
 	}
 }

@@ -122,7 +122,7 @@ func (s *survey) peek(ctx context.Context) error {
 	}
 	for _, shard := range s.wanted {
 		s.targets.Set(shard, now[shard])
-		s.shared.Log.Info(fmt.Sprintf("Shard %s stands at %s; this sync reads up to there.", shard.Name, now[shard]))
+		s.shared.Log.Info(fmt.Sprintf("Shard %s is at %s; this sync will stop there.", shard.Name, now[shard]))
 	}
 	return nil
 }
@@ -148,7 +148,7 @@ func (s *survey) peekAncestors(ctx context.Context) {
 			asked[shard] = true
 			if now, err := s.where(ctx, shard); err == nil {
 				s.targets.Set(shard, now[shard])
-				s.shared.Log.Info(fmt.Sprintf("The former shard %s stands at %s.", shard.Name, now[shard]))
+				s.shared.Log.Info(fmt.Sprintf("The former shard %s is at %s.", shard.Name, now[shard]))
 			}
 		}
 	}

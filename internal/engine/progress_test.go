@@ -22,18 +22,18 @@ func TestProgressIsASentenceForAPerson(t *testing.T) {
 	}{
 		{
 			total{records: 500, copied: 500, expected: 2000, bytes: 1_500_000, elapsed: 10 * time.Second},
-			"Read 500 records (1.5 MB) in 10s, 50 records/s. About 25 % of the copies are done, 30s left.",
+			"Read 500 records (1.5 MB) in 10s, 50 records/s. About 25% copied, roughly 30s remaining.",
 			"[#######-----------------------]  25 %  500 records  1.5 MB  50/s",
 		},
 		{
 			total{records: 500, bytes: 1_500_000, elapsed: 10 * time.Second, behind: 90 * time.Second, shard: "-80"},
-			"Read 500 records (1.5 MB) in 10s, 50 records/s. The change read last in shard -80 was made 1m30s ago; none is farther behind.",
+			"Read 500 records (1.5 MB) in 10s, 50 records/s. Replication lag: 1m30s (shard -80).",
 			"500 records  1.5 MB  50/s",
 		},
 		// Changes are read beside the copies, which they are no part of.
 		{
 			total{records: 5000, copied: 500, expected: 1000, elapsed: 10 * time.Second},
-			"Read 5000 records (0.0 MB) in 10s, 500 records/s. About 50 % of the copies are done, 10s left.",
+			"Read 5000 records (0.0 MB) in 10s, 500 records/s. About 50% copied, roughly 10s remaining.",
 			"[###############---------------]  50 %  5000 records  0.0 MB  500/s",
 		},
 		// The server's estimate was too low: no share rather than a wrong one.

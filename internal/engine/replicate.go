@@ -148,7 +148,7 @@ func (s *replication) copyAgain(ctx context.Context, parts []*partition.Partitio
 	}
 	group, ctx := newGroup(ctx)
 	for _, p := range parts {
-		s.shared.Log.Warn(fmt.Sprintf("Stream %s is copied again from shard %s: %s. Rows deleted meanwhile stay at the destination unless it is refreshed.", p.Stream.Descriptor, p.Shard.Name, v.What))
+		s.shared.Log.Warn(fmt.Sprintf("Stream %s is copied again from shard %s: %s. Rows deleted in the meantime stay at the destination until it is refreshed.", p.Stream.Descriptor, p.Shard.Name, v.What))
 		group.Go(func() error { return s.copy(ctx, p) })
 	}
 	return group.Wait()

@@ -44,10 +44,10 @@ func (t total) String() string {
 	text := fmt.Sprintf("Read %d records (%.1f MB) in %s, %.0f records/s.", t.records, float64(t.bytes)/1e6, t.elapsed.Round(time.Second), t.perSecond(t.records))
 	if share, ok := t.share(); ok && t.copied > 0 {
 		left := time.Duration(float64(t.expected-t.copied) / t.perSecond(t.copied) * float64(time.Second))
-		text += fmt.Sprintf(" About %.0f %% of the copies are done, %s left.", 100*share, left.Round(time.Second))
+		text += fmt.Sprintf(" About %.0f%% copied, roughly %s remaining.", 100*share, left.Round(time.Second))
 	}
 	if t.behind > 0 {
-		text += fmt.Sprintf(" The change read last in shard %s was made %s ago; none is farther behind.", t.shard, t.behind.Round(time.Second))
+		text += fmt.Sprintf(" Replication lag: %s (shard %s).", t.behind.Round(time.Second), t.shard)
 	}
 	return text
 }
@@ -95,7 +95,7 @@ func shares(streams []*partition.Stream, interval time.Duration) []string {
 		for _, s := range more {
 			gave += s.gave()
 		}
-		sentences = append(sentences, fmt.Sprintf("%d more streams, each in one shard, have given %d records since the last report.", len(more), gave))
+		sentences = append(sentences, fmt.Sprintf("%d more streams, each in one shard: %d records since the last report.", len(more), gave))
 	}
 	return sentences
 }
@@ -104,20 +104,20 @@ func (s share) gave() int64 { return s.now.Records() - s.before.Records() }
 
 func (s share) String() string {
 	p := s.part
-	text := fmt.Sprintf("Stream %s, shard %s, has given %d records (%.1f MB) so far, %.0f records/s since the last report.",
+	text := fmt.Sprintf("Stream %s, shard %s: %d records (%.1f MB) so far, %.0f records/s since the last report.",
 		p.Stream.Descriptor, p.Shard.Name, s.now.Records(), float64(s.now.Bytes)/1e6, float64(s.gave())/s.interval.Seconds())
 	gave, copied := s.now.Copied-s.before.Copied, s.now.Copied-s.now.Wasted
 	// Where the server's estimate was too low it says nothing of what is left.
 	if gave > 0 && copied < p.Expected {
 		left := time.Duration(float64(p.Expected-copied) / float64(gave) * float64(s.interval)).Round(time.Second)
 		if p.Resumed {
-			text += fmt.Sprintf(" Its copy, which was resumed, takes at most about %s more.", left)
+			text += fmt.Sprintf(" Its copy, which was resumed, takes at most another %s.", left)
 		} else {
-			text += fmt.Sprintf(" About %.0f %% of its copy is done, %s left.", 100*float64(copied)/float64(p.Expected), left)
+			text += fmt.Sprintf(" About %.0f%% copied, roughly %s remaining.", 100*float64(copied)/float64(p.Expected), left)
 		}
 	}
 	if s.now.Replicated > s.before.Replicated {
-		text += fmt.Sprintf(" Its changes are %s behind the source.", s.now.Behind.Round(time.Second))
+		text += fmt.Sprintf(" Replication lag: %s.", s.now.Behind.Round(time.Second))
 	}
 	return text
 }

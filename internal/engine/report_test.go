@@ -23,23 +23,23 @@ func TestProgressOfAPartition(t *testing.T) {
 		expected    int64
 		resumed     bool
 	}{
-		"Stream shop.users, shard -80, has given 500 records (1.5 MB) so far, 10 records/s since the last report. About 25 % of its copy is done, 2m30s left.": {
+		"Stream shop.users, shard -80: 500 records (1.5 MB) so far, 10 records/s since the last report. About 25% copied, roughly 2m30s remaining.": {
 			now: record.Count{Copied: 500, Bytes: 1_500_000}, before: record.Count{Copied: 200}, expected: 2000,
 		},
 		// The records of a copy that started over, and changes, are no part of the share.
-		"Stream shop.users, shard -80, has given 900 records (0.0 MB) so far, 20 records/s since the last report. About 25 % of its copy is done, 2m30s left. Its changes are 1m30s behind the source.": {
+		"Stream shop.users, shard -80: 900 records (0.0 MB) so far, 20 records/s since the last report. About 25% copied, roughly 2m30s remaining. Replication lag: 1m30s.": {
 			now: record.Count{Copied: 600, Wasted: 100, Replicated: 300, Behind: 90 * time.Second}, before: record.Count{Copied: 300},
 			expected: 2000,
 		},
-		"Stream shop.users, shard -80, has given 500 records (0.0 MB) so far, 10 records/s since the last report. Its copy, which was resumed, takes at most about 2m30s more.": {
+		"Stream shop.users, shard -80: 500 records (0.0 MB) so far, 10 records/s since the last report. Its copy, which was resumed, takes at most another 2m30s.": {
 			now: record.Count{Copied: 500}, before: record.Count{Copied: 200}, expected: 2000, resumed: true,
 		},
 		// The copy is done, whatever was expected.
-		"Stream shop.users, shard -80, has given 530 records (0.0 MB) so far, 1 records/s since the last report. Its changes are 0s behind the source.": {
+		"Stream shop.users, shard -80: 530 records (0.0 MB) so far, 1 records/s since the last report. Replication lag: 0s.": {
 			now: record.Count{Copied: 500, Replicated: 30}, before: record.Count{Copied: 500}, expected: 2000,
 		},
 		// The server's estimate was too low, or is not known: no share rather than a wrong one.
-		"Stream shop.users, shard -80, has given 500 records (0.0 MB) so far, 10 records/s since the last report.": {
+		"Stream shop.users, shard -80: 500 records (0.0 MB) so far, 10 records/s since the last report.": {
 			now: record.Count{Copied: 500}, before: record.Count{Copied: 200}, expected: 400,
 		},
 	} {
@@ -62,13 +62,13 @@ func TestProgressIsToldOfThoseThatGaveTheMost(t *testing.T) {
 	}
 	got := shares(r.streams, time.Second)
 	if len(got) != sharesNamed+1 ||
-		got[0] != "Stream shop.t4, shard 80-, has given 43 records (0.0 MB) so far, 43 records/s since the last report. Its changes are 0s behind the source." ||
-		got[1] != "Stream shop.t4, shard -80, has given 40 records (0.0 MB) so far, 40 records/s since the last report." ||
-		got[sharesNamed] != "4 more streams, each in one shard, have given 4 records since the last report." {
+		got[0] != "Stream shop.t4, shard 80-: 43 records (0.0 MB) so far, 43 records/s since the last report. Replication lag: 0s." ||
+		got[1] != "Stream shop.t4, shard -80: 40 records (0.0 MB) so far, 40 records/s since the last report." ||
+		got[sharesNamed] != "4 more streams, each in one shard: 4 records since the last report." {
 		t.Errorf("first %q", got)
 	}
 	r.streams[1].In(in("-80")).Origin.Add(record.Count{Copied: 5})
-	if got := shares(r.streams, 5*time.Second); !slices.Equal(got, []string{"Stream shop.t1, shard -80, has given 15 records (0.0 MB) so far, 1 records/s since the last report."}) {
+	if got := shares(r.streams, 5*time.Second); !slices.Equal(got, []string{"Stream shop.t1, shard -80: 15 records (0.0 MB) so far, 1 records/s since the last report."}) {
 		t.Errorf("then %q", got)
 	}
 	if got := shares(r.streams, 5*time.Second); len(got) > 0 {
@@ -103,9 +103,9 @@ func TestReportsComeEveryHalfMinute(t *testing.T) {
 	}
 	if want := []string{
 		"Read 300 records (0.0 MB) in 30s, 10 records/s.",
-		"Stream shop.users, shard -80, has given 300 records (0.0 MB) so far, 10 records/s since the last report.",
+		"Stream shop.users, shard -80: 300 records (0.0 MB) so far, 10 records/s since the last report.",
 		"Read 360 records (0.0 MB) in 1m0s, 6 records/s.",
-		"Stream shop.users, shard -80, has given 360 records (0.0 MB) so far, 2 records/s since the last report.",
+		"Stream shop.users, shard -80: 360 records (0.0 MB) so far, 2 records/s since the last report.",
 		"Read 360 records (0.0 MB) in 1m30s, 4 records/s.",
 	}; !slices.Equal(said, want) {
 		t.Errorf("got %q", said)

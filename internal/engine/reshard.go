@@ -182,14 +182,14 @@ func (c *crossing) passed(ctx context.Context, shard gtid.Shard, parts []*partit
 // lose deals with a former shard of a stream that cannot be read to its journal.
 func (c *crossing) lose(st *partition.Stream, shard gtid.Shard, v *failure.Verdict) error {
 	if v.Action == failure.Resync && c.cfg.Resyncs() {
-		c.shared.Log.Warn(fmt.Sprintf("Stream %s is read afresh: its shard %s was split or merged and %s. Rows deleted meanwhile stay at the destination unless it is refreshed.", st.Descriptor, shard.Name, v.What))
+		c.shared.Log.Warn(fmt.Sprintf("Stream %s is copied again: its shard %s was split or merged and %s. Rows deleted in the meantime stay at the destination until it is refreshed.", st.Descriptor, shard.Name, v.What))
 		return c.change(func(*airbyte.Tx) error {
 			c.lost[st] = true
 			return nil
 		})
 	}
 	if v.Action == failure.Resync {
-		v = failure.Config("clear the stream's data and sync again, or set invalid_cdc_cursor_position_behavior to \"Re-sync data\"; sync before the old shards are removed",
+		v = failure.Config("clear the stream's data and sync again, or set If the saved position is gone (invalid_cdc_cursor_position_behavior) to \"Re-sync data\"; sync before the old shards are removed",
 			"Stream %s cannot go on: its shard %s was split or merged and %s", st.Descriptor, shard.Name, v.What).Because(v.Cause)
 	}
 	return c.fail(st, v)

@@ -355,7 +355,7 @@ func TestOneOfTwoFormerShardsNoLongerExists(t *testing.T) {
 		case "-80":
 			return status.Error(codes.FailedPrecondition, "shard provided in VGTID, -80, not found in the shop keyspace")
 		case "80-":
-			r.said("is read afresh", done)
+			r.said("is copied again", done)
 			send(insertInto(shard, 6, "6")...)
 			send(journalTo("-"))
 		default:

@@ -52,7 +52,7 @@ func TestPlanOfVeryManyStreamsAndShardsIsShort(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(got) != streamsNamed+1 || got[streamsNamed] != "7 more streams are read, too, and not named here." {
+	if len(got) != streamsNamed+1 || got[streamsNamed] != "…and 7 more streams." {
 		t.Errorf("%d sentences, the last one %q", len(got), got[len(got)-1])
 	}
 	if !strings.HasSuffix(got[0], "shards "+strings.Join(shards[:16], ", ")+", and 48 more.") {

@@ -107,7 +107,7 @@ func (s *survey) warn(st *partition.Stream) {
 		s.shared.Log.Warn(fmt.Sprintf("Stream %s: the table's columns were changed since the last sync, which changes its rows without an event for each: those at the destination keep what they had (nothing, in a column that was renamed, or added with a DEFAULT) until they are changed again or the stream is refreshed.", st.Descriptor))
 	}
 	if ahead := time.UnixMicro(st.Records.Cursor()); ahead.After(time.Now().Add(clockTolerance)) {
-		s.shared.Log.Warn(fmt.Sprintf("Stream %s: the last _ab_cdc_cursor is %s ahead of this machine's clock; cursors go on from there. Check the clock.", st.Descriptor, time.Until(ahead).Round(time.Second)))
+		s.shared.Log.Warn(fmt.Sprintf("Stream %s: the last _ab_cdc_cursor is %s ahead of this machine's clock; cursors continue from there. Check the clock.", st.Descriptor, time.Until(ahead).Round(time.Second)))
 	}
 }
 
@@ -170,7 +170,7 @@ func (s *survey) checkStarting(st *partition.Stream) error {
 		for _, other := range slices.SortedFunc(maps.Keys(starting), lineage.ByName) {
 			if !slices.Contains(s.existing, other) {
 				return failure.Config(fmt.Sprintf("name those, as the command position prints them, or take %q out of the option to copy the stream", other.Name),
-					"Stream %s begins in shard %s, for which the option starting_gtids has no position; it has one for shard %q, but keyspace %s has the shards %s",
+					"Stream %s begins in shard %s, for which Starting positions (starting_gtids) has no position; it has one for shard %q, but keyspace %s has the shards %s",
 					st.Descriptor, shard.Name, other.Name, s.cfg.Database, strings.Join(gtid.Names(s.existing), ", "))
 			}
 		}

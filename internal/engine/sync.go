@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
-	"strings"
 
 	"source-planetscale/internal/airbyte"
 	"source-planetscale/internal/failure"
@@ -154,7 +153,7 @@ func (s *Sync) plan() (*work, []string, error) {
 		p.WarnUnexplained(s.shared.Log)
 	}
 	if more := planned - streamsNamed; more > 0 {
-		sentences = append(sentences, fmt.Sprintf("%d more streams are read, too, and not named here.", more))
+		sentences = append(sentences, fmt.Sprintf("…and %d more streams.", more))
 	}
 	return w, sentences, err
 }
@@ -184,8 +183,8 @@ func (s *Sync) readAll(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.shared.Log.Info(fmt.Sprintf("Reading %d streams of keyspace %s, shards %s: %d copies and %d tables to replicate.",
-		len(s.streams), s.cfg.Database, strings.Join(gtid.Names(s.wanted), ", "), len(w.copies), w.replicated()))
+	s.shared.Log.Info(fmt.Sprintf("Reading %s from keyspace %s (%s): %d to copy, %d to replicate.",
+		plan.Number(len(s.streams), "stream"), s.cfg.Database, plan.NameShards(s.wanted), len(w.copies), w.replicated()))
 	for _, sentence := range sentences {
 		s.shared.Log.Info(sentence)
 	}
@@ -288,14 +287,14 @@ func conclude(st *partition.Stream, w *airbyte.Writer, log *slog.Logger) error {
 	}
 	st.Records.Nulled.Warn(log, d, st.Table.Key)
 	if n := st.Records.Dropped.Load(); n > 0 {
-		log.Warn(fmt.Sprintf("Stream %s: %d deleted rows were not given, because the catalog has no column %s; refresh the source's schema in Airbyte to get deletes.", d, n, record.ColumnDeletedAt))
+		log.Warn(fmt.Sprintf("Stream %s: %d deletes were dropped, because the catalog has no column %s; refresh the source's schema in Airbyte to get deletes.", d, n, record.ColumnDeletedAt))
 	}
-	status := airbyte.Complete
+	status, ended := airbyte.Complete, "finished"
 	if st.Failed() {
-		status = airbyte.Incomplete
+		status, ended = airbyte.Incomplete, "failed"
 	}
 	records, bytes := st.Given()
-	log.Info(fmt.Sprintf("Stream %s is %s with %d records (%.1f MB).", d, strings.ToLower(string(status)), records, float64(bytes)/1e6))
+	log.Info(fmt.Sprintf("Stream %s %s: %d records, %.1f MB.", d, ended, records, float64(bytes)/1e6))
 	return w.Status(d, status)
 }
 

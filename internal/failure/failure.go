@@ -117,16 +117,16 @@ func Judge(err error) *Verdict {
 	case v != nil:
 		return v
 	case errors.Is(err, ErrTerminated):
-		return Transient("the next sync goes on from the last checkpoint", "The sync was asked to stop before it was done").Because(err)
+		return Transient("the next sync resumes from the last checkpoint", "The sync was asked to stop before it was done").Because(err)
 	case errors.Is(err, context.DeadlineExceeded):
 		return Unreachable(err)
 	}
-	return System("", "The connector failed in a way it does not know: %s", err).Because(err)
+	return System("", "Unexpected error in the connector: %s", err).Because(err)
 }
 
 // Unreachable is the verdict on a server that gives no answer.
 func Unreachable(err error) *Verdict {
-	return Transient("check host and ports, and whether a firewall lets this machine through", "The server cannot be reached or does not "+
+	return Transient("check host and ports, and whether a firewall blocks this machine", "The server cannot be reached or does not "+
 		"answer in time").Because(err)
 }
 

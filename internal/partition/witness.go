@@ -35,7 +35,7 @@ func (p *Partition) WarnUnexplained(log *slog.Logger) {
 	if p.replaced && !p.explained {
 		p.replaced = false
 		log.Warn(fmt.Sprintf("Table %s in shard %s is not the table that it was at the last sync, or a partition of it is not, and no statement in the binary log "+
-			"says why: it was truncated, exchanged, or made again by a session that Vitess does not follow, or rebuilt. If rows were removed so, they are still at the "+
+			"says why: it was truncated, exchanged, or recreated by a session that Vitess does not follow, or rebuilt. If rows were removed so, they are still at the "+
 			"destination; refresh the stream.", p.Stream.Descriptor, p.Shard.Name))
 	}
 }

@@ -22,13 +22,22 @@ func Sentence(stream string, parts []Part) string {
 			}
 		}
 		if len(shards) > 0 {
-			list = append(list, string(step)+" in "+nameShards(shards))
+			list = append(list, string(step)+" in "+NameShards(shards))
 		}
 	}
 	return fmt.Sprintf("Stream %s is %s.", stream, strings.Join(list, "; "))
 }
 
-func nameShards(shards []gtid.Shard) string {
+// Number is a number of things of one kind.
+func Number(n int, kind string) string {
+	if n != 1 {
+		kind += "s"
+	}
+	return fmt.Sprintf("%d %s", n, kind)
+}
+
+// NameShards names shards, but of very many only the first.
+func NameShards(shards []gtid.Shard) string {
 	if len(shards) == 1 {
 		return "shard " + shards[0].Name
 	}

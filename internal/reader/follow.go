@@ -224,7 +224,7 @@ func (p path) unreadable(err error) error {
 
 // unknowable is the verdict on a table of which rows were written under columns that cannot be told from today's.
 func unknowable(t *tableReader, err error) *failure.Verdict {
-	return failure.Config("refresh the source's schema and clear the stream's data, or set invalid_cdc_cursor_position_behavior to \"Re-sync data\"",
+	return failure.Config("refresh the source's schema and clear the stream's data, or set If the saved position is gone (invalid_cdc_cursor_position_behavior) to \"Re-sync data\"",
 		"The columns of %s were changed since the last sync, and the rows that were changed before that in shard %s cannot be read: %s",
 		t.Stream.Descriptor, t.Shard.Name, err).Because(err).Do(failure.Resync).Of(t.Name())
 }

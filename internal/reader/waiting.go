@@ -68,7 +68,7 @@ func (s *session) checkMoving(ctx context.Context) error {
 // and sends heartbeats meanwhile.
 func (ts *tables) stalls(since time.Duration) *failure.Verdict {
 	return failure.Transient("if it stays so, raise --grpc-max-message-size of both (16 MiB unless set), make the row smaller, or leave the table out",
-		"The stream of %s in shard %s is alive, but gives nothing, and the server does not say why: it is throttled, or a row or transaction is larger than the messages between its vttablet and vtgate may be",
+		"The stream of %s in shard %s is connected but has sent no data, and the server reports no reason: it is throttled, or a row or transaction is larger than the messages between its vttablet and vtgate may be",
 		ts.descriptors(), ts.shard.Name).Because(fmt.Errorf("the stream gets no further for %s", since.Round(time.Second)))
 }
 

@@ -70,9 +70,9 @@ func (c *Changes) Warn(log *slog.Logger, d airbyte.StreamDescriptor, primaryKey 
 			note = " The column is part of the key: the destination may take such rows for one, or refuse them."
 		}
 		if k.Reason == row.FieldSizeLimitation {
-			log.Warn(fmt.Sprintf("Column %s of stream %s: %d values are longer than Airbyte takes (%d characters) and were given as null; the longest has %d.%s", k.Field, d, n.values, row.MaxLength, n.longest, note))
+			log.Warn(fmt.Sprintf("Column %s of stream %s: %d values exceed Airbyte's limit (%d characters) and were replaced with null; the longest has %d.%s", k.Field, d, n.values, row.MaxLength, n.longest, note))
 			continue
 		}
-		log.Warn(fmt.Sprintf("Column %s of stream %s: %d values cannot be represented in JSON (such as zero or impossible dates) and were given as null.%s", k.Field, d, n.values, note))
+		log.Warn(fmt.Sprintf("Column %s of stream %s: %d values cannot be represented in JSON (such as zero or impossible dates) and were replaced with null.%s", k.Field, d, n.values, note))
 	}
 }

@@ -75,14 +75,14 @@ func loginFailed(addr string, err error) error {
 		switch {
 		// vtgate has no number for these.
 		case answer.Number == erSecureTransport, strings.Contains(answer.Message, "must use SSL/TLS"):
-			return judged(fmt.Errorf("%s: tls: the server demands TLS, but tls.mode is disabled: %w", doing, err))
+			return judged(fmt.Errorf("%s: tls: the server requires TLS, but TLS mode (tls.mode) is Disabled: %w", doing, err))
 		case strings.Contains(answer.Message, "does not match client cert"):
 			return judged(fmt.Errorf("%s: %w: %w", doing, ErrAuth, err))
 		}
 	}
 	switch {
 	case errors.Is(err, mysql.ErrNoTLS):
-		return judged(fmt.Errorf("%s: tls: the server offers none, but tls.mode asks for it: %w", doing, err))
+		return judged(fmt.Errorf("%s: tls: the server does not offer it, but TLS mode (tls.mode) requires it: %w", doing, err))
 	case isNumbered(err, erAccessDenied, erDBAccessDenied, erAccessDeniedNoPasswd, erMustChangePassword, erAccountLocked):
 		return judged(fmt.Errorf("%s: %w: %w", doing, ErrAuth, err))
 	default:

@@ -12,7 +12,7 @@ import (
 )
 
 // errAnswer says that the driver panicked: the server's packet is not as the protocol wants it.
-var errAnswer = errors.New("the server's answer is not as MySQL's protocol wants it")
+var errAnswer = errors.New("the server's answer does not follow MySQL's protocol")
 
 // guarded is the driver, with a panic in any call made an error, and the server's texts and answers bounded. The driver reads
 // packets without looking at their length: before TLS, too, anybody on the way could end the program.

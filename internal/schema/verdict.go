@@ -19,8 +19,8 @@ func judged(err error) error {
 	case errors.Is(err, ErrUnknownKeyspace):
 		return failure.Config("check Database (database) and Keyspaces (keyspaces)", "The configured database does not exist: %s", err).Because(err)
 	case errors.Is(err, ErrRefused):
-		return failure.Transient("check that a tablet of the chosen type serves each shard, and that the password may read",
-			"The server refused a question that a sync needs answered: %s", err).Because(err)
+		return failure.Transient("check that a tablet of the selected type serves each shard, and that the password has read access",
+			"The server rejected a query the sync depends on: %s", err).Because(err)
 	case errors.Is(err, ErrAltered):
 		return failure.Transient("try again when it is done", "The schema is being changed: %s", err).Because(err)
 	case errors.Is(err, ErrUnreachable):

@@ -15,7 +15,7 @@ func Judge(err error, what, shard string) *failure.Verdict {
 	}
 	switch KindOf(err) {
 	case Unauthorized:
-		return failure.Config("check both, the option grpc_auth, and that the password may read",
+		return failure.Config("check both, gRPC authentication (grpc_auth), and that the password has read access",
 			"The server refused to stream with this username and password").Because(err)
 	case TooLarge:
 		return failure.Config("make it smaller, or leave the large column's table out",
@@ -23,7 +23,7 @@ func Judge(err error, what, shard string) *failure.Verdict {
 				"less)", what, shard, MaxMessage>>20).
 			Because(err).Do(failure.Split)
 	case Purged:
-		return failure.Config("clear the stream to read it afresh, and sync more often than the logs are kept",
+		return failure.Config("clear the stream to copy it again, and sync more often than the binlog retention period",
 			"Shard %s no longer has the changes since the saved position of %s, because its binary logs were purged (or the position is another "+
 				"server's)", shard, what).
 			Because(err).Do(failure.Resync)
@@ -46,6 +46,6 @@ func Judge(err error, what, shard string) *failure.Verdict {
 }
 
 func broke(err error, what, shard string) *failure.Verdict {
-	return failure.Transient("the next attempt goes on from the last checkpoint",
-		"The stream of %s in shard %s broke, and opening it again did not help", what, shard).Because(err)
+	return failure.Transient("the next attempt resumes from the last checkpoint",
+		"The stream of %s in shard %s broke, and reconnecting did not help", what, shard).Because(err)
 }
