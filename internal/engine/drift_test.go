@@ -541,7 +541,7 @@ func TestSwapsForACopyOfTheTable(t *testing.T) {
 				return hold(done)
 			})
 			r.asks = func(s *Server) {
-				s.Statements.Migration = func(_ context.Context, _ gtid.Shard, uuid string) (string, error) {
+				s.Statements.Migration = func(_ context.Context, uuid string) (string, error) {
 					if uuid != "6ace8bce_f732_11ea_87e9_f875a4d24e90" {
 						t.Errorf("asked for %s", uuid)
 					}

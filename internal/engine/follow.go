@@ -46,8 +46,12 @@ func (s *replication) followed(ctx context.Context, p *partition.Partition, isFo
 // scout finds out what was done to the columns of a partition since its saved position.
 func (s *replication) scout(ctx context.Context, p *partition.Partition, isFormer bool) (*reader.Reader, error) {
 	var definition string
+	serving := s.shard
+	if isFormer { // which does not answer
+		serving = s.wanted[0]
+	}
 	err := s.retrier.Insist(ctx, "Asking how a table is defined", func(ctx context.Context) (err error) {
-		definition, err = unlessRefused(ctx, func() (string, error) { return s.server.Statements.Definition(ctx, s.shard, p.Name()) })
+		definition, err = unlessRefused(ctx, func() (string, error) { return s.server.Statements.Definition(ctx, serving, p.Name()) })
 		return err
 	})
 	if err != nil {

@@ -102,8 +102,8 @@ func (e *Engine) newSync(wanted, existing []gtid.Shard) *Sync {
 	s := &Sync{Engine: e, wanted: wanted, existing: existing, targets: reader.NewTargets()}
 	s.env = &reader.Env{
 		Open: s.open, Peek: s.where, Serving: e.server.Shards, Tables: e.server.Tables, Sorts: e.server.Sorts,
-		Migration: func(ctx context.Context, shard gtid.Shard, uuid string) (string, error) {
-			return unlessRefused(ctx, func() (string, error) { return e.server.Statements.Migration(ctx, shard, uuid) })
+		Migration: func(ctx context.Context, uuid string) (string, error) {
+			return unlessRefused(ctx, func() (string, error) { return e.server.Statements.Migration(ctx, uuid) })
 		},
 		Targets: s.targets, End: s.end, Changed: e.shared.Progress.changed, Writer: e.shared.Writer, Log: e.shared.Log,
 		Settings: reader.Settings{

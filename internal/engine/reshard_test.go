@@ -19,6 +19,7 @@ import (
 	"source-planetscale/internal/fakevtgate"
 	"source-planetscale/internal/gtid"
 	"source-planetscale/internal/partition"
+	"source-planetscale/internal/schema"
 	"source-planetscale/internal/state"
 	"source-planetscale/internal/table"
 )
@@ -110,7 +111,8 @@ func TestSplitShardIsReadToItsJournal(t *testing.T) {
 // Columns are changed before a shard is split, or after that: rows of the former shard, and of the new ones, are read by the columns that
 // they were written under. Without the statement nobody knows.
 func TestColumnsChangedAroundASplit(t *testing.T) {
-	const drop = "alter table users drop column gone"
+	const drop = "alter table users drop column gone, modify column name varchar(50) character set utf8mb4"
+	was := []table.Column{dropped[0], dropped[1], {Name: "name", Type: "varchar(40)", Charset: "utf8mb4"}}
 	for name, c := range map[string]struct{ before, after bool }{"before": {true, false}, "after": {false, true}, "never": {}} {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t, 0, func(q *request, send func(...*event), done <-chan struct{}) error {
@@ -136,8 +138,16 @@ func TestColumnsChangedAroundASplit(t *testing.T) {
 				return hold(done)
 			})
 			r.newShards("-80", "80-")
+			r.asks = func(s *Server) {
+				s.Statements.Definition = func(ctx context.Context, shard gtid.Shard, name string) (string, error) {
+					if shard.Name == "-" { // it does not serve
+						return "", schema.ErrRefused
+					}
+					return definesUsers(ctx, shard, name)
+				}
+			}
 			r.cfg.CheckpointIntervalSeconds = 0
-			r.addUnder(dropped, "users", map[string]*state.Shard{"-": {Position: at(5)}})
+			r.addUnder(was, "users", map[string]*state.Shard{"-": {Position: at(5)}})
 			if !c.before && !c.after {
 				out, err := r.run()
 				if !errors.Is(err, ErrIncomplete) || len(out.Records) > 0 || len(out.Errors) == 0 ||

@@ -43,7 +43,7 @@ type Statements struct {
 	// Definition is SHOW CREATE TABLE in a shard.
 	Definition func(ctx context.Context, shard gtid.Shard, table string) (string, error)
 	// Migration is the statement of one of Vitess' online DDLs, "" where Vitess does not know it any more.
-	Migration func(ctx context.Context, shard gtid.Shard, uuid string) (string, error)
+	Migration func(ctx context.Context, uuid string) (string, error)
 }
 
 // ServerOf is the server that a connection to a keyspace leads to.
@@ -67,9 +67,7 @@ func ServerOf(db *schema.DB, keyspace string) Server {
 			Definition: func(ctx context.Context, shard gtid.Shard, table string) (string, error) {
 				return db.Definition(ctx, shard.Name, table)
 			},
-			Migration: func(ctx context.Context, shard gtid.Shard, uuid string) (string, error) {
-				return db.Migration(ctx, shard.Name, uuid)
-			},
+			Migration: db.Migration,
 		},
 		Incarnations: func(ctx context.Context, shard gtid.Shard, tables []string) (map[string]table.Incarnation, error) {
 			return db.Incarnations(ctx, shard.Name, tables)

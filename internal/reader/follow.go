@@ -97,7 +97,7 @@ func (c *changes) step() int {
 func (c *changes) note(ctx context.Context, r *Reader, s statement) error {
 	if uuid := table.Migration(s.swapped); uuid != "" {
 		var err error
-		if s.alter, err = r.env.Migration(ctx, r.shard, uuid); err != nil {
+		if s.alter, err = r.env.Migration(ctx, uuid); err != nil {
 			return err
 		}
 	}

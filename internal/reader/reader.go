@@ -36,7 +36,7 @@ type Env struct {
 	// Sorts returns the server's error where it cannot sort a table as a copy does.
 	Sorts func(ctx context.Context, shard gtid.Shard, t *table.Table) error
 	// Migration is the statement of one of Vitess' online DDLs, "" where it is not known, or nobody may ask.
-	Migration func(ctx context.Context, shard gtid.Shard, uuid string) (string, error)
+	Migration func(ctx context.Context, uuid string) (string, error)
 	// Targets are where the reading of shards ends.
 	Targets *Targets
 	// End ends a partition, well where err is nil. It returns only what ends the whole sync.

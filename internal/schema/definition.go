@@ -19,14 +19,15 @@ func (db *DB) Definition(ctx context.Context, shard, table string) (string, erro
 	return definition, nil
 }
 
-// Migration is the statement of an online DDL in one shard, "" where Vitess does not know it any more: it forgets them after days.
-func (db *DB) Migration(ctx context.Context, shard, uuid string) (string, error) {
-	conn, err := db.conn(ctx, shard)
+// Migration is the statement of an online DDL, "" where Vitess does not know it any more: it forgets them after days. All shards are asked,
+// since one may have been split or merged since.
+func (db *DB) Migration(ctx context.Context, uuid string) (string, error) {
+	conn, err := db.conn(ctx, "")
 	if err != nil {
 		return "", err
 	}
 	defer conn.Close()
-	asking := "asking shard " + shard + " for an online DDL"
+	const asking = "asking for an online DDL"
 	rows, err := conn.QueryContext(ctx, "show vitess_migrations like '"+uuid+"'") // of hexadecimal digits and underscores
 	if err != nil {
 		return "", failed(asking, err)
