@@ -228,7 +228,7 @@ func TestRowsOfUnknowableColumns(t *testing.T) {
 					t.Errorf("records %v", got)
 				}
 				if !slices.ContainsFunc(out.Logs, func(l destination.Log) bool {
-					return l.Level == "WARN" && strings.Contains(l.Message, "shop.users is copied again") && strings.Contains(l.Message, "Rows deleted meanwhile stay")
+					return l.Level == "WARN" && strings.Contains(l.Message, "shop.users is copied again") && strings.Contains(l.Message, "Rows deleted in the meantime stay")
 				}) {
 					t.Errorf("logs %+v", out.Logs)
 				}
