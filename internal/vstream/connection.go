@@ -27,8 +27,9 @@ type connection struct {
 	err error
 }
 
-// maxAhead is how many connections are made ahead at most.
-const maxAhead = 8
+// maxAhead is how many connections are made ahead at most. Those of MySQL come on top, and an SSH server drops some of more than 10 that
+// log in at a time (MaxStartups).
+const maxAhead = 4
 
 // Ahead makes connections for so many streams that are opened next: from far away each takes several round trips, in which other things can
 // be asked. What fails is met again then.
