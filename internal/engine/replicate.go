@@ -106,7 +106,7 @@ func (s *replication) read(ctx context.Context, parts []*partition.Partition, by
 // conclude deals with what a reader has left, after that outcome or error.
 func (s *replication) conclude(ctx context.Context, r *reader.Reader, outcome reader.Outcome, err error, by *search) error {
 	read, again := r.Left()
-	left, v := append(read, again...), failure.In(err)
+	left, v := slices.Concat(read, again), failure.In(err)
 	switch {
 	case err == nil:
 		return s.readAgain(ctx, r, outcome)
