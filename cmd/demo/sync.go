@@ -98,7 +98,7 @@ func (d *demo) compare(ctx context.Context) error {
 			return fmt.Errorf("comparing %s with the source: %w", s.Stream, err)
 		}
 		if len(differences) > 0 {
-			return errors.New("the destination is NOT equal to the source in " + s.Stream.String() +
+			return errors.New("the destination is NOT equal to the source in " + s.String() +
 				", which is a bug of the connector; report it with the files in " + d.dir + ":\n" + strings.Join(differences, "\n"))
 		}
 		rows += len(t.Rows)
