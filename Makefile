@@ -35,11 +35,13 @@ export SOURCE_PLANETSCALE_IMAGE := $(IMAGE)
 test test-all: image
 endif
 
-# The race detector doubles the time of e2e, whose program runs what internal's tests try with it on servers of their own.
+# The race detector doubles the time of e2e, whose program runs what internal's tests try with it on servers of their own. Both
+# halves are run, whatever the first one says, and have one summary.
 .PHONY: test
 test: ## Run all tests but the long ones, on a real local Vitess (installs what it needs)
-	@$(WITH_SANDBOX) go run $(GOTESTSUM) --format pkgname-and-test-fails -- -race -timeout 25m ./internal/...; \
-		go run $(GOTESTSUM) --format pkgname-and-test-fails -- -timeout 25m $$(go list ./... | grep -v /internal/)
+	@$(WITH_SANDBOX) go run $(GOTESTSUM) --format pkgname-and-test-fails --raw-command -- bash -c '\
+		go test -json -race -timeout 25m ./internal/... && first=0 || first=$$?; \
+		go test -json -timeout 25m $$(go list ./... | grep -v /internal/) && exit $$first'
 
 .PHONY: test-all
 test-all: ## Run all tests, the long ones included, with the race detector
