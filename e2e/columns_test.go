@@ -129,6 +129,9 @@ func (p *pipeline) online(statement string) {
 	plain := p.vtgate(p.t, p.keyspace, nil) // a session for OLAP does not know the question
 	await(p.t, 3*time.Minute, func() error {
 		for _, status := range p.migration(plain, uuid) {
+			if status == "failed" { // on a busy machine
+				execOn(p.t, plain, "alter vitess_migration '"+uuid+"' retry")
+			}
 			if status != "complete" {
 				return fmt.Errorf("the online DDL is %s: %s", status, statement)
 			}
