@@ -74,10 +74,9 @@ func ParseDDL(statement string) (d DDL, err error) {
 			d.Emptied, d.Pruned = rest.Emptied, rest.Pruned
 		}
 	case *sqlparser.CreateTable:
-		if s.Temp {
-			return d, nil
-		}
-		// It had no rows before, or IF NOT EXISTS found it, and logged the statement all the same.
+		// It had no rows before, or IF NOT EXISTS found it, and logged the statement all the same. It does not say where those went that a
+		// table of that name had before.
+		return d, nil
 	default:
 		d.Altered = tableNames(append(ddl.AffectedTables(), ddl.GetTable()))
 	}

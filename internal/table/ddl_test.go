@@ -176,7 +176,7 @@ func TestStatementsThatExplainAnotherTable(t *testing.T) {
 		"alter table t reorganize partition p into (partition q values less than (1))": true,
 		"alter table t drop column a":                                                  true,
 		"truncate table t":                                                             true,
-		"create table t (a int)":                                                       true,
+		"create table t (a int)":                                                       false, // where are the rows of the one before?
 		"alter table t drop partition p":                                               true,
 		"rename table x to t":                                                          true,
 		"alter table u engine=innodb":                                                  false,
