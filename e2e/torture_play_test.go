@@ -23,11 +23,13 @@ type play struct {
 	*tortureRig
 	prefix   string // of its tables' names
 	dir      string
-	keyspace string
+	keyspace string            // where the next step happens
+	database string            // the source's own keyspace
+	homes    map[string]string // the keyspaces of tables
+	shards   []string          // that are read, if not all
 	config   map[string]any
 	platform *torture.Platform
 	choices  map[string]torture.Choice // by table
-	tables   []string                  // to be dropped at the end
 	altered  map[string]*torture.Altered
 	mayFail  map[string]bool // streams that may fail until they are cleared
 	shaken   bool            // a fault happened since the last judgement: syncs may take longer, or fail for the moment
@@ -48,7 +50,7 @@ func (r *tortureRig) play(ctx context.Context, h torture.History) (*torture.Find
 	r.plays++
 	p := &play{
 		tortureRig: r, prefix: fmt.Sprintf("%s_%d_", r.run, r.plays), dir: filepath.Join(r.dir, strconv.Itoa(r.plays)), keyspace: "commerce",
-		platform: torture.NewPlatform(), choices: map[string]torture.Choice{}, fresh: true,
+		homes: map[string]string{}, platform: torture.NewPlatform(), choices: map[string]torture.Choice{}, fresh: true,
 		altered: map[string]*torture.Altered{}, mayFail: map[string]bool{},
 	}
 	defer p.cleanUp()
@@ -79,25 +81,18 @@ func (p *play) cleanUp() {
 	defer cancel()
 	p.release(ctx)
 	p.mendErrant(ctx)
-	db := p.gate(p.keyspace)
-	for _, name := range p.leftovers() {
-		_, _ = db.ExecContext(ctx, "drop table if exists "+name)
-		if p.keyspace == "customer" && slices.Contains(p.tables, name) {
-			_, _ = db.ExecContext(ctx, "alter vschema drop table "+name)
+	for table, keyspace := range p.homes {
+		db := p.gate(keyspace)
+		for _, name := range []string{table, table + "_old", table + "_new"} { // also those that were put in its place
+			_, _ = db.ExecContext(ctx, "drop table if exists "+name)
+		}
+		if keyspace == "customer" {
+			_, _ = db.ExecContext(ctx, "alter vschema drop table "+table)
 		}
 	}
 	if p.finding == nil {
 		_ = os.RemoveAll(p.dir)
 	}
-}
-
-// leftovers are the tables that the history has made, also those it put in the place of others.
-func (p *play) leftovers() []string {
-	var list []string
-	for _, name := range p.tables {
-		list = append(list, name, name+"_old", name+"_new")
-	}
-	return list
 }
 
 // named puts the run's own names in.
@@ -108,9 +103,12 @@ func (p *play) step(ctx context.Context, s torture.Step) {
 	switch s.Verb {
 	case "keyspace":
 		p.keyspace = s.Word(0)
-		p.platform.Sharded = len(shardsOf(p.keyspace)) > 1
+		p.platform.Sharded = p.platform.Sharded || len(shardsOf(p.keyspace)) > 1
 	case "source":
-		p.config = options(s.Words)
+		p.config, p.database = options(s.Words), p.keyspace
+		if shards, ok := p.config["shards"].(string); ok {
+			p.shards = strings.Split(shards, ",")
+		}
 		p.discover(ctx)
 	case "table":
 		p.create(ctx, name, s)
@@ -257,7 +255,7 @@ func (p *play) configFile() string {
 		err = json.Unmarshal(data, &config)
 	}
 	p.failed(err)
-	config["database"], config["checkpoint_interval_seconds"] = p.keyspace, 1
+	config["database"], config["checkpoint_interval_seconds"] = p.database, 1
 	maps.Copy(config, p.config)
 	delete(config, "face")
 	if data, err = json.Marshal(config); err != nil {
@@ -276,7 +274,7 @@ func (p *play) discover(ctx context.Context) {
 	}
 	types := map[string][]torture.Column{}
 	for name := range p.choices {
-		if types[name], err = p.columns(ctx, p.keyspace, name); err != nil {
+		if types[name], err = p.columns(ctx, p.homes[name], name); err != nil {
 			delete(types, name)
 		}
 	}
@@ -477,7 +475,7 @@ func (p *play) follow(ctx context.Context) {
 
 func (p *play) compare(ctx context.Context, platform *torture.Platform, kind string) {
 	for _, name := range platform.Names() {
-		t, err := p.table(ctx, p.keyspace, name)
+		t, err := p.table(ctx, p.homes[name], name, p.shards)
 		if err != nil {
 			p.failed(err)
 			if !strings.Contains(err.Error(), "there is no table") {

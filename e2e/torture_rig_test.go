@@ -154,8 +154,8 @@ func shardsOf(keyspace string) []string {
 	return []string{"-80", "80-"}
 }
 
-// table reads a table through vtgate: its columns and all of its rows.
-func (r *tortureRig) table(ctx context.Context, keyspace, name string) (*torture.Table, error) {
+// table reads a table: its columns, and its rows in these shards, or in all.
+func (r *tortureRig) table(ctx context.Context, keyspace, name string, shards []string) (*torture.Table, error) {
 	columns, err := r.columns(ctx, keyspace, name)
 	if err != nil {
 		return nil, err
@@ -165,7 +165,10 @@ func (r *tortureRig) table(ctx context.Context, keyspace, name string) (*torture
 	for i, c := range columns {
 		names[i] = torture.Quote(c.Name)
 	}
-	for _, shard := range shardsOf(keyspace) {
+	if shards == nil {
+		shards = shardsOf(keyspace)
+	}
+	for _, shard := range shards {
 		if err := r.addRows(ctx, t, keyspace, shard, "select "+strings.Join(names, ", ")+" from "+torture.Quote(name)); err != nil {
 			return nil, err
 		}

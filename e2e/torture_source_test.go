@@ -12,12 +12,12 @@ import (
 	"source-planetscale/internal/torture"
 )
 
-const statementLimit = 30 * time.Second
+const statementLimit = time.Minute
 
 // create makes a table and waits until vtgate knows it.
 func (p *play) create(ctx context.Context, name string, s torture.Step) {
 	db := p.gate(p.keyspace)
-	p.tables = append(p.tables, name)
+	p.homes[name] = p.keyspace
 	for _, statement := range s.SQL {
 		_, err := db.ExecContext(ctx, p.named(statement))
 		p.failed(err)
@@ -122,7 +122,7 @@ func (p *play) ddl(ctx context.Context, name string, s torture.Step) {
 	if p.current == nil {
 		p.restless = true
 	}
-	before, err := p.table(ctx, p.keyspace, name)
+	before, err := p.table(ctx, p.keyspace, name, nil)
 	p.failed(err)
 	if s.Has("may-fail") {
 		p.mayFail[name] = true
@@ -135,7 +135,7 @@ func (p *play) ddl(ctx context.Context, name string, s torture.Step) {
 			p.failed(err)
 		}
 	}
-	after, err2 := p.table(ctx, p.keyspace, name)
+	after, err2 := p.table(ctx, p.keyspace, name, nil)
 	stream := p.platform.Streams[name]
 	if err == nil && err2 == nil && stream != nil {
 		p.altered[name] = p.altered[name].Note(stream, before, after)

@@ -1,6 +1,9 @@
 package torture
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 type alteration struct {
 	weighted
@@ -79,6 +82,34 @@ var alters = []alteration{
 		}
 		return "modify column " + c.definition() + " first"
 	}},
+	{weighted{"retype", 4}, always, func(g *generator, t *table) string {
+		c := g.freeColumn(t)
+		if c == nil {
+			return ""
+		}
+		c.kind = g.columnKind(nil)
+		return "modify column " + c.definition()
+	}},
+	{weighted{"relabel", 3}, always, func(g *generator, t *table) string {
+		for _, c := range t.free() {
+			if strings.HasPrefix(c.kind.tag, "enum") {
+				c.kind = kindNamed(g.one("enum", "enummore", "enumother"))
+				return "modify column " + c.definition()
+			}
+		}
+		return ""
+	}},
+	{weighted{"replace", 2}, always, func(g *generator, t *table) string { // another column of the same name
+		c := g.freeColumn(t)
+		if c == nil {
+			return ""
+		}
+		c.kind = g.columnKind(nil)
+		return "drop column " + c.name + ", add column " + c.definition()
+	}},
+	{weighted{"charset", 2}, always, func(g *generator, _ *table) string {
+		return "convert to character set " + g.one("latin1", "utf8mb4", "utf8mb4 collate utf8mb4_bin")
+	}},
 	{weighted{"index", 2}, never, func(g *generator, t *table) string {
 		t.next++
 		return fmt.Sprintf("add index i%d (n)", t.next)
@@ -102,7 +133,7 @@ func kindNamed(tag string) *columnKind {
 // labels reports whether the table has an ENUM or SET.
 func (t *table) labels() bool {
 	for _, c := range t.columns {
-		if c.kind.tag == "enum" || c.kind.tag == "set" {
+		if strings.HasPrefix(c.kind.tag, "enum") || c.kind.tag == "set" {
 			return true
 		}
 	}
@@ -168,7 +199,16 @@ func (g *generator) addAlter(t *table, a alteration) {
 	if a.may != never && t.labels() && !g.may("alter-labels") {
 		return
 	}
-	if clause := a.clause(g, t); clause != "" {
+	clause := a.clause(g, t)
+	if clause != "" && g.chance(5) && g.may("several") { // of which MySQL refuses some
+		if b := pick(g, alters); b.make != nil {
+			if other := b.clause(g, t); other != "" {
+				clause += ", " + other
+				words = []string{t.name, "may-fail"}
+			}
+		}
+	}
+	if clause != "" {
 		g.add(Step{Verb: "ddl", Words: words, SQL: []string{"alter table " + t.name + " " + clause}})
 	}
 }

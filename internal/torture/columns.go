@@ -108,6 +108,8 @@ var columnKinds = []columnKind{
 	{tag: "text", decl: "text", edges: textEdges, random: words("aAbB\tz 日😀'' ", 60)},
 	{tag: "mediumtext", decl: "mediumtext", edges: textEdges, random: words("abc ", 200)},
 	{tag: "enum", decl: "enum('b','é','a','x,y','1')", edges: []string{"'b'", "'é'", "'a'", "'x,y'", "'1'", "0"}, random: oneOf("1", "2", "3", "4", "5"), key: true},
+	{tag: "enummore", decl: "enum('b','é','a','x,y','1','new')", edges: []string{"'b'", "'new'", "'x,y'", "0"}, random: oneOf("1", "2", "3", "6"), key: true},
+	{tag: "enumother", decl: "enum('1','a','b','é')", edges: []string{"'1'", "'é'", "0"}, random: oneOf("1", "2", "3", "4"), key: true},
 	{tag: "set", decl: "set('b','é','a')", edges: []string{"''", "'b'", "'é,a'", "'b,é,a'"}, random: numbered("%d", 8), key: true},
 	{tag: "json", decl: "json", edges: []string{"'null'", "'[]'", `'{"a": [1, 2.50, null], "b": "é"}'`, `'"t"'`, "'0.5'", "'true'"}, random: numbered(`'{"n": %d, "t": "zqx"}'`, 1e6)},
 	{tag: "binary", decl: "binary(4)", edges: []string{"x'00000000'", "x'61'", "x'ffffffff'", "x'6100'"}, random: bytesOf(4), key: true},

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -23,10 +24,11 @@ type generator struct {
 	r        *rand.Rand
 	without  map[string]bool
 	h        History
-	keyspace string
+	keyspace string // where the next step happens
 	tables   []*table
 	reading  bool
 	replicas bool // replicas are read
+	errants  bool // a replica has a transaction of its own
 	shaky    bool // servers are killed
 	bare     bool // states do not say which columns there were
 }
@@ -66,7 +68,29 @@ func pick[T interface{ odds() weighted }](g *generator, list []T) T {
 
 func (g *generator) add(s Step) { g.h = append(g.h, s) }
 
-func (g *generator) table() *table { return g.tables[g.r.IntN(len(g.tables))] }
+// table picks a table, and goes to its keyspace.
+func (g *generator) table() *table {
+	t := g.tables[g.r.IntN(len(g.tables))]
+	g.at(t.keyspace)
+	return t
+}
+
+// neighbor picks a table of the keyspace that the last one was of.
+func (g *generator) neighbor() *table {
+	for {
+		if t := g.tables[g.r.IntN(len(g.tables))]; t.keyspace == g.keyspace {
+			return t
+		}
+	}
+}
+
+// at goes to a keyspace.
+func (g *generator) at(keyspace string) {
+	if g.keyspace != keyspace {
+		g.keyspace = keyspace
+		g.add(Step{Verb: "keyspace", Words: []string{keyspace}})
+	}
+}
 
 func (g *generator) names() []string {
 	var list []string
@@ -84,12 +108,21 @@ func (g *generator) shardName() string {
 }
 
 func (g *generator) begin() {
-	g.keyspace = g.one("commerce", "customer")
-	g.add(Step{Verb: "keyspace", Words: []string{g.keyspace}})
+	first := g.one("commerce", "customer")
+	other := map[string]string{"commerce": "customer", "customer": "commerce"}[first]
+	both := g.chance(4) && g.may("keyspaces")
+	g.at(first)
 	for range 1 + g.r.IntN(4) {
 		g.newTable()
 	}
+	if both {
+		g.at(other)
+		for range 1 + g.r.IntN(2) {
+			g.newTable()
+		}
+	}
 	for _, t := range g.tables {
+		g.at(t.keyspace)
 		for range 1 + g.r.IntN(3) {
 			g.insert(t)
 		}
@@ -97,7 +130,14 @@ func (g *generator) begin() {
 			g.fill(t)
 		}
 	}
+	g.at(first)
 	source := Step{Verb: "source"}
+	switch {
+	case both:
+		source.Words = append(source.Words, "keyspaces="+g.one(`["`+other+`"]`, `["*"]`))
+	case first == "customer" && g.chance(6) && g.may("shards"):
+		source.Words = append(source.Words, `shards="`+g.shardName()+`"`)
+	}
 	if g.chance(3) {
 		source.Words = append(source.Words, "face=hosted")
 	}
@@ -110,10 +150,10 @@ func (g *generator) begin() {
 	if g.chance(5) {
 		source.Words = append(source.Words, `options={"do_not_treat_tiny_int_as_boolean":true}`)
 	}
-	if g.replicas = g.keyspace == "commerce" && g.chance(3) && g.may("replicas"); g.replicas {
+	if g.replicas = first == "commerce" && !both && g.chance(3) && g.may("replicas"); g.replicas {
 		source.Words = append(source.Words, "use_replica=true")
 	}
-	if g.bare = g.chance(8) && g.may("bare"); g.bare {
+	if g.bare = !both && g.chance(8) && g.may("bare"); g.bare {
 		g.add(Step{Verb: "bare", Words: strings.Fields(g.one("states", "catalog", "states catalog"))})
 	}
 	g.add(source)
@@ -143,17 +183,18 @@ var moves = []move{
 	{weighted{"replay", 3}, func(g *generator) { g.stop(); g.add(Step{Verb: "replay", Words: []string{fmt.Sprint(g.r.IntN(100))}}) }},
 	{weighted{"clear", 1}, func(g *generator) { g.add(Step{Verb: "clear", Words: []string{g.table().name}}) }},
 	{weighted{"discover", 2}, func(g *generator) { g.stop(); g.add(Step{Verb: "discover"}) }},
-	{weighted{"idle", 3}, func(g *generator) { g.add(Step{Verb: "idle", Words: []string{g.shardName()}}) }},
+	{weighted{"idle", 3}, func(g *generator) { g.table(); g.add(Step{Verb: "idle", Words: []string{g.shardName()}}) }},
 	{weighted{"alter", 5}, (*generator).alter},
 	{weighted{"table", 1}, func(g *generator) {
 		if len(g.tables) < 6 {
 			g.stop()
+			g.table()
 			g.newTable()
 			g.insert(g.tables[len(g.tables)-1])
 			g.add(Step{Verb: "discover"})
 		}
 	}},
-	{weighted{"purge", 1}, func(g *generator) { g.add(Step{Verb: "purge", Words: []string{g.shardName()}}) }},
+	{weighted{"purge", 1}, func(g *generator) { g.table(); g.add(Step{Verb: "purge", Words: []string{g.shardName()}}) }},
 	{weighted{"statements", 2}, (*generator).statements},
 	{weighted{"swap", 2}, (*generator).swap},
 	{weighted{"hold", 4}, func(g *generator) {
@@ -163,9 +204,11 @@ var moves = []move{
 	}},
 	{weighted{"errant", 2}, func(g *generator) {
 		if g.replicas {
+			g.errants = true
 			g.add(Step{Verb: "errant"})
 		}
 	}},
+	{weighted{"reparent", 1}, (*generator).reparent},
 	{weighted{"fault", 4}, (*generator).fault},
 }
 
@@ -308,7 +351,7 @@ func (g *generator) update(t *table) string {
 func (g *generator) rekey(t *table) {
 	for i := range t.columns {
 		c := &t.columns[i]
-		if t.keyed(c.name) && len(t.vindex) == 0 || len(t.vindex) > 0 && t.keyed(c.name) && t.vindex[0] != c.name {
+		if t.keyed(c.name) && !slices.Contains(t.vindex, c.name) {
 			g.add(Step{Verb: "sql", SQL: []string{"update ignore " + t.name + " set " + c.name + " = " + g.value(t, c) + " where " + g.some()}})
 			return
 		}
@@ -334,10 +377,14 @@ func (g *generator) transaction() {
 	n := 2 + g.r.IntN(5)
 	if g.chance(20) {
 		n = 100 + g.r.IntN(400)
+		if g.chance(5) {
+			n = 5000
+		}
 	}
+	g.table()
 	s := Step{Verb: "sql"}
 	for range n {
-		statement := g.statement(g.table())
+		statement := g.statement(g.neighbor())
 		if strings.Contains(statement, "on duplicate") && g.keyspace == "customer" {
 			statement = strings.Replace(statement, "insert ignore", "insert", 1)
 		}
@@ -434,6 +481,20 @@ func (g *generator) filled(sql string, t *table) string {
 var letter = regexp.MustCompile(`\b[TONV]\b`)
 
 var shards = map[string][]string{"commerce": {"-"}, "customer": {"-80", "80-"}}
+
+// reparent makes another server the primary, which numbers its tables otherwise.
+func (g *generator) reparent() {
+	if g.table(); g.keyspace != "commerce" || g.errants { // it alone has replicas
+		return
+	}
+	for _, t := range g.tables {
+		if t.keyspace == g.keyspace {
+			g.explains(t)
+		}
+	}
+	g.at("commerce")
+	g.add(Step{Verb: "reparent", Words: []string{"-"}})
+}
 
 // fault kills a process of the cluster.
 func (g *generator) fault() {

@@ -8,13 +8,14 @@ import (
 
 // table is what the generator knows of a table.
 type table struct {
-	name    string
-	columns []column
-	key     []string // the primary or unique key's columns
-	unique  bool     // a unique key only
-	vindex  []string // columns that shard it
-	next    int      // numbers texts and fills
-	full    bool     // it was filled with many rows
+	name     string
+	keyspace string
+	columns  []column
+	key      []string // the primary or unique key's columns
+	unique   bool     // a unique key only
+	vindex   []string // columns that shard it
+	next     int      // numbers texts and fills
+	full     bool     // it was filled with many rows
 	// Since the last quiet point it was emptied by a statement that is not sent, or changed by one that may be the reason why it is
 	// another table.
 	emptied, explained bool
@@ -46,7 +47,7 @@ func (t *table) free() []*column {
 
 // newTable makes up a table, and the steps that create it.
 func (g *generator) newTable() {
-	t := &table{name: fmt.Sprintf("%s%c", Prefix, 'a'+len(g.tables))}
+	t := &table{name: fmt.Sprintf("%s%c", Prefix, 'a'+len(g.tables)), keyspace: g.keyspace}
 	shape := pick(g, []weighted{{"primary", 12}, {"unique", 3}, {"nokey", 2}}).name
 	if shape != "nokey" {
 		for i := range 1 + g.r.IntN(3) {
@@ -113,24 +114,30 @@ func (c *column) definition() string {
 	return d + " null"
 }
 
-// shard gives a table a vindex, on a column of the key where one can have it, else on a column of its own.
+// shard gives a table a vindex, on columns of the key where they can have it, else on a column of its own.
 func (g *generator) shard(t *table) string {
-	var able []*column
-	for i := range t.columns {
-		if c := &t.columns[i]; c.kind.vindex != "" && g.may("vindex:"+c.kind.tag) && !c.null && c.name != counter {
-			able = append(able, c)
+	var able, hashed []string
+	using := map[string]string{counter: "hash"}
+	for _, c := range t.columns {
+		if c.kind.vindex == "" || !g.may("vindex:"+c.kind.tag) || c.null || c.name == counter {
+			continue
+		}
+		using[c.name] = c.kind.vindex
+		able = append(able, c.name)
+		if c.kind.vindex == "hash" {
+			hashed = append(hashed, c.name)
 		}
 	}
-	if len(able) == 0 {
-		return "alter vschema on " + t.name + " add vindex hash(" + g.setVindex(t, counter) + ")"
+	switch {
+	case len(hashed) > 1 && g.chance(2):
+		t.vindex = hashed[:2]
+		return "alter vschema on " + t.name + " add vindex region(" + strings.Join(t.vindex, ", ") + ")"
+	case len(able) > 0:
+		t.vindex = []string{able[g.r.IntN(len(able))]}
+	default:
+		t.vindex = []string{counter}
 	}
-	c := able[g.r.IntN(len(able))]
-	return "alter vschema on " + t.name + " add vindex " + c.kind.vindex + "(" + g.setVindex(t, c.name) + ")"
-}
-
-func (g *generator) setVindex(t *table, name string) string {
-	t.vindex = []string{name}
-	return name
+	return "alter vschema on " + t.name + " add vindex " + using[t.vindex[0]] + "(" + t.vindex[0] + ")"
 }
 
 // choose configures the stream.
