@@ -1,6 +1,7 @@
 package docs
 
 import (
+	"encoding/json"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -14,6 +15,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"source-planetscale/internal/failure"
 )
 
 // TestEveryMessageIsInTheManual finds the errors and warnings in the code of the program, and holds them against the
@@ -65,6 +68,77 @@ func TestTheFiveErrorsAreMessages(t *testing.T) {
 	}
 }
 
+// TestMessagesNameOptionsAsThePageDoes holds each failure.Option in the code against the specification, and refuses a text that names an
+// option by itself: its title would no longer be found once the page has another one.
+func TestMessagesNameOptionsAsThePageDoes(t *testing.T) {
+	titles := titlesOfOptions(t)
+	by := regexp.MustCompile(`\((?:\w+\.)?(\w+)\)`)
+	found := 0
+	for _, file := range filesOfTheProgram(t) {
+		set := token.NewFileSet()
+		tree, err := parser.ParseFile(set, file, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ast.Inspect(tree, func(n ast.Node) bool {
+			switch n := n.(type) {
+			case *ast.CallExpr:
+				if calledName(n) != "Option" || len(n.Args) != 2 {
+					return true
+				}
+				found++
+				path := strings.Split(text(n.Args[1]), ".")
+				if title := text(n.Args[0]); !slices.Contains(titles[path[len(path)-1]], title) && !slices.Contains(titles[path[0]], title) {
+					t.Errorf("%s: no option %s is called %q on the settings page", set.Position(n.Pos()), text(n.Args[1]), title)
+				}
+			case *ast.BasicLit:
+				for _, key := range by.FindAllStringSubmatch(text(n), -1) {
+					if n.Kind == token.STRING && titles[key[1]] != nil {
+						t.Errorf("%s: %s names the option %s without failure.Option", set.Position(n.Pos()), n.Value, key[1])
+					}
+				}
+			}
+			return true
+		})
+	}
+	if found < 30 {
+		t.Errorf("only %d names of options were found", found)
+	}
+}
+
+// titlesOfOptions maps each key of the configuration to its titles: a key may be in several alternatives.
+func titlesOfOptions(t *testing.T) map[string][]string {
+	t.Helper()
+	type option struct {
+		Title      string
+		Properties map[string]json.RawMessage
+		OneOf      []struct{ Properties map[string]json.RawMessage }
+	}
+	titles := map[string][]string{}
+	var collect func(properties map[string]json.RawMessage)
+	collect = func(properties map[string]json.RawMessage) {
+		for key, data := range properties {
+			var o option
+			if err := json.Unmarshal(data, &o); err != nil {
+				t.Fatal(err)
+			}
+			titles[key] = append(titles[key], o.Title)
+			collect(o.Properties)
+			for _, alternative := range o.OneOf {
+				collect(alternative.Properties)
+			}
+		}
+	}
+	var spec struct {
+		Page option `json:"connectionSpecification"`
+	}
+	if err := json.Unmarshal(read(t, "internal/config/spec.json"), &spec); err != nil {
+		t.Fatal(err)
+	}
+	collect(spec.Page.Properties)
+	return titles
+}
+
 // messagesInManual are the code spans in the first column of the tables of messages.
 func messagesInManual(t *testing.T) map[string]bool {
 	t.Helper()
@@ -87,6 +161,15 @@ func messageRows(t *testing.T) [][]string {
 func messagesInCode(t *testing.T) map[string]string {
 	t.Helper()
 	found := map[string]string{}
+	for _, file := range filesOfTheProgram(t) {
+		messagesOf(t, file, found)
+	}
+	return found
+}
+
+func filesOfTheProgram(t *testing.T) []string {
+	t.Helper()
+	var list []string
 	for _, folder := range foldersOfTheProgram(t) {
 		files, err := filepath.Glob(filepath.Join(folder, "*.go"))
 		if err != nil {
@@ -94,11 +177,11 @@ func messagesInCode(t *testing.T) map[string]string {
 		}
 		for _, file := range files {
 			if !strings.HasSuffix(file, "_test.go") {
-				messagesOf(t, file, found)
+				list = append(list, file)
 			}
 		}
 	}
-	return found
+	return list
 }
 
 // foldersOfTheProgram are those of our packages that are linked into it.
@@ -181,8 +264,11 @@ func text(e ast.Expr) string {
 	case *ast.BinaryExpr:
 		return text(e.X) + text(e.Y)
 	case *ast.CallExpr:
-		if calledName(e) == "Sprintf" {
+		switch name := calledName(e); {
+		case name == "Sprintf":
 			return text(e.Args[0])
+		case name == "Option" && len(e.Args) == 2:
+			return failure.Option(text(e.Args[0]), text(e.Args[1]))
 		}
 	case *ast.Ident:
 		if e.Obj != nil { // a constant of the file

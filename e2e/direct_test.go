@@ -243,7 +243,7 @@ func TestTransactionOfOneReplica(t *testing.T) {
 		c.awaitReplicas(t, "-")
 		p.readWithin(time.Minute)
 		p.mustEqualTheSource()
-		if slices.ContainsFunc(p.last.Logs, func(l destination.Log) bool { return strings.Contains(l.Message, "they are looked up again") }) {
+		if slices.ContainsFunc(p.last.Logs, func(l destination.Log) bool { return strings.Contains(l.Message, "reading the schema again") }) {
 			t.Errorf("round %d: the tables were looked up more than once: %s", round, p.logged("INFO"))
 		}
 	}

@@ -147,7 +147,7 @@ func (p *pipeline) strike(phase string, one fault) {
 // struck tells whether the last sync's streams were broken: the connector says so, or vtgate, which opens a tablet's stream
 // again by itself, so that the connector sees nothing but heartbeats meanwhile.
 func (p *pipeline) struck(logged int) bool {
-	if strings.Contains(p.logged("WARN"), "broke (") {
+	if strings.Contains(p.logged("WARN"), "trying again in") {
 		return true
 	}
 	for line := range strings.Lines(p.vtgateLog(p.t, logged)) {

@@ -150,7 +150,7 @@ func TestEveryKeyspace(t *testing.T) {
 		t.Errorf("check says %+v", check)
 	}
 	p.discover("every_t")
-	if said := p.logged("INFO"); !strings.Contains(said, "Left out, as keyspaces without a serving primary, such as snapshots: every_empty, every_snapshot.") {
+	if said := p.logged("INFO"); !strings.Contains(said, "Keyspaces left out, because they have no serving primary (snapshots, for example): every_empty, every_snapshot.") {
 		t.Errorf("discover says %s", said)
 	}
 	p.readToEnd()

@@ -53,7 +53,7 @@ func TestTableMovedToAnotherKeyspace(t *testing.T) {
 func (p *pipeline) mustSayWhereTo(keyspace string) {
 	p.t.Helper()
 	failed := p.readFails()
-	for _, part := range []string{"customer." + p.table + " are in keyspace " + keyspace, "source of database " + keyspace} {
+	for _, part := range []string{"customer." + p.table + " are now in keyspace " + keyspace, "source of database " + keyspace} {
 		if !strings.Contains(failed.Message, part) {
 			p.t.Errorf("the message does not say %q: %s", part, failed.Message)
 		}

@@ -206,7 +206,7 @@ func (p *pipeline) pastTheJournal() {
 	if bytes.Equal(state, p.state) {
 		p.t.Fatalf("the state has no position of -80: %s", state)
 	}
-	const says = "nothing in it tells where the new shards go on"
+	const says = "does not record where the new shards continue"
 	if failed := p.readFails(); !strings.Contains(failed.Message, "shard -80") || !strings.Contains(failed.Message, says) {
 		p.t.Errorf("the message is %s", failed.Message)
 	}

@@ -63,12 +63,12 @@ func TestSelfHosted(t *testing.T) {
 				[]object{reader, {"username": "other", "password": "mysql-only"}},
 				"refused to stream with this username and password",
 			},
-			"PlanetScale's way": {[]object{reader, {"grpc_auth": "basic"}}, "check both, gRPC authentication (grpc_auth)"},
-			"TLS asked for":     {[]object{reader, trusting("verify_identity")}, "the server does not offer it, but TLS mode (tls.mode) requires it"},
+			"PlanetScale's way": {[]object{reader, {"grpc_auth": "basic"}}, "check both, \"gRPC authentication\" (grpc_auth)"},
+			"TLS asked for":     {[]object{reader, trusting("verify_identity")}, "the server does not offer it, but \"TLS mode\" (tls.mode) requires it"},
 		}},
 		{"TLS and static passwords", append(tls(server), login...), map[string]gateCase{
 			"right":       {[]object{reader, trusting("verify_identity")}, ""},
-			"without TLS": {[]object{reader}, "the server requires TLS, but TLS mode (tls.mode) is Disabled"},
+			"without TLS": {[]object{reader}, "the server requires TLS, but \"TLS mode\" (tls.mode) is \"Disabled\""},
 			"another authority": {
 				[]object{reader, trusting("verify_identity"), {"tls": object{"mode": "verify_identity", "ca_certificate": clientCA.text(t)}}}, unfit,
 			},

@@ -16,13 +16,13 @@ func Malformed(err error) error {
 	case errors.As(err, &wrong):
 		kind, _, _ := strings.Cut(wrong.Value, " ") // a number comes with its digits
 		if wrong.Field == "" {
-			return fmt.Errorf("it has a JSON %s where none may be", kind)
+			return fmt.Errorf("it has a JSON %s where none is allowed", kind)
 		}
-		return fmt.Errorf("%s is a JSON %s, which it may not be", wrong.Field, kind)
+		return fmt.Errorf("%s must not be a JSON %s", wrong.Field, kind)
 	case errors.Is(err, io.ErrUnexpectedEOF), errors.As(err, &syntax) && syntax.Error() == "unexpected end of JSON input":
-		return errors.New("it ends too early")
+		return errors.New("it is incomplete")
 	case errors.As(err, &syntax):
-		return fmt.Errorf("it is no JSON from byte %d on", syntax.Offset)
+		return fmt.Errorf("it is not valid JSON from byte %d on", syntax.Offset)
 	}
 	if name, isField := strings.CutPrefix(err.Error(), "json: unknown field "); isField {
 		return fmt.Errorf("it has the unknown field %s", name)

@@ -13,14 +13,14 @@ func TestMalformedDocumentsAreToldInPlainWords(t *testing.T) {
 		} `json:"streams"`
 	}
 	for in, want := range map[string]string{
-		`5`:                                  "it has a JSON number where none may be",
-		`{"streams":[{"name":4711}]}`:        "streams.name is a JSON number, which it may not be",
-		`{"streams":"s3cr3t"}`:               "streams is a JSON string, which it may not be",
-		`{"streams":[{"name":{"s3cr3t":1}}`:  "it ends too early",
-		`s3cr3t`:                             "it is no JSON from byte 1 on",
-		`{"streams":[{"name":"a"}]} s3cr3t`:  "it is no JSON from byte 28 on",
-		strings.Repeat("[", 20_000):          "it is no JSON from byte 10001 on",
-		"{\"streams\":[{\"name\":\"a\xff\"}": "it ends too early",
+		`5`:                                  "it has a JSON number where none is allowed",
+		`{"streams":[{"name":4711}]}`:        "streams.name must not be a JSON number",
+		`{"streams":"s3cr3t"}`:               "streams must not be a JSON string",
+		`{"streams":[{"name":{"s3cr3t":1}}`:  "it is incomplete",
+		`s3cr3t`:                             "it is not valid JSON from byte 1 on",
+		`{"streams":[{"name":"a"}]} s3cr3t`:  "it is not valid JSON from byte 28 on",
+		strings.Repeat("[", 20_000):          "it is not valid JSON from byte 10001 on",
+		"{\"streams\":[{\"name\":\"a\xff\"}": "it is incomplete",
 	} {
 		err := json.Unmarshal([]byte(in), &v)
 		if err == nil {

@@ -12,6 +12,7 @@ import (
 	topodatapb "vitess.io/vitess/go/vt/proto/topodata"
 
 	"source-planetscale/internal/dial"
+	"source-planetscale/internal/failure"
 	"source-planetscale/internal/gtid"
 	"source-planetscale/internal/row"
 	"source-planetscale/internal/vstream"
@@ -111,10 +112,10 @@ func (c *Config) warn(unknown []string, log *slog.Logger) {
 		log.Warn(fmt.Sprintf("The configuration has the unknown key %q, which is ignored.", key))
 	}
 	if c.TLS.Mode == dial.Disabled {
-		log.Warn("TLS is disabled (TLS mode, tls.mode): the password and all rows are sent over the network unencrypted.")
+		log.Warn("TLS is switched off by " + failure.Option("TLS mode", "tls.mode") + ": the password and all rows are sent over the network unencrypted.")
 	}
 	if c.TimeoutSeconds < minTimeoutSeconds {
-		log.Warn(fmt.Sprintf("Timeout (timeout_seconds) is %d; %d is used, the minimum.", c.TimeoutSeconds, minTimeoutSeconds))
+		log.Warn(fmt.Sprintf(failure.Option("Timeout (seconds)", "timeout_seconds")+" is %d; the minimum, %d, is used.", c.TimeoutSeconds, minTimeoutSeconds))
 		c.TimeoutSeconds = minTimeoutSeconds
 	}
 	c.TimeoutSeconds = min(c.TimeoutSeconds, maxTimeoutSeconds)

@@ -72,7 +72,7 @@ func TestParseTakesTheFormerConnectors(t *testing.T) {
 	if c.startingPositions[gtid.Shard{Keyspace: "shop", Name: "-80"}].GTIDSet() != "16b1039f-22b6-11ed-b765-0a43f95f28a3:1-615" {
 		t.Errorf("starting positions %v", c.startingPositions)
 	}
-	if c.TimeoutSeconds != 300 || !strings.Contains(out.String(), "Timeout (timeout_seconds) is 120; 300 is used") {
+	if c.TimeoutSeconds != 300 || !strings.Contains(out.String(), "(timeout_seconds) is 120; the minimum, 300, is used") {
 		t.Errorf("timeout %d, logged %s", c.TimeoutSeconds, out)
 	}
 	if !strings.Contains(out.String(), `unknown key \"branch\"`) {
@@ -121,10 +121,10 @@ func TestParseRefusesWithASentence(t *testing.T) {
 			"tunnel_method: missing properties 'tunnel_user', 'ssh_key'.",
 		`{` + minimal + `,"tunnel_method":{"tunnel_method":"TELNET"}}`:                   "tunnel_method.tunnel_method: value must be 'NO_TUNNEL'; ",
 		`{` + minimal + `,"tunnel_method":` + tunnel(`"tunnel_host_key":"MD5:00"`) + `}`: `tunnel_method.tunnel_host_key: is not of the form SHA256:<43 characters>`,
-		`{` + minimal + `,"tunnel_method":` + tunnel(`"ssh_key":"secret"`) + `}`:         "Private key (ssh_key) is not a private key",
+		`{` + minimal + `,"tunnel_method":` + tunnel(`"ssh_key":"secret"`) + `}`:         "\"Private key\" (ssh_key) is not a private key",
 		`{` + minimal + `,"starting_gtids":"{"}`: `starting_gtids: is not of ` +
 			`the form {"keyspace": {"shard":`,
-		`{` + minimal + `,"starting_gtids":"{1}"}`: "Starting positions (starting_gtids) must have the form",
+		`{` + minimal + `,"starting_gtids":"{1}"}`: "\"Starting positions\" (starting_gtids) must have the form",
 		`{` + minimal + `,"starting_gtids":"{\"x\":{}}"}`: "does not name the keyspace " +
 			"\"shop\"",
 		`{` + minimal + `,"starting_gtids":"{\"shop\":{\"-\":\"\"}}"}`: "a shard of keyspace shop " +
@@ -161,7 +161,7 @@ func TestDisabledTLSIsSaidAloud(t *testing.T) {
 	if _, err := Parse([]byte(`{`+minimal+`,"tls":{"mode":"disabled"}}`), log); err != nil {
 		t.Fatal(err)
 	}
-	if !strings.Contains(out.String(), `"WARN","message":"TLS is disabled`) {
+	if !strings.Contains(out.String(), `"WARN","message":"TLS is switched off`) {
 		t.Errorf("logged %s", out)
 	}
 }

@@ -82,8 +82,8 @@ func (c *Config) checkShards() error {
 	for entry := range strings.SplitSeq(c.Shards, ",") {
 		n++
 		if owner, _, qualified := strings.Cut(strings.TrimSpace(entry), "/"); qualified && !c.Reads(owner) {
-			return fmt.Errorf("entry %d of the option shards is of a keyspace that the source does not read; add the keyspace to "+
-				"Keyspaces (keyspaces), or remove the shard", n)
+			return fmt.Errorf("entry %d of "+failure.Option("Shards", "shards")+" names a keyspace that the source does not read; add the keyspace to "+
+				failure.Option("Keyspaces", "keyspaces")+", or remove the shard", n)
 		}
 	}
 	return nil
@@ -100,7 +100,7 @@ func (c *Config) Pick(existing []gtid.Shard) ([]gtid.Shard, error) {
 			stands = lineage.Cover(shard, existing)
 		}
 		if stands == nil {
-			return nil, failure.Config("", "The option Shards (shards) cannot be used: shard %q does not exist in keyspace %s; it has the "+
+			return nil, failure.Config("", failure.Option("Shards", "shards")+" cannot be used: shard %q does not exist in keyspace %s; it has the "+
 				"shards %s",
 				name, c.Database, strings.Join(gtid.Names(existing), ", "))
 		}

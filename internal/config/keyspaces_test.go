@@ -96,9 +96,9 @@ func TestStartingPositionsOfEachKeyspace(t *testing.T) {
 
 func TestWhatIsOfNoKeyspaceThatIsReadIsRefused(t *testing.T) {
 	for options, problem := range map[string]string{
-		`"shards":"-80,billing/-80"`:                                "entry 2 of the option shards is of a keyspace",
-		`"keyspaces":["billing"],"shards":"other/-80"`:              "entry 1 of the option shards is of a keyspace",
-		`"keyspaces":["billing"],"starting_gtids":"{\"other\":{}}"`: "starting_gtids names a keyspace that the source does not read",
+		`"shards":"-80,billing/-80"`:                                "entry 2 of \"Shards\" (shards) names a keyspace",
+		`"keyspaces":["billing"],"shards":"other/-80"`:              "entry 1 of \"Shards\" (shards) names a keyspace",
+		`"keyspaces":["billing"],"starting_gtids":"{\"other\":{}}"`: "\"Starting positions\" (starting_gtids) names a keyspace that the source does not read",
 		`"keyspaces":["billing/-80"]`:                               "keyspaces.0: is not of the form my_keyspace",
 		`"keyspaces":["shop","billing@replica"]`:                    "keyspaces.1: is not of the form my_keyspace",
 		`"keyspaces":[""]`:                                          "keyspaces.0",

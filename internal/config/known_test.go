@@ -156,11 +156,11 @@ func TestDeepAndLargeConfigurations(t *testing.T) {
 // What is wrong with the options of TLS is the configuration's fault, and said before anything is connected.
 func TestWrongTLSOptionsAreRefused(t *testing.T) {
 	for in, want := range map[string]string{
-		`{"mode":"verify_ca"}`:                                      "requires a CA certificate (tls.ca_certificate)",
+		`{"mode":"verify_ca"}`:                                      "requires \"CA certificate\" (tls.ca_certificate)",
 		`{"mode":"verify_identity","ca_certificate":"x"}`:           "not complete PEM text",
-		`{"mode":"verify_identity","client_key":"x"}`:               "without Client certificate (tls.client_certificate)",
-		`{"mode":"verify_identity","client_certificate":"x"}`:       "without Client key (tls.client_key)",
-		`{"mode":"verify_ca","ca_certificate":" ","client_key":""}`: "requires a CA certificate (tls.ca_certificate)",
+		`{"mode":"verify_identity","client_key":"x"}`:               "without \"Client certificate\" (tls.client_certificate)",
+		`{"mode":"verify_identity","client_certificate":"x"}`:       "without \"Client key\" (tls.client_key)",
+		`{"mode":"verify_ca","ca_certificate":" ","client_key":""}`: "requires \"CA certificate\" (tls.ca_certificate)",
 	} {
 		if _, err := Parse([]byte(`{`+minimal+`,"tls":`+in+`}`), slog.New(slog.DiscardHandler)); err == nil ||
 			!strings.Contains(err.Error(), want) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	"source-planetscale/internal/failure"
 	"source-planetscale/internal/gtid"
 )
 
@@ -18,13 +19,13 @@ func parseStartingGTIDs(text string, configured keyspaces) (map[gtid.Shard]gtid.
 	}
 	var byKeyspace map[string]map[string]string
 	if err := json.Unmarshal([]byte(text), &byKeyspace); err != nil {
-		return nil, errors.New(`the option Starting positions (starting_gtids) must have the form {"keyspace": {"shard": "MySQL56/…"}}`)
+		return nil, errors.New(failure.Option("Starting positions", "starting_gtids") + ` must have the form {"keyspace": {"shard": "MySQL56/…"}}`)
 	}
 	for keyspace, byShard := range byKeyspace {
 		switch {
 		case configured.has(keyspace) && byShard != nil:
 		case configured.several():
-			return nil, errors.New("starting_gtids names a keyspace that the source does not read; add it to Keyspaces (keyspaces), or remove it")
+			return nil, errors.New(failure.Option("Starting positions", "starting_gtids") + " names a keyspace that the source does not read; add it to " + failure.Option("Keyspaces", "keyspaces") + ", or remove it")
 		default:
 			continue
 		}
@@ -37,7 +38,7 @@ func parseStartingGTIDs(text string, configured keyspaces) (map[gtid.Shard]gtid.
 		}
 	}
 	if first := configured.names[0]; len(byKeyspace) > 0 && !configured.several() && byKeyspace[first] == nil {
-		return nil, fmt.Errorf("the option Starting positions (starting_gtids) does not name the keyspace %q, which is the configured database", first)
+		return nil, fmt.Errorf(failure.Option("Starting positions", "starting_gtids")+" does not name the keyspace %q, which is the configured database", first)
 	}
 	return positions, nil
 }
@@ -45,11 +46,11 @@ func parseStartingGTIDs(text string, configured keyspaces) (map[gtid.Shard]gtid.
 func parseStartingPosition(text, keyspace string) (gtid.Position, error) {
 	p, err := gtid.Parse(text)
 	if err != nil {
-		return p, fmt.Errorf("the option Starting positions (starting_gtids), keyspace %s: a shard's position is not a MySQL GTID set such as "+
+		return p, fmt.Errorf(failure.Option("Starting positions", "starting_gtids")+", keyspace %s: a shard's position is not a MySQL GTID set such as "+
 			"MySQL56/16b1039f-22b6-11ed-b765-0a43f95f28a3:1-615", keyspace)
 	}
 	if p.IsZero() {
-		return p, fmt.Errorf("the option Starting positions (starting_gtids) has a shard of keyspace %s without a position; leave the shard out to copy it", keyspace)
+		return p, fmt.Errorf(failure.Option("Starting positions", "starting_gtids")+" has a shard of keyspace %s without a position; leave the shard out to copy it", keyspace)
 	}
 	return p, nil
 }

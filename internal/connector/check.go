@@ -25,7 +25,7 @@ const checkTimeout = 20 * time.Second
 func (a *app) checkCommand() *cobra.Command {
 	configFile := file{flag: "config"}
 	c := &cobra.Command{
-		Use: "check", Short: "Prove that a sync with this configuration can work", Args: noArgs,
+		Use: "check", Short: "Check that a sync with this configuration can work", Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			ctx, cancel := context.WithTimeout(c.Context(), checkTimeout)
 			defer cancel()
@@ -160,7 +160,7 @@ func tabletRemedy(cfg *config.Config) string {
 	if cfg.Primary() {
 		return "try again when the shard has a primary"
 	}
-	return "switch off Read from replicas (use_replica) and Read from RDONLY tablets (use_rdonly), or add such a tablet"
+	return "switch off " + failure.Option("Read from replicas", "use_replica") + " and " + failure.Option("Read from RDONLY tablets", "use_rdonly") + ", or add such a tablet"
 }
 
 // checkStream proves that every shard can be streamed.
@@ -176,7 +176,7 @@ func checkStream(ctx context.Context, cfg *config.Config, client *vstream.Client
 		return failure.Transient("check that the tablets of its shards are healthy", "The server cannot stream keyspace "+
 			"%s: %s", cfg.Database, err).Because(err)
 	default:
-		return failure.Transient("check the gRPC port (grpc_port), the TLS settings (a server that requires a client certificate may just close the connection), and "+
+		return failure.Transient("check "+failure.Option("gRPC port", "grpc_port")+", the TLS settings (a server that requires a client certificate may just close the connection), and "+
 			"whether a firewall blocks this machine",
 			"VStream over gRPC does not work with %s: %s", cfg.Dial().GRPCAddr(), err).Because(err)
 	}

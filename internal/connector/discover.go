@@ -109,7 +109,7 @@ func (k *keyspace) sayExcluded(excluded map[string]*table.Exclusion) {
 		if group.Remedy != "" {
 			level = slog.LevelWarn
 		}
-		sentence := fmt.Sprintf("Left out of the catalog, as tables that are %s: %s. %s", group.Whose, names, group.Remedy)
+		sentence := fmt.Sprintf("Left out of the catalog, because they are %s: %s. %s", group.Whose, names, group.Remedy)
 		k.log.Log(context.Background(), level, strings.TrimSpace(sentence))
 	}
 }
@@ -120,8 +120,7 @@ func (k *keyspace) describe(t *table.Table) (*airbyte.Stream, error) {
 	types := k.cfg.RowOptions().InKeys(t)
 	for _, c := range t.Columns {
 		if record.IsOwn(c.Name) {
-			k.log.Warn(fmt.Sprintf("Table %s has a column %s, which is the name of a column that this source adds; the table's own is left "+
-				"out.", t.Name, c.Name))
+			k.log.Warn(fmt.Sprintf("Table %s has a column %s, a name that this source uses for a column of its own; the table's column is left out.", t.Name, c.Name))
 			continue
 		}
 		if w := row.Warning(c, types); w != "" {

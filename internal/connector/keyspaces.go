@@ -48,7 +48,7 @@ func (a *app) keyspaces(ctx context.Context, cfg *config.Config, db *schema.DB) 
 		}
 		others = slices.DeleteFunc(others, func(name string) bool { return slices.Contains(names, name) })
 		if len(others) > 0 {
-			a.log.Info(fmt.Sprintf("Left out, as keyspaces without a serving primary, such as snapshots: %s.", strings.Join(others, ", ")))
+			a.log.Info(fmt.Sprintf("Keyspaces left out, because they have no serving primary (snapshots, for example): %s.", strings.Join(others, ", ")))
 		}
 	}
 	var all []*keyspace

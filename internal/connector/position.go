@@ -16,7 +16,7 @@ import (
 func (a *app) positionCommand() *cobra.Command {
 	configFile := file{flag: "config"}
 	c := &cobra.Command{
-		Use: "position", Short: "Print the current position of each shard, as the option starting_gtids takes it", Args: noArgs,
+		Use: "position", Short: "Print the current position of each shard, in the format of the option starting_gtids", Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			// What is printed is for a file: only the positions go to stdout.
 			a.log = slog.New(slog.NewTextHandler(a.stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))

@@ -20,7 +20,7 @@ import (
 func (a *app) readCommand() *cobra.Command {
 	configFile, catalog, saved := file{flag: "config"}, file{flag: "catalog"}, file{flag: "state"}
 	c := &cobra.Command{
-		Use: "read", Short: "Print the rows of the configured streams, or what changed since the state", Args: noArgs,
+		Use: "read", Short: "Print the rows of the configured streams, or the changes since the saved state", Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return a.read(c.Context(), &configFile, &catalog, &saved) },
 	}
 	configFile.register(c, "the configuration `file`")

@@ -143,7 +143,7 @@ func (f *file) register(c *cobra.Command, usage string) {
 // data reads the file; a missing flag is an error.
 func (f *file) data() ([]byte, error) {
 	if f.path == "" {
-		return nil, failure.Config("it names a JSON file (try --help)", "The option --%s is missing", f.flag)
+		return nil, failure.Config("pass the name of a JSON file (try --help)", "The option --%s is missing", f.flag)
 	}
 	data, err := os.ReadFile(f.path)
 	if err != nil {
@@ -167,7 +167,7 @@ func (a *app) config(f *file) (*config.Config, error) {
 
 func (a *app) specCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "spec", Short: "Print what the configuration may hold", Args: noArgs,
+		Use: "spec", Short: "Print the specification of the configuration", Args: noArgs,
 		RunE: func(*cobra.Command, []string) error {
 			line, err := config.Spec()
 			if err != nil {

@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"syscall"
 	"time"
+
+	"source-planetscale/internal/failure"
 )
 
 const (
@@ -74,7 +76,7 @@ func (c Config) Resolve(ctx context.Context) error {
 
 func resolveError(dns *net.DNSError) error {
 	if dns.IsNotFound {
-		return fmt.Errorf("%w: %q has no address; check Host (host)", ErrUnknownHost, dns.Name)
+		return fmt.Errorf("%w: %q has no address; check "+failure.Option("Host", "host"), ErrUnknownHost, dns.Name)
 	}
 	return fmt.Errorf("the name service gave no answer for host %q: %w", dns.Name, dns)
 }

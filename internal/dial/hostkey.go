@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"golang.org/x/crypto/ssh"
+
+	"source-planetscale/internal/failure"
 )
 
 // minRSA is how many bits an RSA host key has at least.
@@ -19,7 +21,7 @@ func (o TunnelOptions) fingerprints() ([]string, error) {
 	pinned := strings.FieldsFunc(o.HostKey, func(r rune) bool { return strings.ContainsRune(", \t\r\n", r) })
 	for i, fingerprint := range pinned {
 		if !strings.HasPrefix(fingerprint, "SHA256:") { // it may be a private key, pasted into the wrong field
-			return nil, errors.New("the option Host key fingerprint (tunnel_host_key) must contain fingerprints of the form SHA256:…, as ssh-keygen -lf prints them; " +
+			return nil, errors.New(failure.Option("Host key fingerprint", "tunnel_host_key") + " must contain fingerprints of the form SHA256:…, as ssh-keygen -lf prints them; " +
 				"one has another form")
 		}
 		pinned[i] = strings.TrimRight(fingerprint, "=")
@@ -67,7 +69,7 @@ func (t *Tunnel) enter(ctx context.Context) (*ssh.Client, error) {
 		return nil, t.fault(true, nil, "the jump server %s has no host key that can be trusted: neither Ed25519 nor ECDSA nor RSA with "+
 			"SHA-2; give it one with ssh-keygen -A", t.addr)
 	}
-	return nil, t.fault(true, nil, "the jump server %s has other host keys than those in Host key fingerprint (tunnel_host_key): %s; either its key was rotated, or the connection is being intercepted: ask its administrator before you pin one of them", t.addr, strings.Join(shown, ", "))
+	return nil, t.fault(true, nil, "the jump server %s has host keys other than those in "+failure.Option("Host key fingerprint", "tunnel_host_key")+": %s; either its key was rotated, or the connection is being intercepted: ask its administrator before you pin one of them", t.addr, strings.Join(shown, ", "))
 }
 
 // wanted are the families to ask for, one after the other.
@@ -104,13 +106,13 @@ func (t *Tunnel) know(key ssh.PublicKey) error {
 	case len(t.pinned) > 0:
 		return &otherKey{fmt.Sprintf("%s (%s)", fingerprint, key.Type())}
 	case t.mustPin:
-		return t.fault(true, nil, "the password is not sent to the jump server %s, because its identity cannot be verified; its host key is %s (%s): check that with its administrator (ssh-keygen -lf on the server), and enter it as Host key fingerprint (tunnel_host_key)", t.addr, fingerprint, key.Type())
+		return t.fault(true, nil, "the password is not sent to the jump server %s, because its identity cannot be verified; its host key is %s (%s): check that with its administrator (ssh-keygen -lf on the server), and enter it as "+failure.Option("Host key fingerprint", "tunnel_host_key"), t.addr, fingerprint, key.Type())
 	case t.first != "":
 		return t.fault(true, nil, "the host key of the jump server %s changed during the run, from %s to %s; either the connection is being "+
-			"intercepted, or there are several servers behind one name: then enter the fingerprints of all as Host key fingerprint (tunnel_host_key)", t.addr, t.first, fingerprint)
+			"intercepted, or there are several servers behind one name: then enter the fingerprints of all as "+failure.Option("Host key fingerprint", "tunnel_host_key"), t.addr, t.first, fingerprint)
 	}
 	t.first = fingerprint
-	t.warn(fmt.Sprintf("The host key of the jump server %s is %s (%s); it cannot be verified, and is trusted for this run. To be safe from interception, check it and enter it as Host key fingerprint (tunnel_host_key).", t.addr, fingerprint, key.Type()))
+	t.warn(fmt.Sprintf("The host key of the jump server %s is %s (%s); it cannot be verified, and is trusted for this run. To be safe from interception, check it and enter it as "+failure.Option("Host key fingerprint", "tunnel_host_key")+".", t.addr, fingerprint, key.Type()))
 	return nil
 }
 

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"source-planetscale/internal/failure"
 )
 
 // TLSMode says what is checked of the server's certificate. Its values are those of the option tls.mode.
@@ -52,14 +54,14 @@ func (c Config) TLSConfig() (*tls.Config, error) {
 	case VerifyIdentity, "":
 	case VerifyCA:
 		if roots == nil {
-			return nil, errors.New("TLS mode Verify CA (verify_ca) requires a CA certificate (tls.ca_certificate): without it a certificate of any public authority for any " +
-				"host would be accepted; enter the certificate of your own authority, or choose Verify identity (verify_identity)")
+			return nil, errors.New("TLS mode \"Verify CA\" requires " + failure.Option("CA certificate", "tls.ca_certificate") + ": without it a certificate of any public authority for any " +
+				"host would be accepted; enter the certificate of your own authority, or choose \"Verify identity\"")
 		}
 		// crypto/tls cannot leave out the host name alone: its own check is switched off and ours does the rest of it.
 		config.InsecureSkipVerify = true
 		config.VerifyConnection = chainVerifier(roots)
 	default:
-		return nil, fmt.Errorf("TLS mode (tls.mode) must be %q, %q or %q", VerifyIdentity, VerifyCA, Disabled)
+		return nil, fmt.Errorf(failure.Option("TLS mode", "tls.mode")+" must be %q, %q or %q", VerifyIdentity, VerifyCA, Disabled)
 	}
 	return config, nil
 }
@@ -96,17 +98,17 @@ func (t TLS) roots() (*x509.CertPool, error) {
 	for block, rest := pem.Decode([]byte(t.CACertificate)); block != nil; block, rest = pem.Decode(rest) {
 		found++
 		if block.Type != "CERTIFICATE" {
-			return nil, fmt.Errorf("CA certificate (tls.ca_certificate) must contain only certificates; part %d of it is something else", found)
+			return nil, fmt.Errorf(failure.Option("CA certificate", "tls.ca_certificate")+" must contain only certificates; part %d of it is something else", found)
 		}
 		certificate, err := x509.ParseCertificate(block.Bytes)
 		if err != nil {
-			return nil, fmt.Errorf("certificate %d in CA certificate (tls.ca_certificate) cannot be read: %w", found, err)
+			return nil, fmt.Errorf("certificate %d in "+failure.Option("CA certificate", "tls.ca_certificate")+" cannot be read: %w", found, err)
 		}
 		pool.AddCert(certificate)
 	}
 	// pem.Decode passes over what it cannot read; an authority must not get lost that way.
 	if found == 0 || found != strings.Count(t.CACertificate, "-----BEGIN ") {
-		return nil, errors.New("CA certificate (tls.ca_certificate) is not complete PEM text; paste each certificate from its line -----BEGIN CERTIFICATE----- to " +
+		return nil, errors.New(failure.Option("CA certificate", "tls.ca_certificate") + " is not complete PEM text; paste each certificate from its line -----BEGIN CERTIFICATE----- to " +
 			"its line -----END CERTIFICATE-----")
 	}
 	return pool, nil
@@ -118,13 +120,13 @@ func (t TLS) clientCertificates() ([]tls.Certificate, error) {
 	case !hasCertificate && !hasKey:
 		return nil, nil
 	case !hasKey:
-		return nil, errors.New("the option Client certificate (tls.client_certificate) is set without Client key (tls.client_key); set both or neither")
+		return nil, errors.New(failure.Option("Client certificate", "tls.client_certificate") + " is set without " + failure.Option("Client key", "tls.client_key") + "; set both or neither")
 	case !hasCertificate:
-		return nil, errors.New("the option Client key (tls.client_key) is set without Client certificate (tls.client_certificate); set both or neither")
+		return nil, errors.New(failure.Option("Client key", "tls.client_key") + " is set without " + failure.Option("Client certificate", "tls.client_certificate") + "; set both or neither")
 	}
 	pair, err := tls.X509KeyPair([]byte(t.ClientCertificate), []byte(t.ClientKey))
 	if err != nil {
-		return nil, fmt.Errorf("the option Client certificate (tls.client_certificate) and Client key (tls.client_key) must be PEM texts that belong together, the key without a "+
+		return nil, fmt.Errorf(failure.Option("Client certificate", "tls.client_certificate")+" and "+failure.Option("Client key", "tls.client_key")+" must be PEM texts that belong together, the key without a "+
 			"passphrase: %w", err)
 	}
 	return []tls.Certificate{pair}, nil

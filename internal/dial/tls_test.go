@@ -194,17 +194,17 @@ func TestBadOptions(t *testing.T) {
 		want    string
 	}{
 		{"mode", TLS{Mode: "prefer"}, "tls.mode"},
-		{"not PEM", TLS{CACertificate: "MIIB"}, "CA certificate (tls.ca_certificate) is not complete PEM"},
-		{"one line", TLS{CACertificate: strings.ReplaceAll(ca.certificatePEM(), "\n", " ")}, "CA certificate (tls.ca_certificate) is not complete PEM"},
-		{"second one cut off", TLS{CACertificate: ca.certificatePEM() + ca.certificatePEM()[:100]}, "CA certificate (tls.ca_certificate) is not complete PEM"},
-		{"key for CA", TLS{CACertificate: key}, "CA certificate (tls.ca_certificate) must contain only certificates"},
+		{"not PEM", TLS{CACertificate: "MIIB"}, "\"CA certificate\" (tls.ca_certificate) is not complete PEM"},
+		{"one line", TLS{CACertificate: strings.ReplaceAll(ca.certificatePEM(), "\n", " ")}, "\"CA certificate\" (tls.ca_certificate) is not complete PEM"},
+		{"second one cut off", TLS{CACertificate: ca.certificatePEM() + ca.certificatePEM()[:100]}, "\"CA certificate\" (tls.ca_certificate) is not complete PEM"},
+		{"key for CA", TLS{CACertificate: key}, "\"CA certificate\" (tls.ca_certificate) must contain only certificates"},
 		{
 			"not a certificate",
 			TLS{CACertificate: "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"},
-			"certificate 1 in CA certificate (tls.ca_certificate)",
+			"certificate 1 in \"CA certificate\" (tls.ca_certificate)",
 		},
-		{"certificate alone", TLS{ClientCertificate: client.certificatePEM()}, "without Client key (tls.client_key)"},
-		{"key alone", TLS{ClientKey: key}, "without Client certificate (tls.client_certificate)"},
+		{"certificate alone", TLS{ClientCertificate: client.certificatePEM()}, "without \"Client key\" (tls.client_key)"},
+		{"key alone", TLS{ClientKey: key}, "without \"Client certificate\" (tls.client_certificate)"},
 		{"another's key", TLS{ClientCertificate: client.certificatePEM(), ClientKey: otherKey}, "tls.client_key"},
 		{"mangled key", TLS{ClientCertificate: client.certificatePEM(), ClientKey: mangledKey}, "tls.client_key"},
 	}
@@ -234,7 +234,7 @@ func TestDisabled(t *testing.T) {
 func TestVerifyCAWithoutAuthority(t *testing.T) {
 	for _, ca := range []string{"", " \n"} {
 		_, err := Config{Host: "database.test", TLS: TLS{Mode: VerifyCA, CACertificate: ca}}.TLSConfig()
-		if err == nil || !strings.Contains(err.Error(), "requires a CA certificate (tls.ca_certificate)") {
+		if err == nil || !strings.Contains(err.Error(), "requires \"CA certificate\" (tls.ca_certificate)") {
 			t.Errorf("with %q: %v", ca, err)
 		}
 	}

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/crypto/ssh"
+
+	"source-planetscale/internal/failure"
 )
 
 // TunnelMethod says how the jump server is told who we are. Its values are those of the option
@@ -108,7 +110,7 @@ func (o TunnelOptions) login() ([]ssh.AuthMethod, error) {
 		}
 		return []ssh.AuthMethod{ssh.PublicKeys(signer)}, nil
 	}
-	return nil, fmt.Errorf("SSH tunnel method (tunnel_method) must be %q, %q or %q", NoTunnel, SSHKey, SSHPassword)
+	return nil, fmt.Errorf(failure.Option("SSH tunnel method", "tunnel_method")+" must be %q, %q or %q", NoTunnel, SSHKey, SSHPassword)
 }
 
 func (o TunnelOptions) signer() (ssh.Signer, error) {
@@ -117,14 +119,14 @@ func (o TunnelOptions) signer() (ssh.Signer, error) {
 	signer, err := ssh.ParsePrivateKey(key)
 	if errors.As(err, new(*ssh.PassphraseMissingError)) {
 		if o.KeyPassphrase == "" {
-			return nil, errors.New("the option Private key (ssh_key) is protected by a passphrase; enter it as Passphrase of the private key (ssh_key_passphrase), or use a key without one")
+			return nil, errors.New(failure.Option("Private key", "ssh_key") + " is protected by a passphrase; enter it as " + failure.Option("Passphrase of the private key", "ssh_key_passphrase") + ", or use a key without one")
 		}
 		if signer, err = ssh.ParsePrivateKeyWithPassphrase(key, []byte(o.KeyPassphrase)); err != nil {
-			return nil, errors.New("the option Passphrase of the private key (ssh_key_passphrase) does not open the Private key (ssh_key)")
+			return nil, errors.New(failure.Option("Passphrase of the private key", "ssh_key_passphrase") + " does not open " + failure.Option("Private key", "ssh_key"))
 		}
 	}
 	if err != nil {
-		return nil, errors.New("the option Private key (ssh_key) is not a private key in PEM or OpenSSH format; paste the whole file, from its line " +
+		return nil, errors.New(failure.Option("Private key", "ssh_key") + " is not a private key in PEM or OpenSSH format; paste the whole file, from its line " +
 			"-----BEGIN … PRIVATE KEY----- to its line -----END … PRIVATE KEY----- (not the .pub file)")
 	}
 	return withoutSHA1(signer)
@@ -194,10 +196,10 @@ func (t *Tunnel) handshake(raw net.Conn, hostKeys []string) (*ssh.Client, error)
 	case errors.As(err, &none) && none.What == "host key":
 		return nil, &otherKey{}
 	case isLoginRefused(err):
-		return nil, t.fault(true, err, "the jump server %s refused the login of %s; check Jump server user (tunnel_user) and the key or password, and that the "+
+		return nil, t.fault(true, err, "the jump server %s refused the login of %s; check "+failure.Option("Jump server user", "tunnel_user")+" and the key or password, and that the "+
 			"server's sshd_config and the user's authorized_keys allow it", t.addr, t.config.User)
 	}
-	return nil, t.fault(false, err, "the SSH handshake with the jump server %s failed; check that Jump server port (tunnel_port) is the port of an SSH server", t.addr)
+	return nil, t.fault(false, err, "the SSH handshake with the jump server %s failed; check that "+failure.Option("Jump server port", "tunnel_port")+" is the port of an SSH server", t.addr)
 }
 
 // isLoginRefused goes by the library's words, since it has no type for it. 51 is SSH_MSG_USERAUTH_FAILURE, which OpenSSH

@@ -6,6 +6,8 @@ import (
 	"net"
 
 	"golang.org/x/crypto/ssh"
+
+	"source-planetscale/internal/failure"
 )
 
 // TunnelError says why there is no connection through the tunnel.
@@ -42,9 +44,9 @@ func (t *Tunnel) fault(permanent bool, cause error, format string, args ...any) 
 func (t *Tunnel) unreachable(err error) error {
 	var dns *net.DNSError
 	if errors.As(err, &dns) && dns.IsNotFound || errors.Is(err, ErrUnknownHost) {
-		return t.fault(true, nil, "the jump server %q has no address; check Jump server host (tunnel_host)", t.host)
+		return t.fault(true, nil, "the jump server %q has no address; check "+failure.Option("Jump server host", "tunnel_host"), t.host)
 	}
-	return t.fault(false, err, "the jump server cannot be reached; check Jump server host and port (tunnel_host, tunnel_port), and whether a firewall blocks this machine")
+	return t.fault(false, err, "the jump server %s cannot be reached; check "+failure.Option("Jump server host", "tunnel_host")+" and "+failure.Option("Jump server port", "tunnel_port")+", and whether a firewall blocks this machine", t.addr)
 }
 
 // notForwarded is the error for an address to which the jump server, once logged in to, gave no connection.

@@ -106,10 +106,10 @@ func TestTunnelOptionsThatCannotBe(t *testing.T) {
 		options TunnelOptions
 		want    string
 	}{
-		"no key":             {TunnelOptions{Method: SSHKey, Key: "secret"}, "Private key (ssh_key) is not a private key"},
-		"public half":        {TunnelOptions{Method: SSHKey, Key: string(ssh.MarshalAuthorizedKey(public))}, "Private key (ssh_key) is not a private key"},
-		"cut off":            {TunnelOptions{Method: SSHKey, Key: plain[:len(plain)/2]}, "Private key (ssh_key) is not a private key"},
-		"lines lost":         {TunnelOptions{Method: SSHKey, Key: strings.ReplaceAll(plain, "\n", " ")}, "Private key (ssh_key) is not a private key"},
+		"no key":             {TunnelOptions{Method: SSHKey, Key: "secret"}, "\"Private key\" (ssh_key) is not a private key"},
+		"public half":        {TunnelOptions{Method: SSHKey, Key: string(ssh.MarshalAuthorizedKey(public))}, "\"Private key\" (ssh_key) is not a private key"},
+		"cut off":            {TunnelOptions{Method: SSHKey, Key: plain[:len(plain)/2]}, "\"Private key\" (ssh_key) is not a private key"},
+		"lines lost":         {TunnelOptions{Method: SSHKey, Key: strings.ReplaceAll(plain, "\n", " ")}, "\"Private key\" (ssh_key) is not a private key"},
 		"passphrase missing": {TunnelOptions{Method: SSHKey, Key: protected}, "protected by a passphrase"},
 		"passphrase wrong":   {TunnelOptions{Method: SSHKey, Key: protected, KeyPassphrase: "secret"}, "(ssh_key_passphrase) does not open"},
 		"method":             {TunnelOptions{Method: "TELNET"}, `(tunnel_method) must be "NO_TUNNEL"`},
@@ -143,11 +143,11 @@ func TestTunnelErrors(t *testing.T) {
 		"wrong password": {func(o *TunnelOptions) { o.Password = "secret" }, 0, target, true, "refused the login of u"},
 		"wrong key":      {func(o *TunnelOptions) { o.Method, o.Key = SSHKey, stranger }, 0, target, true, "refused the login of u"},
 		"no such host":   {func(o *TunnelOptions) { o.Host = "no..such" }, 0, target, true, `"no..such" has no address`},
-		"nobody there":   {func(o *TunnelOptions) { o.Port = 1 }, 0, target, false, "jump server cannot be reached"},
+		"nobody there":   {func(o *TunnelOptions) { o.Port = 1 }, 0, target, false, "cannot be reached; check \"Jump server host\" (tunnel_host)"},
 		"host behind":    {func(*TunnelOptions) {}, 0, nobody, false, "cannot reach " + nobody},
 		"forbidden":      {func(*TunnelOptions) {}, ssh.Prohibited, target, true, "forbids u to forward to " + target},
-		"another key": {func(o *TunnelOptions) { o.HostKey = ssh.FingerprintSHA256(public) }, 0, target, true, "other host keys than " +
-			"those in Host key fingerprint (tunnel_host_key)"},
+		"another key": {func(o *TunnelOptions) { o.HostKey = ssh.FingerprintSHA256(public) }, 0, target, true, "host keys other than " +
+			"those in \"Host key fingerprint\" (tunnel_host_key)"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newJumpServer(t, public)

@@ -302,7 +302,7 @@ func TestColumnsAreNotKnownWhereTheStopWasMovedTo(t *testing.T) {
 	if l := lastOf(t, out.States, "users").Layout; l.Differs() || l.Unknown {
 		t.Errorf("the sync left %+v", l)
 	}
-	if !slices.ContainsFunc(out.Logs, func(l destination.Log) bool { return strings.Contains(l.Message, "no longer holds the position") }) {
+	if !slices.ContainsFunc(out.Logs, func(l destination.Log) bool { return strings.Contains(l.Message, "no longer has the position") }) {
 		t.Error("the stop was not moved")
 	}
 }

@@ -339,7 +339,7 @@ func TestChangeOfColumnsDuringTheSync(t *testing.T) {
 			r.add(testTable("others"), airbyte.Incremental, &state.Shard{Position: at(5)})
 			r.alter("users", c.now...)
 			if c.fails {
-				out := r.failsAlone("may stand under wrong keys")
+				out := r.failsAlone("may have been written with wrong keys")
 				for _, s := range out.States {
 					if s.Stream.Name == "users" {
 						t.Errorf("a state of the failed stream: %s", s.Message)
@@ -641,5 +641,5 @@ func TestAStatementAfterRowsOfWrongKeys(t *testing.T) {
 	r.add(testTable("users"), airbyte.Incremental, &state.Shard{Position: at(5)})
 	r.add(testTable("others"), airbyte.Incremental, &state.Shard{Position: at(5)})
 	r.alter("users", testTable("users").Columns[1], testTable("users").Columns[0])
-	r.failsAlone("may stand under wrong keys")
+	r.failsAlone("may have been written with wrong keys")
 }

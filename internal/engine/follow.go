@@ -29,8 +29,7 @@ func (s *replication) follow(ctx context.Context, p *partition.Partition) error 
 
 // followed reads it; isFormer says that the shard was split or merged.
 func (s *replication) followed(ctx context.Context, p *partition.Partition, isFormer bool) error {
-	s.shared.Log.Info(fmt.Sprintf("The columns of %s were changed in shard %s: its changes are read by themselves, each by the columns that it was "+
-		"written under.", p.Stream.Descriptor, s.shard.Name))
+	s.shared.Log.Info(fmt.Sprintf("The columns of %s were changed in shard %s: its changes are read in a separate stream, each row with the columns that it was written with.", p.Stream.Descriptor, s.shard.Name))
 	scout, err := s.scout(ctx, p, isFormer)
 	if err != nil {
 		return err

@@ -41,8 +41,7 @@ func (s *survey) incarnations(ctx context.Context, catalog *airbyte.ConfiguredCa
 		return err
 	})
 	if refused {
-		s.shared.Log.Info(fmt.Sprintf("The server does not say which tables of keyspace %s are those that they were (it takes the privilege PROCESS): "+
-			"a table that is truncated or exchanged without a statement in the binary log is not noticed.", s.cfg.Database))
+		s.shared.Log.Info(fmt.Sprintf("The server does not say whether tables of keyspace %s were replaced (this requires the PROCESS privilege): a table that is truncated or exchanged without a statement in the binary log goes unnoticed.", s.cfg.Database))
 	}
 	return found, err
 }

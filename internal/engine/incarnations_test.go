@@ -42,7 +42,7 @@ func TestAReplacedTableIsWarnedOfBeforeItsState(t *testing.T) {
 				t.Errorf("%s is saved", saved.Incarnation)
 			}
 			lines := strings.Split(r.out.buf.String(), "\n")
-			warned := slices.IndexFunc(lines, func(l string) bool { return strings.Contains(l, "is not the table that it was") })
+			warned := slices.IndexFunc(lines, func(l string) bool { return strings.Contains(l, "was replaced since") })
 			saved := slices.IndexFunc(lines, func(l string) bool { return strings.Contains(l, now.String()) })
 			if c.want != (warned >= 0) || warned > saved {
 				t.Errorf("it is said in line %d, and saved in line %d", warned, saved)
@@ -99,7 +99,7 @@ func TestATableReplacedInTheMiddleOfItsCopyIsWarnedOf(t *testing.T) {
 			}
 			r.add(testTable("users"), airbyte.Incremental, saved).In(in("-")).Witness(c.now)
 			out := r.must()
-			if n := strings.Count(said(out), "is not the table that it was"); n != c.warnings {
+			if n := strings.Count(said(out), "was replaced since"); n != c.warnings {
 				t.Errorf("%d warnings in %s", n, said(out))
 			}
 			first, last := shardOf(t, out.States[0]), shardOf(t, out.States[len(out.States)-1])

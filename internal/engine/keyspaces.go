@@ -68,8 +68,8 @@ func byKeyspace(cfg *config.Config, catalog *airbyte.ConfiguredCatalog) ([]part,
 	for i := range catalog.Streams {
 		d := catalog.Streams[i].Stream.Descriptor()
 		if !cfg.Reads(d.Namespace) {
-			refused[d] = failure.Config("refresh the source's schema, or add the keyspace to Keyspaces (keyspaces)",
-				"Stream %s is of another database than the configured %s", d, configured(cfg))
+			refused[d] = failure.Config("refresh the source's schema, or add the keyspace to "+failure.Option("Keyspaces", "keyspaces"),
+				"Stream %s is in another database than the configured %s", d, configured(cfg))
 			continue
 		}
 		at := slices.IndexFunc(parts, func(p part) bool { return p.keyspace == d.Namespace })
@@ -113,10 +113,10 @@ func checkForeign(cfg *config.Config, log *slog.Logger, in *airbyte.State) error
 	case len(foreign) == 0:
 		return nil
 	case len(foreign) == len(in.Streams):
-		return failure.Config("correct Database (database), or clear the connection's data to start over",
-			"The saved state is of another database than the configured %s: of stream %s, among %d", configured(cfg), slices.Min(foreign), len(foreign))
+		return failure.Config("correct "+failure.Option("Database", "database")+", or clear the connection's data to start over",
+			"The saved state belongs to another database than the configured %s (stream %s, one of %d)", configured(cfg), slices.Min(foreign), len(foreign))
 	default:
-		log.Warn(fmt.Sprintf("The saved state is of another database than the configured %s: of stream %s, among %d. It is not used; streams without another state start over.", configured(cfg), slices.Min(foreign), len(foreign)))
+		log.Warn(fmt.Sprintf("The saved state belongs to another database than the configured %s (stream %s, one of %d). It is not used; streams without another state start over.", configured(cfg), slices.Min(foreign), len(foreign)))
 		return nil
 	}
 }

@@ -152,7 +152,7 @@ func TestAStreamOfAKeyspaceThatIsNotConfiguredFailsAlone(t *testing.T) {
 			t.Fatalf("%q: %v, %d records, traces %+v", option, err, len(out.Records), out.Errors)
 		}
 		e := out.Errors[0]
-		if e.FailureType != "config_error" || e.Stream == nil || e.Stream.Namespace != "elsewhere" || !strings.Contains(e.Message, "add the keyspace to Keyspaces (keyspaces)") {
+		if e.FailureType != "config_error" || e.Stream == nil || e.Stream.Namespace != "elsewhere" || !strings.Contains(e.Message, "add the keyspace to \"Keyspaces\" (keyspaces)") {
 			t.Errorf("%q: trace %+v", option, e)
 		}
 	}
@@ -289,13 +289,13 @@ func TestATableMovedWithinTheSourceNamesItsSuccessor(t *testing.T) {
 		t.Fatalf("%v, %d records, traces %+v", err, len(out.Records), out.Errors)
 	}
 	if e := out.Errors[0]; e.FailureType != "config_error" || *e.Stream != streamNamed("users") ||
-		!strings.Contains(e.Message, "stream billing.users of this source goes on with them") {
+		!strings.Contains(e.Message, "stream billing.users of this source has them") {
 		t.Errorf("trace %+v", e)
 	}
 	r = newRig(t, 5, nil)
 	r.exists("users")
 	out, _ = r.readAll(moved("elsewhere"), noState(), users("shop"))
-	if len(out.Errors) != 1 || !strings.Contains(out.Errors[0].Message, "add elsewhere to Keyspaces (keyspaces)") {
+	if len(out.Errors) != 1 || !strings.Contains(out.Errors[0].Message, "add elsewhere to \"Keyspaces\" (keyspaces)") {
 		t.Errorf("traces %+v", out.Errors)
 	}
 }
@@ -304,7 +304,7 @@ func TestATableMovedWithinTheSourceNamesItsSuccessor(t *testing.T) {
 func TestStatesOfAllKeyspacesAreOurs(t *testing.T) {
 	for _, c := range []struct{ options, says string }{
 		{`,"keyspaces":["billing"]`, ""},
-		{`,"keyspaces":["archive"]`, "The saved state is of another database than the configured ones, shop, archive: of stream billing.orders, among 1. "},
+		{`,"keyspaces":["archive"]`, "The saved state belongs to another database than the configured ones, shop, archive (stream billing.orders, one of 1). "},
 	} {
 		r := newRig(t, 5, copies(func(string) {}))
 		r.configure(c.options)

@@ -71,11 +71,11 @@ func (m movedTables) leaveOut(routed map[string]string, left map[*partition.Stre
 		}
 		if gone {
 			refused[st.Descriptor] = failure.Config(s.successor(st.Descriptor, keyspace),
-				"The rows of table %s are in keyspace %s now, as once MoveTables has moved them there (or before it has moved them here): they are changed there, and the changes are not sure to reach this keyspace", st.Descriptor, keyspace)
+				"The rows of table %s are now in keyspace %s, because MoveTables moved them there (or has not moved them here yet): they are changed there, and those changes may not reach this keyspace", st.Descriptor, keyspace)
 			continue
 		}
 		if keyspace != "" {
-			s.shared.Log.Warn(fmt.Sprintf("MoveTables has moved table %s to keyspace %s, and whether it is here again (moved back, or made anew) cannot be seen. If it is not, its rows here are not changed any more: %s.", st.Descriptor, keyspace, s.successor(st.Descriptor, keyspace)))
+			s.shared.Log.Warn(fmt.Sprintf("MoveTables moved table %s to keyspace %s, and it is not known whether the table is back (moved back, or created again). If it is not, its rows here no longer change: %s.", st.Descriptor, keyspace, s.successor(st.Descriptor, keyspace)))
 		}
 		here = append(here, st)
 	}
@@ -86,9 +86,9 @@ func (m movedTables) leaveOut(routed map[string]string, left map[*partition.Stre
 func (e *Engine) successor(d airbyte.StreamDescriptor, keyspace string) string {
 	if e.cfg.Reads(keyspace) {
 		other := airbyte.StreamDescriptor{Name: d.Name, Namespace: keyspace}
-		return fmt.Sprintf("stream %s of this source goes on with them: select it, if it is not, and remove the stream %s from this connection", other, d)
+		return fmt.Sprintf("stream %s of this source has them: select it, if it is not selected, and remove the stream %s from this connection", other, d)
 	}
-	return fmt.Sprintf("read the table with a source of database %s, or add %s to Keyspaces (keyspaces) of this one, and remove the stream from this connection", keyspace, keyspace)
+	return fmt.Sprintf("read the table with a source of database %s, or add %s to "+failure.Option("Keyspaces", "keyspaces")+" of this one, and remove the stream from this connection", keyspace, keyspace)
 }
 
 // find finds the streams whose tables MoveTables led away, and not back, since their saved positions: an earlier move was

@@ -44,8 +44,9 @@ func (j *judgement) check(ctx context.Context, refused failures) error {
 		parts := s.source().Of(&plan.Stream{Incremental: st.Incremental(), Saved: st.Saved(), Lost: lost})
 		switch {
 		case plan.Has(parts, plan.Refuse):
-			refused[st.Descriptor] = failure.Config("clear the stream's data and sync again, or set If the saved position is gone (invalid_cdc_cursor_position_behavior) to \"Re-sync data\"; sync more often than the binary logs are kept",
-				"Stream %s cannot go on from its saved position: shard %s %s", st.Descriptor, lost.Shard.Name, lost.Why)
+			refused[st.Descriptor] = failure.Config("clear the stream's data and sync again, or set "+failure.Option("If changes since the last sync cannot be read", "invalid_cdc_cursor_position_behavior")+
+				" to \"Re-sync data\"; sync more often than the binary logs are kept",
+				"Stream %s cannot resume from its saved position: shard %s %s", st.Descriptor, lost.Shard.Name, lost.Why)
 			continue
 		case plan.Has(parts, plan.StartOver):
 			s.shared.Log.Warn(fmt.Sprintf("Stream %s is copied again: shard %s %s. Rows deleted in the meantime stay at the destination until it is refreshed.", st.Descriptor, lost.Shard.Name, lost.Why))
@@ -168,7 +169,7 @@ const (
 // again: they would be taken for those that were read already.
 func (j *judgement) whyAhead(ctx context.Context, shard gtid.Shard, p gtid.Position) (string, error) {
 	if !j.cfg.Primary() {
-		j.shared.Log.Warn(fmt.Sprintf("Shard %s is behind a saved position, as a replica that lags behind the one that was read last: there is nothing to read until it has caught up.", shard.Name))
+		j.shared.Log.Warn(fmt.Sprintf("Shard %s is behind a saved position, probably because this replica lags behind the one read last: there is nothing to read until it has caught up.", shard.Name))
 		return "", nil
 	}
 	if j.aheadUntil.IsZero() {
@@ -183,7 +184,7 @@ func (j *judgement) whyAhead(ctx context.Context, shard gtid.Shard, p gtid.Posit
 		case now[shard].Contains(p):
 			return "", nil
 		case time.Now().After(j.aheadUntil):
-			return "no longer has some of its transactions (its data was set back, as to a backup)", nil
+			return "no longer has some of its transactions (its data was restored, from a backup for example)", nil
 		}
 		select {
 		case <-time.After(aheadPoll):

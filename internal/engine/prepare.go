@@ -188,7 +188,7 @@ var losses = []struct {
 	what   string
 }{
 	{24, "the 64th label of a SET, and JSON documents with a BLOB, BINARY or BIT in them"},
-	{22, "updates of a part of a JSON document"},
+	{22, "partial updates of JSON documents"},
 }
 
 // sayVersions says what the servers say that they are, and what such ones lose.
@@ -196,12 +196,12 @@ func sayVersions(log Logger, v schema.Variables) {
 	if v.Vitess == "" {
 		return
 	}
-	log.Info(fmt.Sprintf("VTGate says that it is Vitess %s, and its MySQL that it is %s.", v.Vitess, cmp.Or(v.MySQL, "another one")))
+	log.Info(fmt.Sprintf("VTGate reports Vitess %s, and MySQL reports %s.", v.Vitess, cmp.Or(v.MySQL, "an unknown version")))
 	first, _, _ := strings.Cut(v.Vitess, ".")
 	major, err := strconv.Atoi(first)
 	for _, loss := range losses {
 		if err == nil && major < loss.before {
-			log.Info(fmt.Sprintf("Tablets before Vitess %d lose, in changes of rows, %s.", loss.before, loss.what))
+			log.Info(fmt.Sprintf("Tablets older than Vitess %d lose some data in row changes: %s.", loss.before, loss.what))
 		}
 	}
 }
@@ -212,9 +212,9 @@ func usableRowImage(v schema.Variables, shard gtid.Shard) error {
 		return failure.Config("set binlog_row_image=FULL", "The server of shard %s logs only parts of rows (binlog_row_image is %s)", shard.Name, v.RowImage)
 	case !strings.EqualFold(v.Format, "ROW"):
 		return failure.Config("set binlog_format=ROW",
-			"The server of shard %s logs changes as statements instead of rows (binlog_format is %s), and those do not reach the connector", shard.Name, v.Format)
+			"The server of shard %s logs changes as statements instead of rows (binlog_format is %s), which the connector does not receive", shard.Name, v.Format)
 	case v.TaggedGTIDs:
-		return failure.Config("the shard can be streamed again once its servers' gtid_executed has none",
+		return failure.Config("the shard can be streamed again once the gtid_executed of its servers has no tags",
 			"The server of shard %s has transactions whose GTIDs have tags (gtid_next=AUTOMATIC:tag), which Vitess cannot read", shard.Name)
 	case v.RowValueOptions != "":
 		return failure.Config("set it to an empty string", "The server of shard %s logs only parts of JSON documents (binlog_row_value_options is %s)", shard.Name, v.RowValueOptions)

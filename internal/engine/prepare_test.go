@@ -328,7 +328,7 @@ func TestTableThatDiffersBetweenShardsFailsAlone(t *testing.T) {
 			if !errors.Is(err, ErrIncomplete) || len(out.Errors) != 1 || out.Errors[0].Stream.Name != "users" || out.Statuses[streamNamed("others")] != "COMPLETE" {
 				t.Fatalf("error %v, traces %+v, statuses %v", err, out.Errors, out.Statuses)
 			}
-			if e := out.Errors[0]; e.FailureType != "transient_error" || !strings.Contains(e.Message, "Table shop.users is not the same in the shards -80 and 80-") {
+			if e := out.Errors[0]; e.FailureType != "transient_error" || !strings.Contains(e.Message, "Table shop.users differs between the shards -80 and 80-") {
 				t.Errorf("trace %+v", e)
 			}
 		})
@@ -374,7 +374,7 @@ func TestPositionBetweenTheViewsOfTheColumns(t *testing.T) {
 // What no further look can change is looked at once, and told as it is.
 func TestLooksAtTheTables(t *testing.T) {
 	t.Parallel()
-	const again = "The tables are being changed"
+	const again = "The tables are being altered"
 	for name, c := range map[string]struct {
 		replica  bool
 		refuses  int      // the looks from which on moments are refused; 0 for never

@@ -86,7 +86,7 @@ func (p *Progress) Start() (stop func()) {
 		defer close(gone)
 		err := crash.Guard(func() error { p.report(done, time.Now()); return nil })
 		if err != nil {
-			p.log.Warn(fmt.Sprintf("The progress is no longer reported: %v.", err))
+			p.log.Warn(fmt.Sprintf("Progress is no longer reported: %v.", err))
 			<-done
 		}
 	}()
@@ -150,7 +150,7 @@ func (p *Progress) keepAlive() {
 		return nil
 	})
 	if err != nil {
-		p.log.Warn(fmt.Sprintf("A state that only shows that the sync is alive could not be written: %v.", err))
+		p.log.Warn(fmt.Sprintf("A keep-alive state could not be written: %v.", err))
 	}
 }
 

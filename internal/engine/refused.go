@@ -18,7 +18,7 @@ func GoOn(ctx context.Context, log Logger, err error, question string) error {
 	if ctx.Err() != nil || refusedOnly(err) != nil {
 		return err
 	}
-	log.Info(fmt.Sprintf("The server does not say %s; the connector continues without it.", question))
+	log.Info(fmt.Sprintf("The server does not say %s; the connector continues without this information.", question))
 	return nil
 }
 

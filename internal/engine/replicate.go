@@ -90,7 +90,7 @@ const attemptsOfASearch = 128
 func (s *replication) read(ctx context.Context, parts []*partition.Partition, by *search) error {
 	var apart setApart
 	r := reader.Replicate(apart.envOf(s.Sync), s.shard, oldest(parts), parts)
-	s.shared.Log.Info(fmt.Sprintf("Replicating %d streams of shard %s: %s.", len(parts), s.shard.Name, named(parts)))
+	s.shared.Log.Info(fmt.Sprintf("Replicating %s from shard %s: %s.", plan.Number(len(parts), "stream"), s.shard.Name, named(parts)))
 	outcome, err := s.Sync.read(ctx, s.shard, r, by.retrier)
 	if err := s.conclude(ctx, r, outcome, err, by); err != nil {
 		return err
@@ -131,7 +131,7 @@ func (s *replication) readAgain(ctx context.Context, r *reader.Reader, outcome r
 	if err := s.settle(ctx, read, err); err != nil || again == nil {
 		return err
 	}
-	s.shared.Log.Info(fmt.Sprintf("%d streams of shard %s are read again from their own positions, which the stream of all did not reach exactly.", len(again), s.shard.Name))
+	s.shared.Log.Info(fmt.Sprintf("%d streams of shard %s are read again from their own positions, because the shared VStream did not stop exactly there.", len(again), s.shard.Name))
 	return s.all(ctx, again) // the oldest of them is at its own position: they become fewer each time
 }
 

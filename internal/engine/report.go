@@ -95,7 +95,7 @@ func shares(streams []*partition.Stream, interval time.Duration) []string {
 		for _, s := range more {
 			gave += s.gave()
 		}
-		sentences = append(sentences, fmt.Sprintf("%d more streams, each in one shard: %d records since the last report.", len(more), gave))
+		sentences = append(sentences, fmt.Sprintf("%d more streams (one shard each): %d records since the last report.", len(more), gave))
 	}
 	return sentences
 }
@@ -111,7 +111,7 @@ func (s share) String() string {
 	if gave > 0 && copied < p.Expected {
 		left := time.Duration(float64(p.Expected-copied) / float64(gave) * float64(s.interval)).Round(time.Second)
 		if p.Resumed {
-			text += fmt.Sprintf(" Its copy, which was resumed, takes at most another %s.", left)
+			text += fmt.Sprintf(" The resumed copy takes at most another %s.", left)
 		} else {
 			text += fmt.Sprintf(" About %.0f%% copied, roughly %s remaining.", 100*float64(copied)/float64(p.Expected), left)
 		}

@@ -31,7 +31,7 @@ func TestProgressOfAPartition(t *testing.T) {
 			now: record.Count{Copied: 600, Wasted: 100, Replicated: 300, Behind: 90 * time.Second}, before: record.Count{Copied: 300},
 			expected: 2000,
 		},
-		"Stream shop.users, shard -80: 500 records (0.0 MB) so far, 10 records/s since the last report. Its copy, which was resumed, takes at most another 2m30s.": {
+		"Stream shop.users, shard -80: 500 records (0.0 MB) so far, 10 records/s since the last report. The resumed copy takes at most another 2m30s.": {
 			now: record.Count{Copied: 500}, before: record.Count{Copied: 200}, expected: 2000, resumed: true,
 		},
 		// The copy is done, whatever was expected.
@@ -64,7 +64,7 @@ func TestProgressIsToldOfThoseThatGaveTheMost(t *testing.T) {
 	if len(got) != sharesNamed+1 ||
 		got[0] != "Stream shop.t4, shard 80-: 43 records (0.0 MB) so far, 43 records/s since the last report. Replication lag: 0s." ||
 		got[1] != "Stream shop.t4, shard -80: 40 records (0.0 MB) so far, 40 records/s since the last report." ||
-		got[sharesNamed] != "4 more streams, each in one shard: 4 records since the last report." {
+		got[sharesNamed] != "4 more streams (one shard each): 4 records since the last report." {
 		t.Errorf("first %q", got)
 	}
 	r.streams[1].In(in("-80")).Origin.Add(record.Count{Copied: 5})

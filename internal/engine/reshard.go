@@ -136,7 +136,7 @@ func (c *crossing) readFormer(ctx context.Context, shard gtid.Shard, parts []*pa
 			same = append(same, p)
 		}
 	}
-	c.shared.Log.Info(fmt.Sprintf("Reading what is left of the former shard %s: %s.", shard.Name, named(parts)))
+	c.shared.Log.Info(fmt.Sprintf("Reading the remaining changes of the former shard %s: %s.", shard.Name, named(parts)))
 	if same != nil {
 		r := reader.Former(apart.envOf(c.Sync), shard, same)
 		_, err := c.read(ctx, shard, r, c.retrier)
@@ -149,7 +149,7 @@ func (c *crossing) readFormer(ctx context.Context, shard gtid.Shard, parts []*pa
 	for _, p := range apart.parts {
 		err := (&replication{c.Sync, shard}).followed(ctx, p, true)
 		if v := failure.In(err); v != nil && v.Action == failure.Resync && v.Table == p.Name() { // of this one alone, for its columns
-			err = reader.Lost("has changes from before a change of columns, which cannot be read: " + v.Cause.Error()).Because(v.Cause)
+			err = reader.Lost("has changes made before its columns were changed, which cannot be read: " + v.Cause.Error()).Because(v.Cause)
 		}
 		if err := c.passed(ctx, shard, []*partition.Partition{p}, err); err != nil {
 			return err
@@ -189,8 +189,9 @@ func (c *crossing) lose(st *partition.Stream, shard gtid.Shard, v *failure.Verdi
 		})
 	}
 	if v.Action == failure.Resync {
-		v = failure.Config("clear the stream's data and sync again, or set If the saved position is gone (invalid_cdc_cursor_position_behavior) to \"Re-sync data\"; sync before the old shards are removed",
-			"Stream %s cannot go on: its shard %s was split or merged and %s", st.Descriptor, shard.Name, v.What).Because(v.Cause)
+		v = failure.Config("clear the stream's data and sync again, or set "+failure.Option("If changes since the last sync cannot be read", "invalid_cdc_cursor_position_behavior")+
+			" to \"Re-sync data\"; sync before the old shards are removed",
+			"Stream %s cannot resume: its shard %s was split or merged and %s", st.Descriptor, shard.Name, v.What).Because(v.Cause)
 	}
 	return c.fail(st, v)
 }

@@ -151,7 +151,7 @@ func TestColumnsChangedAroundASplit(t *testing.T) {
 			if !c.before && !c.after {
 				out, err := r.run()
 				if !errors.Is(err, ErrIncomplete) || len(out.Records) > 0 || len(out.Errors) == 0 ||
-					!strings.Contains(out.Errors[0].Message, "has changes from before a change of columns, which cannot be read") {
+					!strings.Contains(out.Errors[0].Message, "has changes made before its columns were changed, which cannot be read") {
 					t.Errorf("error %v, %d records, traces %+v", err, len(out.Records), out.Errors)
 				}
 				return
@@ -512,12 +512,12 @@ func TestFormerShardThatLeadsNowhere(t *testing.T) {
 		"has purged the binary logs": func(*request, func(...*event), <-chan struct{}) error {
 			return status.Error(codes.Unknown, "Cannot replicate because the source purged required binary logs (errno 1236)")
 		},
-		"does not stream from the saved position, as when its binary logs were purged": func(*request, func(...*event), <-chan struct{}) error {
+		"does not stream from the saved position, probably because its binary logs were purged": func(*request, func(...*event), <-chan struct{}) error {
 			return status.Error(codes.Canceled, `error starting stream from shard GTID keyspace:"shop" shard:"-": failed to find a PRIMARY tablet for VStream in shop/- within the zone1 cell(s): context has expired`)
 		},
 		// A copy that waited began after the traffic was switched: its position is past the journal. What Vitess writes back to the
 		// shard keeps its log moving.
-		"nothing in it tells where the new shards go on": func(_ *request, send func(...*event), done <-chan struct{}) error {
+		"does not record where the new shards continue": func(_ *request, send func(...*event), done <-chan struct{}) error {
 			for i := 16; ; i++ {
 				send(insertInto("-", i, "1")...)
 				select {
@@ -536,7 +536,7 @@ func TestFormerShardThatLeadsNowhere(t *testing.T) {
 			r := lostFormer(t, stream)
 			out, err := r.run()
 			if why == "no journal names" {
-				why = "nothing in it tells where the new shards go on"
+				why = "does not record where the new shards continue"
 			}
 			if !errors.Is(err, ErrIncomplete) || len(out.Errors) != 1 || out.Errors[0].FailureType != "config_error" ||
 				!strings.Contains(out.Errors[0].Message, why) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -55,13 +56,21 @@ func (r Retrier) Do(ctx context.Context, what string, attempt func(context.Conte
 			return err
 		}
 		wait := pause.NextBackOff()
-		r.log.Warn(fmt.Sprintf("%s broke (%v); trying again in %s.", what, err, wait.Round(time.Millisecond)))
+		r.log.Warn(fmt.Sprintf("%s; trying again in %s.", trouble(what, failure.In(err)), wait.Round(time.Millisecond)))
 		select {
 		case <-time.After(wait):
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
 	}
+}
+
+// trouble says what failed, and why. A verdict that is about just that says so itself.
+func trouble(what string, v *failure.Verdict) string {
+	if strings.HasPrefix(v.What, what) {
+		return v.Trouble()
+	}
+	return what + " failed: " + v.Trouble()
 }
 
 // Insist does what a sync needs before its first row, as Do does: a server that restarts just then is waited for, too.

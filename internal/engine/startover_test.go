@@ -39,7 +39,7 @@ func TestCopyThatStartsOverIsGivenUp(t *testing.T) {
 		why    string
 		silent int // attempts that break before their first row
 	}{
-		"an ENUM in the key":     {unordered, "a column whose values the server does not compare as it sorts them", 0},
+		"an ENUM in the key":     {unordered, "a column whose values the server compares differently than it sorts them", 0},
 		"no key":                 {keyless, "neither a primary key nor a unique key without NULLs", 0},
 		"a NULL in the key":      {nullable, "its key has a column", 0},
 		"broken before its rows": {keyless, "neither a primary key", 2},

@@ -145,7 +145,7 @@ func TestWitnessOfAReplacedTable(t *testing.T) {
 			users := r.addUnder(columns, "users", map[string]*state.Shard{"-": {Position: at(5), Incarnation: was}})
 			users.In(in("-")).Witness(c.now)
 			out := r.must()
-			if warned := warns(out, "is not the table that it was at the last sync"); warned != c.warned {
+			if warned := warns(out, "was replaced since the last sync"); warned != c.warned {
 				t.Errorf("warned: %v, expected %v; logs %+v", warned, c.warned, out.Logs)
 			}
 			if last := lastOf(t, out.States, "users"); len(c.now.IDs) > 0 && last.Incarnation.String() != c.now.String() {

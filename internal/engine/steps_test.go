@@ -31,8 +31,8 @@ func TestPlanSaysWhatIsDoneInWhichShard(t *testing.T) {
 		t.Fatal(err)
 	}
 	if want := []string{
-		"Stream shop.users is copied in shard -40; copied further in shard 40-80; replicated in shard 80-c0; up to date in shards c0-e0, e0-.",
-		"Stream shop.notes is copied in shards -40, 40-80, 80-c0, c0-e0; up to date in shard e0-.",
+		"Stream shop.users will be copied from shard -40, and will resume its copy from shard 40-80, and will be replicated from shard 80-c0, and is up to date in shards c0-e0, e0-.",
+		"Stream shop.notes will be copied from shards -40, 40-80, 80-c0, c0-e0, and is up to date in shard e0-.",
 	}; !slices.Equal(got, want) {
 		t.Errorf("got %q", got)
 	}

@@ -48,7 +48,7 @@ func (e *Engine) savedStates(catalog *airbyte.ConfiguredCatalog, in *airbyte.Sta
 		if usable(s, c) {
 			saved[d] = s
 		} else if s.FullRefresh != (c.SyncMode == airbyte.FullRefresh) {
-			e.shared.Log.Warn(fmt.Sprintf("Stream %s: the saved state is of the other sync mode and is not used; the table is copied from the beginning.", d))
+			e.shared.Log.Warn(fmt.Sprintf("Stream %s: the saved state was written in the other sync mode and is not used; the table is copied from the beginning.", d))
 		}
 	}
 	return saved, damaged, nil
@@ -104,7 +104,7 @@ const clockTolerance = 10 * time.Minute
 func (s *survey) warn(st *partition.Stream) {
 	st.WarnMissing(s.shared.Log, st.Table)
 	if st.Incremental() && st.Changed {
-		s.shared.Log.Warn(fmt.Sprintf("Stream %s: the table's columns were changed since the last sync, which changes its rows without an event for each: those at the destination keep what they had (nothing, in a column that was renamed, or added with a DEFAULT) until they are changed again or the stream is refreshed.", st.Descriptor))
+		s.shared.Log.Warn(fmt.Sprintf("Stream %s: the table was altered since the last sync. ALTER TABLE emits no row events, so rows already in the destination keep their old values (none, in a column that was renamed, or added with a DEFAULT) until they change or the stream is refreshed.", st.Descriptor))
 	}
 	if ahead := time.UnixMicro(st.Records.Cursor()); ahead.After(time.Now().Add(clockTolerance)) {
 		s.shared.Log.Warn(fmt.Sprintf("Stream %s: the last _ab_cdc_cursor is %s ahead of this machine's clock; cursors continue from there. Check the clock.", st.Descriptor, time.Until(ahead).Round(time.Second)))
@@ -116,7 +116,7 @@ func (s *survey) streamOf(c *airbyte.ConfiguredStream, t *table.Table, saved *st
 	switch {
 	case t == nil && unsent(d.Name) != nil:
 		return nil, failure.Config("rename the table, or remove the stream from the connection",
-			"Stream %s cannot be read: Vitess sends nothing of tables that are %s", d, unsent(d.Name).Whose)
+			"Stream %s cannot be read: Vitess sends no changes of tables that are %s", d, unsent(d.Name).Whose)
 	case t == nil:
 		return nil, failure.Config("refresh the source's schema and remove it from the connection", "Stream %s does not exist in the database", d)
 	}
@@ -169,8 +169,8 @@ func (s *survey) checkStarting(st *partition.Stream) error {
 		}
 		for _, other := range slices.SortedFunc(maps.Keys(starting), lineage.ByName) {
 			if !slices.Contains(s.existing, other) {
-				return failure.Config(fmt.Sprintf("name those, as the command position prints them, or take %q out of the option to copy the stream", other.Name),
-					"Stream %s begins in shard %s, for which Starting positions (starting_gtids) has no position; it has one for shard %q, but keyspace %s has the shards %s",
+				return failure.Config(fmt.Sprintf("enter the positions that the command position prints, or remove %q from the option to copy the stream", other.Name),
+					"Stream %s starts in shard %s, for which "+failure.Option("Starting positions", "starting_gtids")+" has no position; it has one for shard %q, but keyspace %s has the shards %s",
 					st.Descriptor, shard.Name, other.Name, s.cfg.Database, strings.Join(gtid.Names(s.existing), ", "))
 			}
 		}

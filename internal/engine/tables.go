@@ -55,7 +55,7 @@ func (s *survey) tablesAtTarget(ctx context.Context, catalog *airbyte.Configured
 			return tables, unsteady, nil
 		}
 		if look == 1 {
-			s.shared.Log.Info("The tables are being changed, or the replicas that answer are at different positions; they are looked up again.")
+			s.shared.Log.Info("The tables are being altered, or the replicas that answer are at different positions; reading the schema again.")
 		}
 		select {
 		case <-time.After(lookPause):
@@ -194,7 +194,7 @@ func (s *survey) agree(views map[gtid.Shard]*view) (map[string]*table.Table, map
 }
 
 func (s *survey) differs(name, one, other string) error {
-	return failure.Transient("try again when the change is done", "Table %s.%s is not the same in the shards %s, as while a change of the schema is cut over in one after the other",
+	return failure.Transient("try again when the change is done", "Table %s.%s differs between the shards %s, probably because a schema change is being cut over shard by shard",
 		s.cfg.Database, name, strings.Join([]string{one, other}, " and "))
 }
 

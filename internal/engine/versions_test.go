@@ -12,11 +12,11 @@ import (
 // The log says which servers are read, and what they lose.
 func TestVersionsAreSaid(t *testing.T) {
 	for said, want := range map[schema.Variables][]string{
-		{Vitess: "24.0.4", MySQL: "8.4.6"}: {"VTGate says that it is Vitess 24.0.4, and its MySQL that it is 8.4.6."},
+		{Vitess: "24.0.4", MySQL: "8.4.6"}: {"VTGate reports Vitess 24.0.4, and MySQL reports 8.4.6."},
 		{Vitess: "22.0.0", MySQL: "8.0.40"}: {
-			"VTGate says that it is Vitess 22.0.0, and its MySQL that it is 8.0.40.", "Tablets before Vitess 24 lose, in changes of rows, the 64th label",
+			"VTGate reports Vitess 22.0.0, and MySQL reports 8.0.40.", "Tablets older than Vitess 24 lose some data in row changes: the 64th label",
 		},
-		{Vitess: "21.0.3"}: {"another one", "Tablets before Vitess 24 lose", "Tablets before Vitess 22 lose"},
+		{Vitess: "21.0.3"}: {"an unknown version", "Tablets older than Vitess 24 lose", "Tablets older than Vitess 22 lose"},
 		{MySQL: "8.0.40"}:  nil,
 	} {
 		said.RowImage, said.Format = "FULL", "ROW"

@@ -42,6 +42,9 @@ type Verdict struct {
 	Cause  error  // may be nil
 }
 
+// Option names an option of the configuration in a sentence: by its title on the settings page, and its key.
+func Option(title, key string) string { return `"` + title + `" (` + key + ")" }
+
 // Message is what a person reads.
 func (v *Verdict) Message() string {
 	if v.Remedy == "" {
@@ -55,6 +58,14 @@ func (v *Verdict) Error() string {
 		return v.Message()
 	}
 	return v.Message() + " (" + v.Cause.Error() + ")"
+}
+
+// Trouble is what happened, for a log line about an attempt that is repeated: what a person could do is not due yet.
+func (v *Verdict) Trouble() string {
+	if v.Cause == nil {
+		return v.What
+	}
+	return v.What + " (" + v.Cause.Error() + ")"
 }
 
 func (v *Verdict) Unwrap() error { return v.Cause }

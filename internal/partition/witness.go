@@ -34,9 +34,7 @@ func (p *Partition) WarnUnexplained(log *slog.Logger) {
 	}
 	if p.replaced && !p.explained {
 		p.replaced = false
-		log.Warn(fmt.Sprintf("Table %s in shard %s is not the table that it was at the last sync, or a partition of it is not, and no statement in the binary log "+
-			"says why: it was truncated, exchanged, or recreated by a session that Vitess does not follow, or rebuilt. If rows were removed so, they are still at the "+
-			"destination; refresh the stream.", p.Stream.Descriptor, p.Shard.Name))
+		log.Warn(fmt.Sprintf("Table %s in shard %s, or one of its partitions, was replaced since the last sync, and no statement in the binary log says why: it was truncated, exchanged or recreated by a session that Vitess does not follow, or it was rebuilt. If that removed rows, they are still in the destination; refresh the stream.", p.Stream.Descriptor, p.Shard.Name))
 	}
 }
 

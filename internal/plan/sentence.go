@@ -14,18 +14,26 @@ const shardsNamed = 16
 // Sentence says what is done with a stream.
 func Sentence(stream string, parts []Part) string {
 	var list []string
-	for _, step := range []Step{Copy, CopyOn, Replicate, Nothing} {
+	for _, done := range []struct {
+		step Step
+		text string
+	}{
+		{Copy, "will be copied from"},
+		{CopyOn, "will resume its copy from"},
+		{Replicate, "will be replicated from"},
+		{Nothing, "is up to date in"},
+	} {
 		var shards []gtid.Shard
 		for _, p := range parts {
-			if p.Step == step {
+			if p.Step == done.step {
 				shards = append(shards, p.Shard)
 			}
 		}
 		if len(shards) > 0 {
-			list = append(list, string(step)+" in "+NameShards(shards))
+			list = append(list, done.text+" "+NameShards(shards))
 		}
 	}
-	return fmt.Sprintf("Stream %s is %s.", stream, strings.Join(list, "; "))
+	return fmt.Sprintf("Stream %s %s.", stream, strings.Join(list, ", and "))
 }
 
 // Number is a number of things of one kind.

@@ -73,7 +73,7 @@ func (r *Reader) checkpoint(ctx context.Context) error {
 		return nil
 	})
 	r.saved.adjust(records, states, r.env.Settings.Checkpoint)
-	r.env.Log.Debug(fmt.Sprintf("%s: a checkpoint at %s, %d boundaries after the last one: records of %d bytes, states of %d bytes, written in %s.",
+	r.env.Log.Debug(fmt.Sprintf("%s: a checkpoint at %s, %d transactions after the last one: %d bytes of records, %d bytes of states, written in %s.",
 		r.What(), r.at, passed, records, states, time.Since(started).Round(time.Millisecond)))
 	return err
 }

@@ -44,12 +44,12 @@ func changed(ctx context.Context, s *session, t *tableReader, ddl table.DDL, tex
 	switch {
 	case slices.Contains(ddl.Emptied, name):
 		return failure.Config("clear the stream's data and sync again",
-			"Table %s was dropped, renamed or truncated in shard %s, or a partition or tablespace of it exchanged, which removes its rows without a delete for each", d, shard).Of(name)
+			"Table %s was dropped, renamed or truncated in shard %s, or one of its partitions or its tablespace was exchanged, which removes rows without a delete event for each", d, shard).Of(name)
 	case slices.Contains(ddl.Pruned, name) && s.scouted == nil:
-		s.env.Log.Warn(fmt.Sprintf("Partitions of table %s were dropped or truncated in shard %s, which removes their rows without a delete for each: they stay at the destination unless the stream is refreshed.", d, shard))
+		s.env.Log.Warn(fmt.Sprintf("Partitions of table %s were dropped or truncated in shard %s, which removes their rows without a delete event for each: they stay in the destination until the stream is refreshed.", d, shard))
 	case slices.Contains(ddl.Altered, name):
 		if table.IsLookalike(ddl.Swapped[name], name) && s.scouted == nil && t.Stream.Swaps() {
-			s.env.Log.Warn(fmt.Sprintf("Stream %s: the table was swapped in shard %s for one that has the name of gh-ost's or pt-online-schema-change's copy of it, and is taken for that. If it was another table, with fewer rows, those are still at the destination; refresh the stream.", d, shard))
+			s.env.Log.Warn(fmt.Sprintf("Stream %s: the table was swapped in shard %s for one named like a copy made by gh-ost or pt-online-schema-change, and is treated as such a copy. If it was a different table with fewer rows, the missing rows are still in the destination; refresh the stream.", d, shard))
 		}
 		return altered(ctx, s, t, statement{text: text, swapped: ddl.Swapped[name]})
 	case slices.Contains(ddl.Extended, name):
@@ -65,7 +65,7 @@ func altered(ctx context.Context, s *session, t *tableReader, by statement) erro
 		return s.scouted.note(ctx, s.Reader, by)
 	case s.followed != nil:
 		if err := s.followed.meet(by.text); err != nil {
-			return failure.Transient("", "The columns of %s in shard %s cannot be followed: %s", t.Stream.Descriptor, t.Shard.Name, err).Of(t.Name())
+			return failure.Transient("", "The column changes of %s in shard %s cannot be followed: %s", t.Stream.Descriptor, t.Shard.Name, err).Of(t.Name())
 		}
 		t.Step(s.followed.columns())
 		t.warnAltered(s.env.Log)
@@ -104,7 +104,7 @@ func (s *session) dml(ctx context.Context, statement string) error {
 			continue
 		}
 		err := failure.Config("set binlog_format=ROW for the server and for every session, then clear the stream's data and sync again",
-			"A change of table %s in shard %s was logged as a statement (binlog_format is STATEMENT or MIXED), so its rows are not known",
+			"A change of table %s in shard %s was logged as a statement (binlog_format is STATEMENT or MIXED), so the changed rows are not known",
 			t.Stream.Descriptor, s.shard.Name).Of(name)
 		if err := s.dropIf(ctx, err); err != nil {
 			return err

@@ -109,7 +109,7 @@ func (c *changes) note(ctx context.Context, r *Reader, s statement) error {
 // meet is a statement that comes with the rows.
 func (c *changes) meet(text string) error {
 	if c.now == len(c.statements) || c.statements[c.now].text != text {
-		return errors.New("the statements that changed its columns are others than a moment ago")
+		return errors.New("the statements that changed its columns are not the same as a moment ago")
 	}
 	c.now++
 	return nil
@@ -123,7 +123,7 @@ func (c *changes) end(r *Reader) error {
 	case err == nil:
 		return nil
 	case r.former == nil && !r.env.Targets.Sure(r.shard):
-		return failure.Transient("try again when the change is done", "The columns of %s in shard %s at the end of this sync cannot be told for sure: %s",
+		return failure.Transient("try again when the change is done", "The columns that %s has in shard %s at the end of this sync cannot be determined: %s",
 			t.Stream.Descriptor, t.Shard.Name, err).Because(err).Of(t.Name())
 	}
 	return unknowable(t, err)
@@ -217,15 +217,16 @@ func (p path) unreadable(err error) error {
 	case p.followed != nil && errors.As(err, &value):
 		return value
 	case p.known() && vstream.IsUnlabelled(err):
-		return errors.New("it has an ENUM or SET, and rows of such a table cannot be sent by Vitess once its columns are others")
+		return errors.New("it has an ENUM or SET column, and Vitess cannot send older rows of such a table once its columns have changed")
 	}
 	return nil
 }
 
 // unknowable is the verdict on a table of which rows were written under columns that cannot be told from today's.
 func unknowable(t *tableReader, err error) *failure.Verdict {
-	return failure.Config("refresh the source's schema and clear the stream's data, or set If the saved position is gone (invalid_cdc_cursor_position_behavior) to \"Re-sync data\"",
-		"The columns of %s were changed since the last sync, and the rows that were changed before that in shard %s cannot be read: %s",
+	return failure.Config("refresh the source's schema and clear the stream's data, or set "+failure.Option("If changes since the last sync cannot be read", "invalid_cdc_cursor_position_behavior")+
+		" to \"Re-sync data\"",
+		"The columns of %s were changed since the last sync, and row changes made before that in shard %s cannot be read: %s",
 		t.Stream.Descriptor, t.Shard.Name, err).Because(err).Do(failure.Resync).Of(t.Name())
 }
 
@@ -246,7 +247,7 @@ func apart(r *Reader, t *tableReader) error {
 func misread(r *Reader, t *tableReader, now table.Table) error {
 	if t.MovesKey(now.Columns) {
 		return failure.Config("refresh the source's schema and clear the stream's data",
-			"The columns of %s were changed while changes made before that were read from shard %s, which may stand under wrong keys",
+			"The columns of %s were changed while earlier row changes were being read from shard %s, and those may have been written with wrong keys",
 			t.Stream.Descriptor, t.Shard.Name).Of(t.Name())
 	}
 	return apart(r, t)

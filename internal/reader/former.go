@@ -31,7 +31,7 @@ func Lost(why string) *failure.Verdict { return failure.Config("", "%s", why).Do
 // NoJournal says that a former shard leads nowhere: it was read past its journal, as by a copy that began while the traffic
 // was switched (vtgate copies from shards that no longer serve), or its journal does not name what replaced it.
 func NoJournal() *failure.Verdict {
-	return Lost("nothing in it tells where the new shards go on after the saved position, as when a copy of it began while the traffic was switched")
+	return Lost("does not record where the new shards continue after the saved position, for example because a copy of it began while traffic was being switched")
 }
 
 // judge gives a verdict on errors that say that the changes are gone; nil for others.
@@ -53,7 +53,7 @@ func (r *Reader) GaveUp(ctx context.Context, err error) error {
 	case r.former == nil || err == nil:
 		return err
 	case r.former.reachable && vstream.IsNoTablet(err):
-		return Lost("does not stream from the saved position, as when its binary logs were purged since the last sync").Because(err)
+		return Lost("does not stream from the saved position, probably because its binary logs were purged since the last sync").Because(err)
 	case !r.former.reachable && vstream.IsUnanswered(err) && servingAnswer(ctx, r.env):
 		return Lost("does not answer, while the shards that replaced it do: a VTGate before Vitess 21 streams from no shard that does not serve").Because(err)
 	}
@@ -136,6 +136,6 @@ func (r *Reader) Retired() error {
 	if !r.again {
 		return nil
 	}
-	return failure.Transient("if that was taken back (ReverseTraffic), the changes since then cannot be read: clear the data of the streams",
-		"Shard %s was split or merged, as a journal in it says, but it is still the one that serves", r.shard.Name).Do(failure.GiveUp)
+	return failure.Transient("if traffic was switched back (ReverseTraffic), the changes since then cannot be read: clear the data of the streams",
+		"Shard %s was split or merged according to its journal, but it is still the serving shard", r.shard.Name).Do(failure.GiveUp)
 }

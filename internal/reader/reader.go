@@ -157,7 +157,7 @@ func (r *Reader) Left() (read, again []*partition.Partition) {
 
 // What says what it reads, for messages.
 func (r *Reader) What() string {
-	return fmt.Sprintf("The stream of %s in shard %s", r.tables, r.shard.Name)
+	return fmt.Sprintf("The stream of %s in shard %s", r.tables.descriptors(), r.shard.Name)
 }
 
 // Attempt opens the stream where the reader is and reads it to its end: the copy's completion, the journal, or the first boundary
@@ -211,7 +211,7 @@ func (r *Reader) reopen(ctx context.Context, table string, cause error) (o Outco
 			return Arrived, true, err
 		}
 	}
-	return Arrived, progress, failure.Transient("", "One table broke the stream of several")
+	return Arrived, progress, failure.Transient("", "One table ended the stream that it shared with others")
 }
 
 func (r *Reader) attempt(ctx context.Context) (Outcome, error) {
@@ -265,7 +265,7 @@ func (c *copying) startOver(p *tableReader) error {
 	}
 	if c.restarts > mostRestarts {
 		return failure.Config("give the table a primary key of other types, raise the server's limits (vttablet's copy ends after an hour), or leave the table out",
-			"The copy of %s in shard %s broke %d times and cannot go on where it broke, because %s",
+			"The copy of %s in shard %s broke %d times and cannot resume where it stopped, because %s",
 			p.Stream.Descriptor, p.Shard.Name, c.restarts, p.Key().WhyNot())
 	}
 	c.key, c.altered = nil, false
@@ -285,7 +285,7 @@ func (r *Reader) judge(err error) error {
 	}
 	v := vstream.Judge(err, r.tables.descriptors(), r.shard.Name)
 	if r.copying != nil && !r.resumable() && v.Action == failure.Retry {
-		v.Remedy = "the next attempt begins with the table's first row, because " + r.tables.only().Key().WhyNot()
+		v.Remedy = "the next attempt starts over with the table's first row, because " + r.tables.only().Key().WhyNot()
 	}
 	return v
 }
@@ -329,7 +329,7 @@ func (r *Reader) retarget(ctx context.Context) error {
 		r.target = now
 	}
 	if !now.Contains(r.target) {
-		r.env.Log.Warn(fmt.Sprintf("Shard %s no longer holds the position that this sync was to stop at, as after a failover or on a replica that lags; it stops at %s instead.", r.shard.Name, now))
+		r.env.Log.Warn(fmt.Sprintf("Shard %s no longer has the position at which this sync was to stop, because of a failover or a lagging replica; the sync stops at %s instead.", r.shard.Name, now))
 		r.target = now
 		r.env.Targets.Move(r.shard, now)
 	}

@@ -17,7 +17,7 @@ import (
 // errRestart says that the server resumed a copy by a key that it cannot compare, or not as before, so that rows may be
 // missing: the copy starts over.
 func errRestart() error {
-	return failure.Transient("", "The server resumed a copy that can only be read in one go").Do(failure.Restart)
+	return failure.Transient("", "The server resumed a copy that must be read in one pass").Do(failure.Restart)
 }
 
 // phaseOf tells copied rows from replicated ones: the events of a copy have no time of their own.
@@ -77,7 +77,7 @@ func (s *session) describe(ctx context.Context, t *tableReader, f *binlogdatapb.
 		return err
 	}
 	if !s.env.Settings.Primary && !t.DescribesTypes(f.Fields) {
-		return failure.Transient("", "The columns of %s in shard %s are not those of the replica that copies it, since replicas lag behind one another", t.Stream.Descriptor, s.shard.Name)
+		return failure.Transient("", "The columns of %s in shard %s differ from those on the replica that copies it, because replicas lag", t.Stream.Descriptor, s.shard.Name)
 	}
 	if c := s.copying; c != nil {
 		if c.key != nil && (!s.resumable() || !table.StillDescribes(c.key, f.Fields)) {

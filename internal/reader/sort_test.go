@@ -55,7 +55,7 @@ func TestCopyThatCannotBeSorted(t *testing.T) {
 				t.Errorf("asked %d times", asked)
 			}
 			if !c.fails {
-				if err != nil || again != nil || strings.Contains(log.String(), "waits for its first row") != (asked == 1) {
+				if err != nil || again != nil || strings.Contains(log.String(), "is waiting for its first row") != (asked == 1) {
 					t.Errorf("errors %v, %v; log %s", err, again, log.String())
 				}
 				return

@@ -94,7 +94,7 @@ func (ts *tables) of(name []byte) (*tableReader, error) {
 	if t, ok := ts.byName[strings.TrimPrefix(string(name), ts.shard.Keyspace+".")]; ok {
 		return t, nil
 	}
-	return nil, failure.System("", "The server sent rows of %q in shard %s, a table that was not asked for", name, ts.shard.Name)
+	return nil, failure.System("", "The server sent rows of %q in shard %s, a table that was not requested", name, ts.shard.Name)
 }
 
 // blamed finds the table that the server could not stream, if it is one of several, or has ended; "" for none.

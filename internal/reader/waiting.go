@@ -67,9 +67,9 @@ func (s *session) checkMoving(ctx context.Context) error {
 // stalls is the verdict on a stream that does not move. Seen on Vitess 24: vtgate asks again for ever for what its vttablet cannot send it,
 // and sends heartbeats meanwhile.
 func (ts *tables) stalls(since time.Duration) *failure.Verdict {
-	return failure.Transient("if it stays so, raise --grpc-max-message-size of both (16 MiB unless set), make the row smaller, or leave the table out",
-		"The stream of %s in shard %s is connected but has sent no data, and the server reports no reason: it is throttled, or a row or transaction is larger than the messages between its vttablet and vtgate may be",
-		ts.descriptors(), ts.shard.Name).Because(fmt.Errorf("the stream gets no further for %s", since.Round(time.Second)))
+	return failure.Transient("if this persists, raise --grpc-max-message-size on both (16 MiB by default), make the row smaller, or leave the table out",
+		"The stream of %s in shard %s is connected but has sent no data, and the server reports no reason: it is throttled, or a row or transaction is larger than a message between vttablet and VTGate may be",
+		ts.descriptors(), ts.shard.Name).Because(fmt.Errorf("the stream has made no progress for %s", since.Round(time.Second)))
 }
 
 // ask finds out what a stream that gives nothing waits for, as far as somebody can be asked, and says so the first time.
@@ -90,7 +90,7 @@ func (w *waiting) ask(ctx context.Context, r *Reader, limit time.Duration) error
 		return r.tables.only().checkSort(ctx, r.env)
 	}
 	if first {
-		r.env.Log.Info(fmt.Sprintf("%s has given nothing for %s: the server throttles it, or cannot send what comes next. It is opened again after %s.",
+		r.env.Log.Info(fmt.Sprintf("%s has sent nothing for %s: the server throttles it, or cannot send the next message. The connector reconnects after %s.",
 			r.What(), w.waited.Round(time.Second), limit))
 	}
 	if r.copying != nil || r.former != nil {
@@ -104,7 +104,7 @@ func (w *waiting) ask(ctx context.Context, r *Reader, limit time.Duration) error
 func askTarget(ctx context.Context, r *Reader) error {
 	before := r.target
 	if err := r.retarget(ctx); err != nil {
-		r.env.Log.Info(fmt.Sprintf("Shard %s does not say where it is while its stream gives nothing (%v); it is asked again.", r.shard.Name, err))
+		r.env.Log.Info(fmt.Sprintf("Shard %s did not report its position while its stream sent nothing (%v); asking again.", r.shard.Name, err))
 		return nil
 	}
 	if r.target.Equal(before) {
@@ -124,7 +124,6 @@ func (t *tableReader) checkSort(ctx context.Context, env *Env) error {
 		return failure.Config("raise sort_buffer_size on the server, or give the table a primary key",
 			"MySQL cannot sort table %s in shard %s for its copy, for lack of memory (errno 1038)", t.Stream.Descriptor, t.Shard.Name).Because(err).Of(t.Name())
 	}
-	env.Log.Info(fmt.Sprintf("The copy of %s in shard %s waits for its first row: for the table's lock, behind statements that change it, or for the "+
-		"server to sort its rows.", t.Stream.Descriptor, t.Shard.Name))
+	env.Log.Info(fmt.Sprintf("The copy of %s in shard %s is waiting for its first row: for the table lock, behind running statements, or for the server to sort the rows.", t.Stream.Descriptor, t.Shard.Name))
 	return nil
 }

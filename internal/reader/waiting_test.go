@@ -29,11 +29,11 @@ func TestStreamThatGivesNothingIsAskedFor(t *testing.T) {
 		says          string
 	}{
 		"not yet":                  {askPause - time.Second, askPause - time.Second, at(5), nil, 0, false, ""},
-		"the stop is gone":         {askPause, askPause, at(5), nil, 1, true, "no longer holds the position"},
-		"it is there":              {askPause, askPause + time.Second, at(9), nil, 1, false, "has given nothing for 1m0s"},
-		"it is gone later":         {askPause, 2 * askPause, at(9), nil, 2, false, "has given nothing for 1m0s"},
-		"no answer":                {askPause, askPause, at(5), errors.New("hangs"), 1, false, "does not say where it is"},
-		"something came meanwhile": {askPause, 0, at(9), nil, 1, false, "has given nothing for 1m0s"},
+		"the stop is gone":         {askPause, askPause, at(5), nil, 1, true, "no longer has the position"},
+		"it is there":              {askPause, askPause + time.Second, at(9), nil, 1, false, "has sent nothing for 1m0s"},
+		"it is gone later":         {askPause, 2 * askPause, at(9), nil, 2, false, "has sent nothing for 1m0s"},
+		"no answer":                {askPause, askPause, at(5), errors.New("hangs"), 1, false, "did not report its position"},
+		"something came meanwhile": {askPause, 0, at(9), nil, 1, false, "has sent nothing for 1m0s"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			users, tab := stream(t, "users")
@@ -56,7 +56,7 @@ func TestStreamThatGivesNothingIsAskedFor(t *testing.T) {
 			if err != nil || done != c.arrives || asked != c.asked {
 				t.Errorf("done %v, error %v, asked %d times", done, err, asked)
 			}
-			if !strings.Contains(log.String(), c.says) || strings.Count(log.String(), "has given nothing") > 1 || c.says == "" && log.Len() > 0 {
+			if !strings.Contains(log.String(), c.says) || strings.Count(log.String(), "has sent nothing") > 1 || c.says == "" && log.Len() > 0 {
 				t.Errorf("log %s", log.String())
 			}
 			if done && !r.env.Targets.Of(in("-")).Equal(c.now) {

@@ -67,7 +67,7 @@ func (c *Changes) Warn(log *slog.Logger, d airbyte.StreamDescriptor, primaryKey 
 	for _, k := range keys {
 		n, note := c.counts[k], ""
 		if slices.Contains(primaryKey, k.Field) {
-			note = " The column is part of the key: the destination may take such rows for one, or refuse them."
+			note = " The column is part of the key: the destination may merge such rows into one, or reject them."
 		}
 		if k.Reason == row.FieldSizeLimitation {
 			log.Warn(fmt.Sprintf("Column %s of stream %s: %d values exceed Airbyte's limit (%d characters) and were replaced with null; the longest has %d.%s", k.Field, d, n.values, row.MaxLength, n.longest, note))

@@ -15,7 +15,7 @@ import (
 type conversion func(value []byte) ([]byte, error)
 
 // errNotCertain is for pairs of types of which not all values, or none, have a counterpart that is certain.
-var errNotCertain = errors.New("what MySQL makes of its values is not certain")
+var errNotCertain = errors.New("it is not certain how MySQL converts its values")
 
 // family is what conversions tell types by.
 type family int
@@ -122,7 +122,7 @@ func convert(from, to valueType, copied bool) (conversion, string, error) {
 	times := []family{dateFamily, datetimeFamily, timeFamily}
 	switch {
 	case copied && !sameWhenCopied(from, to):
-		return nil, "", errors.New("what an online schema change makes of its values is not certain")
+		return nil, "", errors.New("it is not certain how an online schema change converts its values")
 	case from.is(numbers...) && to.is(numbers...):
 		c, err := toNumber(from, to)
 		return c, "", err

@@ -13,7 +13,7 @@ func relabel(was, by, base string) (conversion, error) {
 	labels, err := table.ParseType(was).Labels()
 	others, err2 := table.ParseType(by).Labels()
 	if err != nil || err2 != nil || table.ParseType(by).Base != base || len(others) < len(labels) || slices.Contains(others, "") {
-		return nil, errors.New("its labels cannot be told from those of today")
+		return nil, errors.New("its earlier labels cannot be derived from today's")
 	}
 	return func(value []byte) ([]byte, error) {
 		if len(value) == 0 {

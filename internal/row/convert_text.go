@@ -44,7 +44,7 @@ func recode(from, to valueType) (conversion, string, error) {
 	case from.is(bytesFamily) && to.is(bytesFamily):
 		return func(value []byte) ([]byte, error) { return fitBytes(value, to) }, "", nil
 	case from.is(textFamily) && from.spelled == table.UnknownCharset:
-		return nil, "", errors.New("its character set by then is not known")
+		return nil, "", errors.New("its character set at that time is not known")
 	case to.is(bytesFamily):
 		if from.spelled == from.charset {
 			return func(value []byte) ([]byte, error) { return fitBytes(value, to) }, "", nil

@@ -13,50 +13,50 @@ import (
 var differences = []struct{ name, copied, replicated, reason string }{
 	{
 		"FLOAT of more than six digits", "`16777200`", "`16777216`",
-		"A copy is a SELECT, for which MySQL prints a FLOAT with six digits. So a FLOAT is no good key.",
+		"A copy is a SELECT, for which MySQL prints a FLOAT with six digits. Avoid FLOAT in keys.",
 	},
 	{
 		"ENUM and SET labels beyond the BMP", "`\"😀\"`", "`\"?\"`",
-		"The binlog has the label's number, and MySQL describes the labels in utf8mb3, which has no characters over U+FFFF. Discover warns " +
-			"of such columns.",
+		"The binary log has the number of the label, and MySQL reports the labels in utf8mb3, which has no characters beyond U+FFFF. " +
+			"Discover warns about such columns.",
 	},
 	{
 		"JSON with a BLOB, BINARY or BIT", "`\"base64:type252:AQ==\"`", "`\"base64:type15:AQ==\"`",
-		"Vitess drops the type of such bytes inside a document, and calls it VARBINARY.",
+		"Vitess loses the type of such bytes inside a document, and reports VARBINARY.",
 	},
 	{
-		"JSON with a TIME that is no time of day", "`\"-00:00:01.000000\"`, `\"100:00:00.000000\"`", "`\"\"`, `\"04:00:00.000000\"`",
-		"Vitess reads a TIME inside a document without its sign and its days.",
+		"JSON with a TIME outside a day", "`\"-00:00:01.000000\"`, `\"100:00:00.000000\"`", "`\"\"`, `\"04:00:00.000000\"`",
+		"Vitess ignores the sign and the days of a TIME inside a document.",
 	},
 	{
 		"JSON with a zero or impossible date", "`\"0000-00-00\"`, `\"2026-00-01 10:00:00.000000\"`", "`\"-0001-11-30\"`, `\"2026-01-01 " +
 			"10:00:00.000000\"`",
-		"Vitess reckons dates inside a document as days of the calendar.",
+		"Vitess normalizes dates inside a document to valid calendar dates.",
 	},
 }
 
 // losses are what vttablets before some version give of a value that they replicate; copies have the value. e2e's TestTypes shows each on
 // the older servers that docs/versions.md names.
 var losses = []struct{ name, before, replicated, effect string }{
-	{"SET with 64 labels", "24", "the others alone", "The 64th label is missing; discover warns of such a column."},
+	{"SET with 64 labels", "24", "only the other labels", "The 64th label is missing; discover warns about such a column."},
 	{
-		"JSON with a BLOB, BINARY or BIT", "24", "null", "The document comes without its beginning, and is no JSON: null, with a change and " +
-			"a warning.",
+		"JSON with a BLOB, BINARY or BIT", "24", "null", "The document arrives without its beginning, which is not valid JSON: null, marked, " +
+			"with a warning in the log.",
 	},
 	{
-		"JSON that was updated in part", "22", "nothing", "The update is dropped where `binlog_row_value_options` is PARTIAL_JSON; `check` " +
-			"and `read` refuse such a server, and cannot know whether it was one between two syncs.",
+		"JSON that was partially updated", "22", "nothing", "The update is lost if `binlog_row_value_options` is PARTIAL_JSON; `check` and " +
+			"`read` refuse such a server, but cannot see whether the option was on between two syncs.",
 	},
 }
 
 // failures are what Vitess does not stream at all.
 var failures = []struct{ what, effect string }{
-	{"A table with a backtick in its name", "neither copied nor replicated (mysqlctl.GetColumns takes the name for an unfinished quotation)"},
-	{"An ENUM or SET with a label that has a backslash before `%` or `_`", "not replicated (sqltypes.DecodeStringSQL refuses it); " +
+	{"A table with a backtick in its name", "neither copied nor replicated (mysqlctl.GetColumns mistakes the name for an unterminated quoted name)"},
+	{"An ENUM or SET with a label that has a backslash before `%` or `_`", "not replicated (sqltypes.DecodeStringSQL rejects it); " +
 		"discover warns"},
-	{"An ENUM or SET of the character set binary with a label that is no text of the BMP", "not replicated (MySQL declares it in " +
-		"hexadecimal, which vtschema.ParseEnumOrSetTokensMap refuses); discover warns"},
-	{"A VARCHAR or VARBINARY of 63232 to 63743 bytes", "not replicated (vstreamer takes the upper byte of its length for the type ENUM or " +
+	{"An ENUM or SET of the character set binary with a label that is not text of the BMP", "not replicated (MySQL declares it in " +
+		"hexadecimal, which vtschema.ParseEnumOrSetTokensMap rejects); discover warns"},
+	{"A VARCHAR or VARBINARY of 63232 to 63743 bytes", "not replicated (vstreamer mistakes the upper byte of its length for the type ENUM or " +
 		"SET); discover warns"},
 }
 
@@ -104,22 +104,22 @@ func appendFolds(b *strings.Builder) {
 const foldsHead = `
 ## Keys
 
-A destination that removes duplicates goes by the key's JSON. In these types values that MySQL tells apart may have the same JSON, so that two rows
-whose keys differ in nothing else count as one. The best remedy is a key without them.
+A destination that deduplicates compares the JSON of keys. In these types, values that differ in MySQL may have the same JSON, so that two rows
+whose keys differ only in that become one. It is best to have a key without them.
 
-| in the key | what folds | what is done |
+| in the key | what becomes the same | what the connector does |
 |---|---|---|
 `
 
 const foldsTail = `
-The reverse loses nothing: a text key that changes only in letter case or accents, which MySQL's collations take for equal, is given as a delete of
-the old spelling and a row with the new one.
+The opposite loses nothing: if a text key changes only in case or accents, which MySQL's collations treat as equal, the stream gets a delete of the
+old spelling and a row with the new one.
 `
 
 const differencesHead = `
 ## Where copy and replication differ
 
-These come from the server (Vitess 24.0.3, MySQL 9.7) as they are; nothing in what it sends tells them from other values, so they are not mended.
+The server (Vitess 24.0.3, MySQL 9.7) sends these as shown. They cannot be distinguished from other values, and so are not repaired.
 
 | value | copied | replicated | why |
 |---|---|---|---|
@@ -128,13 +128,13 @@ These come from the server (Vitess 24.0.3, MySQL 9.7) as they are; nothing in wh
 const lossesHead = `
 ## What older servers lose
 
-| value | vttablet before | replicated | what is done |
+| value | vttablet before | replicated | what the connector does |
 |---|---|---|---|
 `
 
 const failuresHead = `
 ## What Vitess does not stream
 
-As of 24.0.3 it ends a stream with an error at:
+As of 24.0.3, Vitess ends a stream with an error for:
 
 `

@@ -9,7 +9,7 @@ import (
 )
 
 // errUndeclared is the error for a number that no label was declared for.
-var errUndeclared = errors.New("its number stands for no label of the declaration")
+var errUndeclared = errors.New("its number has no label in the declaration")
 
 // compileEnum builds the encoder of an ENUM.
 func compileEnum(s source) (encoder, error) {
@@ -99,7 +99,7 @@ func declaredLabels(s source) ([][]byte, error) {
 		}
 	}
 	if !ok {
-		return nil, errors.New("the labels of its declaration are no list of texts")
+		return nil, errors.New("the labels of its declaration are not a list of strings")
 	}
 	return labels, nil
 }

@@ -51,7 +51,7 @@ func CheckKey(t *table.Table, key []string, o Options) error {
 	for _, name := range key {
 		if c := t.Column(name); c != nil && isTruth(*c, o) {
 			return fmt.Errorf("column %q of its key is a boolean in the catalog, "+
-				"which turns all numbers but 0 into true, and rows that differ in nothing else into one; "+
+				"which turns all numbers except 0 into true, and rows that differ only in it into one; "+
 				"refresh the source's schema, which makes the column an integer, and clear the stream's data", name)
 		}
 	}
@@ -88,24 +88,24 @@ func folds(c *table.Column, o Options) string {
 	return ""
 }
 
-func foldTruth(table.Type, string) string { return "all numbers but 0 are true" }
+func foldTruth(table.Type, string) string { return "all numbers except 0 become true" }
 
 func foldFloat(table.Type, string) string {
-	return "a copy gives six digits of a FLOAT, and changes of such rows, which have all digits, miss them"
+	return "copied rows have six digits of a FLOAT and changes have all digits, so that changes do not match copied rows"
 }
 
-func foldDate(table.Type, string) string { return "zero and impossible dates are null" }
+func foldDate(table.Type, string) string { return "zero and impossible dates become null" }
 
-func foldTime(table.Type, string) string { return "times outside 00:00:00 to 23:59:59.999999 are null" }
+func foldTime(table.Type, string) string { return "times outside 00:00:00 to 23:59:59.999999 become null" }
 
 // foldText is about character sets in which MySQL stores bytes that are no characters; it checks what it stores as UTF-8.
 func foldText(_ table.Type, charset string) string {
 	cs := lookupCharset(charset)
 	switch {
 	case !knownCharset(charset):
-		return "the character set is not known here, and bytes that are not UTF-8 are U+FFFD"
+		return "the connector does not know the character set, and bytes that are not UTF-8 become U+FFFD"
 	case cs != nil && hasGaps(cs):
-		return "bytes that are no characters are U+FFFD"
+		return "invalid bytes become U+FFFD"
 	}
 	return ""
 }
@@ -129,7 +129,7 @@ func foldLabels(d table.Type, charset string) string {
 	case err != nil:
 		return "not all labels can be read"
 	case slices.ContainsFunc(labels[1:], func(label []byte) bool { return len(label) == 0 }):
-		return "an empty label is also what MySQL keeps in place of an invalid one"
+		return "an empty label is also what MySQL stores in place of an invalid value"
 	case beyondBMP(charset) && strings.Contains(d.Args, "?"):
 		return "labels beyond U+FFFF are replicated with question marks"
 	}

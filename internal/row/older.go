@@ -17,23 +17,23 @@ import (
 type Unconvertible struct{ Column, From, To string }
 
 func (e *Unconvertible) Error() string {
-	return fmt.Sprintf("column %q: a value that it had as %s has no certain counterpart as %s", e.Column, e.From, e.To)
+	return fmt.Sprintf("column %q: a value of the former type %s has no certain equivalent as %s", e.Column, e.From, e.To)
 }
 
 // errUnconvertible is what a conversion says of such a value.
-var errUnconvertible = errors.New("no certain counterpart")
+var errUnconvertible = errors.New("no certain equivalent")
 
 // CompileOlder builds the plan for rows of the binary log that were written under older columns of the table. t is today's table, f the
 // FIELD event that announced the rows, and columns are the names of today's columns to emit, whose order in the JSON is the
 // rows', with those that were added since at the end. The error says of which column no value can be given, and why.
 func CompileOlder(t *table.Table, s *table.Shape, f *binlogdatapb.FieldEvent, columns []string, o Options) (*Plan, error) {
 	if len(f.GetFields()) != len(s.Old) {
-		return nil, fmt.Errorf("rows of table %q come with %d columns, and it had %d by the statements in the binary log",
+		return nil, fmt.Errorf("rows of table %q have %d columns, but by the statements in the binary log the table had %d",
 			t.Name, len(f.GetFields()), len(s.Old))
 	}
 	for i, field := range f.GetFields() {
 		if !s.Old[i].Fits(field) {
-			return nil, fmt.Errorf("rows of table %q come with a column %q of another type than it had by the statements in the binary log",
+			return nil, fmt.Errorf("rows of table %q have a column %q whose type differs from the one in the statements in the binary log",
 				t.Name, s.Old[i].Name)
 		}
 	}
@@ -116,7 +116,7 @@ func (p *Plan) compileAdded(o *table.Origin, options Options) error {
 	value, charset, err := initialValue(o.Default, o.Steps[0].Column)
 	switch {
 	case err != nil:
-		return errors.New("what its default was for older rows is not certain")
+		return errors.New("its default for older rows is not certain")
 	case value == nil:
 		if slices.ContainsFunc(o.Steps, func(d table.Declaration) bool { return !d.Nullable }) {
 			return errors.New("it was NULL in older rows, and is NOT NULL now")
@@ -131,7 +131,7 @@ func (p *Plan) compileAdded(o *table.Origin, options Options) error {
 		case errors.Is(err, errNoJSON):
 			text, p.added = []byte("null"), append(p.added, Change{Field: name, Change: Nulled, Reason: SerializationError})
 		case err != nil:
-			return errors.New("what its default became when it was declared anew is not certain")
+			return errors.New("its default after it was redefined is not certain")
 		}
 	}
 	p.constants = append(append(p.constants, appendMember(",", name)...), text...)
@@ -226,7 +226,7 @@ func readerOf(c table.Column, f *querypb.Field) (read conversion, charset string
 	v := newValueType(c, c.Charset)
 	switch {
 	case c.Charset == table.UnknownCharset:
-		return nil, "", errors.New("its character set by then is not known")
+		return nil, "", errors.New("its character set at that time is not known")
 	case v.bits() > 0:
 		return func(value []byte) ([]byte, error) { return wrap(value, v.bits(), v.unsigned) }, "", nil
 	case v.base == "binary":

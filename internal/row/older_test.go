@@ -161,7 +161,7 @@ func TestOlderRowsOfAnotherType(t *testing.T) {
 		for _, kind := range types {
 			f.Fields = append(f.Fields, &querypb.Field{Name: "@1", Type: kind})
 		}
-		if _, err := CompileOlder(o.Table, o.shape, f, o.names(), Options{}); err == nil || !strings.Contains(err.Error(), "another type") {
+		if _, err := CompileOlder(o.Table, o.shape, f, o.names(), Options{}); err == nil || !strings.Contains(err.Error(), "whose type differs") {
 			t.Errorf("%v: %v", types, err)
 		}
 	}

@@ -15,8 +15,8 @@ import (
 
 // What an encoder can say of a value.
 var (
-	errNoJSON    = errors.New("no JSON or Airbyte counterpart")
-	errMalformed = errors.New("its bytes are no value of its type")
+	errNoJSON    = errors.New("no equivalent in JSON or Airbyte")
+	errMalformed = errors.New("its bytes are not a value of its type")
 )
 
 // Plan turns the rows that follow one FIELD event into JSON. It is immutable and may be used by several goroutines.
@@ -90,8 +90,8 @@ func appendMember(separator, name string) []byte {
 func (p *Plan) complete(columns, key []string) error {
 	for _, name := range slices.Concat(columns, key) {
 		if !slices.ContainsFunc(p.columns, func(c column) bool { return c.name == name }) {
-			return fmt.Errorf("the rows of table %q come without the column %q: it was added, dropped or renamed after the position being read; "+
-				"refresh the source's schema, and reset the stream if that does not help", p.table, name)
+			return fmt.Errorf("the rows of table %q lack the column %q: it was added, dropped or renamed after the position being read; "+
+				"refresh the source's schema, and clear the stream's data if that does not help", p.table, name)
 		}
 	}
 	return nil
@@ -110,7 +110,7 @@ func (p *Plan) Append(dst []byte, r wire.Row, changes []Change) ([]byte, []Chang
 		var n int
 		switch {
 		case at == len(r.Lengths):
-			return dst[:begin], earlier, p.misfit("a row of %d values was announced with %d columns", i, len(p.columns))
+			return dst[:begin], earlier, p.misfit("a row has %d values, but %d columns were announced", i, len(p.columns))
 		case r.Lengths[at] < 0x80: // in place: nearly all are
 			n = int(r.Lengths[at]>>1) ^ -int(r.Lengths[at]&1)
 			at++
@@ -147,7 +147,7 @@ func (p *Plan) Append(dst []byte, r wire.Row, changes []Change) ([]byte, []Chang
 	}
 	switch {
 	case at < len(r.Lengths):
-		return dst[:begin], earlier, p.misfit("a row of %d values was announced with %d columns", r.Len(), len(p.columns))
+		return dst[:begin], earlier, p.misfit("a row has %d values, but %d columns were announced", r.Len(), len(p.columns))
 	case from < len(r.Values):
 		return dst[:begin], earlier, p.misfit("a row has %d bytes left over", len(r.Values)-from)
 	}
@@ -168,7 +168,7 @@ func (p *Plan) unknown(err error) error { return fmt.Errorf("table %q: %w", p.ta
 
 // misfit is the error for a row that is not what the FIELD event announced.
 func (p *Plan) misfit(format string, args ...any) error {
-	return fmt.Errorf("table %q: "+format+"; rows and column definitions do not belong together: reset the stream to read the table anew",
+	return fmt.Errorf("table %q: "+format+"; the rows do not match their column definitions: clear the stream's data to copy the table again",
 		append([]any{p.table}, args...)...)
 }
 

@@ -139,7 +139,7 @@ func TestARowThatDoesNotFitIsAnError(t *testing.T) {
 			t.Errorf("%s: %s %v %v", name, got, changes, err)
 			continue
 		}
-		if !strings.Contains(err.Error(), `"users"`) || !strings.Contains(err.Error(), "reset") {
+		if !strings.Contains(err.Error(), `"users"`) || !strings.Contains(err.Error(), "clear the stream") {
 			t.Errorf("%s: the error names no table or no remedy: %v", name, err)
 		}
 	}

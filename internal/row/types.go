@@ -43,7 +43,7 @@ var kinds = []kind{
 	{
 		title: "`TINYINT(1)`, `BOOL`", bases: []string{"tinyint"}, when: isBoolean,
 		shape: booleanShape, folds: foldTruth, compile: always(appendTruth),
-		note: "Anything but zero is true. An integer, like the other integers, in a column of a unique key or of the primary vindex, and " +
+		note: "Any value except zero is true. An integer, like the other integers, in a column of a unique key or of the primary vindex, and " +
 			"everywhere with " +
 			"`options.do_not_treat_tiny_int_as_boolean`.",
 	},
@@ -66,12 +66,12 @@ var kinds = []kind{
 	{
 		title: "`DECIMAL(p,s)`", bases: []string{"decimal"},
 		shape: numberShape, compile: always(appendDecimal),
-		note: "Every digit is kept, trailing zeros too.",
+		note: "Every digit is kept, including trailing zeros.",
 	},
 	{
 		title: "`FLOAT`", bases: []string{"float"},
 		shape: numberShape, folds: foldFloat, compile: always(appendFloat32),
-		note: "The shortest number that reads back as the same FLOAT; a copy has six digits of it.",
+		note: "The shortest number that reads back as the same FLOAT. In a copy it has at most six digits.",
 	},
 	{
 		title: "`DOUBLE`", bases: []string{"double"},
@@ -90,28 +90,28 @@ var kinds = []kind{
 	{
 		title: "`DATE`", bases: []string{"date"},
 		shape: dateShape, nulls: true, folds: foldDate, compile: always(appendDate),
-		note: "A zero or impossible date (`0000-00-00`, `2026-02-30`, the year 0000) is null, with a change.",
+		note: "A zero or impossible date (`0000-00-00`, `2026-02-30`, the year 0000) is null, and marked.",
 	},
 	{
 		title: "`DATETIME(f)`", bases: []string{"datetime"},
 		shape: timestampShape, nulls: true, folds: foldDate, compile: always(appendDatetime),
-		note: "As many digits of a second as the column has. Null, with a change, like `DATE`.",
+		note: "With the fractional digits of the column. Null and marked in the same cases as `DATE`.",
 	},
 	{
 		title: "`TIMESTAMP(f)`", bases: []string{"timestamp"},
 		shape: timestampTZShape, nulls: true, folds: foldDate, compile: always(appendTimestamp),
-		note: "In UTC. Null, with a change, like `DATE`.",
+		note: "In UTC. Null and marked in the same cases as `DATE`.",
 	},
 	{
 		title: "`TIME(f)`", bases: []string{"time"},
 		shape: timeShape, nulls: true, folds: foldTime, compile: always(appendTime),
-		note: "A time that is negative or over `23:59:59.999999` is null, with a change.",
+		note: "A time that is negative or later than `23:59:59.999999` is null, and marked.",
 	},
 	{
 		title: "`CHAR`, `VARCHAR`, `TINYTEXT`, `TEXT`", bases: []string{"char", "varchar", "tinytext", "text"},
 		shape: stringShape, text: true, folds: foldText, compile: compileString,
-		note: "UTF-8, from whatever character set the column has; a byte that is no character is U+FFFD. `CHAR` without the spaces that fill " +
-			"it up, whatever `sql_mode` is.",
+		note: "Converted to UTF-8 from the character set of the column; an invalid byte becomes U+FFFD. `CHAR` has no trailing pad spaces, " +
+			"regardless of `sql_mode`.",
 	},
 	{
 		title: "`MEDIUMTEXT`, `LONGTEXT`", bases: []string{"mediumtext", "longtext"},
@@ -121,23 +121,23 @@ var kinds = []kind{
 	{
 		title: "`ENUM`", bases: []string{"enum"},
 		shape: stringShape, text: true, folds: foldLabels, compile: compileEnum,
-		note: "The label; `\"\"` for the value MySQL keeps in place of an invalid one.",
+		note: "The label; `\"\"` for the value that MySQL stores in place of an invalid one.",
 	},
 	{
 		title: "`SET`", bases: []string{"set"},
 		shape: stringShape, text: true, folds: foldLabels, compile: compileSet,
-		note: "The labels in the order of their declaration, with commas between.",
+		note: "The labels in the order of their declaration, separated by commas.",
 	},
 	{
 		title: "`JSON`", bases: []string{"json"},
 		shape: documentShape, nulls: true, compile: always(appendDocument),
-		note: "The document itself; the order of its keys has no meaning. Vitess before 24.0.3 garbles some documents of the binlog: " +
-			"numbers that lost their zero (`.5`) are mended; what is no JSON any more (with a BLOB or a BIT inside) is null, with a change.",
+		note: "The document itself; the order of its keys has no meaning. Vitess before 24.0.3 damages some replicated documents: " +
+			"numbers without their leading zero (`.5`) are repaired; a document that is no longer JSON (with a BLOB or BIT inside) is null, and marked.",
 	},
 	{
 		title: "`BINARY`, `VARBINARY`, `TINYBLOB`, `BLOB`", bases: []string{"binary", "varbinary", "tinyblob", "blob"},
 		shape: binaryShape, compile: always(appendBase64),
-		note: "Base64. `BINARY(n)` with the zeros that fill it up.",
+		note: "Base64. `BINARY(n)` includes its zero padding.",
 	},
 	{
 		title: "`MEDIUMBLOB`, `LONGBLOB`", bases: []string{"mediumblob", "longblob"},
@@ -151,13 +151,12 @@ var kinds = []kind{
 			"geomcollection", "geometrycollection",
 		},
 		shape: binaryShape, nulls: true, compile: always(appendBase64),
-		note: "Base64 of MySQL's own form: the SRID in four bytes, little-endian, then WKB.",
+		note: "Base64 of MySQL's internal format: the SRID in four bytes, little-endian, then WKB.",
 	},
 	{
 		title: "`VECTOR(n)`", bases: []string{"vector"},
 		shape: vectorShape, nulls: true, compile: always(appendVector),
-		note: "Each element the shortest number that reads back as the same FLOAT. A vector with NaN or an infinity in it is null, with a " +
-			"change.",
+		note: "Each element the shortest number that reads back as the same FLOAT. A vector with NaN or infinity is null, and marked.",
 	},
 }
 
@@ -165,7 +164,7 @@ var kinds = []kind{
 var unknownKind = kind{
 	title: "any other type",
 	shape: stringShape, nulls: true, text: true, folds: foldText, compile: compileText,
-	note: "The text the server gives; the connector warns once of the column.",
+	note: "The server's text; discover warns about the column.",
 }
 
 // kindOf finds the row of the type table.

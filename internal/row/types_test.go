@@ -465,15 +465,16 @@ const typesHead = `<!-- Printed from the type table in internal/row/types.go: go
 
 # From a MySQL column to JSON
 
-A row has the same JSON whether it came with the first copy of a table or later from the binlog, but for the values listed at the end. The type test
-(go test -run TestTypes ./e2e) holds all of this against a real server.
+A row has the same JSON whether it was copied or replicated from the binary log, except for the values listed at the end. The type test
+(go test -run TestTypes ./e2e) checks all of this on a real server.
 
-- A nullable column has ` + "`\"null\"`" + ` before its type. The types that show it below have it in a NOT NULL column too, since they can hold what JSON or
-  Airbyte cannot; such a value is null, with an entry in the record's ` + "`meta.changes`: `NULLED`, `SOURCE_SERIALIZATION_ERROR`" + `.
-- A value whose JSON is longer than 20,000,000 characters is null, with ` + "`NULLED`, `SOURCE_FIELD_SIZE_LIMITATION`" + ` and a warning in the log.
-- Generated and invisible columns are like all others.
-- MySQL 8.0.19 and later forget the (1) of ` + "`TINYINT(1) UNSIGNED`" + `: such a column is an integer.
+- A nullable column has ` + "`\"null\"`" + ` before its type. The types that show it below have it even in a NOT NULL column, because some of their values
+  cannot be represented in JSON or Airbyte. Such a value is null, and *marked*: the record's ` + "`meta.changes`" + ` has an entry with ` + "`NULLED`" + ` and
+  ` + "`SOURCE_SERIALIZATION_ERROR`" + `.
+- A value whose JSON is longer than 20,000,000 characters is null, and marked with ` + "`SOURCE_FIELD_SIZE_LIMITATION`" + `; the log has a warning.
+- Generated and invisible columns are synced like all others.
+- MySQL 8.0.19 and later drop the (1) of ` + "`TINYINT(1) UNSIGNED`" + `: such a column is an integer.
 
-| MySQL | JSON schema | an example | notes |
+| MySQL | JSON schema | example | notes |
 |---|---|---|---|
 `

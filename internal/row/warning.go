@@ -21,17 +21,13 @@ func Warning(c table.Column, o Options) string {
 	}
 	switch {
 	case k == &unknownKind:
-		return fmt.Sprintf("column %q has the type %q, which this connector does not know: its values are sent as the text the server "+
-			"gives", c.Name, c.Type)
+		return fmt.Sprintf("column %q has the type %q, which this connector does not know: its values are synced as the server's text", c.Name, c.Type)
 	case k.text && !knownCharset(c.Charset):
-		return fmt.Sprintf("column %q has the character set %q, which this connector cannot convert: its values are read as UTF-8, with "+
-			"U+FFFD for each byte that is none", c.Name, c.Charset)
+		return fmt.Sprintf("column %q has the character set %q, which this connector cannot convert: its values are read as UTF-8, with U+FFFD in place of each invalid byte", c.Name, c.Charset)
 	case isLabelled(d) && beyondBMP(c.Charset) && strings.Contains(d.Args, "?"):
-		return fmt.Sprintf("column %q has a label with a question mark; if that stands for a character beyond U+FFFF, such as an emoji, the "+
-			"label is copied as it is, but replicated with the question mark: MySQL describes it so", c.Name)
+		return fmt.Sprintf("column %q has a label with a question mark; if that stands for a character beyond U+FFFF, such as an emoji, copied rows have the character, but replicated rows have the question mark, because MySQL reports the label that way", c.Name)
 	case d.Base == "set" && isFull(d):
-		return fmt.Sprintf("column %q is a SET with 64 labels, the last of which vttablets before Vitess 24 leave out of changes: replicated "+
-			"rows lack it there", c.Name)
+		return fmt.Sprintf("column %q is a SET with 64 labels, and vttablets before Vitess 24 drop the last one from row changes", c.Name)
 	}
 	return ""
 }
@@ -42,7 +38,7 @@ func KeyWarnings(t *table.Table, key []string, o Options) []string {
 	for _, name := range key {
 		if reason := folds(t.Column(name), o); reason != "" {
 			warnings = append(warnings, fmt.Sprintf("column %q of the key has a type in which different values can become the same JSON: %s. "+
-				"Rows whose keys differ in nothing else become one row at the destination; a key without this column avoids that", name, reason))
+				"Rows whose keys differ only in that become one row in the destination; a key without this column avoids that", name, reason))
 		}
 	}
 	return warnings
@@ -58,7 +54,7 @@ func unreplicable(d table.Type, charset string) string {
 		// vstreamer takes the length in the binlog's metadata for a type: its upper byte 0xF7 for ENUM, 0xF8 for SET.
 		characters, _ := strconv.Atoi(d.Args)
 		if size := characters * widthOf(charset); size>>8 == 0xF7 || size>>8 == 0xF8 {
-			return fmt.Sprintf("a length of %d bytes, which Vitess takes for an ENUM's or a SET's (as it does from 63232 to 63743)", size)
+			return fmt.Sprintf("a length of %d bytes, which Vitess mistakes for an ENUM or SET (as it does from 63232 to 63743)", size)
 		}
 	}
 	return ""

@@ -14,6 +14,7 @@ import (
 	"github.com/go-sql-driver/mysql"
 
 	"source-planetscale/internal/dial"
+	"source-planetscale/internal/failure"
 )
 
 // What a caller tells apart. A failed handshake is told by dial.IsTLSError, an unknown host by dial.ErrUnknownHost.
@@ -75,14 +76,14 @@ func loginFailed(addr string, err error) error {
 		switch {
 		// vtgate has no number for these.
 		case answer.Number == erSecureTransport, strings.Contains(answer.Message, "must use SSL/TLS"):
-			return judged(fmt.Errorf("%s: tls: the server requires TLS, but TLS mode (tls.mode) is Disabled: %w", doing, err))
+			return judged(fmt.Errorf("%s: tls: the server requires TLS, but "+failure.Option("TLS mode", "tls.mode")+" is \"Disabled\": %w", doing, err))
 		case strings.Contains(answer.Message, "does not match client cert"):
 			return judged(fmt.Errorf("%s: %w: %w", doing, ErrAuth, err))
 		}
 	}
 	switch {
 	case errors.Is(err, mysql.ErrNoTLS):
-		return judged(fmt.Errorf("%s: tls: the server does not offer it, but TLS mode (tls.mode) requires it: %w", doing, err))
+		return judged(fmt.Errorf("%s: tls: the server does not offer it, but "+failure.Option("TLS mode", "tls.mode")+" requires it: %w", doing, err))
 	case isNumbered(err, erAccessDenied, erDBAccessDenied, erAccessDeniedNoPasswd, erMustChangePassword, erAccountLocked):
 		return judged(fmt.Errorf("%s: %w: %w", doing, ErrAuth, err))
 	default:

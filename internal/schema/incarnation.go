@@ -42,7 +42,7 @@ func (db *DB) Incarnations(ctx context.Context, shard string, tables []string) (
 			return found, nil
 		}
 	}
-	return nil, judged(fmt.Errorf("%w: the tablets of shard %s take turns in answering", ErrRefused, shard))
+	return nil, judged(fmt.Errorf("%w: different tablets of shard %s answer in turn", ErrRefused, shard))
 }
 
 // incarnations returns nil when the pages came from different servers.

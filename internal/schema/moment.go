@@ -48,7 +48,7 @@ func (db *DB) ColumnsAt(ctx context.Context, shard string, tables []string) (Mom
 			return m, nil
 		}
 	}
-	return Moment{}, judged(fmt.Errorf("%w: the tablets of shard %s take turns in answering", ErrRefused, shard))
+	return Moment{}, judged(fmt.Errorf("%w: different tablets of shard %s answer in turn", ErrRefused, shard))
 }
 
 // moment returns a Moment without a server when answers came from different ones. A transaction is one server's.

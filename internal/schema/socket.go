@@ -12,7 +12,7 @@ import (
 const maxAnswer = 256 << 20
 
 // errTooMuch says that a server sends more than any answer can be.
-var errTooMuch = errors.New("the server sends more than 256 MiB about the schema")
+var errTooMuch = errors.New("the server's answers about the schema exceed 256 MiB")
 
 // socket is a connection to the server that ends where an answer is larger than maxAnswer: the driver puts packets together,
 // and skips rows, without a bound.

@@ -17,7 +17,7 @@ func judged(err error) error {
 		return failure.Config("check both, and that the password was made for this branch and has not been deleted",
 			"The server refused the username or password").Because(err)
 	case errors.Is(err, ErrUnknownKeyspace):
-		return failure.Config("check Database (database) and Keyspaces (keyspaces)", "The configured database does not exist: %s", err).Because(err)
+		return failure.Config("check "+failure.Option("Database", "database")+" and "+failure.Option("Keyspaces", "keyspaces"), "The configured database does not exist: %s", err).Because(err)
 	case errors.Is(err, ErrRefused):
 		return failure.Transient("check that a tablet of the selected type serves each shard, and that the password has read access",
 			"The server rejected a query the sync depends on: %s", err).Because(err)

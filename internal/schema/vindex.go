@@ -18,7 +18,7 @@ func (db *DB) AddVindexes(ctx context.Context, contents *Contents) error {
 	vindexes, err := db.primaryVindexes(ctx, withKey(contents.Tables))
 	if isRefused(err) {
 		contents.Warnings = append(contents.Warnings, fmt.Sprintf(
-			"the vschema of %s cannot be read, so that rows of different shards with the same key count as one row: %v", db.keyspace, err))
+			"the VSchema of %s cannot be read: rows with the same key in different shards become one row: %v", db.keyspace, err))
 		return nil
 	}
 	if err != nil {
@@ -33,7 +33,7 @@ func (db *DB) AddVindexes(ctx context.Context, contents *Contents) error {
 			// no key to extend; no vindex, for a reference table is the same in all shards
 		case columns == nil:
 			contents.Warnings = append(contents.Warnings, fmt.Sprintf(
-				"the vschema names no columns of table %q, so that rows of different shards with the same key count as one row", table.Name))
+				"the VSchema names no vindex columns for table %q: rows with the same key in different shards become one row", table.Name))
 		default:
 			table.Key = withVindex(table.MySQLKey, columns)
 		}

@@ -38,7 +38,7 @@ func TestAStateThatCouldNotBeReadAgainIsNotSaved(t *testing.T) {
 		"shards that JSON makes one": {Shards: map[gtid.Shard]*Shard{in("\xFF"): {Position: at}, in("\xFE"): {Position: at}}},
 	} {
 		if data, err := json.Marshal(s); err == nil ||
-			!strings.Contains(err.Error(), "could not be read again is not saved") && !strings.Contains(err.Error(), "could not be") {
+			!strings.Contains(err.Error(), "could not be read back is not saved") && !strings.Contains(err.Error(), "could not be") {
 			t.Errorf("%s: %s, %v", name, data, err)
 		}
 	}

@@ -30,9 +30,9 @@ func (j layoutJSON) parse() (table.Layout, error) {
 	case err != nil:
 		return table.Layout{}, err
 	case len(columns) > 0 && j.Unknown:
-		return table.Layout{}, errors.New("its own_columns are said to be unknown, too")
+		return table.Layout{}, errors.New("it has own_columns, and says that they are unknown")
 	case j.Stale:
-		return table.Layout{}, errors.New("an earlier build saved it in the middle of a change of the table's columns")
+		return table.Layout{}, errors.New("an earlier release saved it while the table's columns were being changed")
 	case j.Assumed != 0 || j.Had != 0:
 		return table.Layout{Unknown: true}, nil
 	}
@@ -56,7 +56,7 @@ func newColumnsJSON(columns []table.Column) (list columnsJSON) {
 func (list columnsJSON) parse() (columns []table.Column, err error) {
 	for _, c := range list {
 		if len(c) < 2 || len(c) > 3 {
-			return nil, errors.New("a column of it has not name, type and character set")
+			return nil, errors.New("one of its columns is not a list of name, type and character set")
 		}
 		column := table.Column{Name: c[0], Type: c[1]}
 		if len(c) == 3 {

@@ -172,10 +172,10 @@ func (s *Stream) MarshalJSON() ([]byte, error) {
 	// What a server sent is in it. A state that could not be read again would end every sync from then on.
 	again, err := parse(data, "", maxCursor)
 	if err == nil && len(again.Shards) != len(s.Shards) {
-		err = errors.New("two shards have one name")
+		err = errors.New("two shards have the same name")
 	}
 	if err != nil {
-		return nil, fmt.Errorf("a state that could not be read again is not saved: %w", err)
+		return nil, fmt.Errorf("a state that could not be read back is not saved: %w", err)
 	}
 	return data, nil
 }

@@ -83,12 +83,12 @@ func TestParseRefusesWhatItDoesNotKnow(t *testing.T) {
 	for in, problem := range map[string]string{
 		`{"cursor":{"users":5}}`:                      "no version",
 		`{"version":1,"odd":5}`:                       "unknown field",
-		`{"version":"x"}`:                             "version is a JSON string, which it may not be",
-		`{"version":1,"shards":{"-":{"position":5}}}`: "is a JSON number, which it may not be",
+		`{"version":"x"}`:                             "version must not be a JSON string",
+		`{"version":1,"shards":{"-":{"position":5}}}`: "must not be a JSON number",
 		`{"version":2,"odd":5}`:                       "newer release",
 		`{"version":1,"sync_mode":"incremental","last_cursor":9223372036854775807}`: "last_cursor",
 		`{"version":1,"sync_mode":"incremental","last_cursor":9007199254740992}`:    "last_cursor", // no room for those to come
-		`{"version":1,"sync_mode":"incremental","columns":[["id"]]}`:                "a column of it",
+		`{"version":1,"sync_mode":"incremental","columns":[["id"]]}`:                "one of its columns",
 		`{}`: "no version",
 		`7`:  "not a state",
 		`{"version":2,"sync_mode":"incremental","shards":{}}`:       "newer release",
@@ -125,7 +125,7 @@ func TestParseLayoutsOfEarlierBuilds(t *testing.T) {
 	}
 	_, err := Parse([]byte(`{"version":1,"sync_mode":"incremental","shards":{"-":{"position":"MySQL56/16b1039f-22b6-11ed-b765-0a43f95f28a3:1-5",`+
 		`"stale_columns":true}}}`), "shop")
-	if err == nil || !strings.Contains(err.Error(), "in the middle of a change") {
+	if err == nil || !strings.Contains(err.Error(), "were being changed") {
 		t.Errorf("error %v", err)
 	}
 }

@@ -36,7 +36,7 @@ func (e *Evolution) alter(s *sqlparser.AlterTable, statement string, copied bool
 	}
 	switch {
 	case strings.Contains(statement, "/*!"):
-		return false, errors.New("an ALTER TABLE has parts in comments that not every server executes")
+		return false, errors.New("an ALTER TABLE has clauses in comments that not every server executes")
 	case e.inferred:
 		return false, errors.New("its columns were changed again after an online schema change whose statement is not known")
 	}
@@ -88,12 +88,12 @@ func (a *alteration) collect(option sqlparser.AlterOption) error {
 		return a.redeclare(nameOf(o.OldColumn), o.NewColDefinition, o.First, o.After)
 	case *sqlparser.RenameColumn:
 		if a.copied { // seen on Vitess 24: it knows columns that CHANGE COLUMN renames, and leaves these empty in the rows that were there
-			return errors.New("an online schema change renamed a column by RENAME COLUMN, of which Vitess is not sure to keep the values")
+			return errors.New("an online schema change renamed a column with RENAME COLUMN, after which Vitess may not have kept its values")
 		}
 		a.renamed = append(a.renamed, o)
 	case *sqlparser.AlterCharset:
 		if o.CharacterSet == "" || strings.EqualFold(o.CharacterSet, "default") || strings.EqualFold(o.CharacterSet, "binary") {
-			return errors.New("an ALTER TABLE converts it to a character set that is not named, or to bytes")
+			return errors.New("an ALTER TABLE converts it to binary, or to a character set that it does not name")
 		}
 		a.convert = canonicalCharset(o.CharacterSet)
 		a.e.charset = a.convert
@@ -108,7 +108,7 @@ func (a *alteration) collect(option sqlparser.AlterOption) error {
 		*sqlparser.OrderByOption, *sqlparser.Validation, *sqlparser.TablespaceOperation, sqlparser.AlgorithmValue:
 		a.concerns = concerned
 	default:
-		return errors.New("an ALTER TABLE has a part that is not known here")
+		return errors.New("an ALTER TABLE has a clause that the connector does not know")
 	}
 	return nil
 }
@@ -232,13 +232,13 @@ func (a *alteration) declare(next []*life, names map[*life]string) error {
 		}
 		if d.Copied = a.copied; a.convert != "" && d.Charset != "" {
 			if d.Charset == UnknownCharset && grown(d.Type, "latin1", "utf8mb4") != d.Type {
-				return fmt.Errorf("its column %q was converted from a character set that is not known", d.Name)
+				return fmt.Errorf("its column %q was converted from an unknown character set", d.Name)
 			}
 			d.Type, d.Charset = grown(d.Type, d.Charset, a.convert), a.convert
 		}
 		key := strings.ToLower(d.Name)
 		if seen[key] {
-			return fmt.Errorf("the statements in the binary log give it two columns %q", d.Name)
+			return fmt.Errorf("the statements in the binary log give it two columns named %q", d.Name)
 		}
 		seen[key] = true
 		a.keep(l, d)
@@ -290,5 +290,5 @@ func place(columns []*life, name string) int {
 }
 
 func noColumn(name string) error {
-	return fmt.Errorf("an ALTER TABLE in the binary log names the column %q, which it did not have", name)
+	return fmt.Errorf("an ALTER TABLE in the binary log names the column %q, which the table did not have", name)
 }

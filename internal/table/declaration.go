@@ -35,10 +35,10 @@ func declarationOf(def *sqlparser.ColumnDefinition, charset string) (Column, err
 			c.Charset, base = "", bytesInsteadOf[base]
 		}
 	case !slices.Contains(otherTypes, base):
-		return c, fmt.Errorf("the type %q of its column %q is not known here", t.Type, c.Name)
+		return c, fmt.Errorf("the connector does not know the type %q of its column %q", t.Type, c.Name)
 	}
 	if t.Length != nil && (base == "text" || base == "blob") {
-		return c, fmt.Errorf("its column %q was declared as %s(n), which stands for several types", c.Name, base)
+		return c, fmt.Errorf("its column %q was declared as %s(n), which can mean several types", c.Name, base)
 	}
 	c.Type = canonicalType(base + arguments(base, t) + signs(t))
 	return c, nil
@@ -174,7 +174,7 @@ func (t Type) Labels() ([]string, error) {
 	for _, member := range tuple[1:] {
 		literal, ok := member.(*sqlparser.Literal)
 		if !ok || literal.Type != sqlparser.StrVal {
-			return nil, fmt.Errorf("the labels of its declaration are no list of texts")
+			return nil, fmt.Errorf("the labels of its declaration are not a list of strings")
 		}
 		labels = append(labels, literal.Val)
 	}

@@ -14,7 +14,7 @@ func (t *Table) CheckKey(key []string, gives func(column string) bool, deduplica
 	for _, name := range key {
 		switch {
 		case t.Column(name) == nil:
-			return "", fmt.Errorf("its primary key has the column %q, which the table does not have (any more); "+
+			return "", fmt.Errorf("its primary key has the column %q, which the table does not have or no longer has; "+
 				"refresh the source's schema, and clear the stream's data", name)
 		case !gives(name):
 			return "", fmt.Errorf("its primary key has the column %q, which the catalog does not select; select it", name)
@@ -34,7 +34,7 @@ func (t *Table) CheckKey(key []string, gives func(column string) bool, deduplica
 		keys = append(keys, "("+strings.Join(own.Columns, ", ")+")")
 	}
 	if keys != nil {
-		return "", fmt.Errorf("the destination removes duplicates by (%s), which does not tell the rows of the table apart: its keys are %s. "+
+		return "", fmt.Errorf("the destination deduplicates by (%s), which does not identify the rows of the table: its keys are %s. "+
 			"Refresh the source's schema, and clear the stream's data", strings.Join(key, ", "),
 			strings.Join(keys, ", "))
 	}

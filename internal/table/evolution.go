@@ -103,7 +103,7 @@ func (e *Evolution) Apply(statement string) (changed bool, err error) {
 // unaffected is for statements after which the table is another one, if they name it.
 func (e *Evolution) unaffected(tables []string, renamed string) error {
 	if slices.Contains(tables, e.name) || renamed == e.name {
-		return errors.New("it was renamed, emptied or made anew, or another table took its place")
+		return errors.New("it was renamed, emptied or recreated, or another table took its place")
 	}
 	return nil
 }
@@ -217,7 +217,7 @@ func (e *Evolution) End(today []Column, create string) error {
 		return err
 	}
 	if len(today) != len(e.now) {
-		return fmt.Errorf("it has %d columns, and %d after the statements that the binary log has", len(today), len(e.now))
+		return fmt.Errorf("it has %d columns, but %d according to the statements in the binary log", len(today), len(e.now))
 	}
 	charset := e.charsetBy(today)
 	for i, c := range today {
@@ -228,7 +228,7 @@ func (e *Evolution) End(today []Column, create string) error {
 			}
 		}
 		if d := l.last(); d.Name != c.Name || !Alike(c, d.Column) || d.stated && d.Nullable != c.Nullable {
-			return fmt.Errorf("its column %q is not what the statements that the binary log has would make of it", c.Name)
+			return fmt.Errorf("its column %q does not match the statements in the binary log", c.Name)
 		}
 		l.settle(c)
 		l.assure(e.made[strings.ToLower(c.Name)])

@@ -61,12 +61,12 @@ func ParseIncarnation(text string) (Incarnation, error) {
 	server, ids, ok := strings.Cut(text, ":")
 	i := Incarnation{Server: server}
 	if !ok || server == "" {
-		return Incarnation{}, fmt.Errorf("the table's incarnation does not name its server")
+		return Incarnation{}, fmt.Errorf("the table's identity does not name its server")
 	}
 	for word := range strings.SplitSeq(ids, ",") {
 		id, err := strconv.ParseUint(word, 10, 64)
 		if err != nil || strconv.FormatUint(id, 10) != word || len(i.IDs) > 0 && id <= i.IDs[len(i.IDs)-1] {
-			return Incarnation{}, fmt.Errorf("the table's incarnation is not a list of rising numbers")
+			return Incarnation{}, fmt.Errorf("the table's identity is not a list of increasing numbers")
 		}
 		i.IDs = append(i.IDs, id)
 	}

@@ -14,7 +14,7 @@ func initialOf(def *sqlparser.ColumnDefinition, certain func(string) bool) (d De
 	base := strings.ToLower(def.Type.Type)
 	switch {
 	case o.As != nil:
-		return d, "it is a generated column, and what the server computed for older rows is not known"
+		return d, "it is a generated column, and the values that the server computed for older rows are not known"
 	case o.Autoincrement:
 		return d, "it is AUTO_INCREMENT, and the numbers that the server gave older rows are not known"
 	case base == "timestamp" && !isNull(o.Default) && o.Default != nil:
@@ -22,7 +22,7 @@ func initialOf(def *sqlparser.ColumnDefinition, certain func(string) bool) (d De
 	case o.Default == nil && (o.Null == nil || *o.Null) && o.KeyOpt != sqlparser.ColKeyPrimary, isNull(o.Default):
 		return d, ""
 	case o.Default == nil && base == "timestamp":
-		return d, "it is a TIMESTAMP without a default, and what it got instead depends on the server"
+		return d, "it is a TIMESTAMP without a default, and its value instead depends on the server"
 	case o.Default == nil:
 		return Default{Kind: DefaultImplicit}, ""
 	case !o.DefaultLiteral || !isLiteral(o.Default):

@@ -39,9 +39,9 @@ func (k Key) WhyNot() string {
 	case !k.Identifies:
 		return "the table has neither a primary key nor a unique key without NULLs"
 	case !k.Ordered:
-		return "its key has a column whose values the server does not compare as it sorts them (ENUM, SET, FLOAT, DOUBLE, BIT)"
+		return "its key has a column whose values the server compares differently than it sorts them (ENUM, SET, FLOAT, DOUBLE, BIT)"
 	}
-	return "no key was reached yet"
+	return "it has not reached a key yet"
 }
 
 // Resumes reports whether the server can go on after that key, as VStream gave it; nil for none yet. The server takes its values by

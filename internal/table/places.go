@@ -25,7 +25,7 @@ func (e *Evolution) refuse(s *Shape) {
 		case e.made == nil && slices.ContainsFunc(s.Origins, func(o Origin) bool { return o.From >= 0 && o.changed() }):
 			o.Refused = "whether it is a generated column is not known"
 		case def != nil && def.Type.Options.As != nil && e.touches(s, def.Type.Options.As):
-			o.Refused = "it is a generated column, and one that it is made of was declared anew"
+			o.Refused = "it is a generated column, and a column that it is computed from was redefined"
 		}
 	}
 }
@@ -71,7 +71,7 @@ func (e *Evolution) labels(s *Shape) string {
 		now := s.Origins[i].Today()
 		if today := ParseType(now.Type).Base; labelled || today == "enum" || today == "set" {
 			if reason := relabelled(old, now.Column); reason != "" {
-				return fmt.Sprintf("Vitess cannot send older rows as their column %q is where %q is now, and %s", old.Name, now.Name, reason)
+				return fmt.Sprintf("Vitess cannot send older rows, because their column %q is in the place of today's column %q, and %s", old.Name, now.Name, reason)
 			}
 		}
 	}
@@ -85,7 +85,7 @@ func relabelled(old, now Column) string {
 	}
 	t, today := ParseType(old.Type), ParseType(now.Type)
 	if _, digest := digested(old.Type); digest {
-		return "what labels it had is not known"
+		return "its earlier labels are not known"
 	}
 	if t.Base != today.Base {
 		return "only one of them is an ENUM, or a SET"
@@ -99,7 +99,7 @@ func relabelled(old, now Column) string {
 	case len(labels) < len(was):
 		return "that has fewer labels"
 	case slices.Contains(labels, "") || len(slices.Compact(sorted)) < len(labels):
-		return "that has two labels that are the same, or an empty one"
+		return "that has two equal labels, or an empty one"
 	}
 	return ""
 }

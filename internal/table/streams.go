@@ -25,7 +25,7 @@ type Exclusion struct {
 // exclusions is searched from the top: the first one that fits decides.
 var exclusions = []Exclusion{
 	{
-		Whose:  "named like those that pt-online-schema-change leaves behind (_…_old)",
+		Whose:  "named like tables that pt-online-schema-change leaves behind (_…_old)",
 		Remedy: "Vitess sends no changes of tables with such names; to sync one of your own, rename it.", Unsent: true,
 		matches: func(name string, _ func(string) bool) bool {
 			return strings.HasPrefix(name, "_") && strings.HasSuffix(name, "_old") && vitess.IsInternalOperationTableName(name)
@@ -40,13 +40,13 @@ var exclusions = []Exclusion{
 		matches: func(name string, _ func(string) bool) bool { return olderVitess.MatchString(name) },
 	},
 	{
-		Whose: "gh-ost's, beside the table that they are named after (_…_gho, _…_ghc, _…_del)",
+		Whose: "gh-ost's working tables (_…_gho, _…_ghc, _…_del)",
 		matches: func(name string, exists func(string) bool) bool {
 			return isBeside(name, exists, "_gho", "_ghc", "_del")
 		},
 	},
 	{
-		Whose:   "pt-online-schema-change's, beside the table that they are named after (_…_new)",
+		Whose:   "pt-online-schema-change's working tables (_…_new)",
 		matches: func(name string, exists func(string) bool) bool { return isBeside(name, exists, "_new") },
 	},
 }

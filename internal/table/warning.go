@@ -6,6 +6,5 @@ import (
 )
 
 func keylessWarning(key []string) string {
-	return fmt.Sprintf("the table has no key (a primary key, or a unique one without NULLs), and the destination removes duplicates by (%s): "+
-		"rows that are equal there become one, and deleting one of them deletes it", strings.Join(key, ", "))
+	return fmt.Sprintf("the table has no key (a primary key, or a unique one without NULLs), and the destination deduplicates by (%s): rows with equal values there become one, and deleting one of them deletes it", strings.Join(key, ", "))
 }
