@@ -29,8 +29,8 @@ func TestDebugShowsWhatIsDoneAndNoRows(t *testing.T) {
 		`Asked over MySQL, with an answer after \S+: \w+`,
 		`Opening a VStream: shard (-80|80-) of keyspace customer from MySQL56/\S+, after a saved key, tables debug_rows, PRIMARY tablets`,
 		`The VStream is open after \S+: shard `,
-		`The stream of \S*debug_rows in shard (-80|80-): a checkpoint at MySQL56/\S+, \d+ boundaries after the last one: ` +
-			`records of [1-9]\d* bytes, states of [1-9]\d* bytes, `,
+		`The stream of \S*debug_rows in shard (-80|80-): a checkpoint at MySQL56/\S+, \d+ transactions after the last one: ` +
+			`[1-9]\d* bytes of records, [1-9]\d* bytes of states, `,
 		`The VStream is closed after \S+, with [1-9]\d* bytes received: shard `,
 		`source-planetscale \S+ \(.* processors\) ran for `,
 	} {

@@ -91,7 +91,7 @@ func TestDirectSessions(t *testing.T) {
 		if status := p.last.Statuses[p.stream(table)]; (status == "COMPLETE") != (d.outcome != fails) {
 			t.Errorf("%s is %s", table, status)
 		}
-		if says := strings.Contains(warned, "Table customer."+table+" in shard -80 is not the table that it was"); says != (d.outcome == warns) {
+		if says := strings.Contains(warned, "Table customer."+table+" in shard -80, or one of its partitions, was replaced"); says != (d.outcome == warns) {
 			t.Errorf("%s: the log says\n%s", table, warned)
 		}
 		if d.outcome == right {

@@ -184,7 +184,7 @@ func TestTableMovedWithinTheSource(t *testing.T) {
 	}
 	from, to := p.stream("mow_t"), moved.stream("mow_t")
 	if len(p.last.Errors) != 1 || *p.last.Errors[0].Stream != from || p.last.Errors[0].FailureType != "config_error" ||
-		!strings.Contains(p.last.Errors[0].Message, "stream commerce.mow_t of this source goes on with them") {
+		!strings.Contains(p.last.Errors[0].Message, "stream commerce.mow_t of this source has them") {
 		t.Fatalf("traces %+v", p.last.Errors)
 	}
 	for stream, status := range p.last.Statuses {

@@ -43,7 +43,7 @@ func TestTableMovedToAnotherKeyspace(t *testing.T) {
 	p.reset()
 	for _, warns := range []bool{true, false} { // a table made anew is not told from the kept one; once is enough to say so
 		p.readToEnd()
-		if logged := p.logged("WARN"); strings.Contains(logged, "MoveTables has moved table customer.mov_t to keyspace commerce") != warns {
+		if logged := p.logged("WARN"); strings.Contains(logged, "MoveTables moved table customer.mov_t to keyspace commerce") != warns {
 			t.Errorf("the sync warns: %q", logged)
 		}
 	}

@@ -96,7 +96,9 @@ func foldFloat(table.Type, string) string {
 
 func foldDate(table.Type, string) string { return "zero and impossible dates become null" }
 
-func foldTime(table.Type, string) string { return "times outside 00:00:00 to 23:59:59.999999 become null" }
+func foldTime(table.Type, string) string {
+	return "times outside 00:00:00 to 23:59:59.999999 become null"
+}
 
 // foldText is about character sets in which MySQL stores bytes that are no characters; it checks what it stores as UTF-8.
 func foldText(_ table.Type, charset string) string {
