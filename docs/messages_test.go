@@ -51,7 +51,7 @@ func TestEveryMessageHasCauseAndCure(t *testing.T) {
 
 // TestTheFiveErrorsAreMessages holds what the page quotes first against the messages.
 func TestTheFiveErrorsAreMessages(t *testing.T) {
-	_, section, _ := strings.Cut(string(read(t, "docs/troubleshooting.md")), "## The five errors")
+	_, section, _ := strings.Cut(string(read(t, "docs/troubleshooting.md")), "## The five most common errors")
 	section, _, _ = strings.Cut(section, "\n## ")
 	errors := regexp.MustCompile(`\n\n\*\*.+\*\*`).FindAllString(section, -1)
 	if len(errors) != 5 {
