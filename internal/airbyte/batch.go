@@ -137,7 +137,7 @@ func (b *Batch) shelve() {
 // Size returns the bytes collected.
 func (b *Batch) Size() int { return b.size + len(b.buf) }
 
-// maxKept is how many bytes a batch keeps for reuse, so that a huge row does not stay in memory for ever.
+// maxKept is how many bytes a batch keeps for reuse, so that a huge row does not stay in memory forever.
 const maxKept = 4 << 20
 
 // Clear drops what was collected.

@@ -94,7 +94,7 @@ func readCatalog(f *file) (*airbyte.ConfiguredCatalog, error) {
 	return catalog, nil
 }
 
-// readState reads the state file; without one, or with an empty one, every stream begins afresh.
+// readState reads the state file; without one, or with an empty one, every stream starts over.
 func readState(f *file) (*airbyte.State, error) {
 	var data []byte
 	if f.path != "" {

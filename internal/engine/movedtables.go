@@ -168,8 +168,8 @@ type departure struct {
 	shard gtid.Shard
 	at    gtid.Position         // where the shard was
 	to    *binlogdatapb.Journal // the shards that have the table since
-	// sure tells that the table was not dropped and made anew since then, or the stream fails of that by itself: its saved
-	// position is from before. Of a stream that begins afresh nothing tells it, since the journal stays.
+	// sure reports that the table was not dropped and created again since then, or the stream fails of that by itself: its saved
+	// position is from before. For a stream that starts over it cannot be known, since the journal stays.
 	sure bool
 }
 

@@ -32,7 +32,7 @@ func newJudgement(s *Sync) *judgement {
 
 // check asks, before anything is streamed, whether every shard still has the changes since the saved positions.
 // VStream itself does not say: from a purged position, or one with transactions that the server never had, it sends
-// heartbeats for ever. Streams that cannot go on are moved from s.streams to refused, or start over where the user chose so.
+// heartbeats forever. Streams that cannot go on are moved from s.streams to refused, or start over where the user chose so.
 func (j *judgement) check(ctx context.Context, refused failures) error {
 	s := j.Sync
 	var usable []*partition.Stream

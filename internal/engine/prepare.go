@@ -114,7 +114,7 @@ func (e *Engine) newSync(wanted, existing []gtid.Shard) *Sync {
 	return s
 }
 
-// peek asks every shard where it is: where this sync will stop, whatever comes in meanwhile.
+// peek asks every shard where it is: where this sync will stop, whatever is written in the meantime.
 func (s *survey) peek(ctx context.Context) error {
 	now, err := s.where(ctx, s.wanted...)
 	if err != nil {

@@ -81,7 +81,7 @@ func NewStream(c *airbyte.ConfiguredStream, t *table.Table, saved *state.Stream,
 }
 
 // withKeyOf returns the table with the key that the destination knows: the catalog's columns (discover put the vindex's
-// there, which are dear to look up) after MySQL's own.
+// there, which are expensive to look up) after MySQL's own.
 func withKeyOf(t *table.Table, c *airbyte.ConfiguredStream) *table.Table {
 	extended := *t
 	extended.Key = slices.Clone(t.MySQLKey)

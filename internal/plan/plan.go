@@ -34,7 +34,7 @@ const (
 // Loss is why a saved position can't be used.
 type Loss struct {
 	Shard gtid.Shard
-	Why   string // goes on after "shard -80"
+	Why   string // continues "shard -80"
 }
 
 // Stream is what is known of one stream.

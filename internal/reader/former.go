@@ -25,7 +25,7 @@ type former struct {
 	passed    time.Time // when it was first seen to be past its journal
 }
 
-// Lost says why a former shard does not lead to those that replaced it: the text goes on after "its shard … was split or merged and".
+// Lost says why a former shard does not lead to those that replaced it: the text continues "its shard … was split or merged and".
 func Lost(why string) *failure.Verdict { return failure.Config("", "%s", why).Do(failure.Resync) }
 
 // NoJournal says that a former shard leads nowhere: it was read past its journal, as by a copy that began while the traffic
@@ -131,7 +131,7 @@ func (s *session) journal(ctx context.Context, j *binlogdatapb.Journal) (done bo
 }
 
 // Retired is how replication ends at a journal: well, since the next sync goes on with the shards that replaced this one. If
-// it already did in an earlier sync and the shard is still there, it would do so for ever.
+// it already did in an earlier sync and the shard is still there, it would do so forever.
 func (r *Reader) Retired() error {
 	if !r.again {
 		return nil

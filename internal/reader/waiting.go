@@ -12,7 +12,7 @@ import (
 
 const (
 	// copyPatience is how long a copy may get no further: it may wait for the table's lock, for a slow server to sort, or catch up with
-	// what was changed meanwhile.
+	// what was changed in the meantime.
 	copyPatience = time.Hour
 	// askPause is after how long without a row or a newer position the server is asked what the stream waits for, and again each time.
 	askPause = time.Minute
@@ -64,8 +64,8 @@ func (s *session) checkMoving(ctx context.Context) error {
 	return nil
 }
 
-// stalls is the verdict on a stream that does not move. Seen on Vitess 24: vtgate asks again for ever for what its vttablet cannot send it,
-// and sends heartbeats meanwhile.
+// stalls is the verdict on a stream that does not move. Seen on Vitess 24: vtgate asks forever for what its vttablet cannot send,
+// and sends heartbeats all the while.
 func (ts *tables) stalls(since time.Duration) *failure.Verdict {
 	return failure.Transient("if this persists, raise --grpc-max-message-size on both (16 MiB by default), make the row smaller, or leave the table out",
 		"The stream of %s in shard %s is connected but has sent no data, and the server reports no reason: it is throttled, or a row or transaction is larger than a message between vttablet and VTGate may be",

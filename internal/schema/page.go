@@ -10,7 +10,7 @@ import (
 // `… and table_name >= ? order by table_name, … limit ?`; scan reads one row and the table it belongs to.
 //
 // A full page's last table may be cut off, so it is dropped and the next page begins with it: each table's rows come
-// from one statement, whatever is created, altered or dropped meanwhile. Comparing and ordering go by the collation
+// from one statement, whatever is created, altered or dropped in the meantime. Comparing and ordering go by the collation
 // of the dictionary's own unique index of table names, so that no two tables are equal to it.
 func byTable[R any](
 	ctx context.Context,

@@ -93,7 +93,7 @@ func (c *Copy) Start(at gtid.Position, layout table.Layout) {
 
 // Complete notes that the copy is complete and its stream stands at the given position, from where to replicate. After a
 // restart that is the first attempt's snapshot: a row that the first attempt wrote and that was deleted before the next one
-// began would otherwise stay at the destination for ever.
+// began would otherwise stay in the destination forever.
 func (s *Shard) Complete(at gtid.Position, layout table.Layout) {
 	if s.Copy.Restarted {
 		at, layout = s.Copy.Oldest, s.Copy.Layout

@@ -9,7 +9,7 @@ import (
 	"vitess.io/vitess/go/vt/sqlparser"
 )
 
-// placed is a column that an ALTER TABLE adds, or declares anew.
+// placed is a column that an ALTER TABLE adds, or redefines.
 type placed struct {
 	def   *sqlparser.ColumnDefinition
 	old   *life // nil for one that is added
@@ -18,7 +18,7 @@ type placed struct {
 	made  *life
 }
 
-// alter follows the parts of an ALTER TABLE as MySQL does (sql_table.cc, prepare_fields_and_keys): columns are dropped, declared anew
+// alter follows the parts of an ALTER TABLE as MySQL does (sql_table.cc, prepare_fields_and_keys): columns are dropped, redefined
 // and renamed under their former names, all at once, and then placed and added, one after the other, under their new names.
 func (e *Evolution) alter(s *sqlparser.AlterTable, statement string, copied bool) (changed bool, err error) {
 	if !s.FullyParsed {
