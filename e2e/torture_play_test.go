@@ -454,7 +454,7 @@ func (p *play) follow(ctx context.Context) {
 	refresh := false
 	for _, e := range p.errors {
 		says := strings.ToLower(e.Message)
-		cleared := strings.Contains(says, "clear") || strings.Contains(says, "clear the stream's data to copy")
+		cleared := strings.Contains(says, "clear")
 		refreshed := strings.Contains(says, "refresh")
 		if e.FailureType == "config_error" && !cleared && !refreshed {
 			p.report(torture.NoRemedy, "%s", e.Message)

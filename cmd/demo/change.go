@@ -40,6 +40,6 @@ func (d *demo) change(ctx context.Context) error {
 		}
 		fmt.Fprintf(d.out, "%s  %s\n", d.paint(cyan, s.sql+";"), d.paint(dim, "-- rows: "+count(n)))
 	}
-	d.say("The last one changes a key, which makes it a delete of the old row and a new row.")
+	d.say("The last one changes a key: that becomes a delete of the old row, and a new row.")
 	return nil
 }

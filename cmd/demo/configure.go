@@ -46,7 +46,7 @@ func (d *demo) configure(file string, options map[string]any) error {
 
 // check is shown twice: with the source's configuration, and with a wrong password.
 func (d *demo) check(ctx context.Context) error {
-	d.say("One source reads both keyspaces: its option database is %s, and its option keyspaces [%s].", commerce, customer)
+	d.say("One source reads both keyspaces: its option database is %s, its option keyspaces is [%s].", commerce, customer)
 	wrong := d.path("source-wrong-password.json")
 	if err := d.configure(wrong, map[string]any{"keyspaces": []string{customer}, "password": "not the password"}); err != nil {
 		return err
@@ -99,7 +99,7 @@ func (d *demo) discover(ctx context.Context) error {
 		return err
 	}
 	d.good("%d streams of %d keyspaces, chosen for incremental sync in %s", len(streams), len(keyspaces), d.catalogFile())
-	d.say("Each stream has the columns %s, too.", strings.Join(cdcColumns, ", "))
+	d.say("Each stream also has the columns %s.", strings.Join(cdcColumns, ", "))
 	return nil
 }
 

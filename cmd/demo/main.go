@@ -30,7 +30,7 @@ func main() {
 		err = writePicture(*file, shown.Bytes(), s.width)
 	}
 	if ctx.Err() != nil {
-		err = errors.New("stopped; run it again at any time, it begins afresh")
+		err = errors.New("stopped; run it again at any time, it starts over")
 	}
 	stop()
 	if err != nil {

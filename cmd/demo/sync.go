@@ -20,7 +20,7 @@ func (d *demo) copyAll(ctx context.Context) error {
 		return fmt.Errorf("the records in %s cannot be written to a destination: %w", r.file, err)
 	}
 	d.showCopy(r)
-	d.say("The streams of a sync are read side by side; the seconds are those of each from its first record to its end.")
+	d.say("The streams of a sync are read in parallel; the seconds of each are from its first record to its end.")
 	return d.saveState(r, 1)
 }
 
@@ -103,7 +103,7 @@ func (d *demo) compare(ctx context.Context) error {
 		}
 		rows += len(t.Rows)
 	}
-	d.say("All records of both syncs, folded by key as a warehouse does, against select * of each table:")
+	d.say("All records of both syncs, merged by key as a warehouse does, compared with select * of each table:")
 	d.good("the destination equals the source: %s rows in %d tables of %d keyspaces", count(rows), len(streams), len(keyspaces))
 	return nil
 }
