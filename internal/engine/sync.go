@@ -161,7 +161,7 @@ func (s *Sync) plan() (*work, []string, error) {
 // add puts a step to the work. known says that the columns at its position are those that the sync looked up.
 func (w *work) add(tx *airbyte.Tx, p *partition.Partition, step plan.Step, known bool) {
 	switch step {
-	case plan.Copy, plan.CopyOn:
+	case plan.Copy, plan.ResumeCopy:
 		w.copies = append(w.copies, p)
 	case plan.Replicate:
 		w.replicate[p.Shard] = append(w.replicate[p.Shard], p)

@@ -17,8 +17,8 @@ type Step string
 const (
 	// Copy: from the first row.
 	Copy Step = "copied"
-	// CopyOn: after the key that was reached.
-	CopyOn Step = "copied further"
+	// ResumeCopy: after the key that was reached.
+	ResumeCopy Step = "copied further"
 	// Replicate: the changes since the saved position.
 	Replicate Step = "replicated"
 	// Nothing: it has all up to the target, or is a snapshot that is complete.
@@ -92,7 +92,7 @@ func (src *Source) Of(s *Stream) []Part {
 func stepOf(saved *state.Shard, incremental bool, target gtid.Position) (Step, string) {
 	switch {
 	case saved.Copy != nil && saved.Copy.LastPK != nil:
-		return CopyOn, "its copy is unfinished and has a key to go on after"
+		return ResumeCopy, "its copy is unfinished and has a key to go on after"
 	case saved.Copy != nil && !saved.Copy.Oldest.IsZero():
 		return Copy, "its copy is unfinished, and has no key to go on after"
 	case saved.Copy != nil:

@@ -19,7 +19,7 @@ func Sentence(stream string, parts []Part) string {
 		text string
 	}{
 		{Copy, "will be copied from"},
-		{CopyOn, "will resume its copy from"},
+		{ResumeCopy, "will resume its copy from"},
 		{Replicate, "will be replicated from"},
 		{Nothing, "is up to date in"},
 	} {
