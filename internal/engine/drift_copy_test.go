@@ -28,7 +28,7 @@ func (r *rig) looks(columns ...[]table.Column) {
 	}
 }
 
-// copyOfUsers copies one row from a snapshot at transaction 6; with what was changed before, it goes on after a key.
+// copyOfUsers copies one row from a snapshot at transaction 6; with what was changed before, it resumes after a key.
 func copyOfUsers(before ...*event) fakevtgate.Stream {
 	return func(_ *request, send func(...*event), done <-chan struct{}) error {
 		send(before...)
@@ -53,7 +53,7 @@ func next(t *testing.T, saved *state.Stream, stop int, now []table.Column, strea
 	return r
 }
 
-// A copy may wait for hours; what was changed meanwhile is no reason to refuse what comes after it.
+// A copy may wait for hours; what was changed in the meantime is no reason to refuse what comes after it.
 func TestColumnsChangedBeforeACopyBegins(t *testing.T) {
 	swapped := slices.Clone(testTable("users").Columns)
 	slices.Reverse(swapped)
@@ -170,7 +170,7 @@ func TestColumnsChangedWhenAStreamBroke(t *testing.T) {
 	}
 }
 
-// A copy that goes on after its key begins with older changes of the rows copied already, in columns of their own: where those were
+// A copy that resumes after its key begins with older changes of the rows copied already, in columns of their own: where those were
 // changed, it begins again with the first row, and is followed by the changes since its first snapshot.
 func TestColumnsChangedBeforeACopyGoesOn(t *testing.T) {
 	was := func(r *rig, columns []table.Column) {

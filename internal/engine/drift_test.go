@@ -125,7 +125,7 @@ func TestRowsFromBeforeAChangeOfColumnsAreReadByThoseColumns(t *testing.T) {
 	}
 }
 
-// A sync that was killed between two changes goes on with the columns that the table had there.
+// A sync that was killed between two changes continues with the columns that the table had there.
 func TestKilledBetweenTwoChangesOfColumns(t *testing.T) {
 	moved := []table.Column{dropped[0], dropped[2], dropped[1]}
 	first, second := changed(6, "alter table users modify column gone int after id"), changed(9, "alter table users drop column gone")

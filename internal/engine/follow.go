@@ -75,7 +75,7 @@ func (s *replication) scout(ctx context.Context, p *partition.Partition, isForme
 	}
 }
 
-// onward is one of the shards that replaced another, and where it goes on: one that this sync knows the end of.
+// onward is one of the shards that replaced another, and where it continues: one that this sync knows the end of.
 func (s *replication) onward(moved map[gtid.Shard]gtid.Position) (gtid.Shard, gtid.Position) {
 	for _, shard := range slices.SortedFunc(maps.Keys(moved), lineage.ByName) {
 		if s.targets.Known(shard) || !slices.Contains(s.existing, shard) {

@@ -268,7 +268,7 @@ func TestTheFormerConnectorsStateIsTakenOverFirst(t *testing.T) {
 	}
 }
 
-// The stream of a table that MoveTables led to another keyspace of the source names the stream that goes on with it, which copies.
+// The stream of a table that MoveTables led to another keyspace of the source names the stream that continues with it, which copies.
 func TestATableMovedWithinTheSourceNamesItsSuccessor(t *testing.T) {
 	moved := func(to string) map[string]func(*Server) {
 		return map[string]func(*Server){"shop": func(s *Server) {

@@ -198,7 +198,7 @@ func TestSlowConsumerIsNoStall(t *testing.T) {
 	}
 }
 
-// slowWriter takes its first long text only when it may go on.
+// slowWriter takes its first long text only when it may continue.
 type slowWriter struct {
 	w           io.Writer
 	began, goOn chan struct{}
@@ -417,7 +417,7 @@ func TestCopyThatTheServerForgotStartsOver(t *testing.T) {
 		}
 		send(begin(0, 0), fields(0, "users"), script.VGTID(5, nil), rowOf(0, "users", nil, []string{"1", "a"}), script.VGTID(5, pk("users", "1")), commit(0))
 		send(begin(0, 0), script.VGTID(5, nil), commit(0))
-		for i := 6; ; i++ { // vtgate goes on from position 5 without a key
+		for i := 6; ; i++ { // vtgate continues from position 5 without a key
 			send(begin(7, i), fields(7, "users"), rowOf(7, "users", nil, []string{"1", "b"}), script.VGTID(i, nil), commit(7))
 			select {
 			case <-done:

@@ -201,7 +201,7 @@ func TestTransactionsOfOneReplicaAloneAreLeftOut(t *testing.T) {
 	}
 }
 
-// A copy's snapshot came from the replica that has it; the stream breaks, and goes on at another one.
+// A copy's snapshot came from the replica that has it; the stream breaks, and continues at another one.
 func TestStreamThatBreaksGoesOnWithoutTheTransactionsOfOneReplica(t *testing.T) {
 	r := newRig(t, 7, nil)
 	r.stream = func(_ *request, send func(...*event), done <-chan struct{}) error {

@@ -118,7 +118,7 @@ func TestRestartedCopyReplicatesFromItsFirstSnapshot(t *testing.T) {
 	}
 }
 
-// The server goes on by itself after a key that it cannot compare: rows may be missing.
+// The server continues by itself after a key that it cannot compare: rows may be missing.
 func TestCopyThatCannotBeResumedStartsOver(t *testing.T) {
 	t.Parallel()
 	users := testTable("users")

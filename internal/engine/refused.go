@@ -8,12 +8,12 @@ import (
 	"source-planetscale/internal/schema"
 )
 
-// Logger is where a command says what it goes on without.
+// Logger is where a command says what it continues without.
 type Logger interface {
 	Info(text string, args ...any)
 }
 
-// GoOn lets a command go on without a question that the service refused to answer; a lost connection is no such refusal.
+// GoOn lets a command continue without a question that the service refused to answer; a lost connection is no such refusal.
 func GoOn(ctx context.Context, log Logger, err error, question string) error {
 	if ctx.Err() != nil || refusedOnly(err) != nil {
 		return err

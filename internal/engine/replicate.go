@@ -135,7 +135,7 @@ func (s *replication) readAgain(ctx context.Context, r *reader.Reader, outcome r
 	return s.all(ctx, again) // the oldest of them is at its own position: they become fewer each time
 }
 
-// copyAgain copies partitions from their first row, because their positions are of no use any more.
+// copyAgain copies partitions from their first row, because their positions are no longer usable.
 func (s *replication) copyAgain(ctx context.Context, parts []*partition.Partition, v *failure.Verdict) error {
 	err := s.change(func(tx *airbyte.Tx) error {
 		for _, p := range parts {
@@ -154,7 +154,7 @@ func (s *replication) copyAgain(ctx context.Context, parts []*partition.Partitio
 	return group.Wait()
 }
 
-// searchHalves searches for the table that breaks the stream, which the error does not name: the others go on.
+// searchHalves searches for the table that breaks the stream, which the error does not name: the others continue.
 func (s *replication) searchHalves(ctx context.Context, parts []*partition.Partition, v *failure.Verdict, by *search) error {
 	if v.Action == failure.Retry {
 		by.retrier = NewRetrier(1, time.Second, s.shared.Log) // all were tried for long

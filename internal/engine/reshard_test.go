@@ -254,7 +254,7 @@ func splitCopy(t *testing.T) *rig {
 	return r
 }
 
-// The copy of a shard that was split goes on after its key in each part.
+// The copy of a shard that was split resumes after its key in each part.
 func TestSplitCopyCarriesItsKey(t *testing.T) {
 	r := splitCopy(t)
 	out := r.must()
@@ -271,7 +271,7 @@ func TestSplitCopyCarriesItsKey(t *testing.T) {
 	}
 }
 
-// Copies of shards that were merged have different keys: they start over, and what was deleted meanwhile is replayed.
+// Copies of shards that were merged have different keys: they start over, and what was deleted in the meantime is replayed.
 func TestMergedCopyStartsOver(t *testing.T) {
 	r := newRig(t, 0, func(q *request, send func(...*event), done <-chan struct{}) error {
 		g := q.Vgtid.ShardGtids[0]
@@ -357,7 +357,7 @@ func (r *rig) said(words string, done <-chan struct{}) {
 	}
 }
 
-// One of two former shards is gone, so that the stream is to be read afresh, while the other is still read.
+// One of two former shards is gone, so that the stream is to be read from the start, while the other is still read.
 func TestOneOfTwoFormerShardsNoLongerExists(t *testing.T) {
 	r := newRig(t, 0, nil)
 	r.stream = func(q *request, send func(...*event), done <-chan struct{}) error {

@@ -54,7 +54,7 @@ func (r *rig) mustStartOver(n int) {
 }
 
 // The server went on after the former key's values as if they were the new one's. MySQL, which is asked before the next
-// attempt, has the new key: it must not look like one to go on after.
+// attempt, has the new key: it must not look like one to resume after.
 func TestCopyWhoseKeyChangesDoesNotGoOnAfterTheNewOne(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, 6, nil)

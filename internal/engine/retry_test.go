@@ -1,13 +1,17 @@
 package engine
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"log/slog"
+	"regexp"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"source-planetscale/internal/failure"
+	"source-planetscale/internal/vstream"
 )
 
 // A read fails after max_retries attempts in a row without progress, but not within two minutes of the first failure among
@@ -46,6 +50,40 @@ func TestFailuresInARowAreHadPatienceWith(t *testing.T) {
 					t.Errorf("gave up only %s after the first failure, after %d attempts", d, attempts)
 				}
 			})
+		})
+	}
+}
+
+// A warning about an attempt that is repeated says once what failed, and nothing of what to do: it is done.
+func TestARetryIsLoggedOnce(t *testing.T) {
+	cause := errors.New("the stream fell silent")
+	for what, c := range map[string]struct {
+		failed *failure.Verdict
+		want   string
+	}{
+		"The stream of shop.users in shard -": {
+			vstream.Judge(cause, "shop.users", "-"),
+			"The stream of shop.users in shard - broke (the stream fell silent)",
+		},
+		"Preparing the sync": {
+			failure.Transient("check host and ports", "The server cannot be reached").Because(cause),
+			"Preparing the sync failed: The server cannot be reached (the stream fell silent)",
+		},
+		"Logging in": {failure.Transient("", "The server restarts"), "Logging in failed: The server restarts"},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			var log bytes.Buffer
+			attempts := 0
+			err := NewRetrier(3, 0, slog.New(slog.NewTextHandler(&log, nil))).Do(t.Context(), what, func(context.Context) (bool, error) {
+				if attempts++; attempts == 1 {
+					return false, c.failed
+				}
+				return true, nil
+			})
+			said := regexp.MustCompile(`msg="(.*); trying again in .*\."`).FindStringSubmatch(log.String())
+			if err != nil || said == nil || said[1] != c.want {
+				t.Errorf("error %v, log %s, want %s", err, log.String(), c.want)
+			}
 		})
 	}
 }

@@ -270,7 +270,7 @@ func testTable(name string) *table.Table {
 
 var idAndName = []*querypb.Field{fakevtgate.Field("id", "bigint", querypb.Type_INT64), fakevtgate.Field("name", "varchar(50)", querypb.Type_VARCHAR)}
 
-// add configures a stream with a saved state of the shard -, nil to begin afresh.
+// add configures a stream with a saved state of the shard -, nil to begin from the start.
 func (r *rig) add(t *table.Table, mode airbyte.SyncMode, saved *state.Shard) *partition.Stream {
 	r.t.Helper()
 	if saved == nil {

@@ -75,7 +75,7 @@ func usable(s *state.Stream, c *airbyte.ConfiguredStream) bool {
 	return slices.ContainsFunc(slices.Collect(maps.Values(s.Shards)), func(shard *state.Shard) bool { return shard.Copy != nil })
 }
 
-// streamsOf prepares the configured streams. Those that cannot be read are returned as failures; the others go on.
+// streamsOf prepares the configured streams. Those that cannot be read are returned as failures; the others continue.
 func (s *survey) streamsOf(catalog *airbyte.ConfiguredCatalog, tables map[string]*table.Table, unsteady map[string]error,
 	saved map[airbyte.StreamDescriptor]*state.Stream,
 ) failures {

@@ -31,7 +31,7 @@ func (s *survey) refuseViews(ctx context.Context, catalog *airbyte.ConfiguredCat
 }
 
 // isView reports whether the name is of something that has columns and is no table. Tables are asked for last: one that was made
-// meanwhile is no view.
+// in the meantime is no view.
 func (s *survey) isView(ctx context.Context, name string) (bool, error) {
 	for i, keys := range []bool{false, true} {
 		found, err := s.server.Tables(ctx, s.wanted[0], []string{name}, keys)

@@ -22,11 +22,11 @@ const (
 	Retry Action = "retry"
 	// Restart: the copy must begin with the first row again.
 	Restart Action = "restart"
-	// Reopen: the stream goes on without the one table that broke it.
+	// Reopen: the stream continues without the one table that broke it.
 	Reopen Action = "reopen"
 	// Split: one of several tables broke the stream, and the error does not say which.
 	Split Action = "split"
-	// Resync: the saved position is of no use any more. The stream may be copied again, where the user allows it.
+	// Resync: the saved position is no longer usable. The stream may be copied again, where the user allows it.
 	Resync Action = "resync"
 	// Follow: the columns of the one table were changed. It is read again by itself, by the columns that each row was written under.
 	Follow Action = "follow"

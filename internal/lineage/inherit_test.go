@@ -12,7 +12,7 @@ import (
 	"source-planetscale/internal/table"
 )
 
-// What is known of the columns goes on with the positions that it belongs to.
+// What is known of the columns continues with the positions that it belongs to.
 func TestNewShardsHaveTheLayoutOfTheFormer(t *testing.T) {
 	key := &querypb.QueryResult{Fields: []*querypb.Field{{Name: "id"}}}
 	own := []table.Column{{Name: "id", Type: "bigint"}}

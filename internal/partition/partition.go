@@ -79,7 +79,7 @@ func (p *Partition) Advance(_ *airbyte.Tx, at gtid.Position, atTarget bool) bool
 	return true
 }
 
-// AdvanceCopy moves what is saved to the key that the copy reached, if it can go on after it.
+// AdvanceCopy moves what is saved to the key that the copy reached, if it can resume after it.
 func (p *Partition) AdvanceCopy(_ *airbyte.Tx, at gtid.Position, last *querypb.QueryResult) {
 	if saved := p.Saved(); p.Key().Resumes(last) {
 		saved.Position, saved.Layout, saved.Copy.LastPK = at, p.layout, last
@@ -103,7 +103,7 @@ func (p *Partition) forgetSnapshot() {
 	}
 }
 
-// Replace notes that the shard was read to the journal that says where the shards that replaced it go on. again says that an earlier
+// Replace notes that the shard was read to the journal that says where the shards that replaced it continue. again says that an earlier
 // sync had read it to there.
 func (p *Partition) Replace(_ *airbyte.Tx, moved map[gtid.Shard]gtid.Position) (again bool) {
 	saved := p.Saved()
@@ -112,8 +112,8 @@ func (p *Partition) Replace(_ *airbyte.Tx, moved map[gtid.Shard]gtid.Position) (
 	return again
 }
 
-// Forget notes that its position is of no use any more: it is copied from the first row. The readers of the stream's other shards look
-// theirs up meanwhile, so that the map stays as it is.
+// Forget notes that its position is no longer usable: it is copied from the first row. The readers of the stream's other shards look
+// theirs up in the meantime, so that the map stays as it is.
 func (p *Partition) Forget(*airbyte.Tx) { *p.Saved() = state.Shard{Copy: &state.Copy{}} }
 
 // Confine changes its saved positions to what is meant by them.

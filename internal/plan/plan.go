@@ -23,7 +23,7 @@ const (
 	Replicate Step = "replicated"
 	// Nothing: it has all up to the target, or is a snapshot that is complete.
 	Nothing Step = "up to date"
-	// ReadToJournal: a shard that no longer exists, up to where those that replaced it go on. It comes before all others.
+	// ReadToJournal: a shard that no longer exists, up to where those that replaced it continue. It comes before all others.
 	ReadToJournal Step = "read to its journal"
 	// Refuse: the saved position is lost, and the user wants to be told.
 	Refuse Step = "refused"

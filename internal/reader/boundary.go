@@ -159,7 +159,7 @@ func (s *session) pass() error {
 			s.moves()
 		}
 		if former != nil && !table.SameColumns(former, key) {
-			s.copying.key = nil // not to go on after the new one, which the table now has
+			s.copying.key = nil // not to resume after the new one, which the table now has
 			return errRestart() // the table's key was changed, and rows of the new one may have been left out
 		}
 	}

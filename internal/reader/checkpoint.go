@@ -103,7 +103,7 @@ func (r *Reader) lookIfGiven(ctx context.Context) error {
 }
 
 // checkTarget asks the source again where it is when the stream has gone where the target does not lead: after a failover
-// the target may hold transactions that are gone, and would never be reached. vtgate goes on over a failover by itself.
+// the target may hold transactions that are gone, and would never be reached. vtgate continues over a failover by itself.
 func (r *Reader) checkTarget(ctx context.Context) error {
 	if r.copying != nil || r.former != nil || r.done || r.target.Contains(r.at) || r.at.Contains(r.target) {
 		return nil

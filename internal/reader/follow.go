@@ -27,7 +27,7 @@ type changes struct {
 	statements []statement
 	// now is how many of them lie behind the reader, and bound how many did at the last boundary.
 	now, bound int
-	// moved is where the shards that replaced this one go on, if it was read to its journal.
+	// moved is where the shards that replaced this one continue, if it was read to its journal.
 	moved map[gtid.Shard]gtid.Position
 }
 
@@ -61,7 +61,7 @@ func Scout(env *Env, p *partition.Partition, definition string, isFormer bool) *
 	return r
 }
 
-// ScoutOn goes on with the work of a Scout that has read its shard to the journal, in one that replaced it, from where that goes on.
+// ScoutOn continues with the work of a Scout that has read its shard to the journal, in one that replaced it, from where that continues.
 func ScoutOn(env *Env, scout *Reader, shard gtid.Shard, at gtid.Position, isFormer bool) *Reader {
 	r := newReader(env, shard)
 	r.tables.add(scout.tables.only().Partition)
@@ -73,7 +73,7 @@ func ScoutOn(env *Env, scout *Reader, shard gtid.Shard, at gtid.Position, isForm
 	return r
 }
 
-// Moved is where the shards go on that replaced a Scout's.
+// Moved is where the shards continue that replaced a Scout's.
 func (p path) Moved() map[gtid.Shard]gtid.Position { return p.scouted.moved }
 
 // Follow gives the changes of a table of which a Scout has found out how its columns were changed.

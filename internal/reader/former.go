@@ -16,7 +16,7 @@ import (
 )
 
 // When shards are split or merged, Vitess writes a journal into the binary log of every old shard: it says where the new
-// shards' logs go on. A position of an old shard is carried over by reading that shard up to its journal. That works as
+// shards' logs continue. A position of an old shard is carried over by reading that shard up to its journal. That works as
 // long as the old shard exists.
 
 // former is the state of a reader of a shard that was split or merged.
@@ -74,7 +74,7 @@ func servingAnswer(ctx context.Context, env *Env) bool {
 const journalPatience = 2 * time.Minute
 
 // check ends the reading of a former shard which is past its journal: the journal is written before the new shards
-// serve (Vitess' SwitchTraffic), so before the shard was found to be a former one, and peeked. The shard itself goes on for as
+// serve (Vitess' SwitchTraffic), so before the shard was found to be a former one, and peeked. The shard itself continues for as
 // long as Vitess writes changes back to it.
 func (f *former) check(at, target gtid.Position, primary bool) error {
 	if target.IsZero() || !at.Contains(target) {
@@ -130,7 +130,7 @@ func (s *session) journal(ctx context.Context, j *binlogdatapb.Journal) (done bo
 	return true, err
 }
 
-// Retired is how replication ends at a journal: well, since the next sync goes on with the shards that replaced this one. If
+// Retired is how replication ends at a journal: well, since the next sync continues with the shards that replaced this one. If
 // it already did in an earlier sync and the shard is still there, it would do so forever.
 func (r *Reader) Retired() error {
 	if !r.again {

@@ -78,7 +78,7 @@ func (o *output) commit(ctx context.Context, states func(*airbyte.Tx) error) err
 	return o.env.Writer.Commit(o.batch, states)
 }
 
-// dropIf ends the stream of the table that an error is of, if the reader has others to go on with; else it returns the error.
+// dropIf ends the stream of the table that an error is of, if the reader has others to continue with; else it returns the error.
 func (o *output) dropIf(ctx context.Context, err error) error {
 	if err == nil {
 		return nil // without the allocation of what follows
@@ -105,7 +105,7 @@ func (o *output) dropIf(ctx context.Context, err error) error {
 	return err
 }
 
-// drop ends the stream of one table; the reader goes on with the others.
+// drop ends the stream of one table; the reader continues with the others.
 func (o *output) drop(ctx context.Context, table string, cause error) error {
 	t := o.tables.remove(table)
 	o.queue.Forget(&t.Origin)

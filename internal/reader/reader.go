@@ -109,7 +109,7 @@ func Copy(env *Env, p *partition.Partition) *Reader {
 	r.tables.add(p)
 	r.at, r.copying = saved.Position, &copying{key: saved.Copy.LastPK}
 	if saved.Layout.Differs() {
-		r.copying.key = nil // changes of other columns would come before the server goes on after the key
+		r.copying.key = nil // changes of other columns would come before the server resumes after the key
 	}
 	return r
 }
@@ -290,7 +290,7 @@ func (r *Reader) judge(err error) error {
 	return v
 }
 
-// resumable reports whether the server can go on with the copy where the reader is.
+// resumable reports whether the server can continue with the copy where the reader is.
 func (r *Reader) resumable() bool { return r.tables.only().Key().Resumes(r.copying.key) }
 
 // arrived reports whether the changes wanted have all been given.
@@ -309,7 +309,7 @@ func (r *Reader) request() vstream.Request {
 	p := r.tables.only()
 	req.Tables[0].Columns = p.Selected()
 	if req.LastPK = r.copying.key; !p.Stream.Incremental() {
-		req.Position = gtid.Position{} // go on after the key without replaying changes
+		req.Position = gtid.Position{} // resume after the key without replaying changes
 	}
 	return req
 }
@@ -346,7 +346,7 @@ func (r *Reader) lookAt(ctx context.Context, names []string, snapshot bool) erro
 	if r.known() {
 		return nil // what the columns are is known from the statements
 	}
-	tables, err := r.env.Tables(ctx, r.shard, names, r.copying != nil) // a copy goes on by its key
+	tables, err := r.env.Tables(ctx, r.shard, names, r.copying != nil) // a copy resumes by its key
 	if err != nil {
 		return fmt.Errorf("looking for changed columns: %w", err)
 	}

@@ -82,7 +82,7 @@ func (s *session) describe(ctx context.Context, t *tableReader, f *binlogdatapb.
 	if c := s.copying; c != nil {
 		if c.key != nil && (!s.resumable() || !table.StillDescribes(c.key, f.Fields)) {
 			c.key = nil
-			return errRestart() // the server goes on after it, and may have left rows out
+			return errRestart() // the server resumes after it, and may have left rows out
 		}
 		c.described = f.Fields
 	}

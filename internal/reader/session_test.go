@@ -22,7 +22,7 @@ import (
 	"source-planetscale/internal/wire"
 )
 
-// After a split or merge vtgate goes on with the new shards in the same stream. Their positions are none of the shard's: a state
+// After a split or merge vtgate continues with the new shards in the same stream. Their positions are none of the shard's: a state
 // with one of them under its name would pass changes over, and the rows of a copy would be those of one new shard only.
 func TestPositionOfOtherShardsEndsTheReader(t *testing.T) {
 	other := func(shard string, e *event) *event {

@@ -100,7 +100,7 @@ func (w *waiting) ask(ctx context.Context, r *Reader, limit time.Duration) error
 }
 
 // askTarget asks the shard whether it still has what the stream waits for. A shard that does not answer is no reason to end a stream that
-// may go on.
+// may continue.
 func askTarget(ctx context.Context, r *Reader) error {
 	before := r.target
 	if err := r.retarget(ctx); err != nil {

@@ -6,7 +6,7 @@ import (
 )
 
 // Counters count what a stream gives in one shard. Nobody but the one reader of both adds to them, a run of rows at a time;
-// reports look at them meanwhile.
+// reports look at them in the meantime.
 type Counters struct {
 	copied, replicated atomic.Int64 // records
 	wasted             atomic.Int64 // of the copied ones; their copy started over

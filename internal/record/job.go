@@ -17,7 +17,7 @@ type job struct {
 	batch *airbyte.Batch
 	err   error
 	done  chan struct{}
-	// taken says that done was received; next is the run that Take goes on with, where it takes one after the other.
+	// taken says that done was received; next is the run that Take continues with, where it takes one after the other.
 	taken bool
 	next  int
 }

@@ -164,7 +164,7 @@ func (q *Queue) Forget(o *Origin) { q.forgotten[o] = true }
 
 // Take moves the records of the oldest rows into the batch, and encodes others while somebody else does that. At a row that cannot
 // be read it stops, with the records before it in the batch: its error is a failure.Verdict of the row's table. Once that one is
-// forgotten, Take goes on behind it.
+// forgotten, Take continues behind it.
 func (q *Queue) Take(b *airbyte.Batch) error {
 	if len(q.jobs) == 0 {
 		q.close()

@@ -56,7 +56,7 @@ func NewStream(d airbyte.StreamDescriptor, incremental bool, properties map[stri
 // Cursor is the last _ab_cdc_cursor given.
 func (s *Stream) Cursor() int64 { return s.cursor.Load() }
 
-// SetCursor goes on from a saved cursor.
+// SetCursor continues from a saved cursor.
 func (s *Stream) SetCursor(last int64) { s.cursor.Store(last) }
 
 // Cursors sets the _ab_cdc_cursor of the next n records aside and returns the number before the first: the clock in

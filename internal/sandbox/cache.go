@@ -88,7 +88,7 @@ func exists(path string) bool {
 	return err == nil
 }
 
-// step announces slow work, then every 15 seconds that it goes on, and its end.
+// step announces slow work, then every 15 seconds that it continues, and its end.
 func (c cache) step(what, expected string, work func() error) error {
 	c.say("%s, %s …", what, expected)
 	began := time.Now()

@@ -59,12 +59,12 @@ func (s *Sandbox) tablet(name string) (tablet, error) {
 
 // HoldBack stops a replica from applying what it receives from its primary, so
 // that it stays as it is now; Vitess still takes it for a healthy replica.
-// Release, or a start of its mysqld, lets it go on.
+// Release, or a start of its mysqld, lets it continue.
 func (s *Sandbox) HoldBack(ctx context.Context, name string) error {
 	return s.execute(ctx, name, "stop replica sql_thread")
 }
 
-// Release lets a replica go on that was held back. It is no error when it was
+// Release lets a replica continue that was held back. It is no error when it was
 // not.
 func (s *Sandbox) Release(ctx context.Context, name string) error {
 	return s.execute(ctx, name, "start replica sql_thread")

@@ -17,7 +17,7 @@ import (
 //	{"streams":{"<keyspace>:<table>":{"shards":{"<shard>":{"cursor":"<base64>"}}}}}
 //
 // It returns the streams of the keyspace by table name; reads reports of others whether they are read beside it. A finished copy is
-// continued by replication. An unfinished one starts over: that connector resumed copies without replaying what had changed in the meantime.
+// continued by replication. An unfinished one starts over: that connector resumed copies without replaying changes in the meantime.
 func ParseLegacy(data []byte, keyspace string, reads func(keyspace string) bool) (map[string]*Stream, error) {
 	var in struct {
 		Streams map[string]struct {

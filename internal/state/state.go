@@ -47,7 +47,7 @@ type Shard struct {
 	// Layout is that of the changes after Position or, once Moved is set, after the positions there.
 	Layout table.Layout
 	// Moved is set once the shard was read to the end that a split or merge put to it: where the shards that replaced it
-	// go on.
+	// continue.
 	Moved map[gtid.Shard]gtid.Position
 	// Copy is nil once the copy is complete.
 	Copy *Copy
@@ -76,9 +76,9 @@ type Copy struct {
 	Oldest gtid.Position
 	// Layout is that of the changes after Oldest.
 	Layout table.Layout
-	// Restarted is set when a later attempt did not go on after a key but began again with the first row.
+	// Restarted is set when a later attempt did not resume after a key but began again with the first row.
 	Restarted bool
-	// LastPK is the key of the last row written, nil if there is none to go on after.
+	// LastPK is the key of the last row written, nil if there is none to resume after.
 	LastPK *querypb.QueryResult
 }
 

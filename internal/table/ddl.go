@@ -44,7 +44,7 @@ func (d DDL) Explains(table string) bool {
 }
 
 // ParseDDL reads a DDL statement as MySQL wrote it into the binary log. What Vitess's parser does not know, or not whole, is looked at
-// word by word (ddlwords.go): no statement that may empty a table is taken for one that does nothing. It returns an error only where
+// word by word (ddlwords.go): no statement that may empty a table is treated as one that does nothing. It returns an error only where
 // there is no parser.
 func ParseDDL(statement string) (d DDL, err error) {
 	statement = statement[:min(len(statement), maxStatement)]

@@ -64,7 +64,7 @@ func NewEvolution(name string, was []Column) *Evolution {
 func (e *Evolution) Step() int { return len(e.stages) - 1 }
 
 // Apply follows a DDL statement as the binary log has it. Rows after one that changed the columns have others than rows before. The error
-// is a part of a sentence that says why the columns after it cannot be known; what happens then is of no use. It is also that
+// is a part of a sentence that says why the columns after it cannot be known; what happens then is useless. It is also that
 // of a statement which takes the table's rows away. A copy of the table that takes its place is for Swap.
 func (e *Evolution) Apply(statement string) (changed bool, err error) {
 	parser, err := ddlParser()

@@ -8,12 +8,12 @@ import (
 
 // Key is the key of a table, and what it is good for.
 type Key struct {
-	// Columns are those by which VStream copies the table and goes on with a copy: MySQL's key, in its order, or all columns of a
+	// Columns are those by which VStream copies the table and continues with a copy: MySQL's key, in its order, or all columns of a
 	// table without one.
 	Columns []string
 	// Identifies says that no two rows share the key's values. Only a primary key does, or a unique key without NULLs.
 	Identifies bool
-	// Ordered says that the server's `key > literal`, by which it goes on, orders the values as the copy does.
+	// Ordered says that the server's `key > literal`, by which it continues, orders the values as the copy does.
 	Ordered bool
 }
 
@@ -29,11 +29,11 @@ func KeyOf(t *Table) Key {
 	return k
 }
 
-// Resumable reports whether a copy can go on after a value of the key. Where the key does not identify a row, rows equal to the last
+// Resumable reports whether a copy can resume after a value of the key. Where the key does not identify a row, rows equal to the last
 // one copied would be passed over; where it is not ordered, any.
 func (k Key) Resumable() bool { return k.Identifies && k.Ordered }
 
-// WhyNot says why a copy cannot go on after a value of the key, as the end of a sentence.
+// WhyNot says why a copy cannot resume after a value of the key, as the end of a sentence.
 func (k Key) WhyNot() string {
 	switch {
 	case !k.Identifies:
@@ -44,7 +44,7 @@ func (k Key) WhyNot() string {
 	return "it has not reached a key yet"
 }
 
-// Resumes reports whether the server can go on after that key, as VStream gave it; nil for none yet. The server takes its values by
+// Resumes reports whether the server can resume after that key, as VStream gave it; nil for none yet. The server takes its values by
 // their place for those of the key that the table has now.
 func (k Key) Resumes(last *querypb.QueryResult) bool {
 	return k.Resumable() && last != nil && slices.EqualFunc(last.Fields, k.Columns, func(f *querypb.Field,

@@ -6,7 +6,7 @@ import (
 	querypb "vitess.io/vitess/go/vt/proto/query"
 )
 
-// TestKey says what each key is good for: a copy goes on after one only if no two rows share it, and the server orders it as we do.
+// TestKey says what each key is good for: a copy resumes after one only if no two rows share it, and the server orders it as we do.
 func TestKey(t *testing.T) {
 	const none, key = false, true
 	for _, c := range []struct {

@@ -11,7 +11,7 @@ import "slices"
 type Layout struct {
 	// Columns are those at the position where they are known to be others than the stream's; else nil.
 	Columns []Column
-	// Unknown is set where nobody knows them, as for a position that the user gave: they are taken for the stream's until a statement
+	// Unknown is set where nobody knows them, as for a position that the user gave: they are treated as the stream's until a statement
 	// changes them.
 	Unknown bool
 }
@@ -46,7 +46,7 @@ func (l *Layout) At(stream []Column) []Column {
 func (l *Layout) Differs() bool { return l.Columns != nil }
 
 // Reads reports whether rows after the position can be read with the columns that the table has now; those of which nobody knows
-// are taken for the stream's.
+// are treated as the stream's.
 func (l *Layout) Reads(now, stream []Column) bool {
 	if l.Columns != nil {
 		return sameRows(now, l.Columns)

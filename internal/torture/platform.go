@@ -184,7 +184,7 @@ func (s *Stream) Clear() {
 	s.empty()
 }
 
-// BeginJob starts a sync as the platform does: full refreshes begin afresh.
+// BeginJob starts a sync as the platform does: full refreshes begin from the start.
 func (p *Platform) BeginJob() {
 	p.job++
 	for _, s := range p.Streams {
@@ -410,7 +410,7 @@ func (s *Stream) keyOf(data map[string]any) (key, missing string) {
 	return string(encoded), ""
 }
 
-// Clone is the platform as it is now, to go on from later.
+// Clone is the platform as it is now, to continue from later.
 func (p *Platform) Clone() *Platform {
 	c := *p
 	c.Streams = map[string]*Stream{}

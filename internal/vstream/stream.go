@@ -28,7 +28,7 @@ type Request struct {
 	Tables []Table
 	// Position to replicate from; zero to copy the tables first.
 	Position gtid.Position
-	// LastPK is the key after which a copy goes on, nil to copy from the first row. With a Position, the changes since
+	// LastPK is the key after which a copy continues, nil to copy from the first row. With a Position, the changes since
 	// then to rows up to that key come first; without one they don't come at all.
 	LastPK *querypb.QueryResult
 	// Older is set where rows may have other columns than the table has now: those whose columns the server cannot name come with
@@ -259,7 +259,7 @@ func filter(r Request) *binlogdatapb.Filter {
 // mostDescribed is how many tables the description of a request names.
 const mostDescribed = 20
 
-// describe says what a request is for, without the key that a copy goes on after: that is a row's.
+// describe says what a request is for, without the key that a copy resumes after: that is a row's.
 func describe(r *vtgatepb.VStreamRequest) string {
 	var b strings.Builder
 	for _, g := range r.Vgtid.ShardGtids {

@@ -119,7 +119,7 @@ func TestLargeMessageOverASlowLineIsNoSilence(t *testing.T) {
 	}
 }
 
-// The other streams of the sync go on while one is dead.
+// The other streams of the sync continue while one is dead.
 func TestSilentStreamIsNotKeptByItsNeighbours(t *testing.T) {
 	server, err := fakevtgate.Start(func(r *vtgatepb.VStreamRequest, send func(...*binlogdatapb.VEvent), done <-chan struct{}) error {
 		if r.Filter.Rules[0].Match == "dead" {
