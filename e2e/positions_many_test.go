@@ -52,12 +52,12 @@ func TestManyPositions(t *testing.T) {
 	p.mustEqualTheSource()
 }
 
-// writeToEach changes one table after the other, 500 times a second at most, until it is told to stop and says how often.
+// writeToEach changes one table after the other, 100 times a second at most, until it is told to stop and says how often.
 func writeToEach(t *testing.T, db *sql.DB, tables []string) (stop func() int) {
 	t.Helper()
 	done, wait, n := make(chan struct{}), sync.WaitGroup{}, 0
 	wait.Go(func() {
-		ticker := time.NewTicker(2 * time.Millisecond)
+		ticker := time.NewTicker(10 * time.Millisecond)
 		defer ticker.Stop()
 		for ; ; n++ {
 			select {
