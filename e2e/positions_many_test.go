@@ -12,17 +12,21 @@ import (
 	"source-planetscale/internal/sandbox"
 )
 
-// TestManyPositions copies 900 tables while all of them are written to, so that each of them ends at a position of its own, and goes on with
-// them in the next sync. Before Vitess 23 transactions have no names; all the same one stream reads the changes of all tables: each stream
-// has a connection to MySQL.
+// TestManyPositions copies 900 tables while all of them are written to, so that each ends at a position of its own, and goes on with them
+// in the next sync. Before Vitess 23 transactions have no names; all the same one stream reads the changes of all tables: each stream has a
+// connection to MySQL.
 func TestManyPositions(t *testing.T) {
 	long(t)
-	c := own(t, sandbox.Default()[:1])
+	// Of so many tables vttablet would do little else than load what they look like.
+	c := own(t, sandbox.Default()[:1], sandbox.VTTabletFlags("--queryserver-config-schema-reload-time", "30m"))
 	p := newPipeline(t, c, c.ConfigUnsharded)
 	db := connect(t, "unix", c.MySQLSocket("commerce", "-"), "vt_dba", "vt_commerce", nil)
 	names := tableNames(900)
 	for _, name := range names {
 		execOn(t, db, "create table "+name+" (id bigint primary key, v bigint)", "insert into "+name+" values (1, 0), (2, 0), (3, 0)")
+	}
+	if _, err := c.vtctl(t, "ReloadSchemaShard", "--include-primary", "commerce/-"); err != nil {
+		t.Fatal(err)
 	}
 	p.discover(names...)
 
