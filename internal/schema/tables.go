@@ -123,12 +123,12 @@ func scanType(rows *sql.Rows) (table, tableType string, err error) {
 	return table, tableType, err
 }
 
-func scanColumn(rows *sql.Rows) (table string, c table.Column, err error) {
+func scanColumn(rows *sql.Rows) (name string, c table.Column, err error) {
 	var nullable string
 	var charset sql.NullString
-	err = rows.Scan(&table, &c.Name, &c.Type, &nullable, &charset)
-	c.Nullable, c.Charset = nullable == "YES", charset.String
-	return table, c, err
+	err = rows.Scan(&name, &c.Name, &c.Type, &nullable, &charset)
+	c.Nullable, c.Charset = nullable == "YES", table.CanonicalCharset(charset.String)
+	return name, c, err
 }
 
 func scanKeyPart(rows *sql.Rows) (table string, p keyPart, err error) {
