@@ -3,6 +3,7 @@ package schema
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -78,14 +79,16 @@ func open(ctx context.Context, server dial.Config, user, password, keyspace, tab
 	config.DBName = ""
 	pool, bare := login(ctx, config, connections, server.Debug)
 	switch {
+	case errors.As(bare, new(*mysql.MySQLError)):
+		return nil, unsureKeyspace(keyspace)
 	case bare != nil:
-		return nil, judged(fmt.Errorf("%w: %q", ErrUnknownKeyspace, keyspace))
+		return nil, bare
 	case several:
 		db.sql = pool
 		return db, nil
 	}
 	defer pool.Close()
-	return nil, judged(unknownKeyspace(ctx, pool, keyspace))
+	return nil, unknownKeyspace(ctx, pool, keyspace)
 }
 
 // Of asks another keyspace, over the same connections. Only the DB that was opened is closed.
@@ -135,16 +138,6 @@ func login(ctx context.Context, config *mysql.Config, connections int, debug deb
 	}
 	c.ahead(maxConnections - 1)
 	return pool, nil
-}
-
-// unknownKeyspace is the error for a keyspace that is not there, with those that are, if the server tells them.
-func unknownKeyspace(ctx context.Context, pool *sql.DB, keyspace string) error {
-	unknown := fmt.Errorf("%w: %q", ErrUnknownKeyspace, keyspace)
-	names, err := keyspaces(ctx, pool)
-	if err != nil {
-		return unknown
-	}
-	return shorten(fmt.Errorf("%w; there are: %s", unknown, strings.Join(names, ", ")))
 }
 
 // EachShard calls ask for each of the shards, for as many at a time as there are connections: from far away a keyspace of

@@ -22,7 +22,7 @@ type rawServer struct {
 	answer  func(statement string) [][]string // as scripted's; nil for an OK
 	asked   func(packet string)               // is told of each packet, if not nil
 	single  bool                              // it takes one statement to a packet
-	unknown string                            // no database, in packets that name it
+	unknown string                            // no database, in logins and packets that name it
 	change  func(at int, out []byte) []byte   // what is sent instead, at that place of all that was sent
 	large   []byte                            // a row that is sent again and again, once there is a question
 	sent    int
@@ -57,7 +57,17 @@ func (s *rawServer) run() {
 	greeting := append(
 		[]byte{10},
 		"8.4.0\x00\x01\x00\x00\x0012345678\x00\xff\xf7\xff\x02\x00\x0b\x00\x15\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00123456789012\x00mysql_native_password\x00"...)
-	if !s.send(greeting) || s.receive() == nil || !s.send(okPacket) {
+	if !s.send(greeting) {
+		return
+	}
+	login := s.receive()
+	switch {
+	case login == nil:
+		return
+	case s.unknown != "" && bytes.Contains(login, []byte(s.unknown)):
+		s.send(unknownDatabase)
+		return
+	case !s.send(okPacket):
 		return
 	}
 	for {
