@@ -21,10 +21,11 @@ const (
 	// answerTimeout is how long the server may say nothing when it was asked: one that hangs shows no other sign, since its
 	// kernel keeps the connection (dial notices when that is gone). All vindexes of a batch take vtgate 5 s.
 	answerTimeout = 2 * time.Minute
-	// maxConnections at a time for one keyspace; questions are few and short.
-	maxConnections = 4
-	// maxConnectionsOfAll is how many there are for several keyspaces: one that does not answer is not to keep the others waiting.
-	maxConnectionsOfAll = 12
+	// maxConnections at a time: what is asked of a few shards goes out together, and a keyspace that does not answer does not keep others
+	// waiting.
+	maxConnections = 12
+	// connectionsInTunnel are made ahead in a tunnel, where each logs in to the SSH server, too (see vstream).
+	connectionsInTunnel = 4
 	// pageRows is the LIMIT of every SELECT that grows with the keyspace. vtgate and vttablet end a larger one with an
 	// error at 10,000 rows (--queryserver-config-max-result-size), PlanetScale at 100,000. A table's rows of one kind
 	// must fit in a page: MySQL allows 4,096 columns, and 64 indexes of 16 parts.
@@ -64,12 +65,8 @@ func open(ctx context.Context, server dial.Config, user, password, keyspace, tab
 	if err != nil {
 		return nil, err
 	}
-	connections := maxConnections
-	if several {
-		connections = maxConnectionsOfAll
-	}
 	config.DBName = db.target("")
-	db.sql, err = login(ctx, config, connections, server.Debug)
+	db.sql, err = login(ctx, config, server)
 	switch {
 	case err == nil:
 		return db, nil
@@ -77,7 +74,7 @@ func open(ctx context.Context, server dial.Config, user, password, keyspace, tab
 		return nil, err
 	}
 	config.DBName = ""
-	pool, bare := login(ctx, config, connections, server.Debug)
+	pool, bare := login(ctx, config, server)
 	switch {
 	case errors.As(bare, new(*mysql.MySQLError)):
 		return nil, unsureKeyspace(keyspace)
@@ -120,23 +117,32 @@ func newConfig(server dial.Config, user, password string) (*mysql.Config, error)
 	return config, nil
 }
 
-// login opens a pool of so many connections and proves it with a first one.
-func login(ctx context.Context, config *mysql.Config, connections int, debug debug) (*sql.DB, error) {
+// login opens a pool and proves it with a first connection.
+func login(ctx context.Context, config *mysql.Config, server dial.Config) (*sql.DB, error) {
 	var reason cause
 	config.Logger = &reason
+	c := &connector{}
+	ahead := connectionsInTunnel
+	if server.Tunnel == nil {
+		ahead = maxConnections
+		c.dials = dialAhead(ahead, config.Addr, server.DialContext)
+		config.DialFunc = dialer(c.dials.dialContext)
+	}
 	driver, err := mysql.NewConnector(config)
 	if err != nil {
 		return nil, fmt.Errorf("preparing the MySQL connection to %s: %w", config.Addr, err)
 	}
-	c := &connector{guarded: guarded{driver, debug}}
+	c.guarded = guarded{driver, server.Debug}
 	pool := sql.OpenDB(c)
-	pool.SetMaxOpenConns(connections)
-	pool.SetMaxIdleConns(connections) // a new one costs several round trips, which each question to all shards would pay
-	if err := pool.PingContext(ctx); err != nil {
+	pool.SetMaxOpenConns(maxConnections)
+	pool.SetMaxIdleConns(maxConnections) // a new one costs several round trips, which each question to all shards would pay
+	first, err := pool.Conn(ctx)         // a Ping would cost another one
+	if err != nil {
 		_ = pool.Close()
 		return nil, loginFailed(config.Addr, reason.explain(err))
 	}
-	c.ahead(maxConnections - 1)
+	_ = first.Close() // back into the pool
+	c.ahead(ahead - 1)
 	return pool, nil
 }
 
