@@ -32,16 +32,18 @@ func (a *app) positionCommand() *cobra.Command {
 }
 
 func (a *app) position(ctx context.Context, cfg *config.Config) error {
+	client, err := vstream.New(cfg.VStream())
+	if err != nil {
+		return err
+	}
+	client.Ahead(len(cfg.Named()))
+	defer client.Close()
 	db, err := openDB(ctx, cfg)
 	if err != nil {
 		return err
 	}
 	defer db.Close()
 	all, err := a.keyspaces(ctx, cfg, db)
-	if err != nil {
-		return err
-	}
-	client, err := vstream.New(cfg.VStream())
 	if err != nil {
 		return err
 	}

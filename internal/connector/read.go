@@ -53,7 +53,7 @@ func (a *app) read(ctx context.Context, configFile, catalogFile, stateFile *file
 	defer client.Close()
 	var db *schema.DB
 	err = engine.NewRetrier(cfg.MaxRetries, 0, a.log).Insist(ctx, "Logging in", func(ctx context.Context) (err error) {
-		client.Ahead(len(catalog.Namespaces()))
+		client.Ahead(2 * len(catalog.Namespaces())) // to peek, and for the first stream with rows
 		db, err = openDB(ctx, cfg)
 		return err
 	})

@@ -18,7 +18,7 @@ const freshness = 30 * time.Second
 // lock out whoever is mistaken in the password several times.
 type connector struct {
 	guarded
-	dials   *dials // may be nil
+	dials   *dials       // may be nil
 	pending atomic.Int32 // of those that are made ahead, how many nobody has asked for
 	made    chan made
 	end     context.CancelFunc // of those that are still being made

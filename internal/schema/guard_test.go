@@ -401,7 +401,7 @@ func TestTheTargetIsSelectedWithTheQuestion(t *testing.T) {
 		single bool
 		want   []string
 	}{
-		"one packet": {false, []string{use + ";" + both, use + ";" + both, "use `shop@primary`;show vitess_shards"}},
+		"one packet":                {false, []string{use + ";" + both, use + ";" + both, "use `shop@primary`;show vitess_shards"}},
 		"one statement to a packet": {true, []string{use + ";" + both, use, both, variablesQuery, formatQuery, use, both, variablesQuery, formatQuery, "use `shop@primary`", "show vitess_shards"}},
 	} {
 		t.Run(name, func(t *testing.T) {
