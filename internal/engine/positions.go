@@ -100,6 +100,7 @@ func (j *judgement) askAll(ctx context.Context) error {
 			return 0
 		})
 		one := newJudgement(j.Sync)
+		one.aheadUntil = j.aheadUntil
 		for _, p := range at[shard] {
 			why, err := one.why(ctx, shard, p)
 			if err != nil {
