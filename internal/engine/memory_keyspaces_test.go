@@ -24,7 +24,7 @@ const (
 	keyspacesChild = "ENGINE_MEMORY_OF_KEYSPACES_TEST"
 	// Each copy gives so many messages of one row, together more than is received ahead of all copies.
 	messagesOfACopy, bytesOfARow = 10, 4 << 20
-	copiesAtATime                = 4
+	copiesAtATime                = 2
 	copiesInAll                  = 8
 )
 

@@ -21,9 +21,10 @@ const (
 	// answerTimeout is how long the server may say nothing when it was asked: one that hangs shows no other sign, since its
 	// kernel keeps the connection (dial notices when that is gone). All vindexes of a batch take vtgate 5 s.
 	answerTimeout = 2 * time.Minute
-	// maxConnections at a time: what is asked of a few shards goes out together, and a keyspace that does not answer does not keep others
-	// waiting.
+	// maxConnections at a time for one keyspace: what is asked of a few shards goes out together.
 	maxConnections = 12
+	// maxConnectionsOfAll is how many there are for several keyspaces: one that does not answer is not to keep the others waiting.
+	maxConnectionsOfAll = 24
 	// connectionsInTunnel are made ahead in a tunnel, where each logs in to the SSH server, too (see vstream).
 	connectionsInTunnel = 4
 	// pageRows is the LIMIT of every SELECT that grows with the keyspace. vtgate and vttablet end a larger one with an
@@ -66,7 +67,11 @@ func open(ctx context.Context, server dial.Config, user, password, keyspace, tab
 		return nil, err
 	}
 	config.DBName = db.target("")
-	db.sql, err = login(ctx, config, server)
+	connections := maxConnections
+	if several {
+		connections = maxConnectionsOfAll
+	}
+	db.sql, err = login(ctx, config, connections, server)
 	switch {
 	case err == nil:
 		return db, nil
@@ -74,7 +79,7 @@ func open(ctx context.Context, server dial.Config, user, password, keyspace, tab
 		return nil, err
 	}
 	config.DBName = ""
-	pool, bare := login(ctx, config, server)
+	pool, bare := login(ctx, config, connections, server)
 	switch {
 	case errors.As(bare, new(*mysql.MySQLError)):
 		return nil, unsureKeyspace(keyspace)
@@ -117,26 +122,27 @@ func newConfig(server dial.Config, user, password string) (*mysql.Config, error)
 	return config, nil
 }
 
-// login opens a pool and proves it with a first connection.
-func login(ctx context.Context, config *mysql.Config, server dial.Config) (*sql.DB, error) {
+// login opens a pool of so many connections and proves it with a first one.
+func login(ctx context.Context, config *mysql.Config, connections int, server dial.Config) (*sql.DB, error) {
 	var reason cause
 	config.Logger = &reason
 	c := &connector{}
 	ahead := connectionsInTunnel
 	if server.Tunnel == nil {
-		ahead = maxConnections
+		ahead = connections
 		c.dials = dialAhead(ahead, config.Addr, server.DialContext)
 		config.DialFunc = dialer(c.dials.dialContext)
 	}
 	driver, err := mysql.NewConnector(config)
 	if err != nil {
+		_ = c.Close()
 		return nil, fmt.Errorf("preparing the MySQL connection to %s: %w", config.Addr, err)
 	}
 	c.guarded = guarded{driver, server.Debug}
 	pool := sql.OpenDB(c)
-	pool.SetMaxOpenConns(maxConnections)
-	pool.SetMaxIdleConns(maxConnections) // a new one costs several round trips, which each question to all shards would pay
-	first, err := pool.Conn(ctx)         // a Ping would cost another one
+	pool.SetMaxOpenConns(connections)
+	pool.SetMaxIdleConns(connections) // a new one costs several round trips, which each question to all shards would pay
+	first, err := pool.Conn(ctx)      // a Ping would cost another one
 	if err != nil {
 		_ = pool.Close()
 		return nil, loginFailed(config.Addr, reason.explain(err))
