@@ -28,8 +28,8 @@ const (
 	copiesInAll                  = 8
 )
 
-// What is bounded is bounded for the process: four keyspaces of two shards need no more memory than one with as many tables, whose copies are
-// as many at a time.
+// What is bounded is bounded for the process: four keyspaces of two shards need no more memory than one with as many tables, whose copies
+// are as many at a time.
 func TestMemoryOfSeveralKeyspaces(t *testing.T) {
 	if info, ok := debug.ReadBuildInfo(); ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {
 		t.Skip("the race detector needs memory of its own")

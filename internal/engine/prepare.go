@@ -102,7 +102,12 @@ func (s *survey) ask(ctx context.Context, catalog *airbyte.ConfiguredCatalog, sa
 			return WarnOfCascades(ctx, s.shared.Log, s.server, s.wanted, catalog.Has)
 		}),
 		then(func(ctx context.Context) error { return s.findReferences(ctx, catalog) }),
-		then(func(ctx context.Context) error { return s.measure(ctx, catalog, saved) }),
+		then(func(ctx context.Context) (err error) {
+			if somethingToCopy(catalog, saved) {
+				s.sizes, err = s.server.TableSizes(ctx, s.wanted)
+			}
+			return refusedOnly(err) // a progress report without shares and times left
+		}),
 	)
 }
 
@@ -245,20 +250,13 @@ func usableRowImage(v schema.Variables, shard gtid.Shard) error {
 	return nil
 }
 
-// measure asks how large the tables are, if some are to be copied.
-func (s *survey) measure(ctx context.Context, catalog *airbyte.ConfiguredCatalog, saved map[airbyte.StreamDescriptor]*state.Stream) error {
-	for i := range catalog.Streams {
-		st := saved[catalog.Streams[i].Stream.Descriptor()]
-		if st == nil || slices.ContainsFunc(slices.Collect(maps.Values(st.Shards)), func(shard *state.Shard) bool { return shard.Copy != nil }) {
-			return s.askSizes(ctx)
-		}
-	}
-	return nil
-}
-
-func (s *survey) askSizes(ctx context.Context) (err error) {
-	s.sizes, err = s.server.TableSizes(ctx, s.wanted)
-	return refusedOnly(err) // a progress report without shares and times left
+// somethingToCopy reports whether some tables are to be copied, for all that the saved states say.
+func somethingToCopy(catalog *airbyte.ConfiguredCatalog, saved map[airbyte.StreamDescriptor]*state.Stream) bool {
+	return slices.ContainsFunc(catalog.Streams, func(c airbyte.ConfiguredStream) bool {
+		st := saved[c.Stream.Descriptor()]
+		copied := func(shard *state.Shard) bool { return shard.Copy != nil }
+		return st == nil || slices.ContainsFunc(slices.Collect(maps.Values(st.Shards)), copied)
+	})
 }
 
 // estimate says how many rows the copies will give, where the server says how large its tables are. How many changes
@@ -272,8 +270,9 @@ func (s *survey) estimate(ctx context.Context) error {
 		return nil
 	}
 	if s.sizes == nil { // a stream starts over
-		if err := s.askSizes(ctx); err != nil {
-			return err
+		var err error
+		if s.sizes, err = s.server.TableSizes(ctx, s.wanted); err != nil {
+			return refusedOnly(err)
 		}
 	}
 	for _, st := range s.streams {

@@ -82,7 +82,7 @@ func (s *survey) look(ctx context.Context, catalog *airbyte.ConfiguredCatalog, s
 		func(ctx context.Context) error { return s.incarnations(ctx, catalog) },
 		func(ctx context.Context) error {
 			return schema.EachShard(ctx, s.wanted, func(ctx context.Context, shard gtid.Shard) error {
-				return s.lookBefore(ctx, shard, views[shard], names)
+				return views[shard].lookBefore(ctx, s, shard, names)
 			})
 		})
 	if err != nil {
@@ -99,7 +99,7 @@ func (s *survey) look(ctx context.Context, catalog *airbyte.ConfiguredCatalog, s
 		},
 		func(ctx context.Context) error {
 			return schema.EachShard(ctx, s.wanted, func(ctx context.Context, shard gtid.Shard) error {
-				return s.lookAfter(ctx, shard, views[shard], names)
+				return views[shard].lookAfter(ctx, s, shard, names)
 			})
 		})
 	s.primaries = map[gtid.Shard]gtid.Position{}
@@ -123,11 +123,11 @@ func existing(names []string, views map[gtid.Shard]*view) []string {
 	})
 }
 
-func (s *survey) lookBefore(ctx context.Context, shard gtid.Shard, v *view, names []string) error {
+func (v *view) lookBefore(ctx context.Context, s *survey, shard gtid.Shard, names []string) error {
 	var all map[string]table.Table
 	err := together(ctx,
 		func(ctx context.Context) (err error) { all, err = s.server.Tables(ctx, shard, nil, true); return err },
-		func(ctx context.Context) (err error) { v.before, err = s.moment(ctx, shard, names); return err },
+		func(ctx context.Context) (err error) { v.before, err = moment(ctx, s.server, shard, names); return err },
 	)
 	for _, name := range names {
 		if t, ok := all[name]; ok {
@@ -137,9 +137,9 @@ func (s *survey) lookBefore(ctx context.Context, shard gtid.Shard, v *view, name
 	return err
 }
 
-func (s *survey) lookAfter(ctx context.Context, shard gtid.Shard, v *view, names []string) (err error) {
+func (v *view) lookAfter(ctx context.Context, s *survey, shard gtid.Shard, names []string) (err error) {
 	if v.before != nil {
-		if v.after, err = s.moment(ctx, shard, names); err != nil {
+		if v.after, err = moment(ctx, s.server, shard, names); err != nil {
 			return err
 		}
 	}
@@ -155,8 +155,8 @@ func (s *survey) lookAfter(ctx context.Context, shard gtid.Shard, v *view, names
 func (v *view) refused() bool { return v.before == nil || v.after == nil }
 
 // moment is nil where the service does not let us ask.
-func (s *survey) moment(ctx context.Context, shard gtid.Shard, names []string) (*schema.Moment, error) {
-	m, err := s.server.ColumnsAt(ctx, shard, names)
+func moment(ctx context.Context, server Server, shard gtid.Shard, names []string) (*schema.Moment, error) {
+	m, err := server.ColumnsAt(ctx, shard, names)
 	if errors.Is(err, schema.ErrRefused) && ctx.Err() == nil {
 		return nil, nil
 	}

@@ -16,8 +16,8 @@ import (
 	"source-planetscale/internal/table"
 )
 
-// TestUnchangedKeyspaces tells how long a sync without changes takes of one keyspace of 2 shards and 100 tables, and of four, whose server is
-// 20 ms away and has 12 connections for one and 24 for several. A time is no reason to fail: the machine may be busy.
+// TestUnchangedKeyspaces tells how long a sync without changes takes of one keyspace of 2 shards and 100 tables, and of four, whose server
+// is 20 ms away and has 12 connections for one and 24 for several. A time is no reason to fail: the machine may be busy.
 func TestUnchangedKeyspaces(t *testing.T) {
 	const tables = 100
 	took := map[int][]time.Duration{}

@@ -78,8 +78,8 @@ func (l *list[R]) rest(ctx context.Context, conn *sql.Conn) error {
 	return nil
 }
 
-// inOnePacket asks for the first pages of lists together, since each alone would cost a round trip, and for what is left one by one: that is
-// all where the server takes one statement to a packet.
+// inOnePacket asks for the first pages of lists together, since each alone would cost a round trip, and for what is left one by one: that
+// is all where the server takes one statement to a packet.
 func inOnePacket(ctx context.Context, conn *sql.Conn, lists ...asked) error {
 	var queries []string
 	var args []any

@@ -3,7 +3,6 @@ package schema
 import (
 	"context"
 	"database/sql"
-	"fmt"
 	"regexp"
 	"strings"
 	"sync"
@@ -52,7 +51,7 @@ func (db *DB) Variables(ctx context.Context, shard string) (Variables, error) {
 		case refusal != nil:
 			return refusal
 		case len(rows) != 1:
-			return fmt.Errorf("the answer has %d rows", len(rows))
+			return errAnswer
 		case i == 1:
 			v.Format = rows[0]["format"]
 			return nil
