@@ -54,7 +54,7 @@ func (a *app) check(ctx context.Context, cfg *config.Config) ([]*found, error) {
 	if err != nil {
 		return nil, err
 	}
-	client.Ahead(len(cfg.Named()))
+	ahead(client, cfg, false, len(cfg.Named()))
 	defer client.Close()
 	var db *schema.DB
 	err = inOrder(ctx, // the name service says best what is wrong with a name
@@ -67,6 +67,7 @@ func (a *app) check(ctx context.Context, cfg *config.Config) ([]*found, error) {
 	if err != nil {
 		return nil, err
 	}
+	ahead(client, cfg, true, len(cfg.Named()))
 	all, err := a.keyspaces(ctx, cfg, db)
 	if err != nil {
 		return nil, err
@@ -100,20 +101,13 @@ func joined(failed []error) error {
 	return &v
 }
 
-func (k *keyspace) check(ctx context.Context, client *vstream.Client) (*found, error) {
-	f := &found{keyspace: k.cfg.Database}
-	err := inOrder(ctx,
-		func(ctx context.Context) (err error) { f.shards, err = k.shards(ctx); return err },
-		func(ctx context.Context) (err error) { f.tablets, err = k.db.Tablets(ctx); return err },
-	)
-	if f.shards == nil {
-		return nil, err
-	}
-	// Without the tablets a stream from a type that does not exist hangs for 90 s.
-	if f.tablets, err = k.serving(ctx, f.tablets, err, f.shards); err != nil {
+func (k *keyspace) check(ctx context.Context, client *vstream.Client) (f *found, err error) {
+	f = &found{keyspace: k.cfg.Database}
+	if f.shards, err = k.shards(ctx); err != nil {
 		return nil, err
 	}
 	return f, inOrder(ctx,
+		func(ctx context.Context) (err error) { f.tablets, err = k.checkTablets(ctx, f.shards); return err },
 		// Before the stream, which a server that logs minimal rows refuses with many words.
 		func(ctx context.Context) error { return engine.CheckRowImages(ctx, k.log, k.server, f.shards) },
 		func(ctx context.Context) error {
@@ -150,10 +144,11 @@ func inOrder(ctx context.Context, questions ...func(context.Context) error) erro
 	return nil
 }
 
-// serving are those of the tablets that serve the shards, if the server lists them; err is why it does not. There must be some of the asked
-// type for every shard.
-func (k *keyspace) serving(ctx context.Context, tablets []schema.Tablet, err error, shards []gtid.Shard) ([]schema.Tablet, error) {
+// checkTablets proves that a tablet of the asked type serves every shard, and returns those that do. Without this question a
+// stream from a type that does not exist hangs for 90 s.
+func (k *keyspace) checkTablets(ctx context.Context, shards []gtid.Shard) ([]schema.Tablet, error) {
 	cfg := k.cfg
+	tablets, err := k.db.Tablets(ctx)
 	if err != nil {
 		return nil, engine.GoOn(ctx, k.log, err, "which tablets serve the shards")
 	}

@@ -36,13 +36,14 @@ func (a *app) position(ctx context.Context, cfg *config.Config) error {
 	if err != nil {
 		return err
 	}
-	client.Ahead(len(cfg.Named()))
+	ahead(client, cfg, false, len(cfg.Named()))
 	defer client.Close()
 	db, err := openDB(ctx, cfg)
 	if err != nil {
 		return err
 	}
 	defer db.Close()
+	ahead(client, cfg, true, len(cfg.Named()))
 	all, err := a.keyspaces(ctx, cfg, db)
 	if err != nil {
 		return err
