@@ -50,19 +50,13 @@ func (db *DB) TablesOf(ctx context.Context, shard, only string) (*Contents, erro
 		return nil, err
 	}
 	defer conn.Close()
-	types, err := byTable(ctx, conn, db.pageRows, restrict(tablesQuery, only), only, scanType)
-	if err != nil {
+	types := newList(db.pageRows, restrict(tablesQuery, only), only, scanType)
+	columns := newList(db.pageRows, restrict(columnsQuery, only), only, scanColumn)
+	keys := newList(db.pageRows, restrict(keysQuery, only), only, scanKeyPart)
+	if err := inOnePacket(ctx, conn, types, columns, keys); err != nil {
 		return nil, failed("reading the tables of "+db.keyspace, err)
 	}
-	columns, err := db.columns(ctx, conn, only)
-	if err != nil {
-		return nil, err
-	}
-	keys, err := byTable(ctx, conn, db.pageRows, restrict(keysQuery, only), only, scanKeyPart)
-	if err != nil {
-		return nil, failed("reading the keys of "+db.keyspace, err)
-	}
-	return assemble(types, columns, keys)
+	return assemble(types.all, columns.all, keys.all)
 }
 
 // Count is how many tables the keyspace offers as streams: one question instead of three.
