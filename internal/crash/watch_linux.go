@@ -2,7 +2,6 @@ package crash
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -61,7 +60,7 @@ func Watch() (code int, crashed *Crash, cut bool, err error) {
 	defer close(signals)
 	defer signal.Stop(signals)
 	if err := cmd.Start(); err != nil {
-		return 0, nil, false, fmt.Errorf("the watched process cannot be started: %w", err)
+		return 0, nil, false, err
 	}
 	go func() {
 		for s := range signals {
