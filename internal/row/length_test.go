@@ -97,7 +97,7 @@ func TestValuesThatAreBrokenOffAreNull(t *testing.T) {
 		{"json", "", `["` + strings.Repeat(`\a`, MaxLength/3) + `", 1]`},
 	} {
 		tab, f := oneColumn(c[0], c[1])
-		got, changes, err := compile(t, tab, f, Replicate, Options{}).Append(nil, encoded(rowOf(c[2])), nil)
+		got, changes, err := compile(t, tab, f, Replicate, Options{}).Append(nil, encoded(rowOf(c[2])), nil, nil)
 		if err != nil || string(got) != `"v":null` || len(changes) != 1 || changes[0].Reason != FieldSizeLimitation ||
 			changes[0].Length <= MaxLength {
 			t.Errorf("%s %s: %.20s, %v, %v", c[0], c[1], got, changes, err)
@@ -110,7 +110,7 @@ func TestDocumentsTooDeepAreNull(t *testing.T) {
 	p := compile(t, tab, f, Replicate, Options{})
 	for depth, fits := range map[int]bool{100: true, 128: true, 129: false, 1_000_000: false} {
 		document := strings.Repeat("[", depth) + "1" + strings.Repeat("]", depth)
-		got, changes, err := p.Append(nil, encoded(rowOf(document)), nil)
+		got, changes, err := p.Append(nil, encoded(rowOf(document)), nil, nil)
 		if err != nil || fits != (string(got) == `"v":`+document) || fits != (len(changes) == 0) {
 			t.Errorf("%d deep: %.20s, %v, %v", depth, got, changes, err)
 		}
