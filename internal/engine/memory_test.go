@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"maps"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"regexp"
@@ -41,7 +42,19 @@ var worst = map[string]struct {
 	"JSON of lists":      {columnType: "json", field: querypb.Type_JSON, front: `[`, middle: "[],", after: `1]`, widest: 1},
 	"bytes":              {columnType: "longblob", field: querypb.Type_BLOB, middle: "\x00", widest: 1},
 	"a vector":           {columnType: "vector(16383)", field: querypb.Type_VECTOR, middle: "\xFF\xFF\x7F\x80", widest: 1},
+	"noise":              {columnType: "longtext", charset: "utf8mb4", field: querypb.Type_TEXT, middle: noise(100_003), widest: 1},
+	"noise in latin1":    {columnType: "longtext", charset: "latin1", field: querypb.Type_TEXT, middle: noise(100_003), widest: 1},
 	"an unknown type":    {columnType: "a type of the future", field: querypb.Type_TEXT, middle: "\x01", widest: 1},
+}
+
+// noise is a text that does not become shorter when it is compressed.
+func noise(length int) string {
+	random := rand.New(rand.NewPCG(1, 2))
+	text := make([]byte, length)
+	for i := range text {
+		text[i] = byte('a' + random.IntN(26))
+	}
+	return string(text)
 }
 
 // valuesOf are the values of a row that fills a message: one, or as many as may fit into a record.
