@@ -72,9 +72,8 @@ func valuesOf(name string, one bool) []string {
 // child is set for the process whose memory is measured: the port of the server, the kind of value and the number of streams.
 const child = "ENGINE_MEMORY_TEST"
 
-// allowed is the most memory, in MiB, by the number of rows read at a time: those of one value, and those of several that each fit into a
-// record, which nothing bounds but the message.
-var allowed = map[bool]map[int]int{true: {1: 400, 4: 1024}, false: {1: 800, 4: 3072}}
+// allowed is the most memory, in MiB, by the number of rows read at a time.
+var allowed = map[int]int{1: 400, 4: 1024}
 
 // The memory of a process that reads the largest rows there may be, as Linux counts it, is bounded, alone and four at a time.
 func TestMemoryOfTheLargestValues(t *testing.T) {
@@ -87,7 +86,7 @@ func TestMemoryOfTheLargestValues(t *testing.T) {
 	for _, name := range slices.Sorted(maps.Keys(worst)) {
 		for _, one := range []bool{true, false} {
 			values := valuesOf(name, one)
-			for streams, most := range allowed[one] {
+			for streams, most := range allowed {
 				what := fmt.Sprintf("%s, %d of %d MiB, %d at a time", name, len(values), len(values[0])>>20, streams)
 				t.Run(what, func(t *testing.T) {
 					got, nulled := peakOf(t, name, values, streams)
