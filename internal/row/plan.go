@@ -102,8 +102,8 @@ func (p *Plan) complete(columns, key []string) error {
 // column, never a value.
 //
 // Values of many megabytes would be copied each time that the buffer has to grow for the next one. So behind such a value what was
-// appended is put into front, in front of what is returned, which then begins anew, and is to be dropped after an error. With a front of nil
-// all is returned in one piece.
+// appended is put into front, before what is returned, which then begins anew, and is to be dropped after an error. With a front of
+// nil all is returned in one piece.
 //
 // It has few variables, since each that lives across a call costs every column of every row.
 func (p *Plan) Append(dst []byte, r wire.Row, changes []Change, front *[][]byte) ([]byte, []Change, error) {
