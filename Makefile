@@ -61,9 +61,9 @@ test-on-vitess:
 	@$(WITH_SANDBOX) go run $(GOTESTSUM) --format testname -- -count=1 -timeout 15m -run '^($(ON_VITESS))$$' ./e2e
 
 .PHONY: test-versions
-test-versions: export TESTS ?= ^($(ON_VITESS))$$
-test-versions: export LONG ?= ^(TestReshard|TestReshardOfReplicas|TestManyPositions)$$
-test-versions: ## Run them and reshards on Vitess 21 to 23 and mixed clusters, into docs/versions.md (an hour)
+test-versions: export TESTS ?= ^($(ON_VITESS)|TestColumnsChange|TestColumnsChangeUnderKills|TestKeyspacesOfOneSource|TestEveryKeyspace)$$
+test-versions: export LONG ?= ^(TestReshard|TestReshardOfReplicas|TestColumnsChangeAroundAReshard|TestManyPositions)$$
+test-versions: ## Run them, and more, on Vitess 21 to 23 and mixed clusters, into docs/versions.md (an hour)
 	@e2e/versions
 
 SEED ?= $(shell date +%s)

@@ -17,6 +17,7 @@ type results struct {
 	Concurrency []concurrent     `json:"concurrency,omitempty"`
 	Flags       []flagged        `json:"flags,omitempty"`
 	Small       *small           `json:"small,omitempty"`
+	Far         *far             `json:"far,omitempty"`
 	Tables      *tables          `json:"tables,omitempty"`
 	Discover    *tables          `json:"discover,omitempty"`
 	// Took is how long the last run took that measured all that `make bench` does, in seconds.

@@ -24,6 +24,8 @@ const (
 	// From 20 ms away.
 	wantedUnchangedFar = 0.6 // seconds
 	wantedCheckFar     = 0.4
+	wantedFirstFar     = 0.8
+	wantedTrips        = 12
 	wantedBench        = 15 * 60
 )
 
@@ -103,11 +105,8 @@ func (r *results) smallGoals() []goal {
 			goal{"binary", "< 25 MB", fmt.Sprintf("%.1f MB", float64(s.Binary)/1e6), s.Binary < wantedBinary},
 		)
 	}
-	if s := r.Small; s != nil && s.UnchangedFar > 0 {
-		list = append(list,
-			goal{"unchanged sync of 1 table from 20 ms away", "≤ 0.6 s", fmt.Sprintf("%.2f s", s.UnchangedFar), s.UnchangedFar <= wantedUnchangedFar},
-			goal{"check from 20 ms away", "≤ 0.4 s", fmt.Sprintf("%.2f s", s.CheckFar), s.CheckFar <= wantedCheckFar},
-		)
+	if f := r.Far; f != nil {
+		list = append(list, f.goals()...)
 	}
 	if t := r.Tables; t != nil {
 		list = append(
@@ -128,6 +127,25 @@ func (r *results) smallGoals() []goal {
 	}
 	if r.Took > 0 {
 		list = append(list, goal{"`make bench` as a whole", "< 15 min", fmt.Sprintf("%.1f min", r.Took/60), r.Took < wantedBench})
+	}
+	return list
+}
+
+// goals are those of a server far away.
+func (f *far) goals() []goal {
+	var list []goal
+	for _, g := range []struct {
+		what              string
+		near, far, wanted float64
+	}{
+		{"unchanged sync of 1 table", f.Near.Unchanged, f.Far.Unchanged, wantedUnchangedFar},
+		{"check", f.Near.Check, f.Far.Check, wantedCheckFar},
+		{"first record of a copy", f.Near.First, f.Far.First, wantedFirstFar},
+	} {
+		n := trips(g.near, g.far)
+		list = append(list,
+			goal{g.what + " from 20 ms away", fmt.Sprintf("≤ %.1f s", g.wanted), fmt.Sprintf("%.2f s", g.far), g.far <= g.wanted},
+			goal{g.what + ": round trips in a row", fmt.Sprintf("≤ %d", wantedTrips), fmt.Sprintf("%.1f", n), n <= wantedTrips})
 	}
 	return list
 }

@@ -55,7 +55,7 @@ func command(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.StringVar(&a.sandbox, "dir", ".sandbox", "the `folder` of the sandbox, which must be up")
 	flags.StringVar(&a.out, "out", "bench", "the `folder` of the results; empty to only print them")
-	flags.StringVar(&a.parts, "parts", usualParts, "what to measure, of `rows, concurrency, small, tables, flags`")
+	flags.StringVar(&a.parts, "parts", usualParts, "what to measure, of `rows, concurrency, small, far, tables, flags`")
 	flags.StringVar(&a.workloads, "workloads", "", "of the part rows, only the workloads with these `names`")
 	flags.IntVar(&a.scale, "scale", 1, "divide the sizes of the workloads by this `number`, for a quick try")
 	flags.IntVar(&a.rounds, "rounds", 3, "how often each figure is measured")
@@ -68,7 +68,7 @@ func command(ctx context.Context, args []string) error {
 }
 
 // usualParts are what `make bench` measures.
-const usualParts = "rows,concurrency,small,tables"
+const usualParts = "rows,concurrency,small,far,tables"
 
 // run measures the parts, and saves the results after each.
 func (a *arguments) run(ctx context.Context) (err error) {
@@ -134,6 +134,8 @@ func (b *bench) part(ctx context.Context, part string, a *arguments, r *results)
 		r.Concurrency, err = b.measureConcurrency(ctx)
 	case "small":
 		r.Small, err = b.measureSmall(ctx, list[0])
+	case "far":
+		r.Far, err = b.measureFar(ctx, list[0])
 	case "tables":
 		r.Tables, r.Discover, err = b.measureTables(ctx)
 	case "flags":

@@ -7,7 +7,9 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -63,7 +65,8 @@ func machineCPU() float64 {
 	return (user + nice + system + irq + softirq) / userHz
 }
 
-// watchPeak returns the most resident memory of a process, in bytes. The rusage of an ended one does not tell: it counts
+// watchPeak returns the most resident memory of a program, in bytes: the process that works, and what one that watches over it has of its
+// own (both have the program's file, which is in memory once). The rusage of an ended one does not tell: it counts
 // what its parent had before the exec.
 func watchPeak(pid int, ended <-chan struct{}) int64 {
 	ticker := time.NewTicker(peakPoll)
@@ -79,13 +82,37 @@ func watchPeak(pid int, ended <-chan struct{}) int64 {
 	}
 }
 
-// peakOf is 0 for a process that has ended.
+// peakOf is 0 for a program that has ended.
 func peakOf(pid int) int64 {
+	children, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
+	if err != nil {
+		return 0
+	}
+	var peak int64
+	for _, list := range children {
+		text, err := os.ReadFile(list)
+		if err != nil {
+			return 0
+		}
+		for _, child := range strings.Fields(string(text)) {
+			if n, err := strconv.Atoi(child); err == nil {
+				peak += peakOf(n)
+			}
+		}
+	}
+	if peak > 0 {
+		return peak + memory(pid, "RssAnon:")
+	}
+	return memory(pid, "VmHWM:")
+}
+
+// memory is a figure of a process' status, in bytes.
+func memory(pid int, figure string) int64 {
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		return 0
 	}
-	_, line, _ := strings.Cut(string(status), "VmHWM:")
+	_, line, _ := strings.Cut(string(status), figure)
 	var kibibytes int64
 	if _, err := fmt.Sscan(line, &kibibytes); err != nil {
 		return 0

@@ -9,7 +9,8 @@ import (
 )
 
 // proxy passes TCP connections on to a server far away: each byte arrives so much later, in both directions, with as many
-// bytes on their way as are sent.
+// bytes on their way as are sent. So does the connection itself: a client's first byte waits until it would be connected, and a server that
+// speaks first hears of the client as late as TCP would tell it.
 type proxy struct {
 	listener net.Listener
 	server   string
@@ -50,23 +51,39 @@ func (p *proxy) accept(ctx context.Context) {
 		if err != nil {
 			return
 		}
-		server, err := (&net.Dialer{}).DialContext(ctx, "tcp", p.server)
-		if err != nil {
-			client.Close() // as a server that is not there
-			continue
-		}
-		p.mu.Lock()
-		p.conns = append(p.conns, client, server)
-		p.mu.Unlock()
-		p.wait.Go(func() {
-			var both sync.WaitGroup
-			both.Go(func() { p.pass(client, server) })
-			both.Go(func() { p.pass(server, client) })
-			both.Wait()
-			client.Close()
-			server.Close()
-		})
+		accepted := time.Now()
+		p.wait.Go(func() { p.serve(ctx, client, accepted) })
 	}
+}
+
+// ways is how often packets cross the distance before the server has accepted a connection.
+const ways = 3
+
+func (p *proxy) serve(ctx context.Context, client net.Conn, accepted time.Time) {
+	defer client.Close()
+	opened := accepted.Add(ways * p.delay)
+	up, down := make(chan chunk, inFlight), make(chan chunk, inFlight)
+	var all sync.WaitGroup
+	defer all.Wait()
+	p.mu.Lock()
+	p.conns = append(p.conns, client)
+	p.mu.Unlock()
+	all.Go(func() { p.take(client, up, opened) })
+	time.Sleep(time.Until(opened))
+	server, err := (&net.Dialer{}).DialContext(ctx, "tcp", p.server)
+	if err != nil {
+		client.Close() // as a server that is not there
+		return
+	}
+	defer server.Close()
+	p.mu.Lock()
+	p.conns = append(p.conns, server)
+	p.mu.Unlock()
+	all.Go(func() { p.take(server, down, opened) })
+	var both sync.WaitGroup
+	both.Go(func() { give(server, client, up) })
+	both.Go(func() { give(client, server, down) })
+	both.Wait()
 }
 
 // chunk is what was read at once, and when it arrives.
@@ -81,31 +98,34 @@ const (
 	inFlight = 4096
 )
 
-// pass copies until one side ends, which it tells the other after the delay.
-func (p *proxy) pass(to, from net.Conn) {
-	line := make(chan chunk, inFlight)
-	var writer sync.WaitGroup
-	writer.Go(func() {
-		for c := range line {
-			time.Sleep(time.Until(c.due))
-			if _, err := to.Write(c.data); err != nil {
-				from.Close() // nobody wants the rest
-			}
-		}
-		_ = to.(*net.TCPConn).CloseWrite() // fails when it is closed already
-	})
-	defer writer.Wait()
+// take reads until the end. What is sent before the connection is opened waits for that.
+func (p *proxy) take(from net.Conn, line chan<- chunk, opened time.Time) {
 	defer close(line)
 	for {
 		buf := make([]byte, chunkBytes)
 		n, err := from.Read(buf)
 		if n > 0 {
-			line <- chunk{buf[:n], time.Now().Add(p.delay)}
+			due := time.Now().Add(p.delay)
+			if due.Before(opened) {
+				due = opened
+			}
+			line <- chunk{buf[:n], due}
 		}
 		if err != nil {
 			return
 		}
 	}
+}
+
+// give writes when it is time, and tells the end.
+func give(to, from net.Conn, line <-chan chunk) {
+	for c := range line {
+		time.Sleep(time.Until(c.due))
+		if _, err := to.Write(c.data); err != nil {
+			from.Close() // nobody wants the rest
+		}
+	}
+	_ = to.(*net.TCPConn).CloseWrite() // fails when it is closed already
 }
 
 // delay is what the distant vtgate adds to each way: 40 ms there and back, as from one continent to the next.

@@ -16,9 +16,6 @@ type small struct {
 	Spec      float64 `json:"spec"`      // seconds
 	Binary    int64   `json:"binary"`    // bytes
 	Unchanged float64 `json:"unchanged"` // seconds of a sync of one table without changes
-	// The same, and a check, through proxies that make the server distant; 0 where they were not measured.
-	UnchangedFar float64 `json:"unchanged_far,omitempty"`
-	CheckFar     float64 `json:"check_far,omitempty"`
 	// The encoder alone: a row of 8 columns.
 	Encode float64 `json:"encode"` // nanoseconds
 	Allocs int     `json:"allocs"`
@@ -49,42 +46,18 @@ func (b *bench) measureSmall(ctx context.Context, w *workload) (*small, error) {
 	if s.Unchanged, err = b.unchanged(ctx, b.plain(), t.keyspace, []string{t.name}); err != nil {
 		return nil, err
 	}
-	if err := b.measureFar(ctx, s, t.keyspace, t.name); err != nil {
-		return nil, err
-	}
 	if s.Encode, s.Allocs, err = encoder(ctx); err != nil {
 		return nil, err
 	}
 	b.say(
-		"  spec %.1f ms, binary %.1f MB, unchanged sync %.3f s, far %.3f s, far check %.3f s, a row encoded in %.0f ns with %d allocations",
+		"  spec %.1f ms, binary %.1f MB, unchanged sync %.3f s, a row encoded in %.0f ns with %d allocations",
 		s.Spec*1e3,
 		float64(s.Binary)/1e6,
 		s.Unchanged,
-		s.UnchangedFar,
-		s.CheckFar,
 		s.Encode,
 		s.Allocs,
 	)
 	return s, nil
-}
-
-// measureFar measures what takes round trips more than anything else.
-func (b *bench) measureFar(ctx context.Context, s *small, keyspace, table string) error {
-	far, done, err := distant(ctx, b.plain())
-	if err != nil {
-		return err
-	}
-	defer done()
-	if s.UnchangedFar, err = b.unchanged(ctx, far, keyspace, []string{table}); err != nil {
-		return err
-	}
-	config, err := b.connector.config("check-far", far, keyspace, nil)
-	if err != nil {
-		return err
-	}
-	check, err := repeat(unchangedRuns, func() (sample, error) { return run(ctx, nil, b.connector.program, "check", "--config", config) })
-	s.CheckFar = check.Seconds
-	return err
 }
 
 // repeat takes the median of several runs.

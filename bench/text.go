@@ -133,8 +133,11 @@ func (r *results) smallText(t *document) {
 			[]string{"the binary", fmt.Sprintf("%.1f MB", float64(s.Binary)/1e6)},
 			[]string{"unchanged sync of 1 table: what starting, connecting, looking up and peeking take", fmt.Sprintf("%.0f ms", s.Unchanged*1e3)},
 			[]string{"a row of 8 columns in the encoder", fmt.Sprintf("%.0f ns, %d allocations", s.Encode, s.Allocs)})
-		if s.UnchangedFar > 0 {
-			rows = append(rows, []string{"unchanged sync and check from 20 ms away", fmt.Sprintf("%.2f s, %.2f s", s.UnchangedFar, s.CheckFar)})
+	}
+	if f := r.Far; f != nil {
+		for _, line := range f.lines() {
+			what, figure, _ := strings.Cut(line, ": ")
+			rows = append(rows, []string{what, figure})
 		}
 	}
 	if c := r.Tables; c != nil {

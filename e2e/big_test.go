@@ -3,10 +3,13 @@ package e2e
 import (
 	"bytes"
 	"database/sql"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -53,11 +56,15 @@ func (p *pipeline) measure() measured {
 	return measured{p.last, err, peak}
 }
 
-// peakMemory is the most resident memory that a running process has had, in bytes; 0 for one that has ended. (The rusage of
-// an ended one counts its parent's, too: Linux takes over what the process had before its exec, and Go forks with vfork.)
+// peakMemory is the most resident memory that a running process has had, with those that it has started, in bytes; 0 for one that has
+// ended. (The rusage of an ended one counts its parent's, too: Linux takes over what the process had before its exec, and Go forks with
+// vfork.) What they share, the program's file, counts twice.
 func peakMemory(t *testing.T, pid int) int64 {
 	t.Helper()
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,7 +76,35 @@ func peakMemory(t *testing.T, pid int) int64 {
 	if _, err := fmt.Sscan(line, &kibibytes); err != nil {
 		t.Fatal(err)
 	}
-	return kibibytes << 10
+	peak := kibibytes << 10
+	for _, child := range childrenOf(t, pid) {
+		peak += peakMemory(t, child)
+	}
+	return peak
+}
+
+// childrenOf are the processes that a running one has started.
+func childrenOf(t *testing.T, pid int) []int {
+	t.Helper()
+	lists, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var children []int
+	for _, list := range lists {
+		text, err := os.ReadFile(list)
+		if err != nil {
+			continue // the thread has ended
+		}
+		for _, field := range strings.Fields(string(text)) {
+			child, err := strconv.Atoi(field)
+			if err != nil {
+				t.Fatal(err)
+			}
+			children = append(children, child)
+		}
+	}
+	return children
 }
 
 func (r measured) mustBeGood(t *testing.T) measured {

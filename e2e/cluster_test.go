@@ -33,10 +33,10 @@ func shared(t *testing.T) cluster {
 }
 
 // own starts a cluster whose servers the test may spoil. It ends with the test.
-func own(t *testing.T, topology sandbox.Topology) cluster {
+func own(t *testing.T, topology sandbox.Topology, options ...sandbox.Option) cluster {
 	t.Helper()
 	script.RequireSandbox(t)
-	s, err := sandbox.Up(t.Context(), t.TempDir(), topology, testLog{t})
+	s, err := sandbox.Up(t.Context(), t.TempDir(), topology, testLog{t}, options...)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -211,7 +211,9 @@ func changeColumns(t *testing.T, p *pipeline, cases []columnsCase) {
 		names = append(names, cases[i].table)
 	}
 	p.discover(names...)
+	began := time.Now()
 	p.readToEnd()
+	first := time.Since(began)
 	t.Run("changes", func(t *testing.T) {
 		for i := range cases {
 			t.Run(cases[i].table, func(t *testing.T) {
@@ -226,8 +228,10 @@ func changeColumns(t *testing.T, p *pipeline, cases []columnsCase) {
 		return
 	}
 	p.discover(names...)
+	began = time.Now()
 	s := p.start()
 	_ = s.finish() // each stream says how it ended
+	t.Logf("%d tables: the first sync took %.1f s, the next one %.1f s", len(cases), first.Seconds(), time.Since(began).Seconds())
 	right, plain := 0, 0
 	for i := range cases {
 		one := &cases[i]

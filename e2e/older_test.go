@@ -348,7 +348,7 @@ func (d *olderRig) append(plan *row.Plan, values [][]byte, what string) (string,
 		r.Lengths = protowire.AppendVarint(r.Lengths, protowire.EncodeZigZag(n))
 		r.Values = append(r.Values, v...)
 	}
-	text, changes, err := plan.Append(nil, r, nil)
+	text, changes, err := plan.Append(nil, r, nil, nil)
 	var unconvertible *row.Unconvertible
 	switch {
 	case errors.As(err, &unconvertible):

@@ -1,6 +1,8 @@
 package e2e
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net"
@@ -55,6 +57,37 @@ func TestTerminatedWhileNobodyReads(t *testing.T) {
 	if len(s.p.last.States) == 0 {
 		t.Error("no state was printed before the first record")
 	}
+}
+
+// What the kernel kills, as when memory runs out, is told by the process that watches over it, behind the line that was cut: the pipe is
+// full, and its last line is not whole.
+func TestKilledProcessIsToldByItsWatcher(t *testing.T) {
+	s := startRead(t, "stop_killed")
+	children := childrenOf(t, s.cmd.Process.Pid)
+	if len(children) != 1 {
+		t.Fatalf("children %v", children)
+	}
+	if err := syscall.Kill(children[0], syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.Copy(&s.out, s.r); err != nil {
+		t.Fatal(err)
+	}
+	if how := s.ended(); how != "exit status 1 <nil>" || s.stderr.Len() > 0 {
+		t.Errorf("ended with %s, %s", how, s.stderr.String())
+	}
+	said := bytes.TrimRight(s.out.Bytes(), "\n")
+	last := bytes.LastIndexByte(said, '\n') + 1
+	if !bytes.Contains(said[last:], []byte(`most likely because it ran out of memory; `)) || !bytes.Contains(said[last:], []byte(`"system_error"`)) {
+		t.Errorf("the last line is %.1000s", said[last:])
+	}
+	cut := bytes.LastIndexByte(said[:last-1], '\n') + 1
+	if json.Valid(said[cut : last-1]) {
+		t.Error("no line was cut")
+	}
+	s.p.deliver(said[:cut])
+	s.p.readToEnd()
+	s.p.mustEqualTheSource()
 }
 
 func TestStdoutClosed(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"os"
 	"os/exec"
 	"sync/atomic"
 	"syscall"
@@ -25,6 +26,7 @@ type connectorRun struct {
 func startConnector(ctx context.Context, program string, bound time.Duration, args ...string) (*connectorRun, error) {
 	c := &connectorRun{cmd: exec.CommandContext(ctx, program, args...)}
 	c.cmd.Stderr = &c.stderr
+	c.cmd.Env = append(os.Environ(), "SOURCE_PLANETSCALE_PROCESS=alone") // for the stacks, which none that watches over it would print
 	stdout, err := c.cmd.StdoutPipe()
 	if err != nil {
 		return nil, err

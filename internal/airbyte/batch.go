@@ -91,9 +91,9 @@ func (b *Batch) Open(p *RecordPrefix) []byte {
 	return append(b.buf, b.begin...)
 }
 
-// Close ends the record that Open began; buf is what Open returned and the caller appended to. changes become its
-// meta.changes. After an error the batch is as it was.
-func (b *Batch) Close(buf []byte, changes []Change) error {
+// Close ends the record that Open began; buf is what Open returned and the caller appended to, or the last piece of that, with the others
+// in front. changes become its meta.changes. After an error the batch is as it was.
+func (b *Batch) Close(buf []byte, changes []Change, front ...[]byte) error {
 	if len(changes) == 0 {
 		buf = append(buf, "}}}\n"...)
 	} else {
@@ -102,6 +102,9 @@ func (b *Batch) Close(buf []byte, changes []Change) error {
 			return fmt.Errorf("meta.changes of stream %s cannot be written as JSON: %w", b.prefix.stream, err)
 		}
 		buf = append(append(append(buf, `},"meta":{"changes":`...), list...), "}}}\n"...)
+	}
+	for _, piece := range front {
+		b.before, b.size = append(b.before, piece), b.size+len(piece)
 	}
 	b.buf = buf
 	b.pending++

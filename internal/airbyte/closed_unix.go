@@ -3,14 +3,14 @@
 package airbyte
 
 import (
-	"os"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
 
 // closed tells whether nobody can read any more what is written to a file: a pipe, socket or terminal whose other end is gone
 // (poll(2) reports it whatever it is asked for).
-func closed(f *os.File) bool {
+func closed(f syscall.Conn) bool {
 	raw, err := f.SyscallConn()
 	if err != nil {
 		return false

@@ -2,7 +2,7 @@ package airbyte
 
 import (
 	"context"
-	"os"
+	"syscall"
 	"time"
 )
 
@@ -11,7 +11,7 @@ const watchInterval = time.Second
 
 // EndWithReader cancels a context, with ErrWrite as the cause, once nobody reads stdout. A write shows it, too, but a command
 // that waits for a server writes nothing for minutes.
-func EndWithReader(ctx context.Context, stdout *os.File, cancel context.CancelCauseFunc) {
+func EndWithReader(ctx context.Context, stdout syscall.Conn, cancel context.CancelCauseFunc) {
 	tick := time.NewTicker(watchInterval)
 	defer tick.Stop()
 	for {

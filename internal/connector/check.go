@@ -50,26 +50,41 @@ func (a *app) checkCommand() *cobra.Command {
 // check asks for everything that a sync needs, in the order in which one thing needs the other. What it returns is told to
 // the user: what it found, or the reason why the connection cannot be used.
 func (a *app) check(ctx context.Context, cfg *config.Config) ([]*found, error) {
-	if err := cfg.Dial().Resolve(ctx); err != nil {
-		if v := dial.Judge(err); v != nil {
-			return nil, v
-		}
-		return nil, err
-	}
-	db, err := openDB(ctx, cfg)
+	client, err := vstream.New(cfg.VStream())
 	if err != nil {
 		return nil, err
 	}
-	defer db.Close()
+	ahead(client, cfg, false, len(cfg.Named()))
+	defer client.Close()
+	var db *schema.DB
+	err = inOrder(ctx, // the name service says best what is wrong with a name
+		func(ctx context.Context) error { return resolve(ctx, cfg) },
+		func(ctx context.Context) (err error) { db, err = openDB(ctx, cfg); return err },
+	)
+	if db != nil {
+		defer db.Close()
+	}
+	if err != nil {
+		return nil, err
+	}
+	ahead(client, cfg, true, len(cfg.Named()))
 	all, err := a.keyspaces(ctx, cfg, db)
 	if err != nil {
 		return nil, err
 	}
 	found := make([]*found, len(all))
 	return found, joined(each(ctx, all, func(ctx context.Context, i int, k *keyspace) (err error) {
-		found[i], err = k.check(ctx)
+		found[i], err = k.check(ctx, client)
 		return err
 	}))
+}
+
+func resolve(ctx context.Context, cfg *config.Config) error {
+	err := cfg.Dial().Resolve(ctx)
+	if v := dial.Judge(err); v != nil {
+		return v
+	}
+	return err
 }
 
 // joined is one verdict with what is wrong with each keyspace.
@@ -86,37 +101,37 @@ func joined(failed []error) error {
 	return &v
 }
 
-func (k *keyspace) check(ctx context.Context) (*found, error) {
-	f := &found{keyspace: k.cfg.Database}
-	client, err := vstream.New(k.cfg.VStream())
-	if err != nil {
-		return nil, err
-	}
-	client.Ahead(1)
-	defer client.Close()
+func (k *keyspace) check(ctx context.Context, client *vstream.Client) (f *found, err error) {
+	f = &found{keyspace: k.cfg.Database}
 	if f.shards, err = k.shards(ctx); err != nil {
 		return nil, err
 	}
-	err = inOrder(
-		func() (err error) { f.tablets, err = k.checkTablets(ctx, f.shards); return err },
+	return f, inOrder(ctx,
+		func(ctx context.Context) (err error) { f.tablets, err = k.checkTablets(ctx, f.shards); return err },
 		// Before the stream, which a server that logs minimal rows refuses with many words.
-		func() error { return engine.CheckRowImages(ctx, k.log, k.server, f.shards) },
-		func() error { return engine.WarnOfCascades(ctx, k.log, k.server, f.shards, engine.AllTables) },
-		func() (err error) { f.tables, err = k.db.Count(ctx); return err },
+		func(ctx context.Context) error { return engine.CheckRowImages(ctx, k.log, k.server, f.shards) },
+		func(ctx context.Context) error {
+			return engine.WarnOfCascades(ctx, k.log, k.server, f.shards, engine.AllTables)
+		},
+		func(ctx context.Context) (err error) { f.tables, err = k.db.Count(ctx); return err },
+		func(ctx context.Context) error { return checkStream(ctx, k.cfg, client, f.shards) },
 	)
-	if err != nil {
-		return nil, err
-	}
-	return f, checkStream(ctx, k.cfg, client, f.shards)
 }
 
-// inOrder asks side by side. Of several errors it returns that of the first question, which may be the reason of the others.
-func inOrder(questions ...func() error) error {
+// inOrder asks side by side. Of several errors it returns that of the first question, which may be the reason of the others: what comes
+// after one that failed is not waited for.
+func inOrder(ctx context.Context, questions ...func(context.Context) error) error {
 	var group errgroup.Group
 	errs := make([]error, len(questions))
 	for i, ask := range questions {
+		its := ctx
+		rest, end := context.WithCancel(ctx)
+		defer end()
+		ctx = rest // a question's context ends with those of all before it
 		group.Go(func() error {
-			errs[i] = crash.Guard(ask)
+			if errs[i] = crash.Guard(func() error { return ask(its) }); errs[i] != nil {
+				end()
+			}
 			return nil
 		})
 	}

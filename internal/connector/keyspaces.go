@@ -15,6 +15,7 @@ import (
 	"source-planetscale/internal/failure"
 	"source-planetscale/internal/gtid"
 	"source-planetscale/internal/schema"
+	"source-planetscale/internal/vstream"
 )
 
 // keyspace is one of those that a command is about.
@@ -31,6 +32,14 @@ func openDB(ctx context.Context, cfg *config.Config) (*schema.DB, error) {
 		open = schema.OpenSeveral
 	}
 	return open(ctx, cfg.Dial(), cfg.Username, cfg.Password, cfg.Database, strings.ToLower(cfg.TabletType().String()))
+}
+
+// ahead makes connections for so many streams. In a tunnel each logs in to the SSH server, which may lock out whoever is mistaken several
+// times: there they wait for the first login, else not.
+func ahead(client *vstream.Client, cfg *config.Config, loggedIn bool, streams int) {
+	if tunnelled := cfg.Dial().Tunnel != nil; tunnelled == loggedIn {
+		client.Ahead(streams)
+	}
 }
 
 // keyspaces are all that the configuration is about, the option database's first.

@@ -5,9 +5,12 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"slices"
 	"syscall"
 	"time"
 
+	"source-planetscale/internal/airbyte"
+	"source-planetscale/internal/crash"
 	"source-planetscale/internal/failure"
 	"source-planetscale/internal/quiet"
 )
@@ -19,8 +22,57 @@ const grace = 3 * time.Second
 // Nearly all of it is buffers without pointers, so that collecting it more often costs hardly any time (ADR 5).
 const garbage = 75
 
-// Main runs the command that the program's arguments name, and returns its exit code. SIGTERM and SIGINT end it.
+// Main runs the command that the program's arguments name, and returns its exit code. SIGTERM and SIGINT end it. A command that connects
+// to anything is run by a second process, so that there is one left to tell of whatever ends it.
 func Main() int {
+	// A closed stdout is to show as a write error, not to kill the process.
+	signal.Ignore(syscall.SIGPIPE)
+	if slices.ContainsFunc(os.Args[1:], connects) {
+		if code, err := watch(); err == nil {
+			return code
+		}
+	}
+	return work()
+}
+
+// connects reports whether an argument is a command that does. The others, spec above all, are done before a second process would be.
+func connects(arg string) bool {
+	return slices.Contains([]string{"check", "discover", "read", "position"}, arg)
+}
+
+// watch runs the program in a second process, and returns its exit code; an error if that cannot be.
+func watch() (code int, err error) {
+	code, crashed, cut, err := crash.Watch()
+	if err != nil || crashed == nil {
+		return code, err
+	}
+	said := make(chan struct{})
+	go func() {
+		defer close(said)
+		if cut {
+			_, _ = os.Stdout.WriteString("\n") // the next write shows the same error
+		}
+		_ = airbyte.NewWriter(os.Stdout).Error(died(crashed).Trace(nil)) // nobody reads what we would say
+	}()
+	select {
+	case <-said:
+	case <-time.After(grace): // nor reads it later
+	}
+	return exitFailed, nil
+}
+
+// died is the verdict on a process that did not end by itself.
+func died(c *crash.Crash) *failure.Verdict {
+	if c.OfMemory() {
+		return failure.System("give the source more memory, or lower "+failure.Option("Concurrent copies", "concurrency")+"; the next attempt resumes from the last "+
+			"checkpoint", "The connector's process was killed, most likely because it ran out of memory").Because(c)
+	}
+	return failure.System("the next attempt resumes from the last checkpoint; if it happens again, report it with the log",
+		"The connector crashed").Because(c)
+}
+
+// work runs the command in this process.
+func work() int {
 	if _, set := os.LookupEnv("GOGC"); !set {
 		debug.SetGCPercent(garbage)
 	}
@@ -29,12 +81,11 @@ func Main() int {
 	}
 	ctx, cancel := context.WithCancelCause(context.Background())
 	defer cancel(nil)
-	// A closed stdout is to show as a write error, not to kill the process.
-	signal.Ignore(syscall.SIGPIPE)
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
 	code := make(chan int, 1)
-	go func() { code <- Run(ctx, os.Args[1:], os.Stdout, os.Stderr) }()
+	stdout, stderr := crash.Streams()
+	go func() { code <- Run(ctx, os.Args[1:], stdout, stderr) }()
 	select {
 	case c := <-code:
 		return c

@@ -32,16 +32,19 @@ func (a *app) positionCommand() *cobra.Command {
 }
 
 func (a *app) position(ctx context.Context, cfg *config.Config) error {
+	client, err := vstream.New(cfg.VStream())
+	if err != nil {
+		return err
+	}
+	ahead(client, cfg, false, len(cfg.Named()))
+	defer client.Close()
 	db, err := openDB(ctx, cfg)
 	if err != nil {
 		return err
 	}
 	defer db.Close()
+	ahead(client, cfg, true, len(cfg.Named()))
 	all, err := a.keyspaces(ctx, cfg, db)
-	if err != nil {
-		return err
-	}
-	client, err := vstream.New(cfg.VStream())
 	if err != nil {
 		return err
 	}

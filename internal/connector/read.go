@@ -52,8 +52,9 @@ func (a *app) read(ctx context.Context, configFile, catalogFile, stateFile *file
 	}
 	defer client.Close()
 	var db *schema.DB
+	streams := 2 * len(catalog.Namespaces()) // to peek, and the first ones with rows
 	err = engine.NewRetrier(cfg.MaxRetries, 0, a.log).Insist(ctx, "Logging in", func(ctx context.Context) (err error) {
-		client.Ahead(len(catalog.Namespaces()))
+		ahead(client, cfg, false, streams)
 		db, err = openDB(ctx, cfg)
 		return err
 	})
@@ -61,6 +62,7 @@ func (a *app) read(ctx context.Context, configFile, catalogFile, stateFile *file
 		return err
 	}
 	defer db.Close()
+	ahead(client, cfg, true, streams)
 	shared := engine.Shared{
 		Writer: a.w, Log: a.log, Slots: engine.NewSlots(cfg.Concurrency), Progress: engine.NewProgress(a.w, a.log, terminal(a.stderr)),
 		Sequence: &atomic.Int64{}, Processors: runtime.GOMAXPROCS(0),

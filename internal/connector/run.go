@@ -10,6 +10,7 @@ import (
 	"os"
 	"runtime"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -41,7 +42,7 @@ type app struct {
 func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	if f, ok := stdout.(*os.File); ok {
+	if f, ok := stdout.(syscall.Conn); ok {
 		go func() {
 			if err := crash.Guard(func() error { airbyte.EndWithReader(ctx, f, cancel); return nil }); err != nil {
 				cancel(err)

@@ -1,5 +1,6 @@
 // Package crash makes a panic an error: the program ends with a message and an exit code that say what happened, not with a stack
-// on stderr that holds values.
+// on stderr that holds values. Guard does it where a goroutine is ours; for all others Watch is a second process, which sees the end of
+// the one that works.
 package crash
 
 import (
@@ -28,7 +29,15 @@ type Panic struct {
 
 // Error has no values: neither what was panicked with, unless it is the runtime's own words, nor functions' arguments.
 func (p *Panic) Error() string {
-	return fmt.Sprintf("the program panicked with %s in %s", p.what, strings.Join(p.where, ", called by "))
+	return told("the program panicked with "+p.what, p.where)
+}
+
+// told is what happened, and in which functions.
+func told(what string, where []string) string {
+	if len(where) == 0 {
+		return what
+	}
+	return what + " in " + strings.Join(where, ", called by ")
 }
 
 // frames is how many functions of the stack are told.

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"sync"
 
 	"source-planetscale/internal/airbyte"
 	"source-planetscale/internal/gtid"
@@ -45,14 +46,15 @@ func (s *Sync) where(ctx context.Context, shards ...gtid.Shard) (map[gtid.Shard]
 	if err != nil {
 		return nil, err
 	}
-	for _, shard := range shards {
+	var mu sync.Mutex
+	err = schema.EachShard(ctx, shards, func(ctx context.Context, shard gtid.Shard) error {
 		known, err := s.primaryKnows(ctx, shard)
-		if err != nil {
-			return nil, err
-		}
+		mu.Lock()
+		defer mu.Unlock()
 		now[shard] = common(now[shard], known)
-	}
-	return now, nil
+		return err
+	})
+	return now, err
 }
 
 // open opens a stream from a position that every replica has.

@@ -328,6 +328,7 @@ func TestChangeOfColumnsDuringTheSync(t *testing.T) {
 		"a column":          {append(slices.Clone(testTable("users").Columns[:1]), table.Column{Name: "other", Type: "int"}), false},
 		"one of the key":    {[]table.Column{testTable("users").Columns[1], testTable("users").Columns[0]}, true},
 		"the key's type":    {[]table.Column{{Name: "id", Type: "int"}, testTable("users").Columns[1]}, true},
+		"its spelling":      {[]table.Column{{Name: "id", Type: "bigint(20)"}, {Name: "other", Type: "int"}}, false},
 		"the key was taken": {testTable("users").Columns[1:], true},
 	} {
 		t.Run(name, func(t *testing.T) {

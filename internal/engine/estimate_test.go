@@ -45,7 +45,7 @@ func TestEstimatesAreOfTheShardsThatAreCopied(t *testing.T) {
 		size := schema.TableSize{Rows: rows, Bytes: 8 * rows}
 		r.sizes[in(shard)] = map[string]schema.TableSize{"users": size, "done": size, "split": size, "notes": size}
 	}
-	if err := (&survey{r.sync()}).estimate(t.Context()); err != nil {
+	if err := (&survey{Sync: r.sync()}).estimate(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	want := map[string]schema.TableSize{"users": {Rows: 120, Bytes: 960}, "notes": {Rows: 123, Bytes: 984}}

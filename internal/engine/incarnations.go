@@ -14,9 +14,10 @@ import (
 
 // incarnations asks each shard which tables are those that they were: a table that is another one than at the last sync lost its rows
 // without a word, if no statement in the binary log says why. It is asked before the peek, so that none is missed.
-func (s *survey) incarnations(ctx context.Context, catalog *airbyte.ConfiguredCatalog) (map[gtid.Shard]map[string]table.Incarnation,
-	error,
-) {
+func (s *survey) incarnations(ctx context.Context, catalog *airbyte.ConfiguredCatalog) error {
+	if s.found != nil {
+		return nil // by the first look
+	}
 	var names []string
 	for _, c := range catalog.Streams {
 		if c.SyncMode == airbyte.Incremental {
@@ -24,8 +25,9 @@ func (s *survey) incarnations(ctx context.Context, catalog *airbyte.ConfiguredCa
 		}
 	}
 	found := map[gtid.Shard]map[string]table.Incarnation{}
+	s.found = found
 	if names == nil {
-		return found, nil
+		return nil
 	}
 	var mu sync.Mutex
 	refused := false
@@ -43,7 +45,7 @@ func (s *survey) incarnations(ctx context.Context, catalog *airbyte.ConfiguredCa
 	if refused {
 		s.shared.Log.Info(fmt.Sprintf("The server does not say whether tables of keyspace %s were replaced (this requires the PROCESS privilege): a table that is truncated or exchanged without a statement in the binary log goes unnoticed.", s.cfg.Database))
 	}
-	return found, err
+	return err
 }
 
 // know tells the partitions which tables theirs are now.

@@ -131,6 +131,33 @@ func TestAKeyspaceThatIsDownFailsItsOwnStreams(t *testing.T) {
 	}
 }
 
+// A keyspace that does not exist fails its own streams at once: trying again would not help.
+func TestAKeyspaceThatDoesNotExistFailsItsOwnStreamsAtOnce(t *testing.T) {
+	r := newRig(t, 5, copies(func(string) {}))
+	r.configure(`,"keyspaces":["biling"]`)
+	r.exists("users", "orders")
+	orders := airbyte.StreamDescriptor{Name: "orders", Namespace: "biling"}
+	asked := 0
+	out, err := r.readAll(map[string]func(*Server){"biling": func(s *Server) {
+		s.Shards = func(context.Context) ([]gtid.Shard, error) {
+			asked++
+			return nil, failure.Config("check \"Database\" (database) and \"Keyspaces\" (keyspaces)", "There is no keyspace biling")
+		}
+	}}, noState(), users("shop"), users("biling"), orders)
+	if !errors.Is(err, ErrIncomplete) || len(out.Records) != 2 || len(out.Errors) != 2 || out.Statuses[streamNamed("users")] != "COMPLETE" {
+		t.Fatalf("%v, %d records, statuses %v, traces %+v", err, len(out.Records), out.Statuses, out.Errors)
+	}
+	if asked != 1 {
+		t.Errorf("the server was asked %d times", asked)
+	}
+	for _, e := range out.Errors {
+		if e.Stream == nil || e.Stream.Namespace != "biling" || e.FailureType != "config_error" ||
+			!strings.HasPrefix(e.Message, "Keyspace biling: There is no keyspace biling; check \"Database\" (database) and \"Keyspaces\" (keyspaces).") {
+			t.Errorf("trace %+v", e)
+		}
+	}
+}
+
 // Where there is only one keyspace, its failure is the sync's, as ever.
 func TestTheOnlyKeyspaceThatIsDownEndsTheSync(t *testing.T) {
 	r := newRig(t, 5, nil)

@@ -29,35 +29,41 @@ type whereabouts struct {
 	sure     bool // it is still there
 }
 
-// check asks, once it is known where this sync stops, which tables are in another keyspace now: up to there a stream of
-// this keyspace has their changes, but later on it may just fall silent. Their streams are moved from s.streams to refused.
-func (m movedTables) check(ctx context.Context, refused failures) error {
-	s := m.Sync
-	names := make([]string, len(s.streams))
-	for i, st := range s.streams {
-		names[i] = st.Table.Name
-	}
-	// The planner knows of a table from SwitchTraffic until MoveTables is completed, the journals since then, too.
-	var routed map[string]string
-	var left map[*partition.Stream]whereabouts
-	answers, all := false, false
+// moves are what the server says of tables that went to another keyspace.
+type moves struct {
+	routed  map[string]string // keyspaces that the planner takes tables from, by table
+	answers bool              // the planner's
+	from    journals
+}
+
+// ask asks, once it is known where this sync stops, which of the tables are in another keyspace now. The planner knows of a table from
+// SwitchTraffic until MoveTables is completed, the journals since then, too.
+func (m movedTables) ask(ctx context.Context, names []string) (moves, error) {
+	var of moves
 	err := together(ctx, func(ctx context.Context) (err error) {
-		routed, err = s.server.Moved(ctx, names)
-		if answers = err == nil; errors.Is(err, schema.ErrRefused) {
+		of.routed, err = m.server.Moved(ctx, names)
+		if of.answers = err == nil; errors.Is(err, schema.ErrRefused) {
 			return nil
 		}
 		return err
 	}, func(ctx context.Context) (err error) {
-		left, all, err = m.find(ctx)
+		of.from, err = m.server.Journals(ctx, m.wanted)
 		return err
 	})
+	return of, err
+}
+
+// check leaves out the streams of tables that went to another keyspace: up to where this sync stops a stream of this one has their changes,
+// but later on it may just fall silent. They are moved from s.streams to refused.
+func (m movedTables) check(ctx context.Context, of moves, refused failures) error {
+	left, err := m.find(ctx, of.from)
 	if err != nil {
 		return err
 	}
-	if !answers || !all {
-		s.shared.Log.Info(fmt.Sprintf("The server does not say whether tables of %s were moved to another keyspace; the sync continues without knowing.", s.cfg.Database))
+	if !of.answers || len(of.from) < len(m.wanted) {
+		m.shared.Log.Info(fmt.Sprintf("The server does not say whether tables of %s were moved to another keyspace; the sync continues without knowing.", m.cfg.Database))
 	}
-	m.leaveOut(routed, left, refused)
+	m.leaveOut(of.routed, left, refused)
 	return nil
 }
 
@@ -92,13 +98,8 @@ func (e *Engine) successor(d airbyte.StreamDescriptor, keyspace string) string {
 }
 
 // find finds the streams whose tables MoveTables led away, and not back, since their saved positions: an earlier move was
-// told by the sync after it. One question to each shard tells of most keyspaces that there is none. all is false if the service
-// did not let us ask some shard.
-func (m movedTables) find(ctx context.Context) (found map[*partition.Stream]whereabouts, all bool, err error) {
-	from, err := m.server.Journals(ctx, m.wanted)
-	if err != nil {
-		return nil, true, err
-	}
+// told by the sync after it. The journals tell of most keyspaces that there is none.
+func (m movedTables) find(ctx context.Context, from journals) (map[*partition.Stream]whereabouts, error) {
 	departures := m.departures(from)
 	others := map[gtid.Shard]bool{}
 	for _, d := range departures {
@@ -107,10 +108,7 @@ func (m movedTables) find(ctx context.Context) (found map[*partition.Stream]wher
 		}
 	}
 	to, err := m.server.Journals(ctx, slices.SortedFunc(maps.Keys(others), lineage.ByName))
-	if err != nil {
-		return nil, true, err
-	}
-	return away(departures, to), len(from) == len(m.wanted), nil
+	return away(departures, to), err
 }
 
 // away are the streams whose tables were not led back. One shard that is sure decides.

@@ -3,7 +3,9 @@ package engine
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
+	"sync"
 	"time"
 
 	"source-planetscale/internal/airbyte"
@@ -11,6 +13,7 @@ import (
 	"source-planetscale/internal/gtid"
 	"source-planetscale/internal/partition"
 	"source-planetscale/internal/plan"
+	"source-planetscale/internal/schema"
 	"source-planetscale/internal/state"
 )
 
@@ -35,6 +38,9 @@ func newJudgement(s *Sync) *judgement {
 // heartbeats forever. Streams that cannot go on are moved from s.streams to refused, or start over where the user chose so.
 func (j *judgement) check(ctx context.Context, refused failures) error {
 	s := j.Sync
+	if err := j.askAll(ctx); err != nil {
+		return err
+	}
 	var usable []*partition.Stream
 	for _, st := range s.streams {
 		lost, err := j.lost(ctx, st)
@@ -64,6 +70,53 @@ func (j *judgement) check(ctx context.Context, refused failures) error {
 	return nil
 }
 
+// askAll asks the shards about all the streams' positions, side by side, each about the oldest first, which mostly tells of the later ones.
+func (j *judgement) askAll(ctx context.Context) error {
+	at, asked := map[gtid.Shard][]gtid.Position{}, map[string]bool{}
+	for _, st := range j.streams {
+		for _, shard := range j.wanted {
+			if !st.Incremental() || !j.targets.Known(shard) {
+				continue
+			}
+			if err := j.forgetStray(ctx, st.In(shard)); err != nil {
+				return err
+			}
+			for _, p := range positionsOf(st.Saved()[shard]) {
+				if key := about(shard, p); !asked[key] {
+					asked[key] = true
+					at[shard] = append(at[shard], p)
+				}
+			}
+		}
+	}
+	var mu sync.Mutex
+	return schema.EachShard(ctx, slices.Collect(maps.Keys(at)), func(ctx context.Context, shard gtid.Shard) error {
+		slices.SortStableFunc(at[shard], func(a, b gtid.Position) int {
+			switch {
+			case b.Contains(a):
+				return -1
+			case a.Contains(b):
+				return 1
+			}
+			return 0
+		})
+		one := newJudgement(j.Sync)
+		one.aheadUntil = j.aheadUntil
+		for _, p := range at[shard] {
+			why, err := one.why(ctx, shard, p)
+			if err != nil {
+				return err
+			}
+			one.known[about(shard, p)] = why
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		maps.Copy(j.known, one.known)
+		maps.Copy(j.whole, one.whole)
+		return nil
+	})
+}
+
 // lost finds the first shard whose saved position cannot be used, nil if there is none.
 func (j *judgement) lost(ctx context.Context, st *partition.Stream) (*plan.Loss, error) {
 	if !st.Incremental() {
@@ -77,7 +130,7 @@ func (j *judgement) lost(ctx context.Context, st *partition.Stream) (*plan.Loss,
 			return nil, err
 		}
 		for _, p := range positionsOf(st.Saved()[shard]) {
-			key := shard.String() + " " + p.String()
+			key := about(shard, p)
 			why, ok := j.known[key]
 			if !ok {
 				var err error
@@ -93,6 +146,9 @@ func (j *judgement) lost(ctx context.Context, st *partition.Stream) (*plan.Loss,
 	}
 	return nil, nil
 }
+
+// about is the key of what is known of a position.
+func about(shard gtid.Shard, p gtid.Position) string { return shard.String() + " " + p.String() }
 
 // positionsOf are the positions that a shard will be streamed from.
 func positionsOf(saved *state.Shard) []gtid.Position {

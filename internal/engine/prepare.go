@@ -18,6 +18,7 @@ import (
 	"source-planetscale/internal/plan"
 	"source-planetscale/internal/reader"
 	"source-planetscale/internal/schema"
+	"source-planetscale/internal/state"
 	"source-planetscale/internal/table"
 	"source-planetscale/internal/vstream"
 )
@@ -56,46 +57,73 @@ func (e *Engine) prepare(ctx context.Context, catalog *airbyte.ConfiguredCatalog
 	if err != nil {
 		return nil, nil, err
 	}
-	s := &survey{e.newSync(wanted, existing)}
+	s := &survey{Sync: e.newSync(wanted, existing)}
 	s.legacy = in.Legacy != nil
-	var incarnations map[gtid.Shard]map[string]table.Incarnation
-	var tables map[string]*table.Table
-	var unsteady map[string]error
-	err = together(ctx,
-		// The rows themselves do not always show it: of a deleted one nothing tells what was not logged.
-		func(ctx context.Context) error { return CheckRowImages(ctx, e.shared.Log, e.server, wanted) },
-		func(ctx context.Context) error {
-			return WarnOfCascades(ctx, e.shared.Log, e.server, wanted, catalog.Has)
-		},
-		func(ctx context.Context) error { return s.findReferences(ctx, catalog) },
-		func(ctx context.Context) (err error) {
-			if incarnations, err = s.incarnations(ctx, catalog); err == nil {
-				tables, unsteady, err = s.tablesAtTarget(ctx, catalog)
-			}
-			return err
-		},
-	)
-	if err != nil {
+	if err := s.ask(ctx, catalog, saved); err != nil {
 		return nil, nil, err
 	}
-	if err := s.refuseViews(ctx, catalog, tables, unsteady); err != nil {
+	if err := s.refuseViews(ctx, catalog, s.tables, s.unsteady); err != nil {
 		return nil, nil, err
 	}
-	maps.Copy(unsteady, damaged)
-	refused := s.streamsOf(catalog, tables, unsteady, saved)
-	s.know(incarnations)
-	if err := (movedTables{s.Sync}).check(ctx, refused); err != nil {
+	maps.Copy(s.unsteady, damaged)
+	refused := s.streamsOf(catalog, s.tables, s.unsteady, saved)
+	s.know(s.found)
+	if err := (movedTables{s.Sync}).check(ctx, s.moves, refused); err != nil {
 		return nil, nil, err
 	}
 	s.peekAncestors(ctx)
-	if err := newJudgement(s.Sync).check(ctx, refused); err != nil {
+	j := newJudgement(s.Sync)
+	maps.Copy(j.primaries, s.primaries)
+	if err := j.check(ctx, refused); err != nil {
 		return nil, nil, err
 	}
 	return s.Sync, refused, s.estimate(ctx)
 }
 
+// ask asks what there is. What decides when the first row comes goes out first: the tables, then the peek.
+func (s *survey) ask(ctx context.Context, catalog *airbyte.ConfiguredCatalog, saved map[airbyte.StreamDescriptor]*state.Stream) error {
+	seen := make(chan struct{}) // the tables were
+	once := sync.OnceFunc(func() { close(seen) })
+	then := func(ask func(context.Context) error) func(context.Context) error {
+		return func(ctx context.Context) error {
+			select {
+			case <-seen:
+				return ask(ctx)
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			}
+		}
+	}
+	return together(ctx,
+		// The rows themselves do not always show it: of a deleted one nothing tells what was not logged.
+		func(ctx context.Context) error { return CheckRowImages(ctx, s.shared.Log, s.server, s.wanted) },
+		func(ctx context.Context) error { return s.tablesAtTarget(ctx, catalog, once) },
+		then(func(ctx context.Context) error {
+			return WarnOfCascades(ctx, s.shared.Log, s.server, s.wanted, catalog.Has)
+		}),
+		then(func(ctx context.Context) error { return s.findReferences(ctx, catalog) }),
+		then(func(ctx context.Context) (err error) {
+			if somethingToCopy(catalog, saved) {
+				s.sizes, err = s.server.TableSizes(ctx, s.wanted)
+			}
+			return refusedOnly(err) // a progress report without shares and times left
+		}),
+	)
+}
+
 // survey finds out what a sync needs to know.
-type survey struct{ *Sync }
+type survey struct {
+	*Sync
+	// tables are those at the target; unsteady says of one why it cannot be told what it is there.
+	tables   map[string]*table.Table
+	unsteady map[string]error
+	// found are the tables' incarnations, nil until they were asked for.
+	found map[gtid.Shard]map[string]table.Incarnation
+	moves moves
+	// primaries are what the shards' primaries know, as far as they were asked after the peek.
+	primaries map[gtid.Shard]gtid.Position
+	sizes     map[gtid.Shard]map[string]schema.TableSize // nil where they were not asked for
+}
 
 // newSync makes a sync of shards, none of which has a target yet.
 func (e *Engine) newSync(wanted, existing []gtid.Shard) *Sync {
@@ -222,6 +250,15 @@ func usableRowImage(v schema.Variables, shard gtid.Shard) error {
 	return nil
 }
 
+// somethingToCopy reports whether some tables are to be copied, for all that the saved states say.
+func somethingToCopy(catalog *airbyte.ConfiguredCatalog, saved map[airbyte.StreamDescriptor]*state.Stream) bool {
+	return slices.ContainsFunc(catalog.Streams, func(c airbyte.ConfiguredStream) bool {
+		st := saved[c.Stream.Descriptor()]
+		copied := func(shard *state.Shard) bool { return shard.Copy != nil }
+		return st == nil || slices.ContainsFunc(slices.Collect(maps.Values(st.Shards)), copied)
+	})
+}
+
 // estimate says how many rows the copies will give, where the server says how large its tables are. How many changes
 // there are nobody knows. Of a copy that goes on after a key the whole table is counted, since how many rows lie before the key
 // is not known either: it gives at most that many. Shards that others replace are planned later, and not counted.
@@ -232,15 +269,17 @@ func (s *survey) estimate(ctx context.Context) error {
 	if !slices.ContainsFunc(s.streams, copies) {
 		return nil
 	}
-	sizes, err := s.server.TableSizes(ctx, s.wanted)
-	if err != nil {
-		return refusedOnly(err) // a progress report without shares and times left
+	if s.sizes == nil { // a stream starts over
+		var err error
+		if s.sizes, err = s.server.TableSizes(ctx, s.wanted); err != nil {
+			return refusedOnly(err)
+		}
 	}
 	for _, st := range s.streams {
 		var sum schema.TableSize
 		known := false
 		for _, shard := range s.wanted {
-			size, ok := sizes[shard][st.Table.Name]
+			size, ok := s.sizes[shard][st.Table.Name]
 			saved := st.Saved()[shard]
 			if !ok || saved == nil || saved.Copy == nil {
 				continue

@@ -46,7 +46,7 @@ func TestShardsOfAReferenceTable(t *testing.T) {
 			if c.starting != "" {
 				r.configure(fmt.Sprintf(`,"starting_gtids":"{\"shop\":{\"%s\":\"%s\"}}"`, c.starting, at(3)))
 			}
-			s := &survey{r.engine().newSync(gtid.Shards("shop", c.wanted...), r.wanted())}
+			s := &survey{Sync: r.engine().newSync(gtid.Shards("shop", c.wanted...), r.wanted())}
 			s.references = map[string]bool{"users": c.reference}
 			users := airbyte.ConfiguredStream{
 				Stream:   airbyte.Stream{Name: "users", Namespace: "shop", JSONSchema: []byte(`{"properties":{"id":{}}}`)},

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"source-planetscale/internal/airbyte"
@@ -38,21 +37,19 @@ type view struct {
 	known gtid.Position
 }
 
-// tablesAtTarget peeks, and finds the tables as they are there. unsteady says of a table why it cannot be told what it is there: it
-// kept changing, or differs between the shards.
-func (s *survey) tablesAtTarget(ctx context.Context, catalog *airbyte.ConfiguredCatalog) (tables map[string]*table.Table,
-	unsteady map[string]error, err error,
-) {
+// tablesAtTarget peeks, and finds the tables as they are there: those that kept changing, or differ between the shards, are unsteady. seen
+// is called once the tables were looked up the first time.
+func (s *survey) tablesAtTarget(ctx context.Context, catalog *airbyte.ConfiguredCatalog, seen func()) error {
 	for look := 1; ; look++ {
-		views, err := s.look(ctx, catalog)
+		views, err := s.look(ctx, catalog, seen)
 		if err != nil {
-			return nil, nil, err
+			return err
 		}
-		tables, unsteady = s.agree(views)
+		s.tables, s.unsteady = s.agree(views)
 		apart := s.apart(views)
-		if len(unsteady) == 0 && len(apart) == 0 || look == looks {
+		if len(s.unsteady) == 0 && len(apart) == 0 || look == looks {
 			s.doubt(views, apart)
-			return tables, unsteady, nil
+			return nil
 		}
 		if look == 1 {
 			s.shared.Log.Info("The tables are being altered, or the replicas that answer are at different positions; reading the schema again.")
@@ -60,7 +57,7 @@ func (s *survey) tablesAtTarget(ctx context.Context, catalog *airbyte.Configured
 		select {
 		case <-time.After(lookPause):
 		case <-ctx.Done():
-			return nil, nil, context.Cause(ctx)
+			return context.Cause(ctx)
 		}
 	}
 }
@@ -75,55 +72,91 @@ func namesIn(catalog *airbyte.ConfiguredCatalog) []string {
 }
 
 // look asks every shard before the peek and after it.
-func (s *survey) look(ctx context.Context, catalog *airbyte.ConfiguredCatalog) (map[gtid.Shard]*view, error) {
+func (s *survey) look(ctx context.Context, catalog *airbyte.ConfiguredCatalog, seen func()) (map[gtid.Shard]*view, error) {
 	names := namesIn(catalog)
-	views := map[gtid.Shard]*view{}
-	var mu sync.Mutex
-	err := schema.EachShard(ctx, s.wanted, func(ctx context.Context, shard gtid.Shard) error {
-		v := &view{tables: map[string]table.Table{}}
-		var all map[string]table.Table
-		err := together(ctx,
-			func(ctx context.Context) (err error) { all, err = s.server.Tables(ctx, shard, nil, true); return err },
-			func(ctx context.Context) (err error) { v.before, err = s.moment(ctx, shard, names); return err },
-		)
-		for _, name := range names {
-			if t, ok := all[name]; ok {
-				v.tables[name] = t
-			}
-		}
-		mu.Lock()
-		defer mu.Unlock()
-		views[shard] = v
-		return err
-	})
+	views := make(map[gtid.Shard]*view, len(s.wanted))
+	for _, shard := range s.wanted {
+		views[shard] = &view{tables: map[string]table.Table{}}
+	}
+	err := together(ctx,
+		func(ctx context.Context) error { return s.incarnations(ctx, catalog) },
+		func(ctx context.Context) error {
+			return schema.EachShard(ctx, s.wanted, func(ctx context.Context, shard gtid.Shard) error {
+				return views[shard].lookBefore(ctx, s, shard, names)
+			})
+		})
 	if err != nil {
 		return nil, err
 	}
+	seen()
 	if err := s.peek(ctx); err != nil {
 		return nil, err
 	}
-	return views, schema.EachShard(ctx, s.wanted, func(ctx context.Context, shard gtid.Shard) (err error) {
-		v := views[shard]
-		if v.before != nil {
-			if v.after, err = s.moment(ctx, shard, names); err != nil {
-				return err
+	err = together(ctx,
+		func(ctx context.Context) (err error) {
+			s.moves, err = (movedTables{s.Sync}).ask(ctx, existing(names, views))
+			return err
+		},
+		func(ctx context.Context) error {
+			return schema.EachShard(ctx, s.wanted, func(ctx context.Context, shard gtid.Shard) error {
+				return views[shard].lookAfter(ctx, s, shard, names)
+			})
+		})
+	s.primaries = map[gtid.Shard]gtid.Position{}
+	for shard, v := range views {
+		if !v.refused() {
+			s.primaries[shard] = v.known
+		}
+	}
+	return views, err
+}
+
+// existing are the names that a shard has a table of.
+func existing(names []string, views map[gtid.Shard]*view) []string {
+	return slices.DeleteFunc(slices.Clone(names), func(name string) bool {
+		for _, v := range views {
+			if _, ok := v.tables[name]; ok {
+				return false
 			}
 		}
-		if v.refused() {
-			v.again, err = s.server.Tables(ctx, shard, nil, true)
+		return true
+	})
+}
+
+func (v *view) lookBefore(ctx context.Context, s *survey, shard gtid.Shard, names []string) error {
+	var all map[string]table.Table
+	err := together(ctx,
+		func(ctx context.Context) (err error) { all, err = s.server.Tables(ctx, shard, nil, true); return err },
+		func(ctx context.Context) (err error) { v.before, err = moment(ctx, s.server, shard, names); return err },
+	)
+	for _, name := range names {
+		if t, ok := all[name]; ok {
+			v.tables[name] = t
+		}
+	}
+	return err
+}
+
+func (v *view) lookAfter(ctx context.Context, s *survey, shard gtid.Shard, names []string) (err error) {
+	if v.before != nil {
+		if v.after, err = moment(ctx, s.server, shard, names); err != nil {
 			return err
 		}
-		v.known, err = s.primaryKnows(ctx, shard)
+	}
+	if v.refused() {
+		v.again, err = s.server.Tables(ctx, shard, nil, true)
 		return err
-	})
+	}
+	v.known, err = s.primaryKnows(ctx, shard)
+	return err
 }
 
 // refused reports whether the service did not let us ask for a moment. It will not the next time, either.
 func (v *view) refused() bool { return v.before == nil || v.after == nil }
 
 // moment is nil where the service does not let us ask.
-func (s *survey) moment(ctx context.Context, shard gtid.Shard, names []string) (*schema.Moment, error) {
-	m, err := s.server.ColumnsAt(ctx, shard, names)
+func moment(ctx context.Context, server Server, shard gtid.Shard, names []string) (*schema.Moment, error) {
+	m, err := server.ColumnsAt(ctx, shard, names)
 	if errors.Is(err, schema.ErrRefused) && ctx.Err() == nil {
 		return nil, nil
 	}

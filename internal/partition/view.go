@@ -81,7 +81,7 @@ func (v *View) MovesKey(now []table.Column) bool {
 	was := v.Columns()
 	return slices.ContainsFunc(v.stream.Table.Key, func(name string) bool {
 		at := slices.IndexFunc(was, func(c table.Column) bool { return c.Name == name })
-		return at < 0 || at >= len(now) || now[at].Name != name || now[at].Type != was[at].Type || now[at].Charset != was[at].Charset
+		return at < 0 || at >= len(now) || now[at].Name != name || !table.Alike(now[at], was[at])
 	})
 }
 

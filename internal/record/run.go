@@ -62,7 +62,8 @@ type writing struct {
 	// The numbers of the last record.
 	cursor   counter
 	sequence int64
-	same     []byte // our columns that are the same in every row that was not deleted, in space
+	front    [][]byte // of the record, where it is large
+	same     []byte   // our columns that are the same in every row that was not deleted, in space
 	space    [128]byte
 }
 
@@ -98,7 +99,8 @@ func (u *Run) record(w *writing, r wire.Row, deleted bool) error {
 		u.dropped++
 		return nil
 	}
-	record, changes, err := u.Plan.Append(w.batch.Open(s.prefix), r, nil)
+	w.front = w.front[:0]
+	record, changes, err := u.Plan.Append(w.batch.Open(s.prefix), r, nil, &w.front)
 	if err != nil {
 		return u.unreadable(err)
 	}
@@ -114,7 +116,7 @@ func (u *Run) record(w *writing, r wire.Row, deleted bool) error {
 	} else {
 		record = append(record, w.same...)
 	}
-	return w.batch.Close(record, metaChanges(changes))
+	return w.batch.Close(record, metaChanges(changes), w.front...)
 }
 
 // unreadable fails the stream: it must not be tried again, since the reader is past the row already.

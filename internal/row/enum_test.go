@@ -34,7 +34,7 @@ func TestNumbersBecomeLabels(t *testing.T) {
 	} {
 		tab, f := oneColumn(test.columnType, "latin1")
 		f.EnumSetStringValues = false
-		got, _, err := compile(t, tab, f, Replicate, Options{}).Append(nil, encoded(rowOf(test.value)), nil)
+		got, _, err := compile(t, tab, f, Replicate, Options{}).Append(nil, encoded(rowOf(test.value)), nil, nil)
 		if err != nil || string(got) != `"v":`+test.want {
 			t.Errorf("%s %s: %s %v, want %s", test.columnType, test.value, got, err, test.want)
 		}
@@ -44,7 +44,7 @@ func TestNumbersBecomeLabels(t *testing.T) {
 func TestACopyAlwaysHasLabels(t *testing.T) {
 	tab, f := oneColumn("enum('x','1')", "")
 	f.EnumSetStringValues = false
-	got, _, err := compile(t, tab, f, Copy, Options{}).Append(nil, encoded(rowOf("1")), nil)
+	got, _, err := compile(t, tab, f, Copy, Options{}).Append(nil, encoded(rowOf("1")), nil, nil)
 	if err != nil || string(got) != `"v":"1"` {
 		t.Error(string(got), err)
 	}

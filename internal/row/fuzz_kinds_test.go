@@ -52,7 +52,7 @@ func newFuzzTarget(f *testing.F, e example) fuzzTarget {
 }
 
 func (f *fuzzTarget) check(t *testing.T, p *Plan, value []byte) {
-	out, changes, err := p.Append(nil, encoded(rowOf(string(value))), nil)
+	out, changes, err := p.Append(nil, encoded(rowOf(string(value))), nil, nil)
 	if err != nil {
 		return
 	}

@@ -51,7 +51,7 @@ func checkLabel(t *testing.T, declaration, number, want string) {
 	t.Helper()
 	tab, f := oneColumn(declaration, "")
 	f.EnumSetStringValues = false
-	out, _, err := compile(t, tab, f, Replicate, Options{}).Append(nil, encoded(rowOf(number)), nil)
+	out, _, err := compile(t, tab, f, Replicate, Options{}).Append(nil, encoded(rowOf(number)), nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,7 +92,7 @@ func FuzzDeclaration(f *testing.F) {
 // checkRow checks that a row is an error or one valid object on one line, with a change for each null.
 func checkRow(t *testing.T, p *Plan, r *querypb.Row) {
 	t.Helper()
-	out, changes, err := p.Append([]byte("{"), encoded(r), nil)
+	out, changes, err := p.Append([]byte("{"), encoded(r), nil, nil)
 	if err != nil {
 		if string(out) != "{" || changes != nil {
 			t.Errorf("an error, and yet %s %v", out, changes)
@@ -356,7 +356,7 @@ func FuzzAppend(f *testing.F) {
 		checkRow(t, p, r)
 		p.KeyChanged(encoded(r), encoded(&good))
 		if p.KeyChanged(encoded(r), encoded(r)) && len(lengths) == len(names) {
-			if _, _, err := p.Append(nil, encoded(r), nil); err == nil {
+			if _, _, err := p.Append(nil, encoded(r), nil, nil); err == nil {
 				t.Error("a good row differs from itself")
 			}
 		}

@@ -53,7 +53,7 @@ func TestTinyIntOfAKeyIsAnInteger(t *testing.T) {
 		f.Fields = append(f.Fields, &querypb.Field{Name: c.Name, ColumnType: c.Type})
 	}
 	for _, phase := range []Phase{Copy, Replicate} {
-		got, _, err := compile(t, tab, f, phase, o).Append(nil, encoded(rowOf("7", "3", "2", "-1", "5", "4", "\x01")), nil)
+		got, _, err := compile(t, tab, f, phase, o).Append(nil, encoded(rowOf("7", "3", "2", "-1", "5", "4", "\x01")), nil, nil)
 		want := `"user_id":7,"role":3,"Level":2,"shard_by":-1,"active":true,"wide":4,"bit":true`
 		if err != nil || string(got) != want {
 			t.Errorf("phase %d: %s, %v; want %s", phase, got, err, want)

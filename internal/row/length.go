@@ -10,6 +10,55 @@ import (
 // most. An encoder that has written more stops there, since its caller drops it all: a value of 100 MiB would become 600 MiB.
 const enough = 3 * MaxLength
 
+// measured is the length from which on a value's JSON is measured before there is room for it.
+const measured = 1 << 20
+
+// textLength is how many bytes of JSON appendText makes of s; it stops at more than enough.
+func textLength(s []byte) int {
+	n := len(s)
+	for i := 0; i < len(s) && n <= enough; {
+		if i += plainLen(s[i:]); i == len(s) {
+			break
+		}
+		if b := s[i]; b < utf8.RuneSelf {
+			n += escapes[b].size - 1
+			i++
+			continue
+		}
+		size, valid := runeLen(s[i:])
+		if !valid {
+			n += len("\uFFFD") - size
+		}
+		i += size
+	}
+	return n
+}
+
+// transcodedLength is how many bytes of JSON a text of another character set becomes; it stops at more than enough.
+func transcodedLength(cs decoder, text []byte) int {
+	n := 0
+	var space [8]byte // a word
+	for len(text) > 0 && n <= enough {
+		r, size := decodeRune(cs, text)
+		n += len(appendRune(space[:0], r))
+		text = text[size:]
+	}
+	return n
+}
+
+// exactRoom makes room for a value's JSON string, which has so many bytes inside, and for no more, as append would: what is made in vain
+// is memory all the same, since it is cleared.
+func exactRoom(dst, value []byte, inside int) []byte {
+	if inside > enough { // it is broken off
+		inside = enough + len(value)
+	}
+	n := inside + len(`""`) + 2*slack
+	if cap(dst)-len(dst) >= n {
+		return dst
+	}
+	return append(make([]byte, 0, len(dst)+n), dst...)
+}
+
 // roomFor makes room for the JSON of a value that is not small at once: a buffer that grows by and by leaves several times its
 // size behind.
 func roomFor(dst, value []byte) []byte {

@@ -3,6 +3,7 @@ package row
 import (
 	"bytes"
 	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"math"
 	"runtime"
@@ -97,7 +98,7 @@ func TestValuesThatAreBrokenOffAreNull(t *testing.T) {
 		{"json", "", `["` + strings.Repeat(`\a`, MaxLength/3) + `", 1]`},
 	} {
 		tab, f := oneColumn(c[0], c[1])
-		got, changes, err := compile(t, tab, f, Replicate, Options{}).Append(nil, encoded(rowOf(c[2])), nil)
+		got, changes, err := compile(t, tab, f, Replicate, Options{}).Append(nil, encoded(rowOf(c[2])), nil, nil)
 		if err != nil || string(got) != `"v":null` || len(changes) != 1 || changes[0].Reason != FieldSizeLimitation ||
 			changes[0].Length <= MaxLength {
 			t.Errorf("%s %s: %.20s, %v, %v", c[0], c[1], got, changes, err)
@@ -110,7 +111,7 @@ func TestDocumentsTooDeepAreNull(t *testing.T) {
 	p := compile(t, tab, f, Replicate, Options{})
 	for depth, fits := range map[int]bool{100: true, 128: true, 129: false, 1_000_000: false} {
 		document := strings.Repeat("[", depth) + "1" + strings.Repeat("]", depth)
-		got, changes, err := p.Append(nil, encoded(rowOf(document)), nil)
+		got, changes, err := p.Append(nil, encoded(rowOf(document)), nil, nil)
 		if err != nil || fits != (string(got) == `"v":`+document) || fits != (len(changes) == 0) {
 			t.Errorf("%d deep: %.20s, %v, %v", depth, got, changes, err)
 		}
@@ -125,5 +126,38 @@ func TestLabelsAreBounded(t *testing.T) {
 		if fits != (err == nil) || fits && len(labels) != n+1 || !fits && strings.Contains(err.Error(), "'a'") {
 			t.Errorf("%d labels became %d, %.100v", n, len(labels), err)
 		}
+	}
+}
+
+// A row with large values comes in pieces, so that none is copied for the next one; together they are what one piece is, and each has
+// no more room than it needs.
+func TestLargeValuesComeInPieces(t *testing.T) {
+	tab, f, r := rowsOf([][3]string{
+		{"a", "int", "1"},
+		{"b", "longtext", strings.Repeat("Zürich \"\x01\n", 1<<20)},
+		{"c", "json", `["` + strings.Repeat("x", piece) + `"]`},
+		{"e", "longtext", strings.Repeat("\xE4", piece)},
+		{"f", "longtext", strings.Repeat("\xC4\xD6", piece)},
+		{"d", "longtext", strings.Repeat("x", MaxLength)},
+		{"g", "int", "2"},
+	})
+	tab.Columns[3].Charset, tab.Columns[4].Charset = "latin1", "gbk"
+	p := compile(t, tab, f, Replicate, Options{})
+	whole, changes, err := p.Append([]byte("{"), encoded(r), nil, nil)
+	if err != nil || len(changes) != 1 || changes[0].Field != "d" {
+		t.Fatalf("%v, %v", changes, err)
+	}
+	var front [][]byte
+	last, _, err := p.Append([]byte("{"), encoded(r), nil, &front)
+	if err != nil || len(front) != 4 {
+		t.Fatalf("%d pieces before the last one, %v", len(front), err)
+	}
+	for i, one := range front {
+		if cap(one)-len(one) > len(one)/8 {
+			t.Errorf("piece %d of %d bytes has room for %d", i, len(one), cap(one))
+		}
+	}
+	if together := append(bytes.Join(front, nil), last...); !bytes.Equal(together, whole) || !json.Valid(append(together, '}')) {
+		t.Error("the pieces are not the whole")
 	}
 }

@@ -124,7 +124,7 @@ func (o olderTable) read(t *testing.T, text string) string {
 	if err != nil {
 		return "refused: " + err.Error()
 	}
-	got, changes, err := plan.Append([]byte("{"), olderRow(values...), nil)
+	got, changes, err := plan.Append([]byte("{"), olderRow(values...), nil, nil)
 	var unconvertible *Unconvertible
 	switch {
 	case errors.As(err, &unconvertible):
@@ -213,7 +213,7 @@ func FuzzOlderValues(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if got, _, err := plan.Append([]byte("{"), olderRow(string(value)), nil); err == nil && !json.Valid(append(got, '}')) {
+		if got, _, err := plan.Append([]byte("{"), olderRow(string(value)), nil, nil); err == nil && !json.Valid(append(got, '}')) {
 			t.Errorf("%s to %s: %q becomes %s", was[0].Type, now[0].Type, value, got)
 		}
 	})

@@ -101,8 +101,12 @@ func (p *Plan) complete(columns, key []string) error {
 // Neither keeps a reference to r. After an error dst and changes are returned as they came in; the error names table and
 // column, never a value.
 //
+// Values of many megabytes would be copied each time that the buffer has to grow for the next one. So behind such a value what was
+// appended is put into front, before what is returned, which then begins anew, and is to be dropped after an error. With a front of
+// nil all is returned in one piece.
+//
 // It has few variables, since each that lives across a call costs every column of every row.
-func (p *Plan) Append(dst []byte, r wire.Row, changes []Change) ([]byte, []Change, error) {
+func (p *Plan) Append(dst []byte, r wire.Row, changes []Change, front *[][]byte) ([]byte, []Change, error) {
 	begin, earlier := len(dst), changes
 	at, from := 0, 0 // in r.Lengths and r.Values
 	for i := range p.columns {
@@ -138,11 +142,15 @@ func (p *Plan) Append(dst []byte, r wire.Row, changes []Change) ([]byte, []Chang
 		var err error
 		dst, err = c.encode(dst, r.Values[from:from+n])
 		from += n
-		if err == nil && len(dst)-start <= MaxLength { // no UTF-16 code unit takes less than a byte of UTF-8
+		if err == nil && len(dst)-start <= piece {
 			continue
 		}
 		if dst, changes, err = c.replace(dst, start, err, changes); err != nil {
 			return dst[:begin], earlier, p.refused(c, err)
+		}
+		if front != nil && len(dst)-start > piece {
+			*front = append(*front, dst)
+			dst, begin = nil, 0
 		}
 	}
 	switch {
@@ -172,6 +180,9 @@ func (p *Plan) misfit(format string, args ...any) error {
 		append([]any{p.table}, args...)...)
 }
 
+// piece is how many bytes of JSON are too many to be copied.
+const piece = 8 << 20
+
 // replace puts null in the place of a value that has no counterpart or is too long, and notes that. The value's JSON, as far as
 // it was written, is what dst has from start on; err is what its encoder said.
 func (c *column) replace(dst []byte, start int, err error, changes []Change) ([]byte, []Change, error) {
@@ -180,6 +191,8 @@ func (c *column) replace(dst []byte, start int, err error, changes []Change) ([]
 	switch {
 	case errors.As(err, &long):
 		change.Reason, change.Length = FieldSizeLimitation, long.least
+	case err == nil && len(dst)-start <= MaxLength: // no UTF-16 code unit takes less than a byte of UTF-8
+		return dst, changes, nil
 	case err == nil:
 		change.Reason, change.Length = FieldSizeLimitation, utf16Length(dst[start:])
 		if change.Length <= MaxLength {

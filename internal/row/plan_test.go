@@ -54,7 +54,7 @@ func TestAppendEmitsTheColumnsAskedForInTheOrderOfTheRow(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, changes, err := p.Append([]byte("x"), encoded(r), nil)
+		got, changes, err := p.Append([]byte("x"), encoded(r), nil, nil)
 		if err != nil || changes != nil || string(got) != test.want {
 			t.Errorf("%s %v %v, want %s", got, changes, err, test.want)
 		}
@@ -65,7 +65,7 @@ func TestColumnNamesAreEscaped(t *testing.T) {
 	name := "a\"b\\c.`d`\n\xff日"
 	tab := &table.Table{Name: "t", Columns: []table.Column{{Name: name, Type: "int"}}}
 	f := &binlogdatapb.FieldEvent{Fields: []*querypb.Field{{Name: name}}}
-	got, _, err := compile(t, tab, f, Copy, Options{}).Append(nil, encoded(rowOf("1")), nil)
+	got, _, err := compile(t, tab, f, Copy, Options{}).Append(nil, encoded(rowOf("1")), nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,7 +86,7 @@ func TestTheEventsColumnTypeDecides(t *testing.T) {
 	} {
 		tab := &table.Table{Name: "t", Columns: []table.Column{{Name: "v", Type: test.schema}}}
 		f := &binlogdatapb.FieldEvent{Fields: []*querypb.Field{{Name: "v", ColumnType: test.event, Type: querypb.Type_VARBINARY}}}
-		got, _, err := compile(t, tab, f, Copy, Options{}).Append(nil, encoded(rowOf("\x01")), nil)
+		got, _, err := compile(t, tab, f, Copy, Options{}).Append(nil, encoded(rowOf("\x01")), nil, nil)
 		if err != nil || string(got) != test.want {
 			t.Errorf("%s %v, want %s", got, err, test.want)
 		}
@@ -108,7 +108,7 @@ func TestTheCharsetIsTheSchemasElseTheFields(t *testing.T) {
 	} {
 		tab, f := oneColumn("varchar(9)", test.schema)
 		f.Fields[0].Charset = test.field
-		got, _, err := compile(t, tab, f, Copy, Options{}).Append(nil, encoded(rowOf("\xe9")), nil)
+		got, _, err := compile(t, tab, f, Copy, Options{}).Append(nil, encoded(rowOf("\xe9")), nil, nil)
 		if err != nil || string(got) != test.want {
 			t.Errorf("%q %d: %s %v, want %s", test.schema, test.field, got, err, test.want)
 		}
@@ -134,7 +134,7 @@ func TestARowThatDoesNotFitIsAnError(t *testing.T) {
 		"shifted by a column": with(func(r *querypb.Row) { r.Lengths[0], r.Lengths[1] = r.Lengths[1], r.Lengths[0] }),
 	} {
 		earlier := []Change{{Field: "earlier"}}
-		got, changes, err := p.Append([]byte("x"), encoded(r), earlier)
+		got, changes, err := p.Append([]byte("x"), encoded(r), earlier, nil)
 		if err == nil || string(got) != "x" || len(changes) != 1 {
 			t.Errorf("%s: %s %v %v", name, got, changes, err)
 			continue
@@ -165,7 +165,7 @@ func TestMalformedValuesAreErrorsWithoutTheValue(t *testing.T) {
 		f.EnumSetStringValues = false
 		p := compile(t, tab, f, Replicate, Options{})
 		for _, value := range values {
-			got, _, err := p.Append(nil, encoded(rowOf(value)), nil)
+			got, _, err := p.Append(nil, encoded(rowOf(value)), nil, nil)
 			if err == nil {
 				t.Errorf("%s %q: %s, no error", columnType, value, got)
 				continue
@@ -273,7 +273,7 @@ func TestTooLongAValueIsNull(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			tab, f := oneColumn(test.columnType, "utf8mb4")
-			got, changes, err := compile(t, tab, f, Copy, Options{}).Append(nil, encoded(rowOf(test.value)), nil)
+			got, changes, err := compile(t, tab, f, Copy, Options{}).Append(nil, encoded(rowOf(test.value)), nil, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -294,7 +294,7 @@ func TestTooLongAValueIsNull(t *testing.T) {
 func TestChangesAreAddedToThoseBefore(t *testing.T) {
 	tab, f := oneColumn("date", "")
 	p := compile(t, tab, f, Copy, Options{})
-	_, changes, err := p.Append(nil, encoded(rowOf("0000-00-00")), []Change{{Field: "a"}})
+	_, changes, err := p.Append(nil, encoded(rowOf("0000-00-00")), []Change{{Field: "a"}}, nil)
 	if err != nil || len(changes) != 2 || changes[0].Field != "a" || changes[1].Field != "v" {
 		t.Error(changes, err)
 	}
@@ -306,7 +306,7 @@ func TestCommonTypesAllocateNothing(t *testing.T) {
 	buffer := make([]byte, 0, 4096)
 	var err error
 	row := encoded(r)
-	run := func() { _, _, err = p.Append(buffer, row, nil) }
+	run := func() { _, _, err = p.Append(buffer, row, nil, nil) }
 	if n := testing.AllocsPerRun(100, run); n != 0 || err != nil {
 		t.Errorf("%v allocations, %v", n, err)
 	}
@@ -319,7 +319,7 @@ func TestCommonTypesAllocateNothing(t *testing.T) {
 		}
 		tab, f := oneColumn(e.columnType, e.charset)
 		p, row := compile(t, tab, f, Replicate, e.options), encoded(rowOf(e.replicated))
-		if n := testing.AllocsPerRun(10, func() { _, _, err = p.Append(buffer, row, nil) }); n != 0 || err != nil {
+		if n := testing.AllocsPerRun(10, func() { _, _, err = p.Append(buffer, row, nil, nil) }); n != 0 || err != nil {
 			t.Errorf("%s %q: %v allocations, %v", e.columnType, e.replicated, n, err)
 		}
 	}
@@ -344,7 +344,7 @@ func benchmarkAppend(b *testing.B, columns int) {
 	var err error
 	b.ReportAllocs()
 	for b.Loop() {
-		if buffer, _, err = p.Append(buffer[:0], row, nil); err != nil {
+		if buffer, _, err = p.Append(buffer[:0], row, nil, nil); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -64,7 +64,7 @@ func benchmarkRow(b *testing.B, columns [][3]string) {
 	b.SetBytes(int64(len(r.Values)))
 	began := cpu(b)
 	for b.Loop() {
-		if buffer, _, err = p.Append(buffer[:0], row, nil); err != nil {
+		if buffer, _, err = p.Append(buffer[:0], row, nil, nil); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -157,6 +157,9 @@ func encodeUTF8(dst, value []byte) ([]byte, error) {
 	if err := checkLength(value); err != nil {
 		return dst, err
 	}
+	if len(value) >= measured {
+		dst = exactRoom(dst, value, textLength(value))
+	}
 	return appendString(dst, value), nil
 }
 
@@ -174,18 +177,27 @@ func compileText(s source) (encoder, error) {
 		if least := len(value) / width; least > MaxLength {
 			return dst, &tooLong{least}
 		}
+		if len(value) >= measured {
+			dst = exactRoom(dst, value, transcodedLength(cs, value))
+		}
 		begin := len(dst)
-		dst = append(roomFor(dst, value), '"')
+		dst = append(dst, '"')
 		for len(value) > 0 && len(dst)-begin <= enough {
-			r, size, ok := cs.DecodeRune(value)
-			if !ok {
-				r, size = utf8.RuneError, max(size, 1)
-			}
+			r, size := decodeRune(cs, value)
 			dst = appendRune(dst, r)
-			value = value[min(size, len(value)):]
+			value = value[size:]
 		}
 		return append(dst, '"'), nil
 	}, nil
+}
+
+// decodeRune takes the first character of a text, U+FFFD for what is none.
+func decodeRune(cs decoder, text []byte) (r rune, size int) {
+	r, size, ok := cs.DecodeRune(text)
+	if !ok {
+		r, size = utf8.RuneError, max(size, 1)
+	}
+	return r, min(size, len(text))
 }
 
 // compileOneByte translates with a table, escapes included.
@@ -202,8 +214,15 @@ func compileOneByte(cs decoder) encoder {
 		if len(value) > MaxLength {
 			return dst, &tooLong{len(value)}
 		}
+		if len(value) >= measured {
+			n := 0
+			for _, b := range value {
+				n += len(table[b])
+			}
+			dst = exactRoom(dst, value, n)
+		}
 		begin := len(dst)
-		dst = append(roomFor(dst, value), '"')
+		dst = append(dst, '"')
 		for _, b := range value {
 			if len(dst)-begin > enough {
 				break

@@ -302,7 +302,7 @@ func TestEveryTypeInBothPhases(t *testing.T) {
 		check := func(ph Phase, value, want string) {
 			t.Run(fmt.Sprintf("%s/%.30q/%d", e.columnType, value, ph), func(t *testing.T) {
 				tab, f := oneColumn(e.columnType, e.charset)
-				got, changes, err := compile(t, tab, f, ph, e.options).Append(nil, encoded(rowOf(value)), nil)
+				got, changes, err := compile(t, tab, f, ph, e.options).Append(nil, encoded(rowOf(value)), nil, nil)
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 )
 
@@ -141,13 +142,14 @@ func (s *Sandbox) newData(t tablet) error {
 func (s *Sandbox) vttablet(t tablet) process {
 	return process{
 		name: t.vttablet(),
-		args: append(s.vitessArgs("vttablet", s.VTTabletVersion, t.vttablet()),
+		args: slices.Concat(s.vitessArgs("vttablet", s.VTTabletVersion, t.vttablet()), []string{
 			"--tablet-path", t.alias(), "--tablet-hostname", "127.0.0.1",
 			"--init-keyspace", t.Keyspace, "--init-shard", t.Shard, "--init-tablet-type", "replica",
 			"--service-map", "grpc-queryservice,grpc-tabletmanager,grpc-updatestream",
 			"--db-socket", "mysql.sock", // in the working folder
 			"--health-check-interval", "1s",
-			"--queryserver-config-schema-reload-time", "1s"),
+			"--queryserver-config-schema-reload-time", "1s",
+		}, s.vttabletFlags),
 		spell: true,
 		dir:   filepath.Join(s.data(t.mysqld()), "data"),
 		ready: []string{s.ports.addr(t.vttablet() + "-grpc")},

@@ -53,8 +53,10 @@ type Sandbox struct {
 	topology Topology
 	tablets  []tablet
 	ports    ports
-	mysql    []string // further lines for each mysqld's configuration
-	cache    cache
+	// vttabletFlags are further flags of each vttablet.
+	vttabletFlags []string
+	mysql         []string // further lines for each mysqld's configuration
+	cache         cache
 }
 
 // record is what the folder remembers, in sandbox.json.
@@ -69,6 +71,8 @@ type record struct {
 	// VTGate and VTTablet are versions of Vitess other than the usual.
 	VTGate   string `json:"vtgate,omitempty"`
 	VTTablet string `json:"vttablet,omitempty"`
+	// VTTabletFlags are further flags of each vttablet.
+	VTTabletFlags []string `json:"vttablet_flags,omitempty"`
 	// MySQL are further lines for the configuration of each mysqld.
 	MySQL []string `json:"mysql,omitempty"`
 	// Complete is set once the cluster has been set up to its end.
@@ -110,7 +114,7 @@ func newSandbox(dir string, r record) *Sandbox {
 		MySQL:           c.path(debianRecipe, "bin", "mysql"),
 		ConfigUnsharded: in("source-unsharded.json"), ConfigSharded: in("source-sharded.json"), ConfigPlain: in("source-plain.json"),
 		VTGateVersion: r.vtgate(), VTTabletVersion: r.vttablet(),
-		topology: r.Topology, tablets: r.tablets(), ports: r.Ports, mysql: r.MySQL, cache: c,
+		topology: r.Topology, tablets: r.tablets(), ports: r.Ports, vttabletFlags: r.VTTabletFlags, mysql: r.MySQL, cache: c,
 	}
 }
 

@@ -35,6 +35,10 @@ func VTTablet(version string) Option { return func(r *record) { r.VTTablet = ver
 // configuration of each mysqld. They win over the sandbox's own.
 func MySQL(lines ...string) Option { return func(r *record) { r.MySQL = lines } }
 
+// VTTabletFlags adds flags, spelled as the usual Vitess does, to each
+// vttablet's. They win over the sandbox's own.
+func VTTabletFlags(flags ...string) Option { return func(r *record) { r.VTTabletFlags = flags } }
+
 // newRecord is that of a new sandbox: of the environment's versions.
 func newRecord(topology Topology) record {
 	return record{
@@ -80,7 +84,7 @@ func (r record) refuse(dir string, topology Topology, options []Option) error {
 
 // kind describes the cluster's programs.
 func (r record) kind() string {
-	return fmt.Sprintf("vtgate %s, vttablet %s and MySQL's settings %q", r.vtgate(), r.vttablet(), r.MySQL)
+	return fmt.Sprintf("vtgate %s, vttablet %s %q and MySQL's settings %q", r.vtgate(), r.vttablet(), r.VTTabletFlags, r.MySQL)
 }
 
 func (r record) vtgate() string   { return cmp.Or(r.VTGate, VitessVersion) }

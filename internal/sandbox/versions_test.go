@@ -82,6 +82,7 @@ func TestUpRefusesAnotherKind(t *testing.T) {
 		"the same":        {options: []Option{VTGate("22.0.0"), VTTablet(VitessVersion), MySQL("a = 1")}},
 		"another vtgate":  {[]Option{VTGate("23.0.0")}, "not vtgate 23.0.0"},
 		"another tablet":  {[]Option{VTTablet("22.0.0")}, "vttablet 22.0.0"},
+		"a tablet's flag": {[]Option{VTTabletFlags("--a", "b")}, "vttablet " + VitessVersion + ` ["--a" "b"]`},
 		"the usual":       {[]Option{VTGate(VitessVersion)}, "not vtgate " + VitessVersion},
 		"other settings":  {[]Option{MySQL("a = 2")}, `["a = 2"]`},
 		"further setting": {[]Option{MySQL("a = 1", "b = 1")}, `["a = 1" "b = 1"]`},

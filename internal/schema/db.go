@@ -3,6 +3,7 @@ package schema
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -20,10 +21,12 @@ const (
 	// answerTimeout is how long the server may say nothing when it was asked: one that hangs shows no other sign, since its
 	// kernel keeps the connection (dial notices when that is gone). All vindexes of a batch take vtgate 5 s.
 	answerTimeout = 2 * time.Minute
-	// maxConnections at a time for one keyspace; questions are few and short.
-	maxConnections = 4
+	// maxConnections at a time for one keyspace: what is asked of a few shards goes out together.
+	maxConnections = 12
 	// maxConnectionsOfAll is how many there are for several keyspaces: one that does not answer is not to keep the others waiting.
-	maxConnectionsOfAll = 12
+	maxConnectionsOfAll = 24
+	// connectionsInTunnel are made ahead in a tunnel, where each logs in to the SSH server, too (see vstream).
+	connectionsInTunnel = 4
 	// pageRows is the LIMIT of every SELECT that grows with the keyspace. vtgate and vttablet end a larger one with an
 	// error at 10,000 rows (--queryserver-config-max-result-size), PlanetScale at 100,000. A table's rows of one kind
 	// must fit in a page: MySQL allows 4,096 columns, and 64 indexes of 16 parts.
@@ -63,12 +66,12 @@ func open(ctx context.Context, server dial.Config, user, password, keyspace, tab
 	if err != nil {
 		return nil, err
 	}
+	config.DBName = db.target("")
 	connections := maxConnections
 	if several {
 		connections = maxConnectionsOfAll
 	}
-	config.DBName = db.target("")
-	db.sql, err = login(ctx, config, connections, server.Debug)
+	db.sql, err = login(ctx, config, connections, server)
 	switch {
 	case err == nil:
 		return db, nil
@@ -76,16 +79,18 @@ func open(ctx context.Context, server dial.Config, user, password, keyspace, tab
 		return nil, err
 	}
 	config.DBName = ""
-	pool, bare := login(ctx, config, connections, server.Debug)
+	pool, bare := login(ctx, config, connections, server)
 	switch {
+	case errors.As(bare, new(*mysql.MySQLError)):
+		return nil, unsureKeyspace(keyspace)
 	case bare != nil:
-		return nil, judged(fmt.Errorf("%w: %q", ErrUnknownKeyspace, keyspace))
+		return nil, bare
 	case several:
 		db.sql = pool
 		return db, nil
 	}
 	defer pool.Close()
-	return nil, judged(unknownKeyspace(ctx, pool, keyspace))
+	return nil, unknownKeyspace(ctx, pool, keyspace)
 }
 
 // Of asks another keyspace, over the same connections. Only the DB that was opened is closed.
@@ -118,33 +123,33 @@ func newConfig(server dial.Config, user, password string) (*mysql.Config, error)
 }
 
 // login opens a pool of so many connections and proves it with a first one.
-func login(ctx context.Context, config *mysql.Config, connections int, debug debug) (*sql.DB, error) {
+func login(ctx context.Context, config *mysql.Config, connections int, server dial.Config) (*sql.DB, error) {
 	var reason cause
 	config.Logger = &reason
+	c := &connector{}
+	ahead := connectionsInTunnel
+	if server.Tunnel == nil {
+		ahead = connections
+		c.dials = dialAhead(ahead, config.Addr, server.DialContext)
+		config.DialFunc = dialer(c.dials.dialContext)
+	}
 	driver, err := mysql.NewConnector(config)
 	if err != nil {
+		_ = c.Close()
 		return nil, fmt.Errorf("preparing the MySQL connection to %s: %w", config.Addr, err)
 	}
-	c := &connector{guarded: guarded{driver, debug}}
+	c.guarded = guarded{driver, server.Debug}
 	pool := sql.OpenDB(c)
 	pool.SetMaxOpenConns(connections)
 	pool.SetMaxIdleConns(connections) // a new one costs several round trips, which each question to all shards would pay
-	if err := pool.PingContext(ctx); err != nil {
+	first, err := pool.Conn(ctx)      // a Ping would cost another one
+	if err != nil {
 		_ = pool.Close()
 		return nil, loginFailed(config.Addr, reason.explain(err))
 	}
-	c.ahead(maxConnections - 1)
+	_ = first.Close() // back into the pool
+	c.ahead(ahead - 1)
 	return pool, nil
-}
-
-// unknownKeyspace is the error for a keyspace that is not there, with those that are, if the server tells them.
-func unknownKeyspace(ctx context.Context, pool *sql.DB, keyspace string) error {
-	unknown := fmt.Errorf("%w: %q", ErrUnknownKeyspace, keyspace)
-	names, err := keyspaces(ctx, pool)
-	if err != nil {
-		return unknown
-	}
-	return shorten(fmt.Errorf("%w; there are: %s", unknown, strings.Join(names, ", ")))
 }
 
 // EachShard calls ask for each of the shards, for as many at a time as there are connections: from far away a keyspace of

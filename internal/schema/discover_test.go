@@ -188,7 +188,7 @@ func TestVindexesWithoutMultiStatements(t *testing.T) {
 	}
 	config.MultiStatements = false
 	single := *db
-	if single.sql, err = login(t.Context(), config, maxConnections, sandboxServer(t).Debug); err != nil {
+	if single.sql, err = login(t.Context(), config, maxConnections, sandboxServer(t)); err != nil {
 		t.Fatal(err)
 	}
 	defer single.Close()

@@ -38,6 +38,7 @@ var (
 const (
 	erDBAccessDenied       = 1044
 	erAccessDenied         = 1045
+	erNoDB                 = 1046
 	erBadDB                = 1049
 	erParse                = 1064
 	erNoSuchTable          = 1146

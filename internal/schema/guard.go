@@ -124,6 +124,7 @@ func selected[T any](ctx context.Context, c *guardedConn, question string, ask f
 	if c.selection.apart(err) {
 		use := func(packet string) (driver.Result, error) { return c.session.ExecContext(ctx, packet, nil) }
 		if _, err = timed(c, c.selection.statement, use); err == nil {
+			c.selection.statement = ""
 			answer, err = timed(c, question, ask)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -21,8 +22,10 @@ import (
 type rawServer struct {
 	answer  func(statement string) [][]string // as scripted's; nil for an OK
 	asked   func(packet string)               // is told of each packet, if not nil
+	wait    chan struct{}                     // it greets nobody until this is closed, if not nil
+	denied  func()                            // is told of each login, if not nil, which is refused
 	single  bool                              // it takes one statement to a packet
-	unknown string                            // no database, in packets that name it
+	unknown string                            // no database, in logins and packets that name it
 	change  func(at int, out []byte) []byte   // what is sent instead, at that place of all that was sent
 	large   []byte                            // a row that is sent again and again, once there is a question
 	sent    int
@@ -57,7 +60,24 @@ func (s *rawServer) run() {
 	greeting := append(
 		[]byte{10},
 		"8.4.0\x00\x01\x00\x00\x0012345678\x00\xff\xf7\xff\x02\x00\x0b\x00\x15\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00123456789012\x00mysql_native_password\x00"...)
-	if !s.send(greeting) || s.receive() == nil || !s.send(okPacket) {
+	if s.wait != nil {
+		<-s.wait
+	}
+	if !s.send(greeting) {
+		return
+	}
+	login := s.receive()
+	switch {
+	case login == nil:
+		return
+	case s.denied != nil:
+		s.denied()
+		s.send(accessDenied)
+		return
+	case s.unknown != "" && bytes.Contains(login, []byte(s.unknown)):
+		s.send(unknownDatabase)
+		return
+	case !s.send(okPacket):
 		return
 	}
 	for {
@@ -81,32 +101,46 @@ func (s *rawServer) run() {
 			}
 			continue
 		}
-		if use, rest, more := strings.Cut(question, "`;"); more && strings.HasPrefix(use, "use ") {
-			if s.single {
-				if !s.send(syntaxError) {
-					return
-				}
-				continue
-			}
-			s.send(okOfMorePacket)
-			question = rest
-		}
-		if !s.result(s.answer(question)) {
+		if !s.answerAll(question) {
 			return
 		}
 	}
+}
+
+// answerAll answers the statements of a packet; false when the connection ends with them.
+func (s *rawServer) answerAll(packet string) bool {
+	statements := strings.Split(packet, ";")
+	if s.single && len(statements) > 1 {
+		return s.send(syntaxError)
+	}
+	for i, statement := range statements {
+		last := i == len(statements)-1
+		switch {
+		case !last && strings.HasPrefix(statement, "use "):
+			if !s.send(okOfMorePacket) {
+				return false
+			}
+		case !s.result(s.answer(statement), last):
+			return false
+		}
+	}
+	return true
 }
 
 var (
 	okPacket        = []byte{0, 0, 0, 2, 0, 0, 0}
 	okOfMorePacket  = []byte{0, 0, 0, 0x0A, 0, 0, 0} // another statement's answer follows
 	unknownDatabase = append([]byte{0xFF, 0x19, 0x04, '#', '4', '2', '0', '0', '0'}, "unknown database"...)
+	accessDenied    = append([]byte{0xFF, 0x15, 0x04, '#', '2', '8', '0', '0', '0'}, "access denied"...)
 	syntaxError     = append([]byte{0xFF, 0x28, 0x04, '#', '4', '2', '0', '0', '0'}, "syntax error"...)
 )
 
-func (s *rawServer) result(rows [][]string) bool {
-	if rows == nil {
+func (s *rawServer) result(rows [][]string, last bool) bool {
+	switch {
+	case rows == nil && last:
 		return s.send(okPacket)
+	case rows == nil:
+		return s.send(okOfMorePacket)
 	}
 	out := [][]byte{{byte(len(rows[0]))}}
 	for _, name := range rows[0] {
@@ -114,6 +148,9 @@ func (s *rawServer) result(rows [][]string) bool {
 		out = append(out, append(column, 0x0C, 0xFF, 0, 0, 1, 0, 0, 0xFD, 0, 0, 0, 0, 0))
 	}
 	end := []byte{0xFE, 0, 0, 2, 0}
+	if !last {
+		end[3] = 0x0A
+	}
 	out = append(out, end)
 	if s.large != nil {
 		s.send(out...)
@@ -286,13 +323,14 @@ func FuzzServer(f *testing.F) {
 
 // After a panic nothing more is read from the connection, and the next one is good.
 func TestAConnectionIsNotUsedAfterAPanic(t *testing.T) {
-	connections := 0
+	connections, broken := 0, 0
 	var asked []int // connections, by questions
 	server := serve(t, func() *rawServer {
 		connections++
 		number := connections
 		return &rawServer{answer: small("-"), asked: func(string) { asked = append(asked, number) }, change: func(_ int, out []byte) []byte {
-			if number == 1 && bytes.Contains(out, []byte("TabletType")) {
+			if broken == 0 && bytes.Contains(out, []byte("TabletType")) {
+				broken = number
 				return []byte{1, 0, 0, 1, 0xFF} // an error without its number
 			}
 			return out
@@ -306,7 +344,7 @@ func TestAConnectionIsNotUsedAfterAPanic(t *testing.T) {
 	if _, err := db.Tablets(t.Context()); !errors.Is(err, ErrUnreachable) || !errors.Is(err, errAnswer) {
 		t.Errorf("got %v", err)
 	}
-	if tablets, err := db.Tablets(t.Context()); err != nil || len(tablets) != 1 || len(asked) != 2 || asked[0] != 1 || asked[1] == 1 {
+	if tablets, err := db.Tablets(t.Context()); err != nil || len(tablets) != 1 || len(asked) != 2 || asked[0] == asked[1] {
 		t.Errorf("got %v, %v by connections %v", tablets, err, asked)
 	}
 }
@@ -345,18 +383,9 @@ func TestServersTextsAreBounded(t *testing.T) {
 
 // So is the list of keyspaces in the error for one that is not there.
 func TestTheListOfKeyspacesIsBounded(t *testing.T) {
-	logins := 0
 	server := serve(t, func() *rawServer {
-		logins++
-		first := logins == 1
-		return &rawServer{answer: func(string) [][]string {
+		return &rawServer{unknown: "shopp", answer: func(string) [][]string {
 			return [][]string{{"Database"}, {strings.Repeat("k", 60_000)}, {"shop"}}
-		}, change: func(_ int, out []byte) []byte {
-			if !first || len(out) > 11 {
-				return out
-			}
-			packet := append([]byte{0xFF, 0x19, 0x04, '#', '4', '2', '0', '0', '0'}, "no such database"...) // 1049
-			return append([]byte{byte(len(packet)), 0, 0, 2}, packet...)
 		}}
 	})
 	_, err := Open(t.Context(), server, "u", "p", "shopp", "primary")
@@ -367,13 +396,13 @@ func TestTheListOfKeyspacesIsBounded(t *testing.T) {
 
 // From far away each packet costs time: USE goes out with the first question after it, but to a server that takes one statement at a time.
 func TestTheTargetIsSelectedWithTheQuestion(t *testing.T) {
-	const use = "use `shop:-@primary`"
+	const use, both = "use `shop:-@primary`", variablesQuery + ";" + formatQuery
 	for name, c := range map[string]struct {
 		single bool
 		want   []string
 	}{
-		"one packet":                {false, []string{use + ";" + variablesQuery, use + ";" + formatQuery, use + ";" + variablesQuery, use + ";" + formatQuery, "use `shop@primary`;show vitess_shards"}},
-		"one statement to a packet": {true, []string{use + ";" + variablesQuery, use, variablesQuery, use, formatQuery, use, variablesQuery, use, formatQuery, "use `shop@primary`", "show vitess_shards"}},
+		"one packet":                {false, []string{use + ";" + both, use + ";" + both, "use `shop@primary`;show vitess_shards"}},
+		"one statement to a packet": {true, []string{use + ";" + both, use, both, variablesQuery, formatQuery, use, both, variablesQuery, formatQuery, "use `shop@primary`", "show vitess_shards"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var asked []string
@@ -429,6 +458,34 @@ func TestConnectionsAreMadeAhead(t *testing.T) {
 	names := make([]string, 2*maxConnections)
 	if err := EachShard(t.Context(), names, func(ctx context.Context, _ string) error { _, err := db.Tablets(ctx); return err }); err != nil {
 		t.Error(err)
+	}
+	if err := db.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// A password that is wrong is tried once, however many connections are made ahead: a server may lock the user out.
+func TestAWrongPasswordIsTriedOnce(t *testing.T) {
+	var logins atomic.Int64
+	server := serve(t, func() *rawServer { return &rawServer{denied: func() { logins.Add(1) }} })
+	if _, err := Open(t.Context(), server, "u", "p", "shop", "primary"); !errors.Is(err, ErrAuth) || logins.Load() != 1 {
+		t.Errorf("got %v after %d logins", err, logins.Load())
+	}
+}
+
+// The connections of several shards' questions are on their way before the first login.
+func TestConnectionsDoNotWaitForTheFirstLogin(t *testing.T) {
+	all := make(chan struct{})
+	connections := 0
+	server := serve(t, func() *rawServer {
+		if connections++; connections == maxConnections {
+			close(all)
+		}
+		return &rawServer{answer: small("1"), wait: all}
+	})
+	db, err := Open(t.Context(), server, "u", "p", "shop", "primary")
+	if err != nil {
+		t.Fatal(err)
 	}
 	if err := db.Close(); err != nil {
 		t.Error(err)

@@ -156,7 +156,7 @@ func TestServerThatFallsSilent(t *testing.T) {
 	config.ReadTimeout = 100 * time.Millisecond
 	db := &DB{keyspace: "commerce", tabletType: "primary"}
 	config.DBName = db.target("")
-	if db.sql, err = login(t.Context(), config, maxConnections, server.Debug); err != nil {
+	if db.sql, err = login(t.Context(), config, maxConnections, server); err != nil {
 		t.Fatal(err)
 	}
 	defer db.Close()

@@ -38,16 +38,32 @@ type Variables struct {
 // Variables asks the shard's MySQL for them. A refusal (ErrRefused) says nothing about the stream.
 func (db *DB) Variables(ctx context.Context, shard string) (Variables, error) {
 	var v Variables
-	var vtgate, server string
-	if err := db.askShard(ctx, shard, variablesQuery, nil, &v.RowImage, &v.RowValueOptions, &v.TaggedGTIDs, &vtgate, &server); err != nil {
+	conn, err := db.conn(ctx, shard)
+	if err != nil {
 		return v, err
 	}
-	v.Vitess, v.MySQL = versionIn(vitessVersion, vtgate), versionIn(mysqlVersion, server)
-	err := db.askShard(ctx, shard, formatQuery, nil, &v.Format)
-	if isNumbered(err, erUnknownVariable) { // it is deprecated
-		v.Format, err = "ROW", nil
+	defer conn.Close()
+	err = db.askEach(ctx, conn, []string{variablesQuery, formatQuery}, func(i int, rows []map[string]string, refusal error) error {
+		switch {
+		case i == 1 && isNumbered(refusal, erUnknownVariable): // it is deprecated
+			v.Format = "ROW"
+			return nil
+		case refusal != nil:
+			return refusal
+		case len(rows) != 1:
+			return errAnswer
+		case i == 1:
+			v.Format = rows[0]["format"]
+			return nil
+		}
+		v.RowImage, v.RowValueOptions, v.TaggedGTIDs = rows[0]["row_image"], rows[0]["row_value_options"], rows[0]["tagged"] == "1"
+		v.Vitess, v.MySQL = versionIn(vitessVersion, rows[0]["vtgate"]), versionIn(mysqlVersion, rows[0]["mysql"])
+		return nil
+	})
+	if err != nil {
+		return v, failed("asking shard "+shard, err)
 	}
-	return v, err
+	return v, nil
 }
 
 // VTGate's comment begins "Version: 24.0.4 (Git revision …"; the service that stands before a VTGate may have one of its own.

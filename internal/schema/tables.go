@@ -50,19 +50,13 @@ func (db *DB) TablesOf(ctx context.Context, shard, only string) (*Contents, erro
 		return nil, err
 	}
 	defer conn.Close()
-	types, err := byTable(ctx, conn, db.pageRows, restrict(tablesQuery, only), only, scanType)
-	if err != nil {
+	types := newList(db.pageRows, restrict(tablesQuery, only), only, scanType)
+	columns := newList(db.pageRows, restrict(columnsQuery, only), only, scanColumn)
+	keys := newList(db.pageRows, restrict(keysQuery, only), only, scanKeyPart)
+	if err := inOnePacket(ctx, conn, types, columns, keys); err != nil {
 		return nil, failed("reading the tables of "+db.keyspace, err)
 	}
-	columns, err := db.columns(ctx, conn, only)
-	if err != nil {
-		return nil, err
-	}
-	keys, err := byTable(ctx, conn, db.pageRows, restrict(keysQuery, only), only, scanKeyPart)
-	if err != nil {
-		return nil, failed("reading the keys of "+db.keyspace, err)
-	}
-	return assemble(types, columns, keys)
+	return assemble(types.all, columns.all, keys.all)
 }
 
 // Count is how many tables the keyspace offers as streams: one question instead of three.
@@ -123,12 +117,12 @@ func scanType(rows *sql.Rows) (table, tableType string, err error) {
 	return table, tableType, err
 }
 
-func scanColumn(rows *sql.Rows) (table string, c table.Column, err error) {
+func scanColumn(rows *sql.Rows) (name string, c table.Column, err error) {
 	var nullable string
 	var charset sql.NullString
-	err = rows.Scan(&table, &c.Name, &c.Type, &nullable, &charset)
-	c.Nullable, c.Charset = nullable == "YES", charset.String
-	return table, c, err
+	err = rows.Scan(&name, &c.Name, &c.Type, &nullable, &charset)
+	c.Nullable, c.Charset = nullable == "YES", table.CanonicalCharset(charset.String)
+	return name, c, err
 }
 
 func scanKeyPart(rows *sql.Rows) (table string, p keyPart, err error) {

@@ -76,3 +76,18 @@ func TestQuoted(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// MySQL before 8.0.28 says utf8 for utf8mb3.
+func TestColumnsOfAnOlderServer(t *testing.T) {
+	db := scripted(func(statement string) ([][]string, error) {
+		if statement != columnsQuery {
+			return nil, nil
+		}
+		return [][]string{{"t", "c", "type", "nullable", "charset"}, {"orders", "id", "int(11)", "NO", ""}, {"orders", "v", "varchar(9)", "YES", "utf8"}}, nil
+	}).open(t)
+	got, err := db.ColumnsOf(t.Context(), "-", "")
+	want := []table.Column{{Name: "id", Type: "int(11)"}, {Name: "v", Type: "varchar(9)", Nullable: true, Charset: "utf8mb3"}}
+	if diff := cmp.Diff(want, got["orders"]); err != nil || diff != "" {
+		t.Errorf("%v: %s", err, diff)
+	}
+}

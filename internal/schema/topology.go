@@ -3,9 +3,13 @@ package schema
 import (
 	"context"
 	"database/sql"
+	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/go-sql-driver/mysql"
 
 	"source-planetscale/internal/failure"
 )
@@ -159,6 +163,27 @@ func keyspaces(ctx context.Context, pool *sql.DB) ([]string, error) {
 	return names, err
 }
 
+// unknownKeyspace is the verdict on a keyspace that the server has just said it does not know. Its list of keyspaces is proof of that: it
+// comes whole, and from where the server looked the keyspace up. One that has just started, and has not loaded it, lists none.
+func unknownKeyspace(ctx context.Context, pool *sql.DB, keyspace string) error {
+	names, err := keyspaces(ctx, pool)
+	switch {
+	case isNumbered(err, erNoDB), err == nil && len(names) == 0, slices.Contains(names, keyspace):
+		return failure.Transient("try again when it has", "The server has not loaded keyspace %s yet, probably because VTGate has just started", keyspace).
+			Because(ErrUnknownKeyspace)
+	case errors.As(err, new(*mysql.MySQLError)):
+		return unsureKeyspace(keyspace)
+	case err != nil:
+		return failed("asking for the keyspaces", err)
+	}
+	return judged(shorten(fmt.Errorf("%w: %q; there are: %s", ErrUnknownKeyspace, keyspace, strings.Join(names, ", "))))
+}
+
+// unsureKeyspace is the verdict where the server does not list its keyspaces: it may not have loaded them yet.
+func unsureKeyspace(keyspace string) error {
+	return failure.Judge(judged(fmt.Errorf("%w: %q", ErrUnknownKeyspace, keyspace))).Do(failure.Retry)
+}
+
 // ask runs a statement without arguments, whatever the target.
 func ask(ctx context.Context, pool *sql.DB, statement string) ([]map[string]string, error) {
 	rows, err := pool.QueryContext(ctx, statement)
@@ -179,8 +204,7 @@ func (db *DB) show(ctx context.Context, target, statement string) ([]map[string]
 	rows, err := conn.QueryContext(ctx, statement)
 	if isNumbered(err, erBadDB) {
 		_ = conn.Close() // the list of keyspaces takes another
-		// A vtgate that has just started may not know it yet.
-		return nil, failure.Judge(judged(unknownKeyspace(ctx, db.sql, db.keyspace))).Do(failure.Retry)
+		return nil, unknownKeyspace(ctx, db.sql, db.keyspace)
 	}
 	if err != nil {
 		return nil, failed(statement, err)

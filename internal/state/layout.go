@@ -60,7 +60,7 @@ func (list columnsJSON) parse() (columns []table.Column, err error) {
 		}
 		column := table.Column{Name: c[0], Type: c[1]}
 		if len(c) == 3 {
-			column.Charset = c[2]
+			column.Charset = table.CanonicalCharset(c[2])
 		}
 		columns = append(columns, column)
 	}

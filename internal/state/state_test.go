@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -145,6 +146,20 @@ func encoded(t *testing.T, k *querypb.QueryResult) string {
 		t.Fatal(err)
 	}
 	return base64.StdEncoding.EncodeToString(data)
+}
+
+// MySQL before 8.0.28 says utf8 for utf8mb3.
+func TestStateWithAnOlderServersCharset(t *testing.T) {
+	const saved = `{"version":1,"sync_mode":"incremental","shards":{"-":{"position":"` + early + `"}},` +
+		`"last_cursor":1,"columns":[["id","bigint"],["name","varchar(50)","utf8"]]}`
+	s, err := Parse([]byte(saved), "shop")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []table.Column{{Name: "id", Type: "bigint"}, {Name: "name", Type: "varchar(50)", Charset: "utf8mb3"}}
+	if !slices.Equal(s.Columns, want) {
+		t.Errorf("the columns are %v", s.Columns)
+	}
 }
 
 func TestRestartedCopyIsFollowedByTheChangesSinceItsFirstSnapshot(t *testing.T) {

@@ -95,7 +95,7 @@ func (a *alteration) collect(option sqlparser.AlterOption) error {
 		if o.CharacterSet == "" || strings.EqualFold(o.CharacterSet, "default") || strings.EqualFold(o.CharacterSet, "binary") {
 			return errors.New("an ALTER TABLE converts it to binary, or to a character set that it does not name")
 		}
-		a.convert = canonicalCharset(o.CharacterSet)
+		a.convert = CanonicalCharset(o.CharacterSet)
 		a.e.charset = a.convert
 	case sqlparser.TableOptions:
 		a.concerns = concerned
@@ -128,7 +128,7 @@ func (a *alteration) options(list sqlparser.TableOptions) error {
 		case name == "collate":
 			a.e.charset = charsetOfCollation(value)
 		default:
-			a.e.charset = canonicalCharset(value)
+			a.e.charset = CanonicalCharset(value)
 		}
 		a.concerns = true
 	}

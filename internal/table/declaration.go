@@ -24,7 +24,7 @@ func declarationOf(def *sqlparser.ColumnDefinition, charset string) (Column, err
 	case slices.Contains(textTypes, base) || base == "enum" || base == "set":
 		c.Charset = charset
 		if named := strings.Trim(t.Charset.Name, "'`"); named != "" {
-			c.Charset = canonicalCharset(named)
+			c.Charset = CanonicalCharset(named)
 		} else if t.Options.Collate != "" {
 			c.Charset = charsetOfCollation(t.Options.Collate)
 		}
@@ -105,7 +105,7 @@ func signs(t *sqlparser.ColumnType) (s string) {
 }
 
 // canonicalType is a type in the one spelling that all versions of MySQL have in common: without the widths of integers, which mean
-// something for TINYINT(1) and ZEROFILL alone, and with the arguments that are left out where they have their default.
+// something for a signed TINYINT(1) and ZEROFILL alone, and with the arguments that are left out where they have their default.
 func canonicalType(columnType string) string {
 	if _, digest := digested(columnType); digest {
 		return columnType
@@ -123,7 +123,7 @@ func canonicalType(columnType string) string {
 		if args == "" {
 			args = strconv.Itoa(width)
 		}
-	case integer && (base != "tinyint" || args != "1"), base == "year", isTemporal(base) && args == "0":
+	case integer && base+args+rest != "tinyint1", base == "year", isTemporal(base) && args == "0":
 		args = ""
 	case base == "decimal" && (args == "" || args == "0"):
 		args = "10,0"
@@ -183,7 +183,7 @@ func (t Type) Labels() ([]string, error) {
 
 // Alike reports whether two columns hold the same values, in the same form. Their names, and whether they may be NULL, do not matter.
 func Alike(a, b Column) bool {
-	return canonicalCharset(a.Charset) == canonicalCharset(b.Charset) && sameType(a.Type, b.Type)
+	return CanonicalCharset(a.Charset) == CanonicalCharset(b.Charset) && sameType(a.Type, b.Type)
 }
 
 func sameType(a, b string) bool {
@@ -193,7 +193,8 @@ func sameType(a, b string) bool {
 	return DigestType(a) == b || DigestType(b) == a
 }
 
-func canonicalCharset(name string) string {
+// CanonicalCharset is the one name of a character set in Columns: MySQL before 8.0.28 says utf8 for utf8mb3.
+func CanonicalCharset(name string) string {
 	if name = strings.ToLower(strings.Trim(name, "'`\"")); name == "utf8" {
 		return "utf8mb3"
 	}
@@ -202,13 +203,13 @@ func canonicalCharset(name string) string {
 
 // charsetOfCollation is what a collation's name begins with.
 func charsetOfCollation(collation string) string {
-	charset, _, _ := strings.Cut(canonicalCharset(collation), "_")
-	return canonicalCharset(charset)
+	charset, _, _ := strings.Cut(CanonicalCharset(collation), "_")
+	return CanonicalCharset(charset)
 }
 
 // CharsetWidth is how many bytes a character takes at most; for an unknown character set as many as in any.
 func CharsetWidth(charset string) int {
-	switch canonicalCharset(charset) {
+	switch CanonicalCharset(charset) {
 	case "utf8mb4", "utf16", "utf16le", "utf32", "gb18030", UnknownCharset:
 		return 4
 	case "utf8mb3", "ujis", "eucjpms":

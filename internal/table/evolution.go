@@ -204,7 +204,7 @@ func (e *Evolution) make(create string) error {
 	}
 	for _, o := range s.TableSpec.Options {
 		if strings.EqualFold(o.Name, "charset") {
-			e.byNow = canonicalCharset(o.String)
+			e.byNow = CanonicalCharset(o.String)
 		}
 	}
 	return nil

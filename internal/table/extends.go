@@ -27,8 +27,10 @@ func extendsType(now, was string) bool {
 	if n, ok := digested(was); ok {
 		return len(now) > n && (now[n] == ',' || now[n:] == ")") && DigestType(now[:n]+")") == was
 	}
-	members, closed := strings.CutSuffix(was, ")")
-	return closed && (strings.HasPrefix(was, "enum(") || strings.HasPrefix(was, "set(")) && strings.HasPrefix(now, members+",")
+	if members, closed := strings.CutSuffix(was, ")"); strings.HasPrefix(was, "enum(") || strings.HasPrefix(was, "set(") {
+		return closed && strings.HasPrefix(now, members+",")
+	}
+	return canonicalType(now) == canonicalType(was) // MySQL before 8.0.19 says int(11) for int
 }
 
 // longType is the length, in bytes, from which a type is kept as its digest: an ENUM may have 65,535 members.

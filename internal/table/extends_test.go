@@ -23,6 +23,12 @@ func TestExtends(t *testing.T) {
 		{[]Column{kind("'a','b'")}, []Column{kind("'a','bc'")}, false},
 		{[]Column{kind("'a','b'")}, []Column{kind("'b','a'")}, false},
 		{nil, []Column{id}, true},
+		{[]Column{{Name: "n", Type: "int(11)"}}, []Column{{Name: "n", Type: "int"}, name}, true}, // MySQL was upgraded
+		{[]Column{{Name: "n", Type: "bigint(20) unsigned"}}, []Column{{Name: "n", Type: "bigint unsigned"}}, true},
+		{[]Column{{Name: "n", Type: "bigint(20)"}}, []Column{{Name: "n", Type: "bigint unsigned"}}, false},
+		{[]Column{{Name: "n", Type: "tinyint(1)"}}, []Column{{Name: "n", Type: "tinyint"}}, false},
+		{[]Column{{Name: "y", Type: "year(4)"}}, []Column{{Name: "y", Type: "year"}}, true},
+		{[]Column{kind("'a'")}, []Column{{Name: "kind", Type: "set('a')"}}, false},
 		{[]Column{{Name: "s", Type: "text", Charset: "latin1"}}, []Column{{Name: "s", Type: "text", Charset: "utf8mb4"}}, false},
 	} {
 		if got := Extends(c.now, c.was); got != c.want {

@@ -41,8 +41,8 @@ type Column struct {
 	Type string
 	// Nullable is IS_NULLABLE.
 	Nullable bool
-	// Charset is CHARACTER_SET_NAME, e.g. "utf8mb4", "latin1", "binary"; empty for types without one. MySQL reports no
-	// character set for binary types. A `_bin` collation does not change it.
+	// Charset is CHARACTER_SET_NAME, in its canonical spelling, e.g. "utf8mb4", "latin1", "binary"; empty for types without one. MySQL
+	// reports no character set for binary types. A `_bin` collation does not change it.
 	Charset string
 }
 

@@ -428,7 +428,10 @@ const rebuild = "rebuild"
 // swap does one of the swaps in each shard.
 func (g *generator) swap() {
 	s, t := pick(g, swaps), g.table()
-	if s.hidden {
+	switch {
+	case s.hidden && g.replicas && !g.may("truncate-masked"):
+		return
+	case s.hidden:
 		g.hides(t)
 	}
 	if s.name == rebuild {

@@ -59,6 +59,7 @@ type Client struct {
 	options []grpc.DialOption
 	buffers *buffers
 	streams atomic.Int32     // that are open
+	turn    chan struct{}    // is full while a stream has a large message
 	spare   chan *connection // made ahead
 }
 
@@ -72,22 +73,20 @@ func New(cfg Config) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	buffers := newBuffers()
 	options := []grpc.DialOption{
 		grpc.WithTransportCredentials(transport),
 		grpc.WithInitialWindowSize(window), grpc.WithInitialConnWindowSize(window),
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: keepaliveTime, Timeout: keepaliveTime}),
 		grpc.WithDefaultCallOptions(
-			grpc.MaxCallRecvMsgSize(MaxMessage), grpc.MaxCallSendMsgSize(MaxMessage),
-			grpc.ForceCodecV2(codec{buffers}), grpc.UseCompressor(snappy.Name)),
-		//lint:ignore SA1019 see there
-		grpc.WithDecompressor(decompressor{buffers}), //nolint:staticcheck // see there
+			grpc.MaxCallRecvMsgSize(MaxMessage), grpc.MaxCallSendMsgSize(MaxMessage), grpc.UseCompressor(snappy.Name)),
 		grpc.WithUserAgent("airbyte-source-planetscale"),
 	}
 	if cfg.Auth != NoAuth {
 		options = append(options, grpc.WithPerRPCCredentials(login{cfg}))
 	}
-	return &Client{cfg: cfg, options: options, buffers: buffers, spare: make(chan *connection, maxAhead)}, nil
+	return &Client{
+		cfg: cfg, options: options, buffers: newBuffers(), turn: make(chan struct{}, 1), spare: make(chan *connection, maxAhead),
+	}, nil
 }
 
 func transportCredentials(d dial.Config) (credentials.TransportCredentials, error) {

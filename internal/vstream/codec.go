@@ -9,12 +9,16 @@ import (
 )
 
 // codec hands over responses as they came, for package wire to read in place.
-type codec struct{ buffers *buffers }
+type codec struct {
+	buffers *buffers
+	turn    *turn
+}
 
 // message is a response's bytes, in one of the codec's buffers.
 type message struct {
 	data []byte
-	size int // of data, also when it was given back
+	size int  // of data, also when it was given back
+	turn bool // it has the client's turn
 }
 
 const (
@@ -56,6 +60,7 @@ func (c codec) Unmarshal(data mem.BufferSlice, v any) error {
 			return nil
 		}
 	}
+	c.turn.await(m.size)
 	m.data = slices.Grow(c.buffers.get(), m.size)[:m.size]
 	data.CopyTo(m.data)
 	return nil

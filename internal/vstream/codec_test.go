@@ -10,7 +10,7 @@ import (
 func TestMessagesOfOneFrameAreTheirOwn(t *testing.T) {
 	frame := mem.SliceBuffer(append(append(make([]byte, 0, 64), "first___"...), "second__second__"...))
 	one, two := mem.SplitUnsafe(frame, 8)
-	c := codec{newBuffers()}
+	c := codec{newBuffers(), &turn{}}
 	var first, second, third message
 	for m, data := range map[*message]mem.BufferSlice{&first: {one}, &second: {two}} {
 		if err := c.Unmarshal(data, m); err != nil {
@@ -28,7 +28,7 @@ func TestMessagesOfOneFrameAreTheirOwn(t *testing.T) {
 
 // A buffer of the decompressor is used again with all its room: else each message larger than the last one needs a new one.
 func TestDecompressorsBuffersKeepTheirRoom(t *testing.T) {
-	c := codec{newBuffers()}
+	c := codec{newBuffers(), &turn{}}
 	var m message
 	if err := c.Unmarshal(mem.BufferSlice{mem.SliceBuffer(make([]byte, 100, 2*roomy))}, &m); err != nil {
 		t.Fatal(err)

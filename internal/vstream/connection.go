@@ -21,6 +21,7 @@ type connection struct {
 	*grpc.ClientConn
 	dial     func(ctx context.Context, network, addr string) (net.Conn, error)
 	received atomic.Int64 // bytes
+	turn     *turn
 
 	// err is why the dialer last failed, nil when it succeeded: gRPC keeps only the text of its errors.
 	mu  sync.Mutex
@@ -72,8 +73,11 @@ func (c *Client) connect() (*connection, error) {
 }
 
 func (c *Client) newConnection() (*connection, error) {
-	conn := &connection{dial: c.cfg.Dial.DialContext}
-	options := append(slices.Clone(c.options), grpc.WithContextDialer(conn.dialContext), grpc.WithStreamInterceptor(conn.explain))
+	conn := &connection{dial: c.cfg.Dial.DialContext, turn: &turn{all: c.turn}}
+	options := append(slices.Clone(c.options), grpc.WithContextDialer(conn.dialContext), grpc.WithStreamInterceptor(conn.explain),
+		grpc.WithDefaultCallOptions(grpc.ForceCodecV2(codec{c.buffers, conn.turn})),
+		//lint:ignore SA1019 see there
+		grpc.WithDecompressor(decompressor{c.buffers, conn.turn})) //nolint:staticcheck // see there
 	var err error
 	// The name is resolved by the dialer, which may be at the other end of a tunnel.
 	if conn.ClientConn, err = grpc.NewClient("passthrough:///"+c.cfg.Dial.GRPCAddr(), options...); err != nil {

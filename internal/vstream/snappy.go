@@ -13,7 +13,10 @@ import (
 
 // decompressor undoes snappy's framing format (framing_format.txt of google/snappy) in a buffer that is used again. gRPC's
 // general way, through an io.Reader and buffers that it clears, handles each byte four times as often.
-type decompressor struct{ buffers *buffers }
+type decompressor struct {
+	buffers *buffers
+	turn    *turn
+}
 
 // Type implements grpc.Decompressor, which is deprecated, but supported as long as gRPC's version is 1. It is the name of the encoding.
 func (decompressor) Type() string { return "snappy" }
@@ -23,6 +26,7 @@ func (d decompressor) Do(r io.Reader) ([]byte, error) {
 	compressed := d.buffers.get()
 	defer func() { d.buffers.put(compressed) }()
 	if all, ok := r.(interface{ Remaining() int }); ok {
+		d.turn.await(all.Remaining())
 		compressed = slices.Grow(compressed, all.Remaining()+1) // and one to see the end
 	}
 	for {
@@ -42,6 +46,7 @@ func (d decompressor) Do(r io.Reader) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	d.turn.await(size)
 	return decompress(slices.Grow(d.buffers.get(), max(size, roomy)), compressed)
 }
 

@@ -26,7 +26,7 @@ func compress(t testing.TB, message []byte) []byte {
 }
 
 func TestMessagesAreDecompressed(t *testing.T) {
-	d := decompressor{newBuffers()}
+	d := decompressor{newBuffers(), &turn{}}
 	random := make([]byte, 200_000) // which is not compressed
 	for i, x := 0, uint32(1); i < len(random); i++ {
 		x = x*1664525 + 1013904223
@@ -56,12 +56,12 @@ func TestDamagedMessagesAreErrors(t *testing.T) {
 	for at := range good {
 		damaged := bytes.Clone(good)
 		damaged[at] ^= 0x10
-		got, err := decompressor{newBuffers()}.Do(bytes.NewReader(damaged))
+		got, err := decompressor{newBuffers(), &turn{}}.Do(bytes.NewReader(damaged))
 		if err == nil && at > 9 { // before that is the identifier, which says nothing of the data
 			t.Errorf("with another byte at %d it became %d bytes without an error", at, len(got))
 		}
 	}
-	if _, err := (decompressor{newBuffers()}).Do(bytes.NewReader(good[:len(good)-1])); err == nil {
+	if _, err := (decompressor{newBuffers(), &turn{}}).Do(bytes.NewReader(good[:len(good)-1])); err == nil {
 		t.Error("a message that is cut short is no error")
 	}
 }
@@ -69,7 +69,7 @@ func TestDamagedMessagesAreErrors(t *testing.T) {
 // What is too large is refused before there is room made for it, and known as that.
 func TestTooLargeMessagesAreNotDecompressed(t *testing.T) {
 	chunk := compress(t, make([]byte, 1<<16))[10:] // without the identifier
-	_, err := decompressor{newBuffers()}.Do(bytes.NewReader(bytes.Repeat(chunk, MaxMessage>>16+1)))
+	_, err := decompressor{newBuffers(), &turn{}}.Do(bytes.NewReader(bytes.Repeat(chunk, MaxMessage>>16+1)))
 	if !errors.Is(err, errTooLarge) {
 		t.Fatalf("the error is %v", err)
 	}
@@ -86,10 +86,10 @@ func FuzzDecompress(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		want, wantErr := io.ReadAll(snappy.NewReader(bytes.NewReader(data)))
 		if wantErr != nil {
-			_, _ = decompressor{newBuffers()}.Do(bytes.NewReader(data)) // it may take an identifier that is not right
+			_, _ = decompressor{newBuffers(), &turn{}}.Do(bytes.NewReader(data)) // it may take an identifier that is not right
 			return
 		}
-		if got, err := (decompressor{newBuffers()}).Do(bytes.NewReader(data)); err != nil || !bytes.Equal(got, want) {
+		if got, err := (decompressor{newBuffers(), &turn{}}).Do(bytes.NewReader(data)); err != nil || !bytes.Equal(got, want) {
 			t.Errorf("%d bytes, %v; expected %d", len(got), err, len(want))
 		}
 	})

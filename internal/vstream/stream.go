@@ -126,6 +126,7 @@ func (c *Client) stream(ctx context.Context, cancel context.CancelCauseFunc, con
 		s.free <- &message{}
 	}
 	s.watch = newWatch(c.cfg.Silence, &conn.received, func() { cancel(ErrSilent) })
+	conn.turn.watch, conn.turn.done = s.watch, ctx.Done()
 	c.streams.Add(1)
 	go s.receive()
 	return s
@@ -165,6 +166,7 @@ func (s *Stream) receive() {
 		s.watch.start()
 		err := crash.Guard(func() error { return s.rpc.RecvMsg(m) }) // our decompressor among others
 		s.watch.stop()
+		m.turn = s.conn.turn.take()
 		s.full <- received{m, err}
 		if err != nil {
 			return
@@ -201,6 +203,7 @@ func (s *Stream) Ready() bool { return len(s.full) > 0 }
 func (s *Stream) Keep(n int) {
 	done := len(s.lent) - n
 	for _, m := range s.lent[:done] {
+		s.conn.turn.giveBack(m)
 		s.client.buffers.put(m.data)
 		m.data = nil
 		s.free <- m
@@ -211,7 +214,13 @@ func (s *Stream) Keep(n int) {
 // Close ends the stream and returns when it has ended.
 func (s *Stream) Close() {
 	s.cancel(nil)
-	for range s.full { //nolint:revive // until it is closed
+	for r := range s.full {
+		if r.message != nil {
+			s.lent = append(s.lent, r.message)
+		}
+	}
+	for _, m := range s.lent {
+		s.conn.turn.giveBack(m)
 	}
 	_ = s.conn.Close() // says only that it is closed
 	s.client.streams.Add(-1)

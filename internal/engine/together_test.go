@@ -1,0 +1,159 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+
+	binlogdatapb "vitess.io/vitess/go/vt/proto/binlogdata"
+
+	"source-planetscale/internal/airbyte"
+	"source-planetscale/internal/gtid"
+	"source-planetscale/internal/schema"
+	"source-planetscale/internal/state"
+	"source-planetscale/internal/table"
+)
+
+// round holds questions back until all of them are asked: those that wait for each other's answers never are.
+type round struct {
+	name string
+	want int
+	mu   sync.Mutex
+	came []string
+	all  chan struct{}
+}
+
+func newRound(name string, want int) *round {
+	return &round{name: name, want: want, all: make(chan struct{})}
+}
+
+// ask waits for the other questions. After the sync was given up it says which have come.
+func (r *round) ask(ctx context.Context, question string) error {
+	r.mu.Lock()
+	if r.came = append(r.came, question); len(r.came) == r.want {
+		close(r.all)
+	}
+	r.mu.Unlock()
+	select {
+	case <-r.all:
+		return nil
+	case <-ctx.Done():
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		return fmt.Errorf("in round %s only %d of %d questions were asked: %v", r.name, len(r.came), r.want, r.came)
+	}
+}
+
+// rounds are those of a sync before its first row: each costs a round trip. Of up to 8 shards all are asked at once.
+type rounds struct{ before, after, purged *round }
+
+func (r *rig) inRounds(shards, copies int) *rounds {
+	of := &rounds{newRound("before the peek", 4*shards), newRound("after the peek", shards+4+copies), newRound("of positions", shards)}
+	r.asks = func(s *Server) {
+		tables, columns, variables := s.Tables, s.ColumnsAt, s.Variables
+		s.Tables = func(ctx context.Context, shard gtid.Shard, only []string, keys bool) (map[string]table.Table, error) {
+			if only != nil {
+				return tables(ctx, shard, only, keys)
+			}
+			if err := of.before.ask(ctx, "tables of "+shard.Name); err != nil {
+				return nil, err
+			}
+			return tables(ctx, shard, only, keys)
+		}
+		var mu sync.Mutex
+		looked := map[gtid.Shard]bool{}
+		s.ColumnsAt = func(ctx context.Context, shard gtid.Shard, names []string) (schema.Moment, error) {
+			mu.Lock()
+			in := of.before
+			if looked[shard] {
+				in = of.after
+			}
+			looked[shard] = true
+			mu.Unlock()
+			if err := in.ask(ctx, "columns of "+shard.Name); err != nil {
+				return schema.Moment{}, err
+			}
+			return columns(ctx, shard, names)
+		}
+		s.Incarnations = func(ctx context.Context, shard gtid.Shard, _ []string) (map[string]table.Incarnation, error) {
+			return map[string]table.Incarnation{}, of.before.ask(ctx, "incarnations of "+shard.Name)
+		}
+		s.Variables = func(ctx context.Context, shard gtid.Shard) (schema.Variables, error) {
+			if err := of.before.ask(ctx, "variables of "+shard.Name); err != nil {
+				return schema.Variables{}, err
+			}
+			return variables(ctx, shard)
+		}
+		s.Moved = func(ctx context.Context, _ []string) (map[string]string, error) {
+			return nil, of.after.ask(ctx, "moved tables")
+		}
+		s.Journals = func(ctx context.Context, shards []gtid.Shard) (map[gtid.Shard][]*binlogdatapb.Journal, error) {
+			journals := map[gtid.Shard][]*binlogdatapb.Journal{}
+			if len(shards) == 0 {
+				return journals, nil
+			}
+			for _, shard := range shards {
+				journals[shard] = nil
+			}
+			return journals, of.after.ask(ctx, "journals")
+		}
+		s.Cascades = func(ctx context.Context, _ []gtid.Shard) ([]schema.Cascade, error) {
+			return nil, of.after.ask(ctx, "cascades")
+		}
+		s.References = func(ctx context.Context, _ []string) (map[string]bool, error) {
+			return nil, of.after.ask(ctx, "references")
+		}
+		s.TableSizes = func(ctx context.Context, _ []gtid.Shard) (map[gtid.Shard]map[string]schema.TableSize, error) {
+			return map[gtid.Shard]map[string]schema.TableSize{}, of.after.ask(ctx, "sizes")
+		}
+		s.Purged = func(ctx context.Context, shard gtid.Shard, _ string) (bool, error) {
+			return false, of.purged.ask(ctx, "position in "+shard.Name)
+		}
+	}
+	return of
+}
+
+var eightShards = []string{"-20", "20-40", "40-60", "60-80", "80-a0", "a0-c0", "c0-e0", "e0-"}
+
+// Before its first row a sync of 8 shards asks for the shards, then for all that there is, then where the shards are, and then for all that
+// is to be known after that: four round trips in a row after the login, and a fifth where saved positions are not those of the shards.
+func TestQuestionsGoOutTogether(t *testing.T) {
+	for name, c := range map[string]struct{ saved, copies, purged int }{
+		"a first sync":                    {0, 1, 0},
+		"nothing was changed":             {20, 0, 0},
+		"something was changed meanwhile": {15, 0, len(eightShards)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, 20, func(_ *request, _ func(...*event), done <-chan struct{}) error { return hold(done) })
+			r.newShards(eightShards...)
+			r.exists("users", "orders")
+			of := r.inRounds(len(eightShards), c.copies)
+			in := noState()
+			if c.saved > 0 {
+				shards := map[gtid.Shard]*state.Shard{}
+				for _, shard := range r.wanted() {
+					shards[shard] = &state.Shard{Position: at(c.saved)}
+				}
+				columns := testTable("users").Columns
+				saved := &state.Stream{Columns: columns, Shards: shards}
+				in = r.handedBack(map[string]*state.Stream{"users": saved, "orders": saved})
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), hangs)
+			defer cancel()
+			catalog := r.catalog(users("shop"), airbyte.StreamDescriptor{Name: "orders", Namespace: "shop"})
+			s, refused, err := r.engine().prepare(ctx, catalog, in)
+			if err != nil || len(refused) > 0 || len(s.streams) != 2 {
+				t.Fatalf("%v, refused %v", err, refused)
+			}
+			if n := len(of.purged.came); n != c.purged {
+				t.Errorf("%d positions were asked about", n)
+			}
+			for _, round := range []*round{of.before, of.after} {
+				if len(round.came) != round.want {
+					t.Errorf("%s: %d questions: %v", round.name, len(round.came), round.came)
+				}
+			}
+		})
+	}
+}
