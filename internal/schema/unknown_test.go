@@ -23,7 +23,7 @@ func TestAKeyspaceThatTheServerDoesNotKnow(t *testing.T) {
 		action failure.Action
 		says   string
 	}{
-		"others are listed":       {[][]string{{"Database"}, {"shopping"}, {"billing"}}, nil, "config_error", failure.GiveUp, mistyped + "; there are: billing, shopping; check Database (database) and Keyspaces (keyspaces)."},
+		"others are listed":       {[][]string{{"Database"}, {"shopping"}, {"billing"}}, nil, "config_error", failure.GiveUp, mistyped + "; there are: billing, shopping; check \"Database\" (database) and \"Keyspaces\" (keyspaces)."},
 		"in other letters":        {[][]string{{"Database"}, {"Shop"}}, nil, "config_error", failure.GiveUp, mistyped + "; there are: Shop; "},
 		"loaded a moment later":   {[][]string{{"Database"}, {"billing"}, {"shop"}}, nil, "transient_error", failure.Retry, loading},
 		"none is listed":          {[][]string{{"Database"}}, nil, "transient_error", failure.Retry, loading},
