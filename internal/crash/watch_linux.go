@@ -1,6 +1,7 @@
 package crash
 
 import (
+	"context"
 	"errors"
 	"io"
 	"os"
@@ -81,7 +82,7 @@ func child(mark *os.File) (*exec.Cmd, error) {
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.Command(program, os.Args[1:]...)
+	cmd := exec.CommandContext(context.Background(), program, os.Args[1:]...) // it ends by the signals that it is passed
 	cmd.Args[0] = os.Args[0]
 	cmd.Env = append(os.Environ(), Process+"="+watched)
 	cmd.Stdin, cmd.Stdout = os.Stdin, os.Stdout

@@ -64,18 +64,22 @@ func (l *list[R]) add(rows *sql.Rows) error {
 // rest asks for the pages that are left.
 func (l *list[R]) rest(ctx context.Context, conn *sql.Conn) error {
 	for !l.complete {
-		query, args := l.statement()
-		rows, err := conn.QueryContext(ctx, query, args...)
-		if err != nil {
-			return err
-		}
-		err = l.add(rows)
-		_ = rows.Close()
-		if err != nil {
+		if err := l.next(ctx, conn); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// next asks for one page.
+func (l *list[R]) next(ctx context.Context, conn *sql.Conn) error {
+	query, args := l.statement()
+	rows, err := conn.QueryContext(ctx, query, args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	return l.add(rows)
 }
 
 // inOnePacket asks for the first pages of lists together, since each alone would cost a round trip, and for what is left one by one: that
