@@ -93,7 +93,7 @@ func numberedLabels(n int) string {
 
 const (
 	opaqueBytes    = "JSON with a BLOB, BINARY or BIT"
-	outsideTime    = "JSON with a TIME that is no time of day"
+	outsideTime    = "JSON with a TIME outside a day"
 	impossibleDate = "JSON with a zero or impossible date"
 )
 
