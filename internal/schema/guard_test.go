@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -265,14 +266,15 @@ func askAll(ctx context.Context, server dial.Config) (failures []error) {
 }
 
 // hostile asks a server that sends another byte at one place, or ends there.
-func hostile(t testing.TB, cell string, at int, with byte, cut bool) (touched bool) {
+func hostile(t testing.TB, cell string, at int, with byte, cut bool) bool {
 	t.Helper()
+	var touched atomic.Bool // by any of the connections
 	server := serve(t, func() *rawServer {
 		return &rawServer{answer: small(cell), change: func(from int, out []byte) []byte {
 			if at < from || at >= from+len(out) {
 				return out
 			}
-			touched = true
+			touched.Store(true)
 			changed := append(make([]byte, 0, len(out)), out...)
 			if cut {
 				return changed[:at-from]
@@ -291,7 +293,7 @@ func hostile(t testing.TB, cell string, at int, with byte, cut bool) (touched bo
 	if ctx.Err() != nil {
 		t.Errorf("byte %d as %#x (cut %v): it hangs", at, with, cut)
 	}
-	return touched
+	return touched.Load()
 }
 
 // The driver panics at many a packet that is not as it should be.
@@ -433,15 +435,19 @@ func TestTheTargetIsSelectedWithTheQuestion(t *testing.T) {
 
 // Once the first login has succeeded, the others follow at once, as many as are used side by side; one that is of no use is replaced.
 func TestConnectionsAreMadeAhead(t *testing.T) {
-	const broken = 3 // the number of a connection that breaks while it is made
+	const broken = 3 // the number of a login that breaks; the first one is alone
 	began, connections := make(chan int, 16), 0
+	var logins atomic.Int64
 	server := serve(t, func() *rawServer {
 		connections++
-		number := connections
-		began <- number
-		return &rawServer{answer: small("1"), change: func(_ int, out []byte) []byte {
-			if number == broken {
-				return out[:1]
+		began <- connections
+		asked := false
+		return &rawServer{answer: small("1"), change: func(from int, out []byte) []byte {
+			if from == 0 || asked {
+				return out
+			}
+			if asked = true; logins.Add(1) == broken {
+				return slices.Clone(out[:1])
 			}
 			return out
 		}}
