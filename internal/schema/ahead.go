@@ -55,7 +55,7 @@ func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
 	for c.pending.Load() > 0 && c.pending.Add(-1) >= 0 {
 		select {
 		case m := <-c.made:
-			if m.err == nil && time.Since(m.at) < freshness {
+			if m.err == nil && time.Since(m.at) < freshness && alive(ctx, m.conn) {
 				return m.conn, nil
 			}
 			if m.conn != nil {
@@ -67,6 +67,12 @@ func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
 		}
 	}
 	return c.guarded.Connect(ctx)
+}
+
+// alive reports whether a connection was not cut while nobody used it. The pool asks that of those that it has had before.
+func alive(ctx context.Context, conn driver.Conn) bool {
+	r, ok := conn.(driver.SessionResetter)
+	return !ok || r.ResetSession(ctx) == nil
 }
 
 // Close implements io.Closer, for the pool.
