@@ -72,8 +72,9 @@ func valuesOf(name string, one bool) []string {
 // child is set for the process whose memory is measured: the port of the server, the kind of value and the number of streams.
 const child = "ENGINE_MEMORY_TEST"
 
-// allowed is the most memory, in MiB, by the number of rows read at a time.
-var allowed = map[int]int{1: 400, 4: 1024}
+// allowed is the most memory, in MiB, by the number of rows read at a time: 400 and 1024, and a tenth more on a machine that does other
+// things, where garbage is collected later.
+var allowed = map[int]int{1: 440, 4: 1126}
 
 // The memory of a process that reads the largest rows there may be, as Linux counts it, is bounded, alone and four at a time.
 func TestMemoryOfTheLargestValues(t *testing.T) {
