@@ -3,12 +3,86 @@ package schema
 import (
 	"context"
 	"database/sql/driver"
+	"io"
 	"net"
 	"sync/atomic"
 	"time"
 
 	"source-planetscale/internal/crash"
 )
+
+// ahead are connections that are made before anybody asks for one; nil are none.
+type ahead[C io.Closer] struct {
+	pending atomic.Int32 // how many nobody has asked for
+	made    chan made[C]
+	end     context.CancelFunc // of those that are still being made
+}
+
+// made is a connection that was made ahead, or why it could not be.
+type made[C io.Closer] struct {
+	conn C
+	err  error
+	at   time.Time
+}
+
+// makeAhead makes so many connections.
+func makeAhead[C io.Closer](n int, connect func(context.Context) (C, error)) *ahead[C] {
+	ctx, cancel := context.WithTimeout(context.Background(), loginTimeout)
+	a := &ahead[C]{made: make(chan made[C], n), end: cancel}
+	a.pending.Store(int32(n))
+	for range n {
+		go func() {
+			var m made[C]
+			m.err = crash.Guard(func() (err error) {
+				m.conn, err = connect(ctx)
+				return err
+			})
+			m.at = time.Now()
+			a.made <- m
+		}()
+	}
+	return a
+}
+
+// take waits for one of the connections; ok is false when there are none left.
+func (a *ahead[C]) take(ctx context.Context) (m made[C], ok bool, err error) {
+	if !a.claim() {
+		return m, false, nil
+	}
+	select {
+	case m = <-a.made:
+		return m, true, nil
+	case <-ctx.Done():
+		a.pending.Add(1)
+		return m, false, ctx.Err()
+	}
+}
+
+// claim counts one as asked for, if one is left. pending never falls below zero: one that is given back then would stay open.
+func (a *ahead[C]) claim() bool {
+	for a != nil {
+		n := a.pending.Load()
+		if n == 0 {
+			break
+		}
+		if a.pending.CompareAndSwap(n, n-1) {
+			return true
+		}
+	}
+	return false
+}
+
+// close ends those that nobody has used. One that is still being made ends with its context.
+func (a *ahead[C]) close() {
+	if a != nil {
+		a.end()
+	}
+	for a.claim() {
+		if m := <-a.made; m.err == nil {
+			_ = m.conn.Close() // which nobody has used
+		}
+	}
+}
 
 // freshness is how long a connection that was made ahead may wait for its use. Servers end idle ones, at the soonest after minutes.
 const freshness = 30 * time.Second
@@ -18,55 +92,26 @@ const freshness = 30 * time.Second
 // lock out whoever is mistaken in the password several times.
 type connector struct {
 	guarded
-	dials   *dials       // may be nil
-	pending atomic.Int32 // of those that are made ahead, how many nobody has asked for
-	made    chan made
-	end     context.CancelFunc // of those that are still being made
-}
-
-// made is a connection that was made ahead, or why it could not be.
-type made struct {
-	conn driver.Conn
-	err  error
-	at   time.Time
-}
-
-// ahead makes so many connections.
-func (c *connector) ahead(n int) {
-	ctx, cancel := context.WithTimeout(context.Background(), loginTimeout)
-	c.end = cancel
-	c.made = make(chan made, n)
-	c.pending.Store(int32(n))
-	for range n {
-		go func() {
-			var m made
-			m.err = crash.Guard(func() (err error) {
-				m.conn, err = c.guarded.Connect(ctx)
-				return err
-			})
-			m.at = time.Now()
-			c.made <- m
-		}()
-	}
+	dials  *ahead[net.Conn]    // that the logins use; may be nil
+	logins *ahead[driver.Conn] // nil before the first login
 }
 
 // Connect implements driver.Connector.
 func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
-	for c.pending.Load() > 0 && c.pending.Add(-1) >= 0 {
-		select {
-		case m := <-c.made:
-			if m.err == nil && time.Since(m.at) < freshness && alive(ctx, m.conn) {
-				return m.conn, nil
-			}
-			if m.conn != nil {
-				_ = m.conn.Close() // it is of no use
-			}
-		case <-ctx.Done():
-			c.pending.Add(1)
-			return nil, ctx.Err()
+	for {
+		m, ok, err := c.logins.take(ctx)
+		switch {
+		case err != nil:
+			return nil, err
+		case !ok:
+			return c.guarded.Connect(ctx)
+		case m.err != nil:
+			continue
+		case time.Since(m.at) < freshness && alive(ctx, m.conn):
+			return m.conn, nil
 		}
+		_ = m.conn.Close() // it is of no use
 	}
-	return c.guarded.Connect(ctx)
 }
 
 // alive reports whether a connection was not cut while nobody used it. The pool asks that of those that it has had before.
@@ -77,86 +122,32 @@ func alive(ctx context.Context, conn driver.Conn) bool {
 
 // Close implements io.Closer, for the pool.
 func (c *connector) Close() error {
-	if c.end != nil {
-		c.end()
-	}
-	if c.dials != nil {
-		c.dials.close()
-	}
-	for c.pending.Add(-1) >= 0 {
-		if m := <-c.made; m.conn != nil {
-			_ = m.conn.Close() // which nobody has used
-		}
-	}
+	c.logins.close()
+	c.dials.close()
 	return nil
-}
-
-// dials are TCP connections that are made at once, before the first login, which they do not wait for.
-type dials struct {
-	dial    dialFunc
-	pending atomic.Int32 // nobody has asked for
-	made    chan dialled
-	end     context.CancelFunc
 }
 
 type dialFunc = func(ctx context.Context, network, addr string) (net.Conn, error)
 
-// dialled is a TCP connection, or why it could not be made.
-type dialled struct {
-	conn net.Conn
-	err  error
-	at   time.Time
-}
-
-// dialAhead makes so many connections to an address.
-func dialAhead(n int, addr string, dial dialFunc) *dials {
-	ctx, cancel := context.WithTimeout(context.Background(), loginTimeout)
-	d := &dials{dial: dial, made: make(chan dialled, n), end: cancel}
-	d.pending.Store(int32(n))
-	for range n {
-		go func() {
-			var one dialled
-			one.err = crash.Guard(func() (err error) {
-				one.conn, err = dial(ctx, "tcp", addr)
-				return err
-			})
-			one.at = time.Now()
-			d.made <- one
-		}()
-	}
-	return d
-}
-
 // greeted is how long a server may be kept waiting for a login: MySQL's own hangs up after 10 s (connect_timeout).
 const greeted = 5 * time.Second
 
-// dialContext takes one of the connections, or makes one when there are none left.
-func (d *dials) dialContext(ctx context.Context, network, addr string) (net.Conn, error) {
-	if d.pending.Add(-1) < 0 {
-		return d.dial(ctx, network, addr)
-	}
-	select {
-	case one := <-d.made:
+// dialing takes one of the TCP connections that are made before the first login, which they do not wait for, or dials when there are none
+// left.
+func dialing(dials *ahead[net.Conn], dial dialFunc) dialFunc {
+	return func(ctx context.Context, network, addr string) (net.Conn, error) {
+		m, ok, err := dials.take(ctx)
 		switch {
-		case one.err != nil:
-			return nil, one.err
-		case time.Since(one.at) < greeted:
-			return one.conn, nil
+		case err != nil:
+			return nil, err
+		case !ok:
+			return dial(ctx, network, addr)
+		case m.err != nil:
+			return nil, m.err
+		case time.Since(m.at) < greeted:
+			return m.conn, nil
 		}
-		_ = one.conn.Close() // it is of no use
-		return d.dial(ctx, network, addr)
-	case <-ctx.Done():
-		d.pending.Add(1)
-		return nil, ctx.Err()
-	}
-}
-
-// close ends those that nobody has used. One that is still being made ends with its context.
-func (d *dials) close() {
-	d.end()
-	for d.pending.Add(-1) >= 0 {
-		if one := <-d.made; one.conn != nil {
-			_ = one.conn.Close() // which nobody has used
-		}
+		_ = m.conn.Close() // it is of no use
+		return dial(ctx, network, addr)
 	}
 }

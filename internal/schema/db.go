@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"net"
 	"strings"
 	"time"
 
@@ -127,11 +128,11 @@ func login(ctx context.Context, config *mysql.Config, connections int, server di
 	var reason cause
 	config.Logger = &reason
 	c := &connector{}
-	ahead := connectionsInTunnel
+	n := connectionsInTunnel
 	if server.Tunnel == nil {
-		ahead = connections
-		c.dials = dialAhead(ahead, config.Addr, server.DialContext)
-		config.DialFunc = dialer(c.dials.dialContext)
+		n = connections
+		c.dials = makeAhead(n, func(ctx context.Context) (net.Conn, error) { return server.DialContext(ctx, "tcp", config.Addr) })
+		config.DialFunc = dialer(dialing(c.dials, server.DialContext))
 	}
 	driver, err := mysql.NewConnector(config)
 	if err != nil {
@@ -148,7 +149,7 @@ func login(ctx context.Context, config *mysql.Config, connections int, server di
 		return nil, loginFailed(config.Addr, reason.explain(err))
 	}
 	_ = first.Close() // back into the pool
-	c.ahead(ahead - 1)
+	c.logins = makeAhead(n-1, c.guarded.Connect)
 	return pool, nil
 }
 
