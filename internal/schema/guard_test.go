@@ -325,14 +325,14 @@ func FuzzServer(f *testing.F) {
 
 // After a panic nothing more is read from the connection, and the next one is good.
 func TestAConnectionIsNotUsedAfterAPanic(t *testing.T) {
-	connections, broken := 0, 0
-	var asked []int // connections, by questions
+	connections := 0
+	var broken atomic.Bool // one of the connections, which several goroutines serve
+	var asked []int        // connections, by questions
 	server := serve(t, func() *rawServer {
 		connections++
 		number := connections
 		return &rawServer{answer: small("-"), asked: func(string) { asked = append(asked, number) }, change: func(_ int, out []byte) []byte {
-			if broken == 0 && bytes.Contains(out, []byte("TabletType")) {
-				broken = number
+			if bytes.Contains(out, []byte("TabletType")) && broken.CompareAndSwap(false, true) {
 				return []byte{1, 0, 0, 1, 0xFF} // an error without its number
 			}
 			return out

@@ -172,6 +172,7 @@ type proxy struct {
 	listener net.Listener
 	mu       sync.Mutex
 	conns    []net.Conn
+	closed   bool
 }
 
 func newProxy(t *testing.T, target string) *proxy {
@@ -199,7 +200,12 @@ func (p *proxy) accept() {
 		}
 		p.mu.Lock()
 		p.conns = append(p.conns, near, far)
+		closed := p.closed
 		p.mu.Unlock()
+		if closed { // while this one was made
+			p.cut()
+			return
+		}
 		go func() { _, _ = io.Copy(near, far) }()
 		go func() { _, _ = io.Copy(far, near) }()
 	}
@@ -216,6 +222,9 @@ func (p *proxy) cut() {
 
 func (p *proxy) close() {
 	p.listener.Close()
+	p.mu.Lock()
+	p.closed = true
+	p.mu.Unlock()
 	p.cut()
 }
 
