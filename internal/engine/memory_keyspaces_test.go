@@ -4,10 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"os/exec"
-	"regexp"
-	"runtime/debug"
-	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -16,7 +12,6 @@ import (
 	"source-planetscale/internal/airbyte"
 	"source-planetscale/internal/fakevtgate"
 	"source-planetscale/internal/gtid"
-	"source-planetscale/internal/vstream"
 )
 
 const (
@@ -31,9 +26,7 @@ const (
 // What is bounded is bounded for the process: four keyspaces of two shards need no more memory than one with as many tables, whose copies
 // are as many at a time.
 func TestMemoryOfSeveralKeyspaces(t *testing.T) {
-	if info, ok := debug.ReadBuildInfo(); ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {
-		t.Skip("the race detector needs memory of its own")
-	}
+	measuresMemory(t)
 	one, four := peakOfKeyspaces(t, 1), peakOfKeyspaces(t, 4)
 	t.Logf("the copies of one keyspace need %d MiB, those of four %d MiB", one, four)
 	if four > one*7/5 {
@@ -61,15 +54,9 @@ func peakOfKeyspaces(t *testing.T, keyspaces int) (peak int) {
 		send(s.VGTID(20, pk(copied, strconv.Itoa(messagesOfACopy))), commit(0), s.CopyCompleted())
 		return hold(done)
 	})
-	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run", "^TestMemoryOfOneProcessWithKeyspaces$")
-	cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%d,%d", keyspacesChild, r.server.Port(), keyspaces))
-	out, err := cmd.CombinedOutput()
-	_, answer, found := strings.Cut(string(out), "VmHWM:")
-	if err == nil && found {
-		_, err = fmt.Sscanf(answer, "%d kB", &peak)
-	}
-	if err != nil || !found {
-		t.Fatalf("%v: %.2000s", err, out)
+	answer := measure(t, "TestMemoryOfOneProcessWithKeyspaces", fmt.Sprintf("%s=%d,%d", keyspacesChild, r.server.Port(), keyspaces))
+	if _, err := fmt.Sscanf(answer, "%d kB", &peak); err != nil {
+		t.Fatalf("%v: %.2000s", err, answer)
 	}
 	return peak >> 10
 }
@@ -84,16 +71,8 @@ func TestMemoryOfOneProcessWithKeyspaces(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	debug.SetGCPercent(75) // as the program does
-	r := newRig(t, 20, nil)
-	r.options = strings.Replace(r.options, fmt.Sprintf(`"grpc_port":%d`, r.server.Port()), `"grpc_port":`+port, 1)
 	names := []string{"shop", "b", "c", "d"}[:n]
-	r.configure(fmt.Sprintf(`,"concurrency":%d,"keyspaces":["%s"]`, copiesAtATime, strings.Join(names, `","`)))
-	if r.client, err = vstream.New(r.cfg.VStream()); err != nil {
-		t.Fatal(err)
-	}
-	lines := &lineCounter{}
-	r.w = airbyte.NewWriter(lines)
+	r, lines := readerOf(t, port, fmt.Sprintf(`,"concurrency":%d,"keyspaces":["%s"]`, copiesAtATime, strings.Join(names, `","`)))
 	var streams []airbyte.StreamDescriptor
 	for i := range copiesInAll / 2 / n {
 		name := fmt.Sprintf("users%d", i)
@@ -112,9 +91,5 @@ func TestMemoryOfOneProcessWithKeyspaces(t *testing.T) {
 	if err != nil || lines.records != copiesInAll*messagesOfACopy {
 		t.Fatalf("%d records, %v", lines.records, err)
 	}
-	status, err := os.ReadFile("/proc/self/status")
-	if err != nil {
-		t.Fatal(err)
-	}
-	fmt.Printf("%s\n", regexp.MustCompile(`VmHWM:\s+\d+ kB`).Find(status))
+	fmt.Printf("%s\n", highWater(t))
 }

@@ -72,22 +72,20 @@ func valuesOf(name string, one bool) []string {
 // child is set for the process whose memory is measured: the port of the server, the kind of value and the number of streams.
 const child = "ENGINE_MEMORY_TEST"
 
-// allowed is the most memory, in MiB, by the number of rows read at a time: 400 and 1024, and a tenth more on a machine that does other
-// things, where garbage is collected later.
-var allowed = map[int]int{1: 440, 4: 1126}
+// allowed is the most memory, in MiB, by the number of rows read at a time: those of one value, and those of several, which take up to a
+// tenth more on a machine that does other things, where garbage is collected later.
+var allowed = map[bool]map[int]int{true: {1: 400, 4: 1024}, false: {1: 440, 4: 1126}}
 
 // The memory of a process that reads the largest rows there may be, as Linux counts it, is bounded, alone and four at a time.
 func TestMemoryOfTheLargestValues(t *testing.T) {
 	if os.Getenv("TEST_ALL") == "" {
 		t.Skip("slow: set TEST_ALL=1")
 	}
-	if info, ok := debug.ReadBuildInfo(); ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {
-		t.Skip("the race detector needs memory of its own")
-	}
+	measuresMemory(t)
 	for _, name := range slices.Sorted(maps.Keys(worst)) {
 		for _, one := range []bool{true, false} {
 			values := valuesOf(name, one)
-			for streams, most := range allowed {
+			for streams, most := range allowed[one] {
 				what := fmt.Sprintf("%s, %d of %d MiB, %d at a time", name, len(values), len(values[0])>>20, streams)
 				t.Run(what, func(t *testing.T) {
 					got, nulled := peakOf(t, name, values, streams)
@@ -123,15 +121,10 @@ func peakOf(t *testing.T, name string, values []string, streams int) (peak, null
 		send(s.VGTID(20, pk(copied, "1")), commit(0), begin(0, 0), s.VGTID(20, nil), commit(0), s.CopyCompleted())
 		return hold(done)
 	})
-	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run", "^TestMemoryOfOneProcess$")
-	cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%d,%s,%d,%d", child, r.server.Port(), name, len(values), streams))
-	out, err := cmd.CombinedOutput()
-	_, answer, found := strings.Cut(string(out), "VmHWM:")
-	if err == nil && found {
-		_, err = fmt.Sscanf(answer, "%d kB, nulled: %d", &peak, &nulled)
-	}
-	if err != nil || !found {
-		t.Fatalf("%v: %.2000s", err, out)
+	of := fmt.Sprintf("%s=%d,%s,%d,%d", child, r.server.Port(), name, len(values), streams)
+	answer := measure(t, "TestMemoryOfOneProcess", of)
+	if _, err := fmt.Sscanf(answer, "%d kB, nulled: %d", &peak, &nulled); err != nil {
+		t.Fatalf("%v: %.2000s", err, answer)
 	}
 	return peak >> 10, nulled
 }
@@ -151,15 +144,7 @@ func TestMemoryOfOneProcess(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	debug.SetGCPercent(75) // as the program does
-	r := newRig(t, 20, nil)
-	r.options = strings.Replace(r.options, fmt.Sprintf(`"grpc_port":%d`, r.server.Port()), `"grpc_port":`+port, 1)
-	r.configure("")
-	if r.client, err = vstream.New(r.cfg.VStream()); err != nil {
-		t.Fatal(err)
-	}
-	lines := &lineCounter{}
-	r.w = airbyte.NewWriter(lines)
+	r, lines := readerOf(t, port, "")
 	if streams > 1 {
 		r.newShards("-80", "80-")
 	}
@@ -175,12 +160,54 @@ func TestMemoryOfOneProcess(t *testing.T) {
 	if err := r.sync().Run(t.Context()); err != nil || lines.records != streams {
 		t.Fatalf("%d records, %v", lines.records, err)
 	}
+	fmt.Printf("%s, nulled: %d\n", highWater(t), lines.nulled)
+}
+
+// measuresMemory is for tests that measure processes of this binary.
+func measuresMemory(t *testing.T) {
+	t.Helper()
+	if info, ok := debug.ReadBuildInfo(); ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {
+		t.Skip("the race detector needs memory of its own")
+	}
+}
+
+// measure runs a test in a process of its own, with that in its environment, and returns what it prints of its memory.
+func measure(t *testing.T, test, of string) string {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run", "^"+test+"$")
+	cmd.Env = append(os.Environ(), of)
+	out, err := cmd.CombinedOutput()
+	_, answer, found := strings.Cut(string(out), "VmHWM:")
+	if err != nil || !found {
+		t.Fatalf("%v: %.2000s", err, out)
+	}
+	return answer
+}
+
+// readerOf is what a process that is measured reads with, as the program does, from a server at that port.
+func readerOf(t *testing.T, port, options string) (*rig, *lineCounter) {
+	t.Helper()
+	debug.SetGCPercent(75) // as the program does
+	r := newRig(t, 20, nil)
+	r.options = strings.Replace(r.options, fmt.Sprintf(`"grpc_port":%d`, r.server.Port()), `"grpc_port":`+port, 1)
+	r.configure(options)
+	var err error
+	if r.client, err = vstream.New(r.cfg.VStream()); err != nil {
+		t.Fatal(err)
+	}
+	lines := &lineCounter{}
+	r.w = airbyte.NewWriter(lines)
+	return r, lines
+}
+
+// highWater is the line of the most memory that this process has had.
+func highWater(t *testing.T) []byte {
+	t.Helper()
 	status, err := os.ReadFile("/proc/self/status")
 	if err != nil {
 		t.Fatal(err)
 	}
-	peak := regexp.MustCompile(`VmHWM:\s+\d+ kB`).Find(status)
-	fmt.Printf("%s, nulled: %d\n", peak, lines.nulled)
+	return regexp.MustCompile(`VmHWM:\s+\d+ kB`).Find(status)
 }
 
 // lineCounter counts what a writer is given, whole lines at a time.
