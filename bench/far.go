@@ -22,10 +22,8 @@ type reach struct {
 	First     float64 `json:"first"`     // from the start of a first sync to the first record of its copy
 }
 
-const (
-	farRuns   = 5
-	firstRuns = 5
-)
+// farRuns is how often each is measured.
+const farRuns = 5
 
 // trips is how many round trips the distance adds, one after the other.
 func trips(near, far float64) float64 { return (far - near) / (2 * delay).Seconds() }
@@ -80,7 +78,7 @@ func (b *bench) reach(ctx context.Context, at endpoint, keyspace, table string) 
 	if err != nil {
 		return r, err
 	}
-	first, err := repeat(firstRuns, func() (sample, error) {
+	first, err := repeat(farRuns, func() (sample, error) {
 		seconds, err := firstRecord(ctx, b.connector.program, "read", "--config", config, "--catalog", catalog)
 		return sample{Seconds: seconds}, err
 	})

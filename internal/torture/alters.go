@@ -25,25 +25,17 @@ var alters = []alteration{
 	{weighted{"add-last", 10}, never, func(g *generator, t *table) string { return g.addColumn(t, "", false) }},
 	{weighted{"add-default", 5}, never, func(g *generator, t *table) string { return g.addColumn(t, "", true) }},
 	{weighted{"add-first", 4}, older, func(g *generator, t *table) string { return g.addColumn(t, " first", false) }},
-	{weighted{"drop", 4}, older, func(g *generator, t *table) string {
-		c := g.freeColumn(t)
-		if c == nil {
-			return ""
-		}
+	{weighted{"drop", 4}, older, ofColumn(func(_ *generator, t *table, c *column) string {
 		name := c.name
 		t.forget(name)
 		return "drop column " + name
-	}},
-	{weighted{"rename", 4}, older, func(g *generator, t *table) string {
-		c := g.freeColumn(t)
-		if c == nil {
-			return ""
-		}
+	})},
+	{weighted{"rename", 4}, older, ofColumn(func(_ *generator, t *table, c *column) string {
 		old := c.name
 		t.next++
 		c.name = fmt.Sprintf("r%d", t.next)
 		return "rename column " + old + " to " + c.name
-	}},
+	})},
 	{weighted{"rename-key", 2}, always, func(g *generator, t *table) string {
 		if len(t.key) == 0 || len(t.vindex) > 0 {
 			return ""
@@ -67,29 +59,20 @@ var alters = []alteration{
 		}
 		return ""
 	}},
-	{weighted{"null", 2}, older, func(g *generator, t *table) string {
-		c := g.freeColumn(t)
-		if c == nil || c.null {
+	{weighted{"null", 2}, older, ofColumn(func(_ *generator, _ *table, c *column) string {
+		if c.null {
 			return ""
 		}
 		c.null = true
 		return "modify column " + c.definition()
-	}},
-	{weighted{"move", 2}, older, func(g *generator, t *table) string {
-		c := g.freeColumn(t)
-		if c == nil {
-			return ""
-		}
+	})},
+	{weighted{"move", 2}, older, ofColumn(func(_ *generator, _ *table, c *column) string {
 		return "modify column " + c.definition() + " first"
-	}},
-	{weighted{"retype", 4}, always, func(g *generator, t *table) string {
-		c := g.freeColumn(t)
-		if c == nil {
-			return ""
-		}
+	})},
+	{weighted{"retype", 4}, always, ofColumn(func(g *generator, _ *table, c *column) string {
 		c.kind = g.columnKind(nil)
 		return "modify column " + c.definition()
-	}},
+	})},
 	{weighted{"relabel", 3}, always, func(g *generator, t *table) string {
 		for _, c := range t.free() {
 			if strings.HasPrefix(c.kind.tag, "enum") {
@@ -99,14 +82,10 @@ var alters = []alteration{
 		}
 		return ""
 	}},
-	{weighted{"replace", 2}, always, func(g *generator, t *table) string { // another column of the same name
-		c := g.freeColumn(t)
-		if c == nil {
-			return ""
-		}
+	{weighted{"replace", 2}, always, ofColumn(func(g *generator, _ *table, c *column) string { // another column of the same name
 		c.kind = g.columnKind(nil)
 		return "drop column " + c.name + ", add column " + c.definition()
-	}},
+	})},
 	{weighted{"charset", 2}, always, func(g *generator, _ *table) string {
 		return "convert to character set " + g.one("latin1", "utf8mb4", "utf8mb4 collate utf8mb4_bin")
 	}},
@@ -149,12 +128,15 @@ func (t *table) forget(name string) {
 	}
 }
 
-func (g *generator) freeColumn(t *table) *column {
-	free := t.free()
-	if len(free) == 0 {
-		return nil
+// ofColumn makes a clause about one of the columns that may be changed at will, if there are any.
+func ofColumn(clause func(*generator, *table, *column) string) func(*generator, *table) string {
+	return func(g *generator, t *table) string {
+		free := t.free()
+		if len(free) == 0 {
+			return ""
+		}
+		return clause(g, t, free[g.r.IntN(len(free))])
 	}
-	return free[g.r.IntN(len(free))]
 }
 
 func (g *generator) addColumn(t *table, where string, withDefault bool) string {

@@ -495,7 +495,6 @@ func (g *generator) reparent() {
 			g.explains(t)
 		}
 	}
-	g.at("commerce")
 	g.add(Step{Verb: "reparent", Words: []string{"-"}})
 }
 
