@@ -129,7 +129,7 @@ func (b *bench) onReplay(ctx context.Context, w *workload, from string, more map
 	path := filepath.Join(b.connector.dir, w.name+".recording")
 	r := race{workload: w, source: onReplay, streams: w.streams(from), options: more}
 	var err error
-	if r.rows, r.streams[0].Bytes, err = recordTo(ctx, path, b.sandbox.PlainGRPC, w, r.streams[0]); err != nil {
+	if r.rows, r.streams[0].Bytes, err = b.record(ctx, path, w, r.streams[0]); err != nil {
 		return comparison{}, err
 	}
 	r.streams[0].Rows = r.rows
@@ -151,7 +151,8 @@ func (b *bench) onReplay(ctx context.Context, w *workload, from string, more map
 	return b.race(ctx, r, raw)
 }
 
-// measure runs the contenders in turn, once to warm up and then for all rounds, and takes medians.
+// measure runs the contenders in turn, once to warm up and then for all rounds, and takes medians. Each round begins with
+// another one, since who comes first finds the machine as nobody else does.
 func (b *bench) measure(ctx context.Context, what string, rows int, contenders []*contender) ([]figure, error) {
 	for _, c := range contenders {
 		if err := c.try(ctx, c); err != nil {
@@ -159,8 +160,10 @@ func (b *bench) measure(ctx context.Context, what string, rows int, contenders [
 		}
 	}
 	samples := make([][]sample, len(contenders))
-	for range b.rounds {
-		for i, c := range contenders {
+	for round := range b.rounds {
+		for turn := range contenders {
+			i := (round + turn) % len(contenders)
+			c := contenders[i]
 			s, err := c.run(ctx)
 			if err != nil {
 				return nil, fmt.Errorf("%s, %s: %w", what, c.name, err)

@@ -5,6 +5,7 @@ import (
 	"encoding/gob"
 	"fmt"
 	"os"
+	"slices"
 
 	"github.com/mostynb/go-grpc-compression/snappy"
 	"google.golang.org/grpc"
@@ -26,9 +27,30 @@ type recording struct {
 	Loop   [2]int
 	// Rows in the frames before the loop, in it, and after it.
 	Rows [3]int
-	// Current is what to say when asked for the current position: where changes end, or a copy's snapshot, so that no
-	// change follows the copy.
+	// Current is what to say when asked for the current position: what MySQL had executed once all was recorded. The
+	// last position in the frames is the same, as if all between were changes of other tables.
 	Current string
+}
+
+// end takes a position for the one where the stream ends. Without it the replay would lag behind the MySQL beside it as
+// soon as that executed anything more, for which the connector looks the tables up again.
+func (r *recording) end(position string) error {
+	for i := len(r.Frames) - 1; i >= r.Loop[1]; i-- {
+		var response vtgatepb.VStreamResponse
+		if err := response.UnmarshalVT(r.Frames[i]); err != nil {
+			return err
+		}
+		for _, ev := range slices.Backward(response.Events) {
+			if ev.Type != binlogdatapb.VEventType_VGTID {
+				continue
+			}
+			r.Current, ev.Vgtid.ShardGtids[0].Gtid = position, position
+			var err error
+			r.Frames[i], err = response.MarshalVT()
+			return err
+		}
+	}
+	return fmt.Errorf("the stream of table %s has no position after its loop", r.Stream.Table)
 }
 
 // total is the number of rows when the loop is played so often.
@@ -92,10 +114,6 @@ func (r *recorder) add(frame []byte) error {
 		switch ev.Type {
 		case binlogdatapb.VEventType_ROW:
 			r.rows += len(ev.RowEvent.RowChanges)
-		case binlogdatapb.VEventType_VGTID:
-			if r.rec.Stream.From != "" || r.rec.Current == "" {
-				r.rec.Current = ev.Vgtid.ShardGtids[0].Gtid
-			}
 		case binlogdatapb.VEventType_COPY_COMPLETED:
 			r.done = true
 		}
@@ -126,10 +144,17 @@ func (r *recorder) findLoop() error {
 	return nil
 }
 
-// recordTo records the workload's stream into a file, and returns the rows and the bytes that its replay gives.
-func recordTo(ctx context.Context, path, addr string, w *workload, s drainStream) (rows int, size int64, err error) {
-	r, err := record(ctx, addr, w.keyspace(), s)
+// record records the workload's stream into a file, and returns the rows and the bytes that its replay gives.
+func (b *bench) record(ctx context.Context, path string, w *workload, s drainStream) (rows int, size int64, err error) {
+	r, err := record(ctx, b.sandbox.PlainGRPC, w.keyspace(), s)
 	if err != nil {
+		return 0, 0, err
+	}
+	position, err := b.position(ctx, w.keyspace(), s.Shard)
+	if err != nil {
+		return 0, 0, err
+	}
+	if err := r.end(position); err != nil {
 		return 0, 0, err
 	}
 	for i, frame := range r.Frames {

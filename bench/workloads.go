@@ -160,16 +160,16 @@ func workloads(scale int) []*workload {
 		return []*table{{"commerce", prefix + name, columns, 0}}
 	}
 	return []*workload{
-		{name: "copy-narrow", title: "copy, narrow rows, 1 shard", tables: []*table{one}, loops: 8},
+		{name: "copy-narrow", title: "copy, narrow rows, 1 shard", tables: []*table{one}, loops: 16},
 		{name: "copy-narrow-2", title: "copy, narrow rows, 2 shards", tables: []*table{two}},
-		{name: "copy-wide", title: "copy, wide rows, 1 shard", tables: []*table{fat}, loops: 5},
+		{name: "copy-wide", title: "copy, wide rows, 1 shard", tables: []*table{fat}, loops: 10},
 		{name: "copy-columns", title: "copy, 200 columns, 1 shard", tables: []*table{columns}, loops: 8},
 		{
-			name: "changes-narrow", title: "replication, narrow rows, 300 a transaction", tables: empty("changes_narrow", narrow), loops: 8,
+			name: "changes-narrow", title: "replication, narrow rows, 300 a transaction", tables: empty("changes_narrow", narrow), loops: 16,
 			changes: &changes{from: one, transactions: 4000 / scale, inserts: 200, updates: 100},
 		},
 		{
-			name: "changes-wide", title: "replication, wide rows, 300 a transaction", tables: empty("changes_wide", wide), loops: 7,
+			name: "changes-wide", title: "replication, wide rows, 300 a transaction", tables: empty("changes_wide", wide), loops: 14,
 			changes: &changes{from: fat, transactions: 600 / scale, inserts: 200, updates: 100},
 		},
 		{
