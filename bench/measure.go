@@ -23,8 +23,9 @@ type sample struct {
 	Machine float64 `json:"machine"` // CPU time of everything that ran meanwhile on all cores, in seconds
 }
 
-// peakPoll is how often a program's peak memory is looked up: what it takes in its last moments is missed.
-const peakPoll = 10 * time.Millisecond
+// peakPoll is how often a program's peak memory is looked up: what it takes in its last moments is missed. Each look costs
+// time on the cores that the program needs, more for a program of two processes.
+const peakPoll = 100 * time.Millisecond
 
 // run runs a program to its end and measures it. What it prints to stdout goes to out; nil for /dev/null.
 func run(ctx context.Context, out io.Writer, args ...string) (sample, error) {
