@@ -15,7 +15,7 @@ ARG TARGETARCH
 # The flags of `make build`: with the same Go they make the same file, byte for byte.
 RUN --mount=type=cache,target=/root/.cache/go-build \
     CGO_ENABLED=0 GOOS=$TARGETOS GOARCH=$TARGETARCH \
-    go build -trimpath -buildvcs=false -tags=grpcnotrace -ldflags='-s -w' -o /out/source-planetscale .
+    go build -trimpath -buildvcs=false -tags=grpcnotrace -ldflags='-s -w -funcalign=64' -o /out/source-planetscale .
 # The user is written rather than made by useradd, which notes the day in /etc/shadow.
 RUN mkdir -p /out/etc /out/airbyte && cp /etc/passwd /etc/group /out/etc/ && \
     echo 'airbyte:x:1000:1000::/airbyte:/usr/sbin/nologin' >>/out/etc/passwd && echo 'airbyte:x:1000:' >>/out/etc/group

@@ -115,8 +115,9 @@ format: ## Format the code
 
 .PHONY: build
 # The Dockerfile has the same flags. gRPC's debug pages, which nothing serves, would bring in html/template: a quarter of the program.
+# Functions begin at the start of a cache line: at the mercy of the linker, snappy's decoder was 12 % slower in one build than in another.
 build: ## Build the connector into bin/
-	@CGO_ENABLED=0 go build -trimpath -buildvcs=false -tags=grpcnotrace -ldflags='-s -w' -o $(PROGRAM) .
+	@CGO_ENABLED=0 go build -trimpath -buildvcs=false -tags=grpcnotrace -ldflags='-s -w -funcalign=64' -o $(PROGRAM) .
 
 .PHONY: form
 form: ## Draw the settings page from its specification, for docs/images (needs npm and chromium)
