@@ -342,7 +342,7 @@ func tableNames(n int) []string {
 func (p *pipeline) unchanged(tables []string) time.Duration {
 	p.t.Helper()
 	q := p.in(p.t, nil)
-	q.dir = p.t.TempDir()
+	q.state = p.state
 	q.discover(tables...)
 	began := time.Now()
 	r := q.measure().mustBeGood(p.t)
