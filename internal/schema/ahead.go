@@ -11,21 +11,21 @@ import (
 	"source-planetscale/internal/crash"
 )
 
-// ahead are connections that are made before anybody asks for one; nil are none.
+// ahead are connections that are opened before they are needed; a nil ahead has none.
 type ahead[C io.Closer] struct {
 	pending atomic.Int32 // how many nobody has asked for
 	made    chan made[C]
 	end     context.CancelFunc // of those that are still being made
 }
 
-// made is a connection that was made ahead, or why it could not be.
+// made is a connection that was opened ahead, or the reason why it could not be.
 type made[C io.Closer] struct {
 	conn C
 	err  error
 	at   time.Time
 }
 
-// makeAhead makes so many connections.
+// makeAhead opens that many connections.
 func makeAhead[C io.Closer](n int, connect func(context.Context) (C, error)) *ahead[C] {
 	ctx, cancel := context.WithTimeout(context.Background(), loginTimeout)
 	a := &ahead[C]{made: make(chan made[C], n), end: cancel}
@@ -44,7 +44,7 @@ func makeAhead[C io.Closer](n int, connect func(context.Context) (C, error)) *ah
 	return a
 }
 
-// take waits for one of the connections; ok is false when there are none left.
+// take waits for one of the connections; ok is false when none are left.
 func (a *ahead[C]) take(ctx context.Context) (m made[C], ok bool, err error) {
 	if !a.claim() {
 		return m, false, nil
@@ -58,7 +58,7 @@ func (a *ahead[C]) take(ctx context.Context) (m made[C], ok bool, err error) {
 	}
 }
 
-// claim counts one as asked for, if one is left. pending never falls below zero: one that is given back then would stay open.
+// claim reserves one, if one is left. pending never falls below zero: a connection that is returned then would stay open.
 func (a *ahead[C]) claim() bool {
 	for a != nil {
 		n := a.pending.Load()
@@ -72,7 +72,7 @@ func (a *ahead[C]) claim() bool {
 	return false
 }
 
-// close ends those that nobody has used. One that is still being made ends with its context.
+// close closes those that were not used. One that is still being opened ends with its context.
 func (a *ahead[C]) close() {
 	if a != nil {
 		a.end()
@@ -84,12 +84,12 @@ func (a *ahead[C]) close() {
 	}
 }
 
-// freshness is how long a connection that was made ahead may wait for its use. Servers end idle ones, at the soonest after minutes.
+// freshness is how long a connection that was opened ahead may wait for its use. Servers close idle ones, at the earliest after minutes.
 const freshness = 30 * time.Second
 
-// connector makes the connections of a pool. Once the first login has succeeded it makes the others ahead: from far away each takes
-// several round trips, and questions that are asked side by side need them at the same time. Only one login is tried before: a server may
-// lock out whoever is mistaken in the password several times.
+// connector opens the connections of a pool. Once the first login has succeeded, it opens the others ahead: over a distance each takes
+// several round trips, and queries that run in parallel need them at the same time. Only one login is attempted before that: a server may
+// lock out a client that sends a wrong password several times.
 type connector struct {
 	guarded
 	dials  *ahead[net.Conn]    // that the logins use; may be nil
@@ -114,7 +114,7 @@ func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
 	}
 }
 
-// alive reports whether a connection was not cut while nobody used it. The pool asks that of those that it has had before.
+// alive reports whether a connection is still open after having been idle. The pool only checks connections that it has used before.
 func alive(ctx context.Context, conn driver.Conn) bool {
 	r, ok := conn.(driver.SessionResetter)
 	return !ok || r.ResetSession(ctx) == nil
@@ -129,11 +129,10 @@ func (c *connector) Close() error {
 
 type dialFunc = func(ctx context.Context, network, addr string) (net.Conn, error)
 
-// greeted is how long a server may be kept waiting for a login: MySQL's own hangs up after 10 s (connect_timeout).
+// greeted is how long a server may wait for a login: MySQL closes the connection after 10 s (connect_timeout).
 const greeted = 5 * time.Second
 
-// dialing takes one of the TCP connections that are made before the first login, which they do not wait for, or dials when there are none
-// left.
+// dialing takes one of the TCP connections that are opened before the first login, which they do not wait for, or dials if none are left.
 func dialing(dials *ahead[net.Conn], dial dialFunc) dialFunc {
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
 		m, ok, err := dials.take(ctx)

@@ -9,8 +9,8 @@ import (
 	"github.com/go-sql-driver/mysql"
 )
 
-// askEach asks statements of one result each, many in a packet, since each alone would cost a round trip. answer gets the rows of a
-// statement by its index, or the server's refusal; what it returns ends the asking, but for nil.
+// askEach runs statements of one result each, many per packet, because each packet costs a round trip. answer gets the rows of a
+// statement by its index, or the server's refusal; a non-nil error from it ends the run.
 func (db *DB) askEach(
 	ctx context.Context, conn *sql.Conn, statements []string, answer func(i int, rows []map[string]string, refusal error) error,
 ) error {
@@ -35,7 +35,7 @@ func (db *DB) askEach(
 	return nil
 }
 
-// askBatch asks in one packet. Answers may be fewer than statements, for one that fails ends the packet; answered counts them.
+// askBatch runs one packet. There may be fewer answers than statements, because a failing one ends the packet; answered counts them.
 func askBatch(
 	ctx context.Context, conn *sql.Conn, statements []string, answer func(i int, rows []map[string]string) error,
 ) (answered int, err error) {

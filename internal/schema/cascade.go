@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// cascadesQuery reads the foreign keys by which a statement on the parent changes or deletes rows of the child.
+// cascadesQuery reads the foreign keys through which a statement on the parent changes or deletes rows of the child.
 const cascadesQuery = `select c.table_name, c.referenced_table_name, c.delete_rule, c.update_rule, k.referenced_column_name
 	from information_schema.referential_constraints c join information_schema.key_column_usage k
 	on k.constraint_schema = c.constraint_schema and k.constraint_name = c.constraint_name and k.table_name = c.table_name
@@ -18,11 +18,10 @@ const cascadesQuery = `select c.table_name, c.referenced_table_name, c.delete_ru
 	and (c.delete_rule in ('CASCADE', 'SET NULL', 'SET DEFAULT') or c.update_rule in ('CASCADE', 'SET NULL', 'SET DEFAULT'))
 	and c.table_name >= ? order by c.table_name, c.constraint_name limit ?`
 
-// nativeQuery is about a variable of MySQL 9.6 and later. Where it is OFF the server itself does what older ones leave to InnoDB,
-// and logs it.
+// nativeQuery reads a variable of MySQL 9.6 and later. If it is OFF, the server itself does what older ones leave to InnoDB, and logs it.
 const nativeQuery = "show global variables like 'innodb_native_foreign_keys'"
 
-// Cascade is a foreign key by which InnoDB changes rows without a word in the binary log.
+// Cascade is a foreign key through which InnoDB changes rows without logging them in the binary log.
 type Cascade struct {
 	Child, Parent string
 	// OnDelete and OnUpdate are the rules that change rows, e.g. "CASCADE", "SET NULL"; "" for one that does not.
@@ -31,8 +30,8 @@ type Cascade struct {
 	column string
 }
 
-// Cascades returns the foreign keys whose changes of rows are not logged in some of the shards: all that change rows, but for
-// those of a server that logs them, and those that vtgate carries out itself (foreign_key_mode managed).
+// Cascades returns the foreign keys whose row changes are not logged in some of the shards: all that change rows, except for those of a
+// server that logs them, and those that vtgate carries out itself (foreign_key_mode managed).
 func (db *DB) Cascades(ctx context.Context, shards []string) ([]Cascade, error) {
 	conn, err := db.conn(ctx, shards[0])
 	if err != nil {
@@ -66,7 +65,7 @@ func scanCascade(rows *sql.Rows) (child string, c Cascade, err error) {
 	return c.Child, c, err
 }
 
-// logsCascades reports whether the servers of all the shards do.
+// logsCascades reports whether the servers of all the shards log them.
 func (db *DB) logsCascades(ctx context.Context, shards []string) (bool, error) {
 	logging := make([]bool, len(shards))
 	err := EachShard(ctx, shards, func(ctx context.Context, shard string) error {
@@ -80,7 +79,7 @@ func (db *DB) logsCascades(ctx context.Context, shards []string) (bool, error) {
 	return !slices.Contains(logging, false), err
 }
 
-// unmanaged leaves out the cascades that vtgate's plan of such a statement shows. One without a plan stays.
+// unmanaged leaves out the cascades that appear in vtgate's plan of such a statement. One without a plan stays.
 func (db *DB) unmanaged(ctx context.Context, cascades []Cascade) ([]Cascade, error) {
 	conn, err := db.connTo(ctx, db.primary())
 	if err != nil {
@@ -122,12 +121,12 @@ func parsePlan(rows []map[string]string) (queryPlan, error) {
 	return plan, nil
 }
 
-// cascades reports whether vtgate carries foreign keys out itself.
+// cascades reports whether vtgate carries out foreign keys itself.
 func (p queryPlan) cascades() bool {
 	return p.OperatorType == "FkCascade" || slices.ContainsFunc(p.Inputs, queryPlan.cascades)
 }
 
-// rules names what changes the child's rows.
+// rules names the actions that change the child's rows.
 func (c Cascade) rules() string {
 	var rules []string
 	if c.OnDelete != "" {

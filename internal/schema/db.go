@@ -36,8 +36,8 @@ const (
 	batchStatements = 500
 )
 
-// DB asks one keyspace, on tablets of one type, through vtgate. It may be used by several goroutines at a time, and shares its connections
-// with the DBs made of it by Of.
+// DB queries one keyspace, on tablets of one type, through vtgate. It may be used by several goroutines at a time, and shares its
+// connections with the DBs that Of returns.
 type DB struct {
 	sql                 *sql.DB
 	keyspace            string
@@ -51,7 +51,7 @@ func Open(ctx context.Context, server dial.Config, user, password, keyspace, tab
 	return open(ctx, server, user, password, keyspace, tabletType, false)
 }
 
-// OpenSeveral is Open where the keyspace is one of several, for which there is Of: it may be missing, which is told when it is asked.
+// OpenSeveral is Open for one of several keyspaces (see Of): it may be missing, which is reported when it is queried.
 func OpenSeveral(ctx context.Context, server dial.Config, user, password, keyspace, tabletType string) (*DB, error) {
 	return open(ctx, server, user, password, keyspace, tabletType, true)
 }
@@ -94,14 +94,14 @@ func open(ctx context.Context, server dial.Config, user, password, keyspace, tab
 	return nil, unknownKeyspace(ctx, pool, keyspace)
 }
 
-// Of asks another keyspace, over the same connections. Only the DB that was opened is closed.
+// Of returns a DB for another keyspace, over the same connections. Only the DB that was opened is closed.
 func (db *DB) Of(keyspace string) *DB {
 	other := *db
 	other.keyspace = keyspace
 	return &other
 }
 
-// Close ends the connections.
+// Close closes the connections.
 func (db *DB) Close() error { return db.sql.Close() }
 
 func newConfig(server dial.Config, user, password string) (*mysql.Config, error) {
@@ -123,7 +123,7 @@ func newConfig(server dial.Config, user, password string) (*mysql.Config, error)
 	return config, nil
 }
 
-// login opens a pool of so many connections and proves it with a first one.
+// login opens a pool of that many connections and verifies it with a first one.
 func login(ctx context.Context, config *mysql.Config, connections int, server dial.Config) (*sql.DB, error) {
 	var reason cause
 	config.Logger = &reason
@@ -153,8 +153,8 @@ func login(ctx context.Context, config *mysql.Config, connections int, server di
 	return pool, nil
 }
 
-// EachShard calls ask for each of the shards, for as many at a time as there are connections: from far away a keyspace of
-// many shards would keep a sync waiting for each of their answers in turn. The first error ends all.
+// EachShard calls ask for each of the shards, for as many at a time as there are connections: over a distance, a keyspace with many
+// shards would make a sync wait for each answer in turn. The first error ends all of them.
 func EachShard[S any](ctx context.Context, shards []S, ask func(ctx context.Context, shard S) error) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(maxConnections)
@@ -164,7 +164,7 @@ func EachShard[S any](ctx context.Context, shards []S, ask func(ctx context.Cont
 	return group.Wait()
 }
 
-// cutTarget cuts a target, as USE takes it, behind the name of its keyspace: commerce/-80, commerce:-80, commerce@replica.
+// cutTarget splits a target, as USE takes it, after the name of its keyspace: commerce/-80, commerce:-80, commerce@replica.
 func cutTarget(target string) (keyspace string, targeted bool) {
 	if i := strings.IndexAny(target, "/:@"); i >= 0 {
 		return target[:i], true
@@ -172,7 +172,7 @@ func cutTarget(target string) (keyspace string, targeted bool) {
 	return target, false
 }
 
-// target is what USE takes for the whole keyspace (shard "") or for one shard, on tablets of the DB's type.
+// target is the argument of USE for the whole keyspace (shard "") or for one shard, on tablets of the DB's type.
 func (db *DB) target(shard string) string {
 	if shard == "" {
 		return db.keyspace + "@" + db.tabletType
@@ -180,7 +180,7 @@ func (db *DB) target(shard string) string {
 	return db.keyspace + ":" + shard + "@" + db.tabletType
 }
 
-// primary is the target of the keyspace's primaries, whatever the DB's type: where changes are made.
+// primary is the target of the keyspace's primaries, whatever the DB's type: changes are made there.
 func (db *DB) primary() string { return db.keyspace + "@primary" }
 
 // conn takes a connection whose target is the keyspace (shard "") or a shard.
@@ -188,8 +188,8 @@ func (db *DB) conn(ctx context.Context, shard string) (*sql.Conn, error) {
 	return db.connTo(ctx, db.target(shard))
 }
 
-// connTo takes a connection with that target, which is selected with the first question. A connection of the pool keeps the target of its
-// last use, so each use sets its own. The caller closes it.
+// connTo takes a connection with that target, which is selected along with the first query. A connection of the pool keeps the target of
+// its last use, so each use sets its own. The caller closes it.
 func (db *DB) connTo(ctx context.Context, target string) (*sql.Conn, error) {
 	conn, err := db.sql.Conn(ctx)
 	if err != nil {
@@ -202,5 +202,5 @@ func (db *DB) connTo(ctx context.Context, target string) (*sql.Conn, error) {
 	return conn, nil
 }
 
-// quoted is an identifier as it stands in a statement.
+// quoted quotes an identifier for a statement.
 func quoted(name string) string { return "`" + strings.ReplaceAll(name, "`", "``") + "`" }

@@ -5,7 +5,7 @@ import (
 	"database/sql"
 )
 
-// Definition is what SHOW CREATE TABLE says of a table in one shard.
+// Definition is the answer of SHOW CREATE TABLE for a table in one shard.
 func (db *DB) Definition(ctx context.Context, shard, table string) (string, error) {
 	conn, err := db.conn(ctx, shard)
 	if err != nil {
@@ -19,8 +19,8 @@ func (db *DB) Definition(ctx context.Context, shard, table string) (string, erro
 	return definition, nil
 }
 
-// Migration is the statement of an online DDL, "" where Vitess does not know it any more: it forgets them after days. All shards are asked,
-// since one may have been split or merged since.
+// Migration is the statement of an online DDL, "" if Vitess no longer knows it: it forgets migrations after some days. All shards are
+// queried, because one may have been split or merged since.
 func (db *DB) Migration(ctx context.Context, uuid string) (string, error) {
 	conn, err := db.conn(ctx, "")
 	if err != nil {

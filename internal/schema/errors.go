@@ -17,7 +17,7 @@ import (
 	"source-planetscale/internal/failure"
 )
 
-// What a caller tells apart. A failed handshake is told by dial.IsTLSError, an unknown host by dial.ErrUnknownHost.
+// The errors that callers distinguish. For a failed handshake see dial.IsTLSError, for an unknown host dial.ErrUnknownHost.
 var (
 	// ErrAuth says that the server refused user or password. Only Open returns it.
 	ErrAuth = errors.New("the server refused the login")
@@ -34,7 +34,7 @@ var (
 	ErrAltered = errors.New("a table was altered while its schema was read")
 )
 
-// MySQL's error numbers (mysqld_error.h; vtgate uses the same).
+// MySQL's error numbers (mysqld_error.h; vtgate uses the same ones).
 const (
 	erDBAccessDenied       = 1044
 	erAccessDenied         = 1045
@@ -50,7 +50,7 @@ const (
 	erSecureTransport      = 3159
 )
 
-// failed says what was being done when err came, and makes it one of the errors above where it is one.
+// failed describes what was being done when err occurred, and wraps one of the errors above if it matches.
 func failed(doing string, err error) error {
 	switch {
 	case errors.Is(err, context.Canceled), errors.Is(err, dial.ErrUnknownHost):
@@ -69,7 +69,7 @@ func isLost(err error) bool {
 	}, func(lost error) bool { return errors.Is(err, lost) })
 }
 
-// loginFailed is failed for a login, where some of the server's answers mean more.
+// loginFailed is failed for a login, where some of the server's answers have a more specific meaning.
 func loginFailed(addr string, err error) error {
 	doing := "logging in to " + addr
 	var answer *mysql.MySQLError
@@ -94,14 +94,14 @@ func loginFailed(addr string, err error) error {
 
 func isRefused(err error) bool { return errors.Is(err, ErrRefused) }
 
-// isNumbered tells whether err is the server's answer with one of these numbers.
+// isNumbered reports whether err is the server's answer with one of these numbers.
 func isNumbered(err error, numbers ...uint16) bool {
 	var answer *mysql.MySQLError
 	return errors.As(err, &answer) && slices.Contains(numbers, answer.Number)
 }
 
-// cause keeps the last error that the driver logged. The driver logs the reason of a lost connection, a server's
-// refusal of our certificate say, and returns "invalid connection".
+// cause keeps the last error that the driver logged. The driver logs the reason for a lost connection, such as a server's rejection of
+// our certificate, and returns "invalid connection".
 type cause struct {
 	mu  sync.Mutex
 	err error
@@ -118,7 +118,7 @@ func (c *cause) Print(v ...any) {
 	}
 }
 
-// explain puts the logged reason beside an error that lacks it.
+// explain adds the logged reason to an error that lacks it.
 func (c *cause) explain(err error) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()

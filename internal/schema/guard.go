@@ -11,20 +11,20 @@ import (
 	"unicode/utf8"
 )
 
-// errAnswer says that the driver panicked: the server's packet is not as the protocol wants it.
+// errAnswer reports that the driver panicked: the server's packet violates the protocol.
 var errAnswer = errors.New("the server's answer does not follow MySQL's protocol")
 
-// guarded is the driver, with a panic in any call made an error, and the server's texts and answers bounded. The driver reads
-// packets without looking at their length: before TLS, too, anybody on the way could end the program.
+// guarded is the driver, with panics in any call turned into errors, and the server's texts and answers limited. The driver reads packets
+// without checking their length: without this, anybody on the network path could end the program, even before TLS.
 type guarded struct {
 	driver.Connector
 	debug debug
 }
 
-// debug takes what was asked, and how long the answer took. Statements are our own, with names of tables, and without values of rows.
+// debug gets each query and the time until its answer. Statements are our own: they have names of tables, but no values of rows.
 type debug func(format string, args ...any)
 
-// socketKey is the context's key for the *socket of a connection that is being made.
+// socketKey is the context key for the *socket of a connection that is being opened.
 type socketKey struct{}
 
 // Connect implements driver.Connector.
@@ -40,7 +40,7 @@ func (g guarded) Connect(ctx context.Context) (driver.Conn, error) {
 	return c, nil
 }
 
-// session is what we need of the driver's connections.
+// session is what is needed of the driver's connections.
 type session interface {
 	driver.Conn
 	driver.Pinger
@@ -51,7 +51,7 @@ type session interface {
 	driver.NamedValueChecker
 }
 
-// guardedConn is a connection. Like all of database/sql's it is used by one goroutine at a time.
+// guardedConn is a connection. Like all connections of database/sql, it is used by one goroutine at a time.
 type guardedConn struct {
 	session session
 	socket  *socket
@@ -67,7 +67,7 @@ func (c *guardedConn) hangUp() {
 	}
 }
 
-// guard makes a call's panic an error, which breaks the connection: what the driver has read of the answer is not known.
+// guard turns a call's panic into an error, which breaks the connection: how much of the answer the driver has read is unknown.
 func guard[T any](c *guardedConn, call func() (T, error)) (value T, err error) {
 	if c.broken {
 		return value, driver.ErrBadConn
@@ -85,7 +85,7 @@ func guard[T any](c *guardedConn, call func() (T, error)) (value T, err error) {
 	return call()
 }
 
-// guardError is guard for calls that return nothing else.
+// guardError is guard for calls that return nothing but an error.
 func guardError(c *guardedConn, call func() error) error {
 	_, err := guard(c, func() (struct{}, error) { return struct{}{}, call() })
 	return err
@@ -105,8 +105,8 @@ func (c *guardedConn) QueryContext(ctx context.Context, query string, args []dri
 	return &guardedRows{c, inner}, nil
 }
 
-// ExecContext implements driver.ExecerContext. It selects where the questions that follow are asked, whose answers together have a
-// bound: a list that is read page by page has an end only if the server says so. USE goes out with the first of them.
+// ExecContext implements driver.ExecerContext. It selects the target of the queries that follow, whose answers together are limited: a
+// list that is read page by page only ends when the server says so. USE is sent along with the first of them.
 func (c *guardedConn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
 	if c.socket != nil {
 		c.socket.left.Store(maxAnswer)
@@ -117,8 +117,8 @@ func (c *guardedConn) ExecContext(ctx context.Context, query string, args []driv
 	return selected(ctx, c, query, func(packet string) (driver.Result, error) { return c.session.ExecContext(ctx, packet, args) })
 }
 
-// selected asks a question in the packet of the USE that waits for it, if there is one. After an error the USE still waits: it may be what
-// was refused, and the next question is to be refused, too, rather than asked elsewhere.
+// selected sends a query in the same packet as the pending USE, if there is one. After an error the USE stays pending: it may be what was
+// refused, and then the next query has to be refused as well, and must not run on another target.
 func selected[T any](ctx context.Context, c *guardedConn, question string, ask func(packet string) (T, error)) (T, error) {
 	answer, err := timed(c, c.selection.before(question), ask)
 	if c.selection.apart(err) {
@@ -139,7 +139,7 @@ func timed[T any](c *guardedConn, packet string, ask func(packet string) (T, err
 	return guard(c, func() (T, error) { return ask(packet) })
 }
 
-// maxStatement is how much of a statement is shown: one about all tables names each.
+// maxStatement is how much of a statement is shown: a statement about all tables names each of them.
 const maxStatement = 500
 
 func (c *guardedConn) timed(query string, started time.Time) {
@@ -170,13 +170,13 @@ func (c *guardedConn) Close() error {
 	return guardError(c, c.session.Close)
 }
 
-// Prepare implements driver.Conn. Values go into the statement's text (newConfig).
+// Prepare implements driver.Conn. Values are written into the statement's text (newConfig).
 func (c *guardedConn) Prepare(string) (driver.Stmt, error) { return nil, errors.ErrUnsupported }
 
 // Begin implements driver.Conn.
 func (c *guardedConn) Begin() (driver.Tx, error) { return nil, errors.ErrUnsupported }
 
-// guardedRows are an answer's rows.
+// guardedRows are the rows of an answer.
 type guardedRows struct {
 	conn  *guardedConn
 	inner driver.Rows
@@ -204,10 +204,10 @@ func (r *guardedRows) NextResultSet() error {
 	return guardError(r.conn, func() error { return r.inner.(driver.RowsNextResultSet).NextResultSet() })
 }
 
-// maxText is how many bytes of an error's text, which may be the server's, are kept.
+// maxText is how many bytes of an error's text, which may come from the server, are kept.
 const maxText = 1000
 
-// shorten bounds an error's text; it stays what it is for errors.Is and errors.As.
+// shorten limits an error's text; errors.Is and errors.As still work on it.
 func shorten(err error) error {
 	if err == nil || len(err.Error()) <= maxText {
 		return err
@@ -228,7 +228,7 @@ func (s *short) Error() string {
 
 func (s *short) Unwrap() error { return s.cause }
 
-// dialer is the driver's way to the server, through sockets that count.
+// dialer is how the driver connects to the server, through sockets that count bytes.
 func dialer(
 	dial func(ctx context.Context, network, addr string) (net.Conn, error),
 ) func(ctx context.Context, network, addr string) (net.Conn, error) {

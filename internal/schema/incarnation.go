@@ -25,8 +25,8 @@ const (
 	sameServerTries = 10
 )
 
-// Incarnations asks one server of the shard for those of the tables. Missing are tables that are not there or not InnoDB's, those
-// of more than 1,000 partitions, and those with letters in their names that InnoDB spells by a table of its own (é, ß, я).
+// Incarnations queries one server of the shard for those of the tables. Missing are tables that do not exist or are not InnoDB's, those
+// with more than 1,000 partitions, and those with letters in their names that InnoDB encodes with a table of its own (é, ß, я).
 func (db *DB) Incarnations(ctx context.Context, shard string, tables []string) (map[string]table.Incarnation, error) {
 	conn, err := db.conn(ctx, shard)
 	if err != nil {
@@ -45,7 +45,7 @@ func (db *DB) Incarnations(ctx context.Context, shard string, tables []string) (
 	return nil, judged(fmt.Errorf("%w: different tablets of shard %s answer in turn", ErrRefused, shard))
 }
 
-// incarnations returns nil when the pages came from different servers.
+// incarnations returns nil if the pages came from different servers.
 func incarnations(ctx context.Context, conn *sql.Conn, page int, tables []string) (map[string]table.Incarnation, error) {
 	names := make(map[string]string, len(tables)) // by InnoDB's
 	for _, name := range tables {
@@ -77,7 +77,7 @@ func incarnations(ctx context.Context, conn *sql.Conn, page int, tables []string
 	return found, nil
 }
 
-// incarnationsFound are those of the pages read so far.
+// incarnationsFound are those from the pages read so far.
 type incarnationsFound struct {
 	names  map[string]string // of tables, by InnoDB's
 	tables map[string]table.Incarnation
@@ -107,8 +107,8 @@ func (f *incarnationsFound) add(rows *sql.Rows) (count int, err error) {
 	return count, rows.Err()
 }
 
-// fileName spells a name as InnoDB's files have it: other characters than letters and digits of ASCII and underscores by their
-// numbers. (Some letters have shorter spellings, which are not those of any other name.)
+// fileName encodes a name as InnoDB's files do: characters other than ASCII letters, digits and underscores become their code points.
+// (Some letters have shorter encodings, which are not those of any other name.)
 func fileName(name string) string {
 	var b strings.Builder
 	for _, r := range name {

@@ -12,12 +12,12 @@ import (
 	binlogdatapb "vitess.io/vitess/go/vt/proto/binlogdata"
 )
 
-// journalsQuery reads what SwitchTraffic noted in a shard that it led away from: the tables, where they went, and the positions
-// of both sides then. Vitess removes no such row, not even when the traffic is switched back.
+// journalsQuery reads what SwitchTraffic recorded in a shard that it switched traffic away from: the tables, where they went, and the
+// positions of both sides at that time. Vitess never removes such a row, not even when the traffic is switched back.
 const journalsQuery = "select val from _vt.resharding_journal"
 
-// Journals asks shards of any keyspace for their journals of MoveTables. Shards that the server
-// does not let us ask, or whose journals cannot be read, are missing.
+// Journals queries shards of any keyspace for their journals of MoveTables. Shards that the server does not let us query, or whose
+// journals cannot be read, are missing from the result.
 func (db *DB) Journals(ctx context.Context, shards []gtid.Shard) (map[gtid.Shard][]*binlogdatapb.Journal, error) {
 	var mu sync.Mutex
 	journals := map[gtid.Shard][]*binlogdatapb.Journal{}
@@ -34,7 +34,7 @@ func (db *DB) Journals(ctx context.Context, shards []gtid.Shard) (map[gtid.Shard
 	return journals, err
 }
 
-// journals asks the primary: a replica may lag behind the one whose position ends this sync.
+// journals queries the primary: a replica may lag behind the one whose position ends this sync.
 func (db *DB) journals(ctx context.Context, shard gtid.Shard) ([]*binlogdatapb.Journal, error) {
 	rows, err := db.show(ctx, shard.Keyspace+":"+shard.Name+"@primary", journalsQuery)
 	if err != nil {
@@ -53,7 +53,7 @@ func (db *DB) journals(ctx context.Context, shard gtid.Shard) ([]*binlogdatapb.J
 	return journals, nil
 }
 
-// parseJournal reads a journal as Vitess writes it: as protobuf's text, whose spaces vary.
+// parseJournal reads a journal as Vitess writes it: in protobuf's text format, whose whitespace varies.
 func parseJournal(text []byte) (*binlogdatapb.Journal, error) {
 	j := &binlogdatapb.Journal{}
 	if err := (prototext.UnmarshalOptions{DiscardUnknown: true}).Unmarshal(text, j); err != nil {

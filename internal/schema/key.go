@@ -31,15 +31,15 @@ func indexes(parts []keyPart) [][]keyPart {
 	return all
 }
 
-// isPrimary is about one index. MySQL gives no other the name.
+// isPrimary reports whether an index is the primary key. MySQL gives no other index that name.
 func isPrimary(index []keyPart) bool { return index[0].index == "PRIMARY" }
 
-// identifies reports whether the index is over whole columns that are NOT NULL.
+// identifies reports whether the index covers whole columns that are NOT NULL.
 func identifies(index []keyPart) bool {
 	return !slices.ContainsFunc(index, func(p keyPart) bool { return p.nullable || p.prefix || p.column == "" })
 }
 
-// uniqueKeys are the keys of a table's unique indexes, the primary one first.
+// uniqueKeys are the keys of a table's unique indexes, the primary key first.
 func uniqueKeys(all [][]keyPart) []table.UniqueKey {
 	var keys []table.UniqueKey
 	for _, index := range all {
@@ -58,10 +58,10 @@ func uniqueKeys(all [][]keyPart) []table.UniqueKey {
 	return keys
 }
 
-// mysqlKey chooses among a table's unique indexes: the primary key, else what Vitess takes in its place (mysqlctl's
-// GetPrimaryKeyEquivalentColumns): of the unique keys without nullable columns the one whose types cost least, and of those the
-// one with the fewest columns. Between equals Vitess leaves the choice to MySQL, and the first by name is taken here. Keys over
-// expressions or prefixes are passed over; Vitess makes no such exception.
+// mysqlKey chooses among a table's unique indexes: the primary key, otherwise what Vitess uses in its place (mysqlctl's
+// GetPrimaryKeyEquivalentColumns): of the unique keys without nullable columns, the one whose types cost least, and of those the one with
+// the fewest columns. Between equals, Vitess leaves the choice to MySQL; here the first by name is used. Keys over expressions or
+// prefixes are skipped; Vitess makes no such exception.
 func mysqlKey(all [][]keyPart, columns []table.Column) []string {
 	var best []string
 	var bestCost int
@@ -100,14 +100,14 @@ func keyCost(index []keyPart, columns []table.Column) int {
 	return sum
 }
 
-// typeCosts are Vitess's, from the statement in GetPrimaryKeyEquivalentColumns.
+// typeCosts are Vitess' own, from the statement in GetPrimaryKeyEquivalentColumns.
 var typeCosts = map[string]int{
 	"enum": 0, "tinyint": 1, "year": 2, "smallint": 3, "date": 4, "mediumint": 5, "time": 6, "int": 7, "set": 8,
 	"timestamp": 9, "bigint": 10, "float": 11, "double": 12, "decimal": 13, "datetime": 14, "binary": 30, "char": 31,
 	"varbinary": 60, "varchar": 61, "tinyblob": 80, "tinytext": 81,
 }
 
-// typeCost takes a COLUMN_TYPE; its first word is the DATA_TYPE that Vitess goes by.
+// typeCost takes a COLUMN_TYPE; its first word is the DATA_TYPE that Vitess uses.
 func typeCost(columnType string) int {
 	if cost, ok := typeCosts[table.ParseType(columnType).Base]; ok {
 		return cost
@@ -115,7 +115,7 @@ func typeCost(columnType string) int {
 	return 1000
 }
 
-// withVindex adds to a key those of the vindex's columns that it lacks. Column names are case-insensitive.
+// withVindex adds to a key the vindex's columns that it does not contain. Column names are case-insensitive.
 func withVindex(key, vindex []string) []string {
 	whole := slices.Clone(key)
 	for _, column := range vindex {
@@ -126,9 +126,8 @@ func withVindex(key, vindex []string) []string {
 	return whole
 }
 
-// splitColumns reads the columns' names that SHOW VSCHEMA VINDEXES joins with ", ". A name may hold that itself, so the
-// text is matched against the table's columns, longer names first, and returned in the table's own spelling; nil when
-// they don't account for all of it.
+// splitColumns splits the column names that SHOW VSCHEMA VINDEXES joins with ", ". A name may itself contain that, so the text is matched
+// against the table's columns, longer names first, and returned in the table's own spelling; nil if they do not account for all of it.
 func splitColumns(text string, columns []table.Column) []string {
 	most := 0
 	for _, c := range columns {
@@ -141,8 +140,8 @@ func splitColumns(text string, columns []table.Column) []string {
 	return splitNames(text, byLength, map[int]bool{})
 }
 
-// splitNames notes in dead the lengths of rests of the text that cannot be split: names that hold commas would else have each rest
-// looked at again and again.
+// splitNames records in dead the lengths of the remainders that cannot be split: otherwise each remainder would be examined again and
+// again when names contain commas.
 func splitNames(text string, columns []table.Column, dead map[int]bool) []string {
 	if dead[len(text)] {
 		return nil

@@ -10,7 +10,7 @@ import (
 	"source-planetscale/internal/table"
 )
 
-// Moment is what one server of a shard says of tables, between two positions of its own.
+// Moment is what one server of a shard reports about tables, between two of its own positions.
 type Moment struct {
 	// Server is the server's UUID.
 	Server string
@@ -29,12 +29,12 @@ const (
 	columnsOfTables = 100
 )
 
-// errManyColumns says that the tables of one statement have more columns than an answer may have rows.
+// errManyColumns reports that the tables of one statement have more columns than an answer may have rows.
 var errManyColumns = errors.New("too many columns for one answer")
 
-// ColumnsAt asks one server of the shard for the columns of the tables, and for its position before and after them, in one packet.
-// A position P that was asked for between two Moments a and b, and that holds a.After and is held by b.Before, has the columns of
-// both if they are the same.
+// ColumnsAt queries one server of the shard for the columns of the tables, and for its position before and after them, in one packet. A
+// position P that was queried between two Moments a and b, contains a.After and is contained in b.Before, has the columns of both if they
+// are the same.
 func (db *DB) ColumnsAt(ctx context.Context, shard string, tables []string) (Moment, error) {
 	size := columnsOfTables
 	for range sameServerTries {
@@ -51,7 +51,7 @@ func (db *DB) ColumnsAt(ctx context.Context, shard string, tables []string) (Mom
 	return Moment{}, judged(fmt.Errorf("%w: different tablets of shard %s answer in turn", ErrRefused, shard))
 }
 
-// moment returns a Moment without a server when answers came from different ones. A transaction is one server's.
+// moment returns a Moment without a server if the answers came from different ones. A transaction runs on one server.
 func (db *DB) moment(ctx context.Context, shard string, tables []string, size int) (Moment, error) {
 	conn, err := db.sql.Conn(ctx)
 	if err != nil {
@@ -82,7 +82,7 @@ func (db *DB) moment(ctx context.Context, shard string, tables []string, size in
 	return Moment{}, errors.Join(err, undone)
 }
 
-// readMoment reads the results of the packet, and closes them. Those of use, begin and rollback have no columns.
+// readMoment reads the results of the packet, and closes them. The results of use, begin and rollback have no columns.
 func readMoment(rows *sql.Rows, tables []string, page int) (Moment, error) {
 	defer rows.Close()
 	asked := make(map[string]bool, len(tables))

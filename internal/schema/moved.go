@@ -9,12 +9,12 @@ import (
 	"strings"
 )
 
-// movedTables is how many tables one statement asks about; vtgate plans it within 0.1 s.
+// movedTables is how many tables one statement covers; vtgate plans it within 0.1 s.
 const movedTables = 500
 
-// Moved returns those of the tables that vtgate takes from another keyspace, with that keyspace's name: the traffic of a
-// MoveTables was switched away from here, or not to here yet. No event tells a stream of it. VEXPLAIN PLAN shows it, which
-// runs in vtgate alone. A table that vtgate cannot plan a query of is not among them.
+// Moved returns those of the tables that vtgate reads from another keyspace, with that keyspace's name: the traffic of a MoveTables was
+// switched away from here, or not yet to here. No event tells a stream about it. VEXPLAIN PLAN, which runs only in vtgate, shows it. A
+// table for which vtgate cannot plan a query is not among them.
 func (db *DB) Moved(ctx context.Context, tables []string) (map[string]string, error) {
 	// Traffic of replicas may be switched before that of the primary.
 	conn, err := db.connTo(ctx, db.primary())
@@ -31,7 +31,7 @@ func (db *DB) Moved(ctx context.Context, tables []string) (map[string]string, er
 	return moved, nil
 }
 
-// addMoved asks about all the tables in one statement, and if that fails or names another keyspace, about each half.
+// addMoved queries all the tables in one statement and, if that fails or names another keyspace, each half.
 func (db *DB) addMoved(ctx context.Context, conn *sql.Conn, tables []string, moved map[string]string) error {
 	selects := make([]string, len(tables))
 	for i, table := range tables {
@@ -61,7 +61,7 @@ func (db *DB) addMoved(ctx context.Context, conn *sql.Conn, tables []string, mov
 	return nil
 }
 
-// plannedElsewhere returns a keyspace other than the DB's that the query takes rows from, "" for none.
+// plannedElsewhere returns a keyspace other than the DB's that the query reads rows from, "" if there is none.
 func (db *DB) plannedElsewhere(ctx context.Context, conn *sql.Conn, query string) (string, error) {
 	var text string
 	if err := conn.QueryRowContext(ctx, "vexplain plan "+query).Scan(&text); err != nil {
@@ -74,7 +74,7 @@ func (db *DB) plannedElsewhere(ctx context.Context, conn *sql.Conn, query string
 	return plan.elsewhere(db.keyspace), nil
 }
 
-// queryPlan is the part of vtgate's plan that says where rows come from, and what vtgate does by itself.
+// queryPlan is the part of vtgate's plan that shows where rows come from, and what vtgate does itself.
 type queryPlan struct {
 	OperatorType, Variant string
 	Keyspace              struct{ Name string }

@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// list is what a query gives, page by page, with its rows grouped by table, from a name on. The query ends with
-// `… and table_name >= ? order by table_name, … limit ?`; scan reads one row and the table it belongs to.
+// list is the result of a query, read page by page, with its rows grouped by table, starting from a name. The query ends with `… and
+// table_name >= ? order by table_name, … limit ?`; scan reads one row and the table it belongs to.
 //
 // A full page's last table may be cut off, so it is dropped and the next page begins with it: each table's rows come
 // from one statement, whatever is created, altered or dropped in the meantime. Comparing and ordering go by the collation

@@ -5,9 +5,9 @@ import (
 	"context"
 )
 
-// References returns those of the tables that have all their rows in each shard: reference tables of a sharded keyspace. They show
-// in vtgate's plan of a query, which asks no tablet. (In a query of several tables it puts them together with others.) A table that
-// vtgate cannot plan a query of is not among them.
+// References returns those of the tables that have all their rows in each shard: reference tables of a sharded keyspace. They appear in
+// vtgate's plan of a query, which reaches no tablet. (In a query on several tables, vtgate merges them with others.) A table for which
+// vtgate cannot plan a query is not among them.
 func (db *DB) References(ctx context.Context, tables []string) (map[string]bool, error) {
 	sharded, err := db.sharded(ctx)
 	if err != nil || !sharded || len(tables) == 0 {

@@ -2,14 +2,14 @@ package schema
 
 import "strings"
 
-// selection is a USE that waits for the question that it is for, with which it goes out in one packet: from far away each packet that waits
-// for its answer costs time. The driver passes over the answer to USE, which has no columns.
+// selection is a USE that waits for the query that it is for, and is sent in the same packet: over a distance, each packet that waits for
+// its answer costs time. The driver skips the answer to USE, which has no columns.
 type selection struct {
 	statement string // "" for none
 	alone     bool   // the server takes one statement to a packet
 }
 
-// keep reports whether a statement waits for the next question.
+// keep reports whether a statement waits for the next query.
 func (s *selection) keep(statement string) bool {
 	if !strings.HasPrefix(statement, "use ") {
 		return false
@@ -22,7 +22,7 @@ func (s *selection) keep(statement string) bool {
 	return true
 }
 
-// before is the packet of a question.
+// before is the packet of a query.
 func (s *selection) before(question string) string {
 	if s.statement == "" {
 		return question
@@ -30,7 +30,7 @@ func (s *selection) before(question string) string {
 	return s.statement + ";" + question
 }
 
-// apart reports whether a packet was refused for what may be its second statement, so that the two are to be asked alone.
+// apart reports whether a packet was refused for what may be its second statement, so that the two have to be sent separately.
 func (s *selection) apart(err error) bool {
 	if s.statement == "" || !isNumbered(err, erParse, erSyntax) {
 		return false

@@ -21,7 +21,7 @@ const (
 		where table_schema = database() and table_type = 'BASE TABLE' and table_name >= ? order by table_name limit ?`
 )
 
-// Variables are a shard's settings that decide what its binary log holds of a row.
+// Variables are a shard's settings that determine what its binary log contains of a row.
 type Variables struct {
 	// RowImage is binlog_row_image, e.g. "FULL", "NOBLOB".
 	RowImage string
@@ -35,7 +35,7 @@ type Variables struct {
 	Vitess, MySQL string
 }
 
-// Variables asks the shard's MySQL for them. A refusal (ErrRefused) says nothing about the stream.
+// Variables queries them from the shard's MySQL. A refusal (ErrRefused) says nothing about the stream.
 func (db *DB) Variables(ctx context.Context, shard string) (Variables, error) {
 	var v Variables
 	conn, err := db.conn(ctx, shard)
@@ -66,7 +66,7 @@ func (db *DB) Variables(ctx context.Context, shard string) (Variables, error) {
 	return v, nil
 }
 
-// VTGate's comment begins "Version: 24.0.4 (Git revision …"; the service that stands before a VTGate may have one of its own.
+// VTGate's comment begins "Version: 24.0.4 (Git revision …"; a service in front of a VTGate may have its own.
 var (
 	vitessVersion = regexp.MustCompile(`^Version: ([0-9]{1,4}(?:\.[0-9]{1,4}){2})\b`)
 	mysqlVersion  = regexp.MustCompile(`^([0-9]{1,4}(?:\.[0-9]{1,4}){2})\b`)
@@ -79,8 +79,8 @@ func versionIn(pattern *regexp.Regexp, said string) string {
 	return ""
 }
 
-// Purged tells whether a position can no longer be read on from, because the shard's binary logs of transactions that
-// it does not hold were purged. gtid is a MySQL GTID set, with or without Vitess's prefix "MySQL56/".
+// Purged reports whether a position can no longer be resumed from, because the shard has purged the binary logs of transactions that the
+// position does not contain. gtid is a MySQL GTID set, with or without Vitess' prefix "MySQL56/".
 func (db *DB) Purged(ctx context.Context, shard, gtid string) (bool, error) {
 	var intact bool
 	err := db.askShard(ctx, shard, purgedQuery, []any{strings.TrimPrefix(gtid, "MySQL56/")}, &intact)
@@ -101,7 +101,7 @@ func (db *DB) Executed(ctx context.Context, shard string) (string, error) {
 	return executed, nil
 }
 
-// Sorts returns the server's error where it cannot sort the table's rows as a copy does, nil where it can. One row is enough to ask.
+// Sorts returns the server's error if it cannot sort the table's rows as a copy does, nil if it can. Querying one row is enough.
 func (db *DB) Sorts(ctx context.Context, shard string, t *table.Table) error {
 	conn, err := db.conn(ctx, shard)
 	if err != nil {
@@ -122,7 +122,7 @@ func (db *DB) Sorts(ctx context.Context, shard string, t *table.Table) error {
 	return nil
 }
 
-// drain runs a query whose rows are nobody's business.
+// drain runs a query and discards its rows.
 func drain(ctx context.Context, conn *sql.Conn, query string) error {
 	rows, err := conn.QueryContext(ctx, query)
 	if err != nil {
@@ -134,7 +134,7 @@ func drain(ctx context.Context, conn *sql.Conn, query string) error {
 	return rows.Err()
 }
 
-// askShard runs a statement of one row on the shard.
+// askShard runs a statement that returns one row on the shard.
 func (db *DB) askShard(ctx context.Context, shard, query string, args []any, into ...any) error {
 	conn, err := db.conn(ctx, shard)
 	if err != nil {
@@ -147,11 +147,10 @@ func (db *DB) askShard(ctx context.Context, shard, query string, args []any, int
 	return nil
 }
 
-// TableSize is how large MySQL believes a table to be in a shard. It may be a day old
-// (information_schema_stats_expiry) or far off.
+// TableSize is MySQL's estimate of a table's size in a shard. It may be a day old (information_schema_stats_expiry) or far off.
 type TableSize struct{ Rows, Bytes int64 }
 
-// TableSizes asks each of the shards once, page by page, about all tables. It returns their sizes by shard and table.
+// TableSizes queries each of the shards once, page by page, about all tables. It returns their sizes by shard and table.
 func (db *DB) TableSizes(ctx context.Context, shards []gtid.Shard) (map[gtid.Shard]map[string]TableSize, error) {
 	var mu sync.Mutex
 	sizes := map[gtid.Shard]map[string]TableSize{}

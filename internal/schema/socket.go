@@ -7,15 +7,15 @@ import (
 	"syscall"
 )
 
-// maxAnswer is how many bytes a server may send for a login, or for all the questions between two selections of a shard. It is
-// enough for 2,000,000 columns.
+// maxAnswer is how many bytes a server may send for a login, or for all the queries between two selections of a shard. It is enough for
+// 2,000,000 columns.
 const maxAnswer = 256 << 20
 
-// errTooMuch says that a server sends more than any answer can be.
+// errTooMuch reports that a server sends more than any valid answer can have.
 var errTooMuch = errors.New("the server's answers about the schema exceed 256 MiB")
 
-// socket is a connection to the server that ends where an answer is larger than maxAnswer: the driver puts packets together,
-// and skips rows, without a bound.
+// socket is a connection to the server that is closed if an answer exceeds maxAnswer: the driver assembles packets, and skips rows,
+// without a limit.
 type socket struct {
 	net.Conn
 	left atomic.Int64 // bytes
@@ -36,7 +36,8 @@ func (s *socket) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// forDriver lets the driver see what lies below, if it does: it asks the kernel whether a connection of the pool is still good.
+// forDriver exposes the underlying connection to the driver, if it allows that: the driver asks the kernel whether a pooled connection is
+// still open.
 func (s *socket) forDriver() net.Conn {
 	if raw, ok := s.Conn.(syscall.Conn); ok {
 		return struct {

@@ -1,6 +1,6 @@
-// Package schema asks a keyspace what its tables look like: columns, keys and, in a sharded keyspace, the vindex columns that
-// tell shards apart; and what its servers say of themselves. Everything is read over the MySQL protocol, from
-// information_schema and vtgate's SHOW.
+// Package schema queries what the tables of a keyspace look like: columns, keys and, in a sharded keyspace, the vindex columns that
+// distinguish shards; and what its servers report about themselves. Everything is read over the MySQL protocol, from information_schema
+// and vtgate's SHOW.
 package schema
 
 import (
@@ -14,8 +14,8 @@ import (
 	"source-planetscale/internal/table"
 )
 
-// The three questions about all tables of a keyspace. database() is the physical schema (vt_commerce) where the statement is
-// run: in the shard that the connection targets, else in any one.
+// The three queries about all tables of a keyspace. database() is the physical schema (vt_commerce) where the statement runs: in the
+// shard that the connection targets, otherwise in any shard.
 const (
 	tablesQuery = `select table_name, table_type from information_schema.tables
 		where table_schema = database() and table_name >= ? order by table_name limit ?`
@@ -25,7 +25,7 @@ const (
 		where table_schema = database() and non_unique = 0 and table_name >= ? order by table_name, index_name, seq_in_index limit ?`
 )
 
-// Contents is what a keyspace holds.
+// Contents are the contents of a keyspace.
 type Contents struct {
 	// Tables that VStream sends, by name; some of them may be Excluded.
 	Tables []table.Table
@@ -37,13 +37,13 @@ type Contents struct {
 	Warnings []string
 }
 
-// Tables reads all tables of the keyspace, in a number of questions that grows by the page only. Keys are MySQL's own until
+// Tables reads all tables of the keyspace, in a number of queries that grows only with the number of pages. Keys are MySQL's own until
 // AddVindexes extends them.
 func (db *DB) Tables(ctx context.Context) (*Contents, error) { return db.TablesOf(ctx, "", "") }
 
-// TablesOf reads the tables as one shard has them: while a change of the schema is under way, shards differ. An empty name
-// leaves the choice of the shard to vtgate. Unless only is empty it reads just the table of that name, if there is one, and
-// those whose names the server takes for equal to it.
+// TablesOf reads the tables as one shard has them: while a schema change is in progress, shards differ. An empty name leaves the choice
+// of the shard to vtgate. Unless only is empty, it reads just the table of that name, if it exists, and those whose names the server
+// considers equal to it.
 func (db *DB) TablesOf(ctx context.Context, shard, only string) (*Contents, error) {
 	conn, err := db.conn(ctx, shard)
 	if err != nil {
@@ -59,7 +59,7 @@ func (db *DB) TablesOf(ctx context.Context, shard, only string) (*Contents, erro
 	return assemble(types.all, columns.all, keys.all)
 }
 
-// Count is how many tables the keyspace offers as streams: one question instead of three.
+// Count is how many tables the keyspace offers as streams: one query instead of three.
 func (db *DB) Count(ctx context.Context) (int, error) {
 	conn, err := db.conn(ctx, "")
 	if err != nil {
@@ -80,13 +80,13 @@ func (db *DB) Count(ctx context.Context) (int, error) {
 	return n, nil
 }
 
-// baseTables tells tables from views, by what tablesQuery answers.
+// baseTables separates tables from views, in the result of tablesQuery.
 func baseTables(types map[string][]string) func(name string) bool {
 	return func(name string) bool { return len(types[name]) > 0 && types[name][0] != "VIEW" }
 }
 
-// ColumnsOf reads no more than the columns of what TablesOf reads, by table, those of views among them: one question instead
-// of three, for what is asked often.
+// ColumnsOf reads only the columns of what TablesOf reads, by table, including those of views: one query instead of three, because it is
+// used often.
 func (db *DB) ColumnsOf(ctx context.Context, shard, only string) (map[string][]table.Column, error) {
 	conn, err := db.conn(ctx, shard)
 	if err != nil {
@@ -104,7 +104,7 @@ func (db *DB) columns(ctx context.Context, conn *sql.Conn, only string) (map[str
 	return columns, nil
 }
 
-// restrict makes a question about all tables one about the table of that name, unless it is empty.
+// restrict turns a query about all tables into one about the table of that name, unless it is empty.
 func restrict(query, only string) string {
 	if only == "" {
 		return query
@@ -133,7 +133,7 @@ func scanKeyPart(rows *sql.Rows) (table string, p keyPart, err error) {
 	return table, p, err
 }
 
-// assemble leaves out tables that were made or dropped between the questions.
+// assemble leaves out tables that were created or dropped between the queries.
 func assemble(types map[string][]string, columns map[string][]table.Column, keys map[string][]keyPart) (*Contents, error) {
 	contents := &Contents{Excluded: map[string]*table.Exclusion{}}
 	isBase := baseTables(types)

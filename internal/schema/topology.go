@@ -30,7 +30,7 @@ type Tablet struct {
 	Cell    string
 }
 
-// Tablets lists the keyspace's tablets of all types that vtgate knows (SHOW VITESS_TABLETS).
+// Tablets lists the keyspace's tablets of all types known to vtgate (SHOW VITESS_TABLETS).
 func (db *DB) Tablets(ctx context.Context) ([]Tablet, error) {
 	rows, err := db.show(ctx, db.target(""), "show vitess_tablets")
 	if err != nil {
@@ -45,9 +45,9 @@ func (db *DB) Tablets(ctx context.Context) ([]Tablet, error) {
 	return tablets, nil
 }
 
-// Shards lists the keyspace's shards, in order, as their primaries serve (SHOW VITESS_SHARDS). While shards are split or
-// merged, those of replicas may be others already, to which no journal leads yet. The list can be empty for a moment after a
-// keyspace is made; an error comes after some seconds of that.
+// Shards lists the keyspace's shards, in order, as served by their primaries (SHOW VITESS_SHARDS). While shards are split or merged,
+// those of replicas may already be different, and no journal leads to them yet. The list can be empty for a moment after a keyspace was
+// created; after some seconds of that, an error is returned.
 func (db *DB) Shards(ctx context.Context) ([]string, error) {
 	giveUp := time.After(shardsWait)
 	for {
@@ -69,8 +69,8 @@ func (db *DB) Shards(ctx context.Context) ([]string, error) {
 	}
 }
 
-// shardsOf picks the keyspace's shards out of lines "keyspace/shard". The filter is here because SHOW's LIKE takes `_`
-// for a wildcard, and matches other keyspaces.
+// shardsOf selects the keyspace's shards from lines "keyspace/shard". It filters here because SHOW's LIKE treats `_` as a wildcard, and
+// matches other keyspaces.
 func shardsOf(keyspace string, rows []map[string]string) []string {
 	var shards []string
 	for _, row := range rows {
@@ -84,8 +84,8 @@ func shardsOf(keyspace string, rows []map[string]string) []string {
 	return shards
 }
 
-// sharded tells whether rows are spread over shards by vindexes, by the vschema, or by the shards' names where the
-// server does not show it.
+// sharded reports whether rows are distributed over shards by vindexes, according to the vschema, or to the shards' names if the server
+// does not show it.
 func (db *DB) sharded(ctx context.Context) (bool, error) {
 	rows, err := db.show(ctx, db.target(""), "show vschema keyspaces")
 	if err != nil && !isRefused(err) {
@@ -100,8 +100,8 @@ func (db *DB) sharded(ctx context.Context) (bool, error) {
 	return len(shards) > 1 || len(shards) == 1 && shards[0] != "-" && shards[0] != "0", err
 }
 
-// Keyspaces lists all of the server's keyspaces: those with a shard that serves, and the others. A snapshot of a keyspace, which is a
-// restored backup, has shards but no primary, and is one of the others. The server asks for no right to see a name.
+// Keyspaces lists all of the server's keyspaces: those with a serving shard, and the others. A snapshot of a keyspace, which is a
+// restored backup, has shards but no primary, and is one of the others. The server requires no privilege to see a name.
 func (db *DB) Keyspaces(ctx context.Context) (serving, others []string, err error) {
 	names, err := keyspaces(ctx, db.sql)
 	if err != nil {
@@ -121,7 +121,7 @@ func (db *DB) Keyspaces(ctx context.Context) (serving, others []string, err erro
 	return serving, others, nil
 }
 
-// serves are the keyspaces that have a serving primary or, where the server does not show its tablets, any shard.
+// serves are the keyspaces that have a serving primary or, if the server does not show its tablets, any shard.
 func (db *DB) serves(ctx context.Context) (map[string]bool, error) {
 	found := map[string]bool{}
 	tablets, err := ask(ctx, db.sql, "show vitess_tablets")
@@ -163,8 +163,8 @@ func keyspaces(ctx context.Context, pool *sql.DB) ([]string, error) {
 	return names, err
 }
 
-// unknownKeyspace is the verdict on a keyspace that the server has just said it does not know. Its list of keyspaces is proof of that: it
-// comes whole, and from where the server looked the keyspace up. One that has just started, and has not loaded it, lists none.
+// unknownKeyspace is the verdict on a keyspace that the server has just reported as unknown. Its list of keyspaces confirms that: it is
+// complete, and comes from where the server looked the keyspace up. A server that has just started, and has not loaded it, lists none.
 func unknownKeyspace(ctx context.Context, pool *sql.DB, keyspace string) error {
 	names, err := keyspaces(ctx, pool)
 	switch {
@@ -179,12 +179,12 @@ func unknownKeyspace(ctx context.Context, pool *sql.DB, keyspace string) error {
 	return judged(shorten(fmt.Errorf("%w: %q; there are: %s", ErrUnknownKeyspace, keyspace, strings.Join(names, ", "))))
 }
 
-// unsureKeyspace is the verdict where the server does not list its keyspaces: it may not have loaded them yet.
+// unsureKeyspace is the verdict if the server does not list its keyspaces: it may not have loaded them yet.
 func unsureKeyspace(keyspace string) error {
 	return failure.Judge(judged(fmt.Errorf("%w: %q", ErrUnknownKeyspace, keyspace))).Do(failure.Retry)
 }
 
-// ask runs a statement without arguments, whatever the target.
+// ask runs a statement without arguments, whatever the target is.
 func ask(ctx context.Context, pool *sql.DB, statement string) ([]map[string]string, error) {
 	rows, err := pool.QueryContext(ctx, statement)
 	if err != nil {
@@ -194,7 +194,7 @@ func ask(ctx context.Context, pool *sql.DB, statement string) ([]map[string]stri
 	return named(rows)
 }
 
-// show runs a SHOW, or another statement without arguments, with that target. Columns are taken by name, since versions of Vitess add some.
+// show runs a SHOW, or another statement without arguments, on that target. Columns are read by name, since versions of Vitess add some.
 func (db *DB) show(ctx context.Context, target, statement string) ([]map[string]string, error) {
 	conn, err := db.connTo(ctx, target)
 	if err != nil {
@@ -217,7 +217,7 @@ func (db *DB) show(ctx context.Context, target, statement string) ([]map[string]
 	return table, nil
 }
 
-// named reads one result set, each row a map from column name to text (NULL as "").
+// named reads one result set as maps from column name to text (NULL as "").
 func named(rows *sql.Rows) ([]map[string]string, error) {
 	columns, err := rows.Columns()
 	if err != nil {

@@ -7,7 +7,7 @@ import (
 	"source-planetscale/internal/failure"
 )
 
-// judged gives an error its verdict, where it is one of this package's or the network's.
+// judged gives an error its verdict, if it is one of this package's or the network's.
 func judged(err error) error {
 	if v := dial.Judge(err); v != nil {
 		return v

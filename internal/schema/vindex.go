@@ -7,9 +7,9 @@ import (
 	"source-planetscale/internal/table"
 )
 
-// AddVindexes extends the tables' keys in a sharded keyspace by their primary vindex. Where the server does not show
-// its vschema, the keys stay as they are and a warning says so. vtgate takes a while for each table of a large vschema
-// (10 ms at 4,000 tables, whatever the packets).
+// AddVindexes extends the tables' keys in a sharded keyspace by their primary vindex. If the server does not show its vschema, the keys
+// stay as they are and a warning says so. vtgate takes a while for each table of a large vschema (10 ms at 4,000 tables, regardless of
+// the packets).
 func (db *DB) AddVindexes(ctx context.Context, contents *Contents) error {
 	sharded, err := db.sharded(ctx)
 	if err != nil || !sharded {
@@ -51,9 +51,9 @@ func withKey(tables []table.Table) []string {
 	return names
 }
 
-// primaryVindexes asks for the columns of each table's primary vindex, joined with ", ", or "" for a table without; a
-// table that the vschema does not know is left out. vtgate shows one table at a time (SHOW VSCHEMA VINDEXES FROM t, the
-// primary vindex first), so the statements go many to a packet.
+// primaryVindexes queries the columns of each table's primary vindex, joined with ", ", or "" for a table without one; a table that the
+// vschema does not know is left out. vtgate shows one table at a time (SHOW VSCHEMA VINDEXES FROM t, the primary vindex first), so many
+// statements are sent per packet.
 func (db *DB) primaryVindexes(ctx context.Context, tables []string) (map[string]string, error) {
 	conn, err := db.conn(ctx, "")
 	if err != nil {
