@@ -7,7 +7,7 @@ import (
 	"source-planetscale/internal/gtid"
 )
 
-// WarnOfCascades names those of the tables whose rows are changed without a word in the binary log.
+// WarnOfCascades names those of the tables whose rows are changed without being logged in the binary log.
 func WarnOfCascades(ctx context.Context, log *slog.Logger, server Server, shards []gtid.Shard, tables func(name string) bool) error {
 	cascades, err := server.Cascades(ctx, shards)
 	if err != nil {
@@ -21,5 +21,5 @@ func WarnOfCascades(ctx context.Context, log *slog.Logger, server Server, shards
 	return nil
 }
 
-// AllTables is for WarnOfCascades.
+// AllTables is an argument of WarnOfCascades.
 func AllTables(string) bool { return true }

@@ -12,12 +12,12 @@ import (
 	"source-planetscale/internal/vstream"
 )
 
-// A replica may have transactions of its own, which the shard's primary does not know. Another replica never reaches a position with them,
-// and refuses to stream from one; nothing is lost without them, since they are no changes of the shard. So they are left out of targets,
-// of saved positions, and of the position that a stream is asked for from.
+// A replica may have transactions of its own, which the shard's primary does not know. Another replica never reaches a position that
+// contains them, and refuses to stream from one. Nothing is lost without them, because they are not changes of the shard. So they are
+// removed from targets, from saved positions, and from the position that a stream is requested from.
 
-// primaryKnows is what the shard's primary has executed, where replicas are read; zero where it need not be asked, or may not be, as with
-// a password for replicas alone. It is to be asked after the replica, so that it knows all that the replica has of it.
+// primaryKnows is what the shard's primary has executed, if replicas are read; zero if it need not be queried, or may not be, as with a
+// password for replicas only. It must be queried after the replica, so that it includes all that the replica received from it.
 func (s *Sync) primaryKnows(ctx context.Context, shard gtid.Shard) (gtid.Position, error) {
 	if s.cfg.Primary() {
 		return gtid.Position{}, nil
@@ -32,7 +32,8 @@ func (s *Sync) primaryKnows(ctx context.Context, shard gtid.Shard) (gtid.Positio
 	return gtid.Parse(executed)
 }
 
-// common is the position without what the primary does not know; as it is where that has nothing of it, and may be another's.
+// common is the position without what the primary does not know; unchanged if the primary has nothing of it, as it may belong to another
+// one.
 func common(at, known gtid.Position) gtid.Position {
 	if both := at.Intersect(known); !both.IsZero() {
 		return both
@@ -40,7 +41,7 @@ func common(at, known gtid.Position) gtid.Position {
 	return at
 }
 
-// where asks shards where they are.
+// where queries the current positions of shards.
 func (s *Sync) where(ctx context.Context, shards ...gtid.Shard) (map[gtid.Shard]gtid.Position, error) {
 	now, err := s.client.Peek(ctx, shards...)
 	if err != nil {
@@ -69,7 +70,7 @@ func (s *Sync) open(ctx context.Context, req vstream.Request) (*vstream.Stream, 
 	return s.client.Open(ctx, req)
 }
 
-// forgetStray leaves out of a partition's saved positions what the shard's primary does not know.
+// forgetStray removes from a partition's saved positions what the shard's primary does not know.
 func (j *judgement) forgetStray(ctx context.Context, p *partition.Partition) error {
 	known, asked := j.primaries[p.Shard]
 	if !asked {

@@ -1,5 +1,5 @@
-// Package engine runs one sync of one keyspace: it asks what there is, plans, reads side by side, tries again, and says how each stream
-// ended. What several keyspaces share (the writer, the places for copies, the progress) is handed in.
+// Package engine runs one sync of one keyspace: it queries what exists, plans, reads in parallel, retries, and reports how each stream
+// ended. What several keyspaces share (the writer, the slots for copies, the progress) is passed in.
 package engine
 
 import (
@@ -15,7 +15,7 @@ import (
 	"source-planetscale/internal/vstream"
 )
 
-// ErrIncomplete says that at least one stream failed; each has had its own trace.
+// ErrIncomplete reports that at least one stream failed; each has had its own trace.
 var ErrIncomplete = errors.New("not all streams are complete")
 
 // Shared is what the engines of one process share.
@@ -30,13 +30,13 @@ type Shared struct {
 	Processors int
 }
 
-// Options are what an engine is made of.
+// Options are the parts of an engine.
 type Options struct {
 	Shared
 	Config *config.Config
 	Client *vstream.Client
 	Server Server
-	// Patience is how long the source may fail without any progress before the sync does; zero for the constant of that name.
+	// Patience is how long the source may fail without any progress before the sync fails; zero for the constant of that name.
 	Patience time.Duration
 }
 
@@ -49,7 +49,7 @@ type Engine struct {
 	retrier Retrier
 }
 
-// New makes an engine. Where there are several, all it says names its keyspace.
+// New creates an engine. If there are several, all its messages name its keyspace.
 func New(o Options) *Engine {
 	e := &Engine{shared: o.Shared, cfg: o.Config, client: o.Client, server: o.Server}
 	if e.cfg.Several() {
@@ -61,7 +61,7 @@ func New(o Options) *Engine {
 
 func (e *Engine) where() string { return "Keyspace " + e.cfg.Database }
 
-// trace is a verdict as the platform is told of it.
+// trace is a verdict in the form that the platform gets.
 func (e *Engine) trace(v *failure.Verdict, d *airbyte.StreamDescriptor) *airbyte.TraceError {
 	if e.cfg.Several() {
 		v = v.Within(e.where())
@@ -69,8 +69,8 @@ func (e *Engine) trace(v *failure.Verdict, d *airbyte.StreamDescriptor) *airbyte
 	return v.Trace(d)
 }
 
-// Read runs one sync: every stream of the catalog, which are all of the keyspace, up to where the source was at its start. ErrIncomplete
-// says that streams failed, and have said so; any other error ended all.
+// Read runs one sync: every stream of the catalog, all of which belong to the keyspace, up to the source's position at the start.
+// ErrIncomplete reports that streams failed, and have been reported; any other error ended everything.
 func (e *Engine) Read(ctx context.Context, catalog *airbyte.ConfiguredCatalog, in *airbyte.State) error {
 	var s *Sync
 	var refused failures
@@ -91,8 +91,9 @@ func (e *Engine) Read(ctx context.Context, catalog *airbyte.ConfiguredCatalog, i
 	return err
 }
 
-// unprepared fails the streams of a keyspace that cannot be read at all, where others can: the only one's failure is the sync's. So is it
-// while its positions are in a state of the former connector's, which the platform deletes with the first state of another stream.
+// unprepared fails the streams of a keyspace that cannot be read at all if others can be: with a single keyspace, its failure is the
+// sync's. The same holds while its positions are in a state of the former connector, which the platform deletes with the first state of
+// another stream.
 func (e *Engine) unprepared(ctx context.Context, catalog *airbyte.ConfiguredCatalog, in *airbyte.State, err error) error {
 	if !e.cfg.Several() || in.Legacy != nil || ctx.Err() != nil || errors.Is(err, airbyte.ErrWrite) {
 		return err

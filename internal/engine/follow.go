@@ -16,9 +16,9 @@ import (
 )
 
 // Rows that were written before a change of their table's columns are read in a stream of the table's own: it can neither name the
-// columns nor share a stream with tables that would break with it.
+// columns nor share a stream with tables that would break along with it.
 
-// follow reads a partition whose columns were changed: first what was done to them, then the rows.
+// follow reads a partition whose columns were changed: first the statements that changed them, then the rows.
 func (s *replication) follow(ctx context.Context, p *partition.Partition) error {
 	err := s.followed(ctx, p, false)
 	if v := failure.In(err); v != nil && v.Action == failure.Resync && s.cfg.Resyncs() && ctx.Err() == nil {
@@ -27,7 +27,7 @@ func (s *replication) follow(ctx context.Context, p *partition.Partition) error 
 	return s.settle(ctx, []*partition.Partition{p}, err)
 }
 
-// followed reads it; isFormer says that the shard was split or merged.
+// followed reads it; isFormer reports that the shard was split or merged.
 func (s *replication) followed(ctx context.Context, p *partition.Partition, isFormer bool) error {
 	s.shared.Log.Info(fmt.Sprintf("The columns of %s were changed in shard %s: its changes are read in a separate stream, each row with the columns that it was written with.", p.Stream.Descriptor, s.shard.Name))
 	scout, err := s.scout(ctx, p, isFormer)
@@ -42,7 +42,7 @@ func (s *replication) followed(ctx context.Context, p *partition.Partition, isFo
 	return err
 }
 
-// scout finds out what was done to the columns of a partition since its saved position.
+// scout finds out how the columns of a partition were changed since its saved position.
 func (s *replication) scout(ctx context.Context, p *partition.Partition, isFormer bool) (*reader.Reader, error) {
 	var definition string
 	serving := s.shard
@@ -66,7 +66,7 @@ func (s *replication) scout(ctx context.Context, p *partition.Partition, isForme
 		if !isFormer {
 			return nil, reader.ReplacedMeanwhile(shard)
 		}
-		// The rows are to become those of today's columns, to which statements in the shards that replaced this one led.
+		// The rows have to be converted to today's columns, which statements in the shards that replaced this one led to.
 		var at gtid.Position
 		if shard, at = s.onward(scout.Moved()); at.IsZero() {
 			return nil, reader.NoJournal()
@@ -75,7 +75,7 @@ func (s *replication) scout(ctx context.Context, p *partition.Partition, isForme
 	}
 }
 
-// onward is one of the shards that replaced another, and where it continues: one that this sync knows the end of.
+// onward is one of the shards that replaced another, and where it continues: one whose end is known to this sync.
 func (s *replication) onward(moved map[gtid.Shard]gtid.Position) (gtid.Shard, gtid.Position) {
 	for _, shard := range slices.SortedFunc(maps.Keys(moved), lineage.ByName) {
 		if s.targets.Known(shard) || !slices.Contains(s.existing, shard) {
@@ -85,7 +85,7 @@ func (s *replication) onward(moved map[gtid.Shard]gtid.Position) (gtid.Shard, gt
 	return gtid.Shard{}, gtid.Position{}
 }
 
-// unlessRefused is the answer to a question, "" where the service does not let us ask.
+// unlessRefused is the answer to a query, "" if the service does not allow it.
 func unlessRefused(ctx context.Context, ask func() (string, error)) (string, error) {
 	answer, err := ask()
 	if errors.Is(err, schema.ErrRefused) && ctx.Err() == nil {
@@ -110,7 +110,7 @@ func (a *setApart) envOf(s *Sync) *reader.Env {
 	return &env
 }
 
-// isOfColumns reports whether the reading of a partition ended because its columns were changed, or may have.
+// isOfColumns reports whether reading a partition ended because its columns were changed, or may have been.
 func isOfColumns(p *partition.Partition, v *failure.Verdict) bool {
 	return v != nil && p.Stream.Incremental() && (v.Action == failure.Follow || v.Action == failure.Reopen)
 }

@@ -8,7 +8,7 @@ import (
 	"source-planetscale/internal/crash"
 )
 
-// group runs functions side by side; the first error ends all, and a panic is one.
+// group runs functions in parallel; the first error cancels all of them, and a panic counts as one.
 type group struct{ *errgroup.Group }
 
 func newGroup(ctx context.Context) (group, context.Context) {
@@ -19,7 +19,7 @@ func newGroup(ctx context.Context) (group, context.Context) {
 // Go runs a function.
 func (g group) Go(f func() error) { g.Group.Go(func() error { return crash.Guard(f) }) }
 
-// together asks what does not need each other's answers, side by side.
+// together runs queries that do not need each other's answers in parallel.
 func together(ctx context.Context, questions ...func(context.Context) error) error {
 	g, ctx := newGroup(ctx)
 	for _, ask := range questions {

@@ -12,11 +12,11 @@ import (
 	"source-planetscale/internal/table"
 )
 
-// incarnations asks each shard which tables are those that they were: a table that is another one than at the last sync lost its rows
-// without a word, if no statement in the binary log says why. It is asked before the peek, so that none is missed.
+// incarnations queries in each shard whether the tables are still the same ones: a table that was replaced since the last sync lost its
+// rows silently, if no statement in the binary log explains it. This is queried before the peek, so that none is missed.
 func (s *survey) incarnations(ctx context.Context, catalog *airbyte.ConfiguredCatalog) error {
 	if s.found != nil {
-		return nil // by the first look
+		return nil // from the first query
 	}
 	var names []string
 	for _, c := range catalog.Streams {
@@ -48,7 +48,7 @@ func (s *survey) incarnations(ctx context.Context, catalog *airbyte.ConfiguredCa
 	return err
 }
 
-// know tells the partitions which tables theirs are now.
+// know records for the partitions which tables theirs are now.
 func (s *survey) know(found map[gtid.Shard]map[string]table.Incarnation) {
 	for _, st := range s.streams {
 		for _, shard := range s.shardsOf(st) {

@@ -14,8 +14,9 @@ import (
 	"source-planetscale/internal/failure"
 )
 
-// ReadAll runs one sync of each keyspace that the catalog has streams of, side by side; of makes their engines, all of the same Shared. A
-// keyspace that cannot be read fails its own streams. ErrIncomplete says that streams failed, and have said so; any other error ended all.
+// ReadAll runs one sync for each keyspace that the catalog has streams of, in parallel; of creates their engines, all with the same
+// Shared. A keyspace that cannot be read fails its own streams. ErrIncomplete reports that streams failed, and have been reported; any
+// other error ended everything.
 func ReadAll(ctx context.Context, cfg *config.Config, shared Shared, of func(keyspace string) *Engine,
 	catalog *airbyte.ConfiguredCatalog, in *airbyte.State,
 ) error {
@@ -31,7 +32,7 @@ func ReadAll(ctx context.Context, cfg *config.Config, shared Shared, of func(key
 	incomplete.Store(len(refused) > 0)
 	group, ctx := newGroup(ctx)
 	if in.Legacy != nil {
-		group.SetLimit(1) // the one whose positions it has, the first, writes its states before any other does
+		group.SetLimit(1) // the first keyspace, whose positions the state has, writes its states before any other does
 	}
 	for _, part := range parts {
 		group.Go(func() error {
@@ -52,13 +53,13 @@ func ReadAll(ctx context.Context, cfg *config.Config, shared Shared, of func(key
 	return nil
 }
 
-// part is what the catalog has of one keyspace.
+// part is the part of the catalog that belongs to one keyspace.
 type part struct {
 	keyspace string
 	catalog  *airbyte.ConfiguredCatalog
 }
 
-// byKeyspace takes the catalog apart, the keyspaces in the configuration's order. The streams of others are refused.
+// byKeyspace splits the catalog, with the keyspaces in the configuration's order. The streams of other keyspaces are refused.
 func byKeyspace(cfg *config.Config, catalog *airbyte.ConfiguredCatalog) ([]part, failures) {
 	var parts []part
 	for _, name := range cfg.Named() {
@@ -90,18 +91,18 @@ func configured(cfg *config.Config) string {
 	return "one, " + names
 }
 
-// warnUnused names the states of streams that the catalog has by name, but not in that namespace.
+// warnUnused names the states of streams that the catalog has by name, but in another namespace.
 func warnUnused(cfg *config.Config, log *slog.Logger, catalog *airbyte.ConfiguredCatalog, in *airbyte.State) {
 	for _, d := range in.Unused(catalog) {
 		if cfg.Several() && cfg.Reads(d.Namespace) {
-			continue // another table, which was taken out of the connection
+			continue // another table, which was removed from the connection
 		}
 		log.Warn(fmt.Sprintf("The saved state of stream %s is not used: the catalog has a stream of that name in another namespace.", d))
 	}
 }
 
-// checkForeign refuses a state of other keyspaces. Some streams of another one, beside those of ours, may be what the platform
-// still has of a source whose database was changed: they are told.
+// checkForeign refuses a state of other keyspaces. Some streams of another keyspace, next to ours, may be left over at the platform from
+// a source whose database was changed: these are reported.
 func checkForeign(cfg *config.Config, log *slog.Logger, in *airbyte.State) error {
 	var foreign []string
 	for d := range in.Streams {

@@ -17,27 +17,27 @@ import (
 	"source-planetscale/internal/schema"
 )
 
-// movedTables finds the streams whose tables MoveTables led to another keyspace.
+// movedTables finds the streams whose tables MoveTables moved to another keyspace.
 type movedTables struct{ *Sync }
 
 // journals are those of MoveTables.
 type journals map[gtid.Shard][]*binlogdatapb.Journal
 
-// whereabouts of a table that went to a keyspace; the zero one is here.
+// whereabouts of a table that went to a keyspace; the zero value means here.
 type whereabouts struct {
 	keyspace string
-	sure     bool // it is still there
+	sure     bool // it is certainly still there
 }
 
-// moves are what the server says of tables that went to another keyspace.
+// moves are the server's answers about tables that went to another keyspace.
 type moves struct {
-	routed  map[string]string // keyspaces that the planner takes tables from, by table
+	routed  map[string]string // keyspaces that the planner reads tables from, by table
 	answers bool              // the planner's
 	from    journals
 }
 
-// ask asks, once it is known where this sync stops, which of the tables are in another keyspace now. The planner knows of a table from
-// SwitchTraffic until MoveTables is completed, the journals since then, too.
+// ask queries, once the target of this sync is known, which of the tables are now in another keyspace. The planner shows a move from
+// SwitchTraffic until MoveTables is completed, the journals show it afterwards as well.
 func (m movedTables) ask(ctx context.Context, names []string) (moves, error) {
 	var of moves
 	err := together(ctx, func(ctx context.Context) (err error) {
@@ -53,8 +53,8 @@ func (m movedTables) ask(ctx context.Context, names []string) (moves, error) {
 	return of, err
 }
 
-// check leaves out the streams of tables that went to another keyspace: up to where this sync stops a stream of this one has their changes,
-// but later on it may just fall silent. They are moved from s.streams to refused.
+// check leaves out the streams of tables that went to another keyspace: up to the target of this sync, a stream of this keyspace has
+// their changes, but later it may simply fall silent. They are moved from s.streams to refused.
 func (m movedTables) check(ctx context.Context, of moves, refused failures) error {
 	left, err := m.find(ctx, of.from)
 	if err != nil {
@@ -88,7 +88,7 @@ func (m movedTables) leaveOut(routed map[string]string, left map[*partition.Stre
 	s.streams = here
 }
 
-// successor says who has the rows of a stream whose table went to another keyspace.
+// successor says which stream has the rows of a table that went to another keyspace.
 func (e *Engine) successor(d airbyte.StreamDescriptor, keyspace string) string {
 	if e.cfg.Reads(keyspace) {
 		other := airbyte.StreamDescriptor{Name: d.Name, Namespace: keyspace}
@@ -97,8 +97,8 @@ func (e *Engine) successor(d airbyte.StreamDescriptor, keyspace string) string {
 	return fmt.Sprintf("read the table with a source of database %s, or add %s to "+failure.Option("Keyspaces", "keyspaces")+" of this one, and remove the stream from this connection", keyspace, keyspace)
 }
 
-// find finds the streams whose tables MoveTables led away, and not back, since their saved positions: an earlier move was
-// told by the sync after it. The journals tell of most keyspaces that there is none.
+// find finds the streams whose tables MoveTables moved away, and not back, since their saved positions: an earlier move was reported by
+// the sync after it. For most keyspaces, the journals show that there is none.
 func (m movedTables) find(ctx context.Context, from journals) (map[*partition.Stream]whereabouts, error) {
 	departures := m.departures(from)
 	others := map[gtid.Shard]bool{}
@@ -111,7 +111,7 @@ func (m movedTables) find(ctx context.Context, from journals) (map[*partition.St
 	return away(departures, to), err
 }
 
-// away are the streams whose tables were not led back. One shard that is sure decides.
+// away are the streams whose tables were not moved back. One shard that is sure decides.
 func away(departures []departure, to journals) map[*partition.Stream]whereabouts {
 	found := map[*partition.Stream]whereabouts{}
 	for _, d := range departures {
@@ -140,7 +140,7 @@ func (m movedTables) departures(from journals) []departure {
 					continue
 				}
 				saved := replayFrom(st, shard)
-				// The journal is written after its position: a saved one that equals it is from before.
+				// The journal is written after its position: a saved position equal to it is from before the move.
 				if !saved.Contains(at) || at.Contains(saved) {
 					departures = append(departures, departure{st, shard, at, j, !saved.IsZero()})
 				}
@@ -150,7 +150,7 @@ func (m movedTables) departures(from journals) []departure {
 	return departures
 }
 
-// replayFrom is the position since which changes of a shard are read; zero for none.
+// replayFrom is the position from which changes of a shard are read; zero for none.
 func replayFrom(st *partition.Stream, shard gtid.Shard) gtid.Position {
 	saved := st.Saved()[shard]
 	if saved == nil {
@@ -160,18 +160,18 @@ func replayFrom(st *partition.Stream, shard gtid.Shard) gtid.Position {
 	return at
 }
 
-// departure is a switch of MoveTables that led a stream's table away from a shard.
+// departure is a switch of MoveTables that moved a stream's table out of a shard.
 type departure struct {
 	st    *partition.Stream
 	shard gtid.Shard
-	at    gtid.Position         // where the shard was
-	to    *binlogdatapb.Journal // the shards that have the table since
-	// sure reports that the table was not dropped and created again since then, or the stream fails of that by itself: its saved
-	// position is from before. For a stream that starts over it cannot be known, since the journal stays.
+	at    gtid.Position         // the shard's position
+	to    *binlogdatapb.Journal // the shards that have had the table since then
+	// sure reports that the table was not dropped and recreated since then, or that the stream fails because of that anyway: its saved
+	// position is older. For a stream that starts over this cannot be known, since the journal stays.
 	sure bool
 }
 
-// now tells where the table is, by the journals of the shards it went to: when it is led back, they have one that names the
+// now finds out where the table is from the journals of the shards it went to: if it was moved back, they have one that names the
 // position of this shard from which it is here again.
 func (d departure) now(to journals) whereabouts {
 	sure := d.sure
@@ -186,12 +186,12 @@ func (d departure) now(to journals) whereabouts {
 				at, err := gtid.Parse(into.Gtid)
 				switch {
 				case into.Keyspace != d.shard.Keyspace, err != nil:
-					sure = false // it went on to a third keyspace, which may have given it back
+					sure = false // it went on to a third keyspace, which may have returned it
 				case into.Shard != d.shard.Name:
 				case at.Contains(d.at):
 					return whereabouts{}
 				case !d.at.Contains(at):
-					sure = false // after a failover that lost transactions positions do not tell which was first
+					sure = false // after a failover that lost transactions, positions do not show which was first
 				}
 			}
 		}

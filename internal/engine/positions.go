@@ -17,15 +17,15 @@ import (
 	"source-planetscale/internal/state"
 )
 
-// judgement is what is known of saved positions.
+// judgement collects what is known about saved positions.
 type judgement struct {
 	*Sync
 	known map[string]string // by shard and position: why it cannot be used, "" if it can
-	// whole are positions since which shards have all their binary logs, and so those since any later one.
+	// whole are positions since which shards still have all their binary logs, and so also those since any later one.
 	whole map[gtid.Shard]gtid.Position
-	// primaries are what the shards' primaries know, as far as they were asked.
+	// primaries are what the shards' primaries know, as far as they were queried.
 	primaries map[gtid.Shard]gtid.Position
-	// aheadUntil is how long primaries that lack transactions of saved positions are waited for; zero until one does.
+	// aheadUntil is how long to wait for primaries that lack transactions of saved positions; zero until one does.
 	aheadUntil time.Time
 }
 
@@ -33,9 +33,9 @@ func newJudgement(s *Sync) *judgement {
 	return &judgement{Sync: s, known: map[string]string{}, whole: map[gtid.Shard]gtid.Position{}, primaries: map[gtid.Shard]gtid.Position{}}
 }
 
-// check asks, before anything is streamed, whether every shard still has the changes since the saved positions.
-// VStream itself does not say: from a purged position, or one with transactions that the server never had, it sends
-// heartbeats forever. Streams that cannot go on are moved from s.streams to refused, or start over where the user chose so.
+// check finds out, before anything is streamed, whether every shard still has the changes since the saved positions. VStream itself does
+// not report it: from a purged position, or one with transactions that the server never had, it sends heartbeats forever. Streams that
+// cannot be resumed are moved from s.streams to refused, or start over if the user chose so.
 func (j *judgement) check(ctx context.Context, refused failures) error {
 	s := j.Sync
 	if err := j.askAll(ctx); err != nil {
@@ -70,7 +70,8 @@ func (j *judgement) check(ctx context.Context, refused failures) error {
 	return nil
 }
 
-// askAll asks the shards about all the streams' positions, side by side, each about the oldest first, which mostly tells of the later ones.
+// askAll queries the shards about all the streams' positions, in parallel, each about the oldest first, which mostly covers the later
+// ones.
 func (j *judgement) askAll(ctx context.Context) error {
 	at, asked := map[gtid.Shard][]gtid.Position{}, map[string]bool{}
 	for _, st := range j.streams {
@@ -124,7 +125,7 @@ func (j *judgement) lost(ctx context.Context, st *partition.Stream) (*plan.Loss,
 	}
 	for _, shard := range slices.Concat(j.wanted, j.ancestors(st)) {
 		if !j.targets.Known(shard) {
-			continue // a former shard that could not be asked
+			continue // a former shard that could not be queried
 		}
 		if err := j.forgetStray(ctx, st.In(shard)); err != nil {
 			return nil, err
@@ -147,7 +148,7 @@ func (j *judgement) lost(ctx context.Context, st *partition.Stream) (*plan.Loss,
 	return nil, nil
 }
 
-// about is the key of what is known of a position.
+// about is the key under which the result for a position is kept.
 func about(shard gtid.Shard, p gtid.Position) string { return shard.String() + " " + p.String() }
 
 // positionsOf are the positions that a shard will be streamed from.
@@ -190,8 +191,8 @@ func (j *judgement) why(ctx context.Context, shard gtid.Shard, p gtid.Position) 
 	return "", nil
 }
 
-// replicasAsked is how often a shard whose replicas are read must say in a row that it has purged what is needed. Each has logs of its own
-// (one that was made from a backup has none from before it), any of them answers, and vtgate streams from those that still have them.
+// replicasAsked is how often in a row a shard whose replicas are read must answer that it has purged what is needed. Each replica has its
+// own logs (one made from a backup has none from before it), any of them may answer, and vtgate streams from those that still have them.
 const replicasAsked = 10
 
 func (j *judgement) purged(ctx context.Context, shard gtid.Shard, p gtid.Position) (purged bool, err error) {
@@ -214,15 +215,15 @@ func (j *judgement) purged(ctx context.Context, shard gtid.Shard, p gtid.Positio
 }
 
 const (
-	// aheadPatience is how long primaries may lack what was streamed from it: a transaction is in the binary log before it
-	// is committed, which waits for a replica where replication is semi-synchronous.
+	// aheadPatience is how long primaries may lack what was streamed from them: a transaction is in the binary log before it is
+	// committed, which waits for a replica if replication is semi-synchronous.
 	aheadPatience = 10 * time.Second
 	aheadPoll     = time.Second
 )
 
-// whyAhead judges a position that holds all that the shard has, and more. A replica may lag behind the tablet that was read
-// last: there is nothing to stream yet. A primary was set back, as to a backup, and will give transactions the same names
-// again: they would be taken for those that were read already.
+// whyAhead judges a position that contains all that the shard has, and more. A replica may lag behind the tablet that was read last:
+// there is nothing to stream yet. A primary was set back, for example to a backup, and will reuse the same GTIDs: the new transactions
+// would be mistaken for those already read.
 func (j *judgement) whyAhead(ctx context.Context, shard gtid.Shard, p gtid.Position) (string, error) {
 	if !j.cfg.Primary() {
 		j.shared.Log.Warn(fmt.Sprintf("Shard %s is behind a saved position, probably because this replica lags behind the one read last: there is nothing to read until it has caught up.", shard.Name))

@@ -26,7 +26,7 @@ import (
 // failures are the streams that cannot be read at all, and why.
 type failures map[airbyte.StreamDescriptor]*failure.Verdict
 
-// say tells them, by traces that are made so.
+// say reports them, with traces made by the given function.
 func (f failures) say(w *airbyte.Writer, trace func(*failure.Verdict, *airbyte.StreamDescriptor) *airbyte.TraceError) error {
 	byName := func(a, b airbyte.StreamDescriptor) int { return strings.Compare(a.String(), b.String()) }
 	for _, d := range slices.SortedFunc(maps.Keys(f), byName) {
@@ -80,9 +80,9 @@ func (e *Engine) prepare(ctx context.Context, catalog *airbyte.ConfiguredCatalog
 	return s.Sync, refused, s.estimate(ctx)
 }
 
-// ask asks what there is. What decides when the first row comes goes out first: the tables, then the peek.
+// ask queries the source. What determines when the first row arrives is sent first: the tables, then the peek.
 func (s *survey) ask(ctx context.Context, catalog *airbyte.ConfiguredCatalog, saved map[airbyte.StreamDescriptor]*state.Stream) error {
-	seen := make(chan struct{}) // the tables were
+	seen := make(chan struct{}) // the tables were read
 	once := sync.OnceFunc(func() { close(seen) })
 	then := func(ask func(context.Context) error) func(context.Context) error {
 		return func(ctx context.Context) error {
@@ -95,7 +95,7 @@ func (s *survey) ask(ctx context.Context, catalog *airbyte.ConfiguredCatalog, sa
 		}
 	}
 	return together(ctx,
-		// The rows themselves do not always show it: of a deleted one nothing tells what was not logged.
+		// The rows themselves do not always show it: nothing marks what was not logged of a deleted one.
 		func(ctx context.Context) error { return CheckRowImages(ctx, s.shared.Log, s.server, s.wanted) },
 		func(ctx context.Context) error { return s.tablesAtTarget(ctx, catalog, once) },
 		then(func(ctx context.Context) error {
@@ -106,26 +106,26 @@ func (s *survey) ask(ctx context.Context, catalog *airbyte.ConfiguredCatalog, sa
 			if somethingToCopy(catalog, saved) {
 				s.sizes, err = s.server.TableSizes(ctx, s.wanted)
 			}
-			return refusedOnly(err) // a progress report without shares and times left
+			return refusedOnly(err) // a progress report without percentages and remaining times
 		}),
 	)
 }
 
-// survey finds out what a sync needs to know.
+// survey collects what a sync needs to know.
 type survey struct {
 	*Sync
-	// tables are those at the target; unsteady says of one why it cannot be told what it is there.
+	// tables are those at the target; unsteady says why a table's state there cannot be determined.
 	tables   map[string]*table.Table
 	unsteady map[string]error
-	// found are the tables' incarnations, nil until they were asked for.
+	// found are the tables' incarnations, nil until they were queried.
 	found map[gtid.Shard]map[string]table.Incarnation
 	moves moves
-	// primaries are what the shards' primaries know, as far as they were asked after the peek.
+	// primaries are what the shards' primaries know, as far as they were queried after the peek.
 	primaries map[gtid.Shard]gtid.Position
-	sizes     map[gtid.Shard]map[string]schema.TableSize // nil where they were not asked for
+	sizes     map[gtid.Shard]map[string]schema.TableSize // nil if they were not queried
 }
 
-// newSync makes a sync of shards, none of which has a target yet.
+// newSync creates a sync of shards, none of which has a target yet.
 func (e *Engine) newSync(wanted, existing []gtid.Shard) *Sync {
 	s := &Sync{Engine: e, wanted: wanted, existing: existing, targets: reader.NewTargets()}
 	s.env = &reader.Env{
@@ -142,7 +142,7 @@ func (e *Engine) newSync(wanted, existing []gtid.Shard) *Sync {
 	return s
 }
 
-// peek asks every shard where it is: where this sync will stop, whatever is written in the meantime.
+// peek queries every shard's current position: this sync will stop there, whatever is written in the meantime.
 func (s *survey) peek(ctx context.Context) error {
 	now, err := s.where(ctx, s.wanted...)
 	if err != nil {
@@ -155,7 +155,7 @@ func (s *survey) peek(ctx context.Context) error {
 	return nil
 }
 
-// Peek asks shards of one keyspace where they are.
+// Peek queries the current positions of shards of one keyspace.
 func Peek(ctx context.Context, client *vstream.Client, shards []gtid.Shard) (map[gtid.Shard]gtid.Position, error) {
 	now, err := client.Peek(ctx, shards...)
 	if err != nil {
@@ -164,8 +164,8 @@ func Peek(ctx context.Context, client *vstream.Client, shards []gtid.Shard) (map
 	return now, nil
 }
 
-// peekAncestors peeks the shards that were split or merged since their positions were saved. What cannot be asked is met again
-// when the shard is to be read.
+// peekAncestors peeks the shards that were split or merged since their positions were saved. A failure here shows up again when the shard
+// is to be read.
 func (s *survey) peekAncestors(ctx context.Context) {
 	asked := map[gtid.Shard]bool{}
 	for _, st := range s.streams {
@@ -182,8 +182,8 @@ func (s *survey) peekAncestors(ctx context.Context) {
 	}
 }
 
-// CheckRowImages proves that the servers log whole rows, as rows, in transactions that can be read: of parts of rows the rest would
-// show as NULLs that are none, and statements are not sent at all.
+// CheckRowImages verifies that the servers log whole rows, as rows, in transactions that can be read: with partial rows, the missing
+// values would look like NULLs, and statements are not sent at all.
 func CheckRowImages(ctx context.Context, log Logger, server Server, shards []gtid.Shard) error {
 	var mu sync.Mutex
 	refused := map[gtid.Shard]error{}
@@ -195,7 +195,7 @@ func CheckRowImages(ctx context.Context, log Logger, server Server, shards []gti
 			}
 			mu.Lock()
 			defer mu.Unlock()
-			refused[shard] = err // which says nothing of the others
+			refused[shard] = err // which says nothing about the others
 			return nil
 		}
 		if shard == shards[0] {
@@ -210,7 +210,7 @@ func CheckRowImages(ctx context.Context, log Logger, server Server, shards []gti
 	return GoOn(ctx, log, refused[silent[0]], "how the servers of "+plan.Enumerate(gtid.Names(silent), 3)+" log rows")
 }
 
-// losses are what vttablets before a version of Vitess lose when they replicate, newest first.
+// losses are what vttablets before a version of Vitess lose in replication, newest first.
 var losses = []struct {
 	before int
 	what   string
@@ -219,7 +219,7 @@ var losses = []struct {
 	{22, "partial updates of JSON documents"},
 }
 
-// sayVersions says what the servers say that they are, and what such ones lose.
+// sayVersions logs the versions that the servers report, and what is lost with them.
 func sayVersions(log Logger, v schema.Variables) {
 	if v.Vitess == "" {
 		return
@@ -250,7 +250,7 @@ func usableRowImage(v schema.Variables, shard gtid.Shard) error {
 	return nil
 }
 
-// somethingToCopy reports whether some tables are to be copied, for all that the saved states say.
+// somethingToCopy reports whether some tables have to be copied, according to the saved states.
 func somethingToCopy(catalog *airbyte.ConfiguredCatalog, saved map[airbyte.StreamDescriptor]*state.Stream) bool {
 	return slices.ContainsFunc(catalog.Streams, func(c airbyte.ConfiguredStream) bool {
 		st := saved[c.Stream.Descriptor()]
@@ -259,9 +259,9 @@ func somethingToCopy(catalog *airbyte.ConfiguredCatalog, saved map[airbyte.Strea
 	})
 }
 
-// estimate says how many rows the copies will give, where the server says how large its tables are. How many changes
-// there are nobody knows. Of a copy that goes on after a key the whole table is counted, since how many rows lie before the key
-// is not known either: it gives at most that many. Shards that others replace are planned later, and not counted.
+// estimate reports how many rows the copies will have, if the server reports how large its tables are. The number of changes is unknown.
+// For a copy that resumes after a key, the whole table is counted, because the number of rows before the key is not known either: it
+// sends at most that many. Shards that others replace are planned later, and not counted.
 func (s *survey) estimate(ctx context.Context) error {
 	copies := func(st *partition.Stream) bool {
 		return slices.ContainsFunc(s.wanted, func(shard gtid.Shard) bool { saved := st.Saved()[shard]; return saved != nil && saved.Copy != nil })

@@ -15,16 +15,16 @@ import (
 )
 
 const (
-	// progressInterval is how often a long read says in the log how far it is.
+	// progressInterval is how often a long sync logs its progress.
 	progressInterval = 30 * time.Second
-	// aliveInterval is how long a sync gives neither a record nor a state. The platform takes a source for dead that is
-	// silent for maxSecondsBetweenMessages, three hours, however much it logs.
+	// aliveInterval is how long a sync may write neither a record nor a state. The platform considers a source dead if it is silent for
+	// maxSecondsBetweenMessages, three hours, however much it logs.
 	aliveInterval = time.Hour
-	// screenInterval is how often it does on a terminal.
+	// screenInterval is how often progress is drawn on a terminal.
 	screenInterval = time.Second
 )
 
-// Progress tells how far the syncs of the process are, in the log and on a terminal.
+// Progress reports the progress of the process's syncs, in the log and on a terminal.
 type Progress struct {
 	w      *airbyte.Writer
 	log    *slog.Logger
@@ -33,30 +33,30 @@ type Progress struct {
 	mu      sync.Mutex
 	streams []*partition.Stream // all that were ever read
 	reading int                 // syncs
-	// made is when the change read last from a shard was made, as long as changes are read from it.
+	// made is when the last change read from a shard was made, as long as changes are read from it.
 	made map[gtid.Shard]time.Time
 }
 
-// NewProgress tells it to the log and to a terminal, nil for none.
+// NewProgress reports to the log and to a terminal, nil for none.
 func NewProgress(w *airbyte.Writer, log *slog.Logger, screen io.Writer) *Progress {
 	return &Progress{w: w, log: log, screen: screen, made: map[gtid.Shard]time.Time{}}
 }
 
-// changed notes when the change that was read last from a shard was made.
+// changed records when the last change read from a shard was made.
 func (p *Progress) changed(shard gtid.Shard, made time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.made[shard] = made
 }
 
-// unchanged notes that no more changes are read from a shard.
+// unchanged records that no more changes are read from a shard.
 func (p *Progress) unchanged(shard gtid.Shard) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	delete(p.made, shard)
 }
 
-// watch has streams in the reports, until the returned function is called.
+// watch includes streams in the reports, until the returned function is called.
 func (p *Progress) watch(streams []*partition.Stream) (stop func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -122,19 +122,19 @@ func (p *Progress) report(done <-chan struct{}, began time.Time) {
 	}
 }
 
-// logAll says how far all is, and each partition that gave something in the interval.
+// logAll logs the total progress, and that of each partition that had records in the interval.
 func (p *Progress) logAll(elapsed, interval time.Duration) {
 	streams := p.watched()
 	if streams == nil {
 		return
 	}
-	// All is looked up before any is written, which waits while the platform does not read.
+	// Everything is computed before any line is written, since writing waits while the platform does not read.
 	for _, sentence := range append([]string{p.total(elapsed).String()}, shares(streams, interval)...) {
 		p.log.Info(sentence)
 	}
 }
 
-// keepAlive writes a state of a stream that is being read if nothing was written for long, as while copies wait for their
+// keepAlive writes a state of a stream that is being read if nothing was written for a long time, for example while copies wait for their
 // locks.
 func (p *Progress) keepAlive() {
 	streams := p.watched()
@@ -154,7 +154,7 @@ func (p *Progress) keepAlive() {
 	}
 }
 
-// total is how far all syncs are.
+// total is the progress of all syncs.
 func (p *Progress) total(elapsed time.Duration) total {
 	t := total{bytes: p.w.Bytes(), elapsed: elapsed}
 	streams := p.watched()
@@ -178,7 +178,7 @@ func (p *Progress) total(elapsed time.Duration) total {
 	return t
 }
 
-// shardAmong names a shard: with its keyspace, if the streams are of several.
+// shardAmong names a shard, with its keyspace if there are streams of several.
 func shardAmong(shard gtid.Shard, streams []*partition.Stream) string {
 	for _, st := range streams {
 		if st.Descriptor.Namespace != shard.Keyspace {

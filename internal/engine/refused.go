@@ -8,12 +8,12 @@ import (
 	"source-planetscale/internal/schema"
 )
 
-// Logger is where a command says what it continues without.
+// Logger is where a command reports what it continues without.
 type Logger interface {
 	Info(text string, args ...any)
 }
 
-// GoOn lets a command continue without a question that the service refused to answer; a lost connection is no such refusal.
+// GoOn lets a command continue without a query that the service refused to answer; a lost connection does not count as a refusal.
 func GoOn(ctx context.Context, log Logger, err error, question string) error {
 	if ctx.Err() != nil || refusedOnly(err) != nil {
 		return err
@@ -22,7 +22,7 @@ func GoOn(ctx context.Context, log Logger, err error, question string) error {
 	return nil
 }
 
-// refusedOnly is nil for a question that the service refused to answer, else the error.
+// refusedOnly is nil if err is the service's refusal to answer a query, else err.
 func refusedOnly(err error) error {
 	if errors.Is(err, schema.ErrRefused) {
 		return nil

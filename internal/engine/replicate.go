@@ -25,8 +25,8 @@ type replication struct {
 // streamsPerShard is how many may replicate one shard at a time: each is a dump of its binary log.
 const streamsPerShard = 2
 
-// all replicates streams that are past their copy: those whose columns were changed each by itself, the others in one VStream if their
-// positions can be compared, one the start for all, else in one per group of equal positions.
+// all replicates streams whose copy is complete: those whose columns were changed each by itself, the others in one VStream if one of
+// their positions is contained in all others, else in one per group of equal positions.
 func (s *replication) all(ctx context.Context, parts []*partition.Partition) error {
 	var same, older []*partition.Partition
 	for _, p := range parts {
@@ -59,7 +59,7 @@ func sharing(parts []*partition.Partition) [][]*partition.Partition {
 	return slices.Collect(maps.Values(groups))
 }
 
-// byPosition groups partitions by a position of theirs.
+// byPosition groups partitions by one of their positions.
 func byPosition(parts []*partition.Partition, of func(*partition.Partition) gtid.Position) map[string][]*partition.Partition {
 	groups := map[string][]*partition.Partition{}
 	for _, p := range parts {
@@ -78,13 +78,13 @@ func named(parts []*partition.Partition) string {
 	return plan.Enumerate(names, 3)
 }
 
-// search is for the one of many tables that breaks their stream.
+// search is the search for the one of many tables that breaks their stream.
 type search struct {
 	retrier Retrier
-	left    int // streams that it may open yet
+	left    int // streams that it may still open
 }
 
-// attemptsOfASearch is how many streams may be opened: two for each table of a few that are to blame, among thousands.
+// attemptsOfASearch is how many streams may be opened: two for each of a few faulty tables among thousands.
 const attemptsOfASearch = 128
 
 func (s *replication) read(ctx context.Context, parts []*partition.Partition, by *search) error {
@@ -103,7 +103,7 @@ func (s *replication) read(ctx context.Context, parts []*partition.Partition, by
 	return nil
 }
 
-// conclude deals with what a reader has left, after that outcome or error.
+// conclude handles what a reader has left, after that outcome or error.
 func (s *replication) conclude(ctx context.Context, r *reader.Reader, outcome reader.Outcome, err error, by *search) error {
 	read, again := r.Left()
 	left, v := slices.Concat(read, again), failure.In(err)
@@ -154,10 +154,10 @@ func (s *replication) copyAgain(ctx context.Context, parts []*partition.Partitio
 	return group.Wait()
 }
 
-// searchHalves searches for the table that breaks the stream, which the error does not name: the others continue.
+// searchHalves searches for the table that breaks the stream if the error does not name it: the others continue.
 func (s *replication) searchHalves(ctx context.Context, parts []*partition.Partition, v *failure.Verdict, by *search) error {
 	if v.Action == failure.Retry {
-		by.retrier = NewRetrier(1, time.Second, s.shared.Log) // all were tried for long
+		by.retrier = NewRetrier(1, time.Second, s.shared.Log) // all of them together have been retried for long
 	}
 	by.left -= 2
 	half := len(parts) / 2
@@ -167,8 +167,8 @@ func (s *replication) searchHalves(ctx context.Context, parts []*partition.Parti
 	return s.read(ctx, parts[half:], by)
 }
 
-// oneOfThem reports whether a stream of several tables may have failed for one of them: for a row that is too large, or for any reason
-// that the server gives again each time.
+// oneOfThem reports whether a stream of several tables may have failed because of one of them: for a row that is too large, or for any
+// reason that the server repeats each time.
 func oneOfThem(v *failure.Verdict) bool {
 	if v == nil {
 		return false

@@ -15,11 +15,11 @@ import (
 // barWidth is the width of the bar on a terminal, in characters.
 const barWidth = 30
 
-// total is how far all syncs are.
+// total is the progress of all syncs.
 type total struct {
 	records int64
-	// copied of the expected are the rows of copies from the start. The latter is 0 where the server does not say how large its
-	// tables are.
+	// copied is how many of the expected rows of copies have been read. expected is 0 if the server does not report how large its tables
+	// are.
 	copied, expected int64
 	bytes            int64
 	elapsed          time.Duration
@@ -32,7 +32,7 @@ func (t total) perSecond(records int64) float64 {
 	return float64(records) / max(t.elapsed.Seconds(), 0.001)
 }
 
-// share is the part of the copies that is done, and whether it is known: not where the estimates were too low.
+// share is the fraction of the copies that is done, and whether it is known: it is not if the estimates were too low.
 func (t total) share() (float64, bool) {
 	if t.copied >= t.expected {
 		return 0, false
@@ -62,17 +62,17 @@ func (t total) bar() string {
 	return text
 }
 
-// sharesNamed is how many partitions are told of one by one every progressInterval, those first that gave the most.
+// sharesNamed is how many partitions are reported individually every progressInterval, those with the most records first.
 const sharesNamed = 10
 
-// share is how far a partition is, and what it gave since the last report.
+// share is the progress of a partition, and its records since the last report.
 type share struct {
 	part        *partition.Partition
 	now, before record.Count
 	interval    time.Duration // since the last report
 }
 
-// shares says how far the partitions are that gave records since the last report. Only the goroutine that reports calls it.
+// shares reports the progress of the partitions that had records since the last report. Only the reporting goroutine calls it.
 func shares(streams []*partition.Stream, interval time.Duration) []string {
 	var active []share
 	for _, st := range streams {
@@ -107,7 +107,7 @@ func (s share) String() string {
 	text := fmt.Sprintf("Stream %s, shard %s: %d records (%.1f MB) so far, %.0f records/s since the last report.",
 		p.Stream.Descriptor, p.Shard.Name, s.now.Records(), float64(s.now.Bytes)/1e6, float64(s.gave())/s.interval.Seconds())
 	gave, copied := s.now.Copied-s.before.Copied, s.now.Copied-s.now.Wasted
-	// Where the server's estimate was too low it says nothing of what is left.
+	// If the server's estimate was too low, it says nothing about what remains.
 	if gave > 0 && copied < p.Expected {
 		left := time.Duration(float64(p.Expected-copied) / float64(gave) * float64(s.interval)).Round(time.Second)
 		if p.Resumed {

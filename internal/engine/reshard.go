@@ -14,7 +14,7 @@ import (
 	"source-planetscale/internal/reader"
 )
 
-// ancestors are the shards of a stream that exist no more, and are to be read to their journals.
+// ancestors are the shards of a stream that no longer exist, and have to be read up to their journals.
 func (s *Sync) ancestors(st *partition.Stream) []gtid.Shard {
 	if !st.Incremental() {
 		return nil
@@ -22,8 +22,8 @@ func (s *Sync) ancestors(st *partition.Stream) []gtid.Shard {
 	return lineage.Ancestors(st.Saved(), s.existing)
 }
 
-// carryOver brings the streams' states from shards that were split or merged to those that exist now, one generation after the
-// other: what replaced a shard may have been replaced itself.
+// carryOver brings the streams' states from shards that were split or merged to those that exist now, one generation after another: what
+// replaced a shard may have been replaced itself.
 func (s *Sync) carryOver(ctx context.Context) error {
 	c := &crossing{Sync: s, lost: map[*partition.Stream]bool{}}
 	for {
@@ -50,14 +50,14 @@ func (s *Sync) carryOver(ctx context.Context) error {
 	return nil
 }
 
-// crossing is the way of the streams from former shards to those that exist.
+// crossing is the path of the streams from former shards to existing ones.
 type crossing struct {
 	*Sync
-	// lost are the streams that lost a former shard and are to be copied again for that. It changes only under a Tx.
+	// lost are the streams that lost a former shard and have to be copied again for that reason. It changes only under a Tx.
 	lost map[*partition.Stream]bool
 }
 
-// unread finds the former shards whose changes the streams still lack, up to the journal.
+// unread finds the former shards whose changes, up to the journal, the streams still lack.
 func (c *crossing) unread() (map[gtid.Shard][]*partition.Partition, error) {
 	unread := map[gtid.Shard][]*partition.Partition{}
 	source := c.source()
@@ -110,8 +110,8 @@ func (c *crossing) arrive(st *partition.Stream) error {
 	})
 }
 
-// readToJournal gives the changes that the streams still lack of an old shard, each position in a stream of its own: an old
-// shard is read once.
+// readToJournal reads the changes of an old shard that the streams still lack, each position in a stream of its own: an old shard is read
+// once.
 func (c *crossing) readToJournal(ctx context.Context, shard gtid.Shard, parts []*partition.Partition) error {
 	groups := byPosition(parts, func(p *partition.Partition) gtid.Position {
 		at, _ := p.Saved().Replay()
@@ -125,7 +125,7 @@ func (c *crossing) readToJournal(ctx context.Context, shard gtid.Shard, parts []
 	return nil
 }
 
-// readFormer reads an old shard from the one position of the partitions.
+// readFormer reads an old shard from the common position of the partitions.
 func (c *crossing) readFormer(ctx context.Context, shard gtid.Shard, parts []*partition.Partition) error {
 	var apart setApart
 	var same []*partition.Partition
@@ -148,7 +148,7 @@ func (c *crossing) readFormer(ctx context.Context, shard gtid.Shard, parts []*pa
 	}
 	for _, p := range apart.parts {
 		err := (&replication{c.Sync, shard}).followed(ctx, p, true)
-		if v := failure.In(err); v != nil && v.Action == failure.Resync && v.Table == p.Name() { // of this one alone, for its columns
+		if v := failure.In(err); v != nil && v.Action == failure.Resync && v.Table == p.Name() { // for this one alone, because of its columns
 			err = reader.Lost("has changes made before its columns were changed, which cannot be read: " + v.Cause.Error()).Because(v.Cause)
 		}
 		if err := c.passed(ctx, shard, []*partition.Partition{p}, err); err != nil {
@@ -158,7 +158,7 @@ func (c *crossing) readFormer(ctx context.Context, shard gtid.Shard, parts []*pa
 	return nil
 }
 
-// passed is that partitions of an old shard were read to its journal, or not.
+// passed records whether partitions of an old shard were read to its journal.
 func (c *crossing) passed(ctx context.Context, shard gtid.Shard, parts []*partition.Partition, err error) error {
 	switch {
 	case errors.Is(err, airbyte.ErrWrite):
@@ -179,7 +179,7 @@ func (c *crossing) passed(ctx context.Context, shard gtid.Shard, parts []*partit
 	return nil
 }
 
-// lose deals with a former shard of a stream that cannot be read to its journal.
+// lose handles a former shard of a stream that cannot be read up to its journal.
 func (c *crossing) lose(st *partition.Stream, shard gtid.Shard, v *failure.Verdict) error {
 	if v.Action == failure.Resync && c.cfg.Resyncs() {
 		c.shared.Log.Warn(fmt.Sprintf("Stream %s is copied again: its shard %s was split or merged and %s. Rows deleted in the meantime stay at the destination until it is refreshed.", st.Descriptor, shard.Name, v.What))

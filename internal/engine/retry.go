@@ -12,19 +12,19 @@ import (
 	"source-planetscale/internal/failure"
 )
 
-// patience is how long the source may fail without any progress before the read does, from the first failure on: a restart or
-// a failover takes longer than a few quick retries.
+// patience is how long the source may fail without any progress before the read does, counted from the first failure: a restart or a
+// failover takes longer than a few quick retries.
 const patience = 2 * time.Minute
 
-// Retrier tries again what may pass.
+// Retrier retries failures that may be temporary.
 type Retrier struct {
-	max      int // attempts in a row without progress, beside the patience
+	max      int // attempts in a row without progress, in addition to the patience
 	patience time.Duration
 	log      *slog.Logger
 }
 
-// NewRetrier returns one that gives up after so many failures in a row without progress, and after some time without any; zero for the
-// usual one.
+// NewRetrier returns one that gives up after that many failures in a row without progress, and after some time without any; zero for the
+// default.
 func NewRetrier(most int, wait time.Duration, log *slog.Logger) Retrier {
 	if wait == 0 {
 		wait = patience
@@ -50,7 +50,7 @@ func (r Retrier) Do(ctx context.Context, what string, attempt func(context.Conte
 			pause.Reset()
 		}
 		if failures++; failures == 1 {
-			since = time.Now() // of the first failure: the attempt may have waited long before it
+			since = time.Now() // of the first failure: the attempt before it may have lasted long
 		}
 		if !retriable(err) || failures > r.max && time.Since(since) >= r.patience {
 			return err
@@ -65,7 +65,7 @@ func (r Retrier) Do(ctx context.Context, what string, attempt func(context.Conte
 	}
 }
 
-// trouble says what failed, and why. A verdict that is about just that says so itself.
+// trouble describes what failed, and why. A verdict on exactly that describes it itself.
 func trouble(what string, v *failure.Verdict) string {
 	if strings.HasPrefix(v.What, what) {
 		return v.Trouble()
@@ -73,7 +73,7 @@ func trouble(what string, v *failure.Verdict) string {
 	return what + " failed: " + v.Trouble()
 }
 
-// Insist does what a sync needs before its first row, as Do does: a server that restarts just then is waited for, too.
+// Insist retries, as Do does, what a sync needs before its first row: a server that is restarting just then is waited for as well.
 func (r Retrier) Insist(ctx context.Context, what string, do func(context.Context) error) error {
 	return r.Do(ctx, what, func(ctx context.Context) (bool, error) {
 		if err := do(ctx); err != nil {
@@ -83,7 +83,7 @@ func (r Retrier) Insist(ctx context.Context, what string, do func(context.Contex
 	})
 }
 
-// retriable reports whether the same attempt, or one that differs in what it reads, may succeed.
+// retriable reports whether the same attempt, or one that reads differently, may succeed.
 func retriable(err error) bool {
 	v := failure.In(err)
 	return v != nil && (v.Action == failure.Retry || v.Action == failure.Restart)

@@ -11,22 +11,22 @@ import (
 	"source-planetscale/internal/table"
 )
 
-// Server is what an engine asks the keyspace over the MySQL protocol.
+// Server is what an engine queries over the MySQL protocol.
 type Server struct {
 	// Shards are those that exist.
 	Shards func(context.Context) ([]gtid.Shard, error)
-	// Tables asks a shard for its tables by name, all or only some. Without keys it is asked for their columns alone, which takes a
-	// third of the time, and views may be among them.
+	// Tables queries a shard for its tables by name, all or only some. Without keys, only their columns are queried, which takes a third
+	// of the time, and views may be among them.
 	Tables     func(ctx context.Context, shard gtid.Shard, only []string, keys bool) (map[string]table.Table, error)
 	ColumnsAt  func(ctx context.Context, shard gtid.Shard, tables []string) (schema.Moment, error)
 	Statements Statements
-	// Incarnations tell tables from others that took their places.
+	// Incarnations distinguish tables from others that replaced them.
 	Incarnations func(ctx context.Context, shard gtid.Shard, tables []string) (map[string]table.Incarnation, error)
 	// References are those of the tables that have all their rows in each shard.
 	References func(ctx context.Context, tables []string) (map[string]bool, error)
 	// Executed is the GTID set of the shard's primary.
 	Executed func(context.Context, gtid.Shard) (string, error)
-	// Sorts returns the server's error where it cannot sort a table as a copy does.
+	// Sorts returns the server's error if it cannot sort a table as a copy does.
 	Sorts func(ctx context.Context, shard gtid.Shard, t *table.Table) error
 
 	Variables func(context.Context, gtid.Shard) (schema.Variables, error)
@@ -38,15 +38,15 @@ type Server struct {
 	Cascades   func(context.Context, []gtid.Shard) ([]schema.Cascade, error)
 }
 
-// Statements are those that made tables what they are.
+// Statements are those that created or altered tables.
 type Statements struct {
 	// Definition is SHOW CREATE TABLE in a shard.
 	Definition func(ctx context.Context, shard gtid.Shard, table string) (string, error)
-	// Migration is the statement of one of Vitess' online DDLs, "" where Vitess does not know it any more.
+	// Migration is the statement of one of Vitess' online DDLs, "" if Vitess no longer knows it.
 	Migration func(ctx context.Context, uuid string) (string, error)
 }
 
-// ServerOf is the server that a connection to a keyspace leads to.
+// ServerOf is the server behind a connection to a keyspace.
 func ServerOf(db *schema.DB, keyspace string) Server {
 	return Server{
 		Shards: func(ctx context.Context) ([]gtid.Shard, error) {
@@ -107,7 +107,7 @@ func tablesBy(db *schema.DB) func(ctx context.Context, shard gtid.Shard, only []
 	}
 }
 
-// columnsOf asks for the columns of some tables, or of all.
+// columnsOf queries the columns of some tables, or of all.
 func columnsOf(ctx context.Context, db *schema.DB, shard gtid.Shard, only []string) (map[string][]table.Column, error) {
 	if len(only) > 1 {
 		m, err := db.ColumnsAt(ctx, shard.Name, only)
@@ -121,14 +121,14 @@ func columnsOf(ctx context.Context, db *schema.DB, shard gtid.Shard, only []stri
 	})
 }
 
-// ofShard asks a shard; where the service lets us ask no shard at all, it asks any.
+// ofShard queries a shard; if the service does not allow querying any shard, it leaves the choice to VTGate.
 func ofShard[T any](ctx context.Context, db *schema.DB, shard gtid.Shard, ask func(shard string) (T, error)) (T, error) {
 	answer, err := ask(shard.Name)
 	if !errors.Is(err, schema.ErrRefused) {
 		return answer, err
 	}
 	if _, other := db.Variables(ctx, shard.Name); !errors.Is(other, schema.ErrRefused) {
-		return answer, err // it refused that question alone, or for a moment
+		return answer, err // it refused only that query, or only for a moment
 	}
 	return ask("")
 }

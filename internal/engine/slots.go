@@ -17,7 +17,7 @@ type Slots struct {
 	shards map[gtid.Shard]chan struct{}
 }
 
-// NewSlots has places for so many copies.
+// NewSlots has slots for that many copies.
 func NewSlots(concurrency int) *Slots {
 	return &Slots{all: make(chan struct{}, concurrency), shards: map[gtid.Shard]chan struct{}{}}
 }
@@ -33,7 +33,7 @@ func (s *Slots) of(shard gtid.Shard) chan struct{} {
 	return places
 }
 
-// acquire takes a place on the shard first, so that nobody holds one of the few common places while waiting for it.
+// acquire takes a slot on the shard first, so that nobody holds one of the few common slots while waiting for it.
 func (s *Slots) acquire(ctx context.Context, shard gtid.Shard) error {
 	places := s.of(shard)
 	select {

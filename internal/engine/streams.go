@@ -16,7 +16,7 @@ import (
 	"source-planetscale/internal/table"
 )
 
-// savedStates finds each stream's state in what the platform handed back. damaged are the errors of those that cannot be used, by table.
+// savedStates finds each stream's state in what the platform passed in. damaged are the errors of those that cannot be used, by table.
 func (e *Engine) savedStates(catalog *airbyte.ConfiguredCatalog, in *airbyte.State) (saved map[airbyte.StreamDescriptor]*state.Stream,
 	damaged map[string]error, err error,
 ) {
@@ -31,7 +31,7 @@ func (e *Engine) savedStates(catalog *airbyte.ConfiguredCatalog, in *airbyte.Sta
 		c := &catalog.Streams[i]
 		d := c.Stream.Descriptor()
 		if d.Namespace != "" && d.Namespace != e.cfg.Database {
-			continue // it cannot be read, whatever its state
+			continue // it cannot be read, whatever its state is
 		}
 		data, ok := in.Streams[d]
 		if !ok {
@@ -54,7 +54,7 @@ func (e *Engine) savedStates(catalog *airbyte.ConfiguredCatalog, in *airbyte.Sta
 	return saved, damaged, nil
 }
 
-// unsent is why VStream sends nothing of a table, nil where it sends it.
+// unsent is the reason why VStream sends nothing for a table, nil if it does.
 func unsent(name string) *table.Exclusion {
 	e := table.Excluded(name, func(string) bool { return false })
 	if e == nil || !e.Unsent {
@@ -97,10 +97,10 @@ func (s *survey) streamsOf(catalog *airbyte.ConfiguredCatalog, tables map[string
 	return refused
 }
 
-// clockTolerance is how far a saved cursor may be ahead of the clock without a word: a state that was not a sync's last one is.
+// clockTolerance is how far a saved cursor may be ahead of the clock without a warning: a state from the middle of a sync is.
 const clockTolerance = 10 * time.Minute
 
-// warn says what is odd about a stream that can be read.
+// warn reports what is unusual about a stream that can be read.
 func (s *survey) warn(st *partition.Stream) {
 	st.WarnMissing(s.shared.Log, st.Table)
 	if st.Incremental() && st.Changed {
@@ -159,7 +159,7 @@ func (s *survey) checkShards(d airbyte.StreamDescriptor, saved *state.Stream) er
 	return nil
 }
 
-// checkStarting refuses to copy a stream that was to start at a position of a shard that is not there, as after a split.
+// checkStarting refuses to copy a stream that was to start at a position of a shard that does not exist, for example after a split.
 // Streams with a state do not need the option, which may have been right when they began.
 func (s *survey) checkStarting(st *partition.Stream) error {
 	starting := s.cfg.StartingPositions()

@@ -18,25 +18,25 @@ import (
 	"source-planetscale/internal/state"
 )
 
-// Sync is one sync of a keyspace: every stream up to where the source was at its start.
+// Sync is one sync of a keyspace: every stream up to the source's position at the start.
 type Sync struct {
 	*Engine
 	wanted, existing []gtid.Shard // to read, and all of the keyspace
 	targets          *reader.Targets
 	streams          []*partition.Stream
 	env              *reader.Env
-	// legacy says that the state is the former connector's. The platform drops all of it with the first state of ours.
+	// legacy reports that the state is the former connector's. The platform drops all of it with the first state of ours.
 	legacy bool
-	// references are the tables of which each shard has all rows.
+	// references are the tables that have all their rows in each shard.
 	references map[string]bool
 }
 
-// change changes what is saved of streams while nobody else does.
+// change changes the saved state of streams while nobody else does.
 func (s *Sync) change(f func(*airbyte.Tx) error) error {
 	return s.shared.Writer.Commit(airbyte.NewBatch(), f)
 }
 
-// Run reads the streams. They fail one by one; only a lost stdout or a signal ends them all.
+// Run reads the streams. They fail one by one; only a closed stdout or a signal ends them all.
 func (s *Sync) Run(ctx context.Context) error {
 	for _, st := range s.streams {
 		if err := s.shared.Writer.Status(st.Descriptor, airbyte.Started); err != nil {
@@ -54,7 +54,7 @@ func (s *Sync) Run(ctx context.Context) error {
 	}
 	complete := true
 	err = s.change(func(tx *airbyte.Tx) error {
-		for _, st := range s.streams { // whatever left it open: nothing may look like success that is none
+		for _, st := range s.streams { // whatever left it open: a failure must not look like success
 			complete = complete && !st.Failed() && !st.IsOpen(tx)
 		}
 		return nil
@@ -65,7 +65,7 @@ func (s *Sync) Run(ctx context.Context) error {
 	return err
 }
 
-// takeOver writes the states of streams that have a position of the former connector's, before anything can fail: the platform deletes the
+// takeOver writes the states of streams that have a position of the former connector, before anything can fail: the platform deletes the
 // former state when it stores the first of ours, and with it the positions of streams that have none yet.
 func (s *Sync) takeOver() error {
 	if !s.legacy {
@@ -85,7 +85,7 @@ func (s *Sync) takeOver() error {
 	})
 }
 
-// begin gives a stream a state for the shards that it was never read from.
+// begin gives a stream a state for the shards that it has never been read from.
 func (s *Sync) begin(tx *airbyte.Tx, st *partition.Stream, starting map[gtid.Shard]gtid.Position) {
 	shards := s.shardsOf(st)
 	if s.references[st.Table.Name] {
@@ -102,7 +102,7 @@ func (s *Sync) shardsOf(st *partition.Stream) []gtid.Shard {
 	return s.wanted
 }
 
-// source is what the source says, for the plan.
+// source is the plan's view of the source.
 func (s *Sync) source() *plan.Source {
 	return &plan.Source{Wanted: s.wanted, Existing: s.existing, Targets: s.targets.All(), Resync: s.cfg.Resyncs()}
 }
@@ -124,7 +124,7 @@ func (w *work) replicated() int {
 // streamsNamed is how many streams the log names with their steps. There may be thousands.
 const streamsNamed = 100
 
-// plan decides for every stream and shard what to do, and says so.
+// plan decides what to do for every stream and shard, and logs it.
 func (s *Sync) plan() (*work, []string, error) {
 	w := &work{replicate: map[gtid.Shard][]*partition.Partition{}}
 	var sentences []string
@@ -158,7 +158,7 @@ func (s *Sync) plan() (*work, []string, error) {
 	return w, sentences, err
 }
 
-// add puts a step to the work. known says that the columns at its position are those that the sync looked up.
+// add adds a step to the work. known reports that the columns at its position are those that the sync looked up.
 func (w *work) add(tx *airbyte.Tx, p *partition.Partition, step plan.Step, known bool) {
 	switch step {
 	case plan.Copy, plan.ResumeCopy:
@@ -174,7 +174,7 @@ func (w *work) add(tx *airbyte.Tx, p *partition.Partition, step plan.Step, known
 	p.Stream.Open(tx)
 }
 
-// readAll does first what is left of former shards, then what the plan lists.
+// readAll first reads what is left of former shards, then what the plan lists.
 func (s *Sync) readAll(ctx context.Context) error {
 	if err := s.carryOver(ctx); err != nil {
 		return err
@@ -203,7 +203,7 @@ func (s *Sync) readAll(ctx context.Context) error {
 	return group.Wait()
 }
 
-// copy copies one table of one shard, then replicates what its copy does not hold up to the target.
+// copy copies one table of one shard, then replicates up to the target what its copy does not contain.
 func (s *Sync) copy(ctx context.Context, p *partition.Partition) error {
 	if err := s.shared.Slots.acquire(ctx, p.Shard); err != nil {
 		return err
@@ -217,7 +217,7 @@ func (s *Sync) copy(ctx context.Context, p *partition.Partition) error {
 	return s.settle(ctx, []*partition.Partition{p}, err)
 }
 
-// read tries a reader's stream until it has given all that was wanted.
+// read retries a reader's stream until it has sent everything that was requested.
 func (s *Sync) read(ctx context.Context, shard gtid.Shard, r *reader.Reader, retrier Retrier) (reader.Outcome, error) {
 	defer s.shared.Progress.unchanged(shard)
 	var outcome reader.Outcome
@@ -228,7 +228,7 @@ func (s *Sync) read(ctx context.Context, shard gtid.Shard, r *reader.Reader, ret
 	return outcome, r.GaveUp(ctx, err)
 }
 
-// settle ends partitions of one shard, well or not. It returns only what ends the whole sync.
+// settle ends partitions of one shard, successfully or not. It returns only what ends the whole sync.
 func (s *Sync) settle(ctx context.Context, parts []*partition.Partition, err error) error {
 	switch {
 	case errors.Is(err, airbyte.ErrWrite):
@@ -244,7 +244,7 @@ func (s *Sync) settle(ctx context.Context, parts []*partition.Partition, err err
 	return nil
 }
 
-// end ends a partition, well or not.
+// end ends a partition, successfully or not.
 func (s *Sync) end(_ context.Context, p *partition.Partition, err error) error {
 	if err != nil {
 		if err := s.fail(p.Stream, failure.Judge(err)); err != nil {
@@ -254,7 +254,7 @@ func (s *Sync) end(_ context.Context, p *partition.Partition, err error) error {
 	return s.finish(p.Stream)
 }
 
-// fail records a stream's first failure, and says it.
+// fail records a stream's first failure, and reports it.
 func (s *Sync) fail(st *partition.Stream, v *failure.Verdict) error {
 	if !st.Fail(v) {
 		return nil

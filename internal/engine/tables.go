@@ -15,30 +15,30 @@ import (
 	"source-planetscale/internal/table"
 )
 
-// The tables of a sync are those at the position where it stops. Facts of one moment come from one server: the columns are asked for
-// together with that server's position, before the peek and after it. Where the peeked position lies between the two, and the columns
-// are the same, they are those at the position.
+// The tables of a sync are those at the position where it stops. Facts of one moment come from one server: the columns are queried
+// together with that server's position, before the peek and after it. If the peeked position lies between the two, and the columns are
+// the same, they are those at the position.
 
 const (
-	// looks is how often the tables may change while they are looked up, or the replicas that answer be at different positions.
+	// looks is how often the tables may change while they are queried, or the replicas that answer may be at different positions.
 	looks = 5
-	// lookPause is the pause between two looks.
+	// lookPause is the pause between two attempts.
 	lookPause = time.Second
 )
 
-// view is what a shard says of the catalog's tables.
+// view is what a shard reports about the catalog's tables.
 type view struct {
 	tables map[string]table.Table // with their keys
-	// before and after are the columns and positions around the peek; nil where the service did not let us ask.
+	// before and after are the columns and positions around the peek; nil if the service does not allow querying them.
 	before, after *schema.Moment
-	// again are the tables after the peek, where the service did not let us ask for one of the moments.
+	// again are the tables after the peek, if the service does not allow querying one of the moments.
 	again map[string]table.Table
-	// known is what the shard's primary has executed, asked for last: see common.
+	// known is what the shard's primary has executed, queried last: see common.
 	known gtid.Position
 }
 
-// tablesAtTarget peeks, and finds the tables as they are there: those that kept changing, or differ between the shards, are unsteady. seen
-// is called once the tables were looked up the first time.
+// tablesAtTarget peeks, and finds the tables as they are at that position: those that kept changing, or differ between the shards, are
+// unsteady. seen is called once the tables were read for the first time.
 func (s *survey) tablesAtTarget(ctx context.Context, catalog *airbyte.ConfiguredCatalog, seen func()) error {
 	for look := 1; ; look++ {
 		views, err := s.look(ctx, catalog, seen)
@@ -62,7 +62,7 @@ func (s *survey) tablesAtTarget(ctx context.Context, catalog *airbyte.Configured
 	}
 }
 
-// namesIn are the names of the catalog's streams, which are all of one keyspace.
+// namesIn are the names of the catalog's streams, all of which belong to one keyspace.
 func namesIn(catalog *airbyte.ConfiguredCatalog) []string {
 	names := make([]string, len(catalog.Streams))
 	for i := range catalog.Streams {
@@ -71,7 +71,7 @@ func namesIn(catalog *airbyte.ConfiguredCatalog) []string {
 	return names
 }
 
-// look asks every shard before the peek and after it.
+// look queries every shard before the peek and after it.
 func (s *survey) look(ctx context.Context, catalog *airbyte.ConfiguredCatalog, seen func()) (map[gtid.Shard]*view, error) {
 	names := namesIn(catalog)
 	views := make(map[gtid.Shard]*view, len(s.wanted))
@@ -111,7 +111,7 @@ func (s *survey) look(ctx context.Context, catalog *airbyte.ConfiguredCatalog, s
 	return views, err
 }
 
-// existing are the names that a shard has a table of.
+// existing are the names for which a shard has a table.
 func existing(names []string, views map[gtid.Shard]*view) []string {
 	return slices.DeleteFunc(slices.Clone(names), func(name string) bool {
 		for _, v := range views {
@@ -151,10 +151,10 @@ func (v *view) lookAfter(ctx context.Context, s *survey, shard gtid.Shard, names
 	return err
 }
 
-// refused reports whether the service did not let us ask for a moment. It will not the next time, either.
+// refused reports whether the service did not allow querying a moment. It will not the next time, either.
 func (v *view) refused() bool { return v.before == nil || v.after == nil }
 
-// moment is nil where the service does not let us ask.
+// moment is nil if the service does not allow the query.
 func moment(ctx context.Context, server Server, shard gtid.Shard, names []string) (*schema.Moment, error) {
 	m, err := server.ColumnsAt(ctx, shard, names)
 	if errors.Is(err, schema.ErrRefused) && ctx.Err() == nil {
@@ -163,7 +163,7 @@ func moment(ctx context.Context, server Server, shard gtid.Shard, names []string
 	return &m, err
 }
 
-// apart are the shards whose target does not lie between the positions at which their columns were seen: another look may tell.
+// apart are the shards whose target does not lie between the positions at which their columns were read: another attempt may settle it.
 func (s *survey) apart(views map[gtid.Shard]*view) []gtid.Shard {
 	var apart []gtid.Shard
 	for shard, v := range views {
@@ -174,15 +174,15 @@ func (s *survey) apart(views map[gtid.Shard]*view) []gtid.Shard {
 	return apart
 }
 
-// surrounds reports whether a position lies between the two moments, apart from what only one replica has.
+// surrounds reports whether a position lies between the two moments, ignoring what only one replica has.
 func (v *view) surrounds(target gtid.Position) bool {
 	before, err1 := gtid.Parse(v.before.After)
 	after, err2 := gtid.Parse(v.after.Before)
 	return err1 == nil && err2 == nil && target.Contains(common(before, v.known)) && common(after, v.known).Contains(target)
 }
 
-// doubt notes the shards whose columns at the target are not known for sure. Where moments are refused, a primary's are taken to be:
-// one server answers all, if not at one moment.
+// doubt records the shards whose columns at the target are not certain. If moments are refused, a primary's are assumed to be: one server
+// answers everything, even if not at one moment.
 func (s *survey) doubt(views map[gtid.Shard]*view, apart []gtid.Shard) {
 	for _, shard := range s.wanted {
 		refused := views[shard].refused() && !s.cfg.Primary()
@@ -245,7 +245,7 @@ func (v *view) steady(name string) bool {
 	return slices.Equal(columns, v.before.Columns[name]) && slices.Equal(columns, v.after.Columns[name])
 }
 
-// references finds the reference tables of a sharded keyspace: each shard has all their rows, and one is read.
+// references finds the reference tables of a sharded keyspace: each shard has all their rows, and one of them is read.
 func (s *survey) findReferences(ctx context.Context, catalog *airbyte.ConfiguredCatalog) error {
 	if len(s.existing) < 2 {
 		return nil

@@ -8,8 +8,8 @@ import (
 	"source-planetscale/internal/table"
 )
 
-// refuseViews tells the streams that are views from those that are gone. A catalog has views where another connector made it, or
-// where a table became one.
+// refuseViews distinguishes the streams that are views from those that no longer exist. A catalog has views if another connector created
+// it, or if a table became one.
 func (s *survey) refuseViews(ctx context.Context, catalog *airbyte.ConfiguredCatalog, tables map[string]*table.Table,
 	refused map[string]error,
 ) error {
@@ -30,8 +30,8 @@ func (s *survey) refuseViews(ctx context.Context, catalog *airbyte.ConfiguredCat
 	return nil
 }
 
-// isView reports whether the name is of something that has columns and is no table. Tables are asked for last: one that was made
-// in the meantime is no view.
+// isView reports whether the name belongs to something that has columns and is not a table. Tables are queried last: one that was created
+// in the meantime is not a view.
 func (s *survey) isView(ctx context.Context, name string) (bool, error) {
 	for i, keys := range []bool{false, true} {
 		found, err := s.server.Tables(ctx, s.wanted[0], []string{name}, keys)
