@@ -15,14 +15,14 @@ import (
 	"source-planetscale/internal/wire"
 )
 
-// candidate is a position that the next boundary makes the reader's.
+// candidate is a position that becomes the reader's at the next boundary.
 type candidate struct {
 	gtid    string // "" for none
 	key     *querypb.QueryResult
-	copying bool // the server copies, after the key if there is one
+	copying bool // the server is copying, after the key if there is one
 }
 
-// after is the position that the candidate makes of the one before, zero if nothing was said of it.
+// after is the position that results from the candidate and the one before, zero if the candidate has none.
 func (c candidate) after(at gtid.Position) (gtid.Position, error) {
 	if c.gtid == "" {
 		return gtid.Position{}, nil
@@ -30,7 +30,7 @@ func (c candidate) after(at gtid.Position) (gtid.Position, error) {
 	return at.Follow(c.gtid)
 }
 
-// vgtid notes a position. Those of a copy are decoded; of the others there is one per transaction.
+// vgtid records a position. Those of a copy are decoded; of the others there is one per transaction.
 func (s *session) vgtid(ctx context.Context, ev *wire.Event) error {
 	if shard, at, ok := ev.Position(); ok {
 		return s.reaches(ctx, string(shard) == s.shard.Name, candidate{gtid: string(at)})
@@ -64,25 +64,25 @@ func (s *session) reaches(ctx context.Context, ours bool, next candidate) error 
 	case s.at.IsZero():
 		return s.copyStarted(ctx)
 	case s.replaying:
-		return errRestart() // the server forgot the copy, and will not complete it
+		return errRestart() // the server has dropped the copy, and will not complete it
 	}
 	return nil
 }
 
-// ReplacedMeanwhile says that the shard was split or merged while the sync went on, which finds the new ones only at its start.
+// ReplacedMeanwhile reports that the shard was split or merged during the sync, which looks for the new ones only at its start.
 func ReplacedMeanwhile(shard gtid.Shard) error {
 	return failure.Transient("the next attempt reads the new shards", "Shard %s of keyspace %s was split or merged while it was read", shard.Name, shard.Keyspace).
 		Do(failure.GiveUp)
 }
 
-// copyStarted saves the position of a copy's snapshot before its first row. It is no position to replicate from until the
-// copy is complete.
+// copyStarted saves the position of a copy's snapshot before its first row. Changes cannot be replicated from it until the copy is
+// complete.
 func (s *session) copyStarted(ctx context.Context) error {
 	exist, err := s.env.Serving(ctx)
 	if err != nil {
 		return err
 	}
-	// vtgate copies from a shard that no longer serves, too. The position would be past the journal, and lead nowhere.
+	// vtgate also copies from a shard that no longer serves. The position would be past the journal, a dead end.
 	if !slices.Contains(exist, s.shard) {
 		return ReplacedMeanwhile(s.shard)
 	}
@@ -99,9 +99,9 @@ func (s *session) copyStarted(ctx context.Context) error {
 	})
 }
 
-// committed is that a transaction ended. vttablet says no position of one that ends in a COMMIT statement: an empty one, or one of
-// tables without transactions. Its own GTID says it (since Vitess 23); else, once as many have ended as the target is ahead, it is the
-// target.
+// committed handles the end of a transaction. vttablet sends no position for one that ends in a COMMIT statement: an empty one, or one of
+// tables without transactions. The position comes from the transaction's own GTID (since Vitess 23); otherwise, once as many have ended
+// as the target is ahead, it is the target.
 func (s *session) committed() error {
 	if s.next.gtid != "" || s.copying != nil || !s.replaying {
 		return nil
@@ -119,7 +119,7 @@ func (s *session) committed() error {
 	return nil
 }
 
-// boundary is where a position may be saved: between transactions.
+// boundary is a point where a position may be saved: between transactions.
 func (s *session) boundary(ctx context.Context) (done bool, err error) {
 	if err := s.pass(); err != nil {
 		return false, err
@@ -159,8 +159,8 @@ func (s *session) pass() error {
 			s.moves()
 		}
 		if former != nil && !table.SameColumns(former, key) {
-			s.copying.key = nil // not to resume after the new one, which the table now has
-			return errRestart() // the table's key was changed, and rows of the new one may have been left out
+			s.copying.key = nil // must not resume after the new key, which the table has now
+			return errRestart() // the table's key was changed, and rows may have been left out under the new one
 		}
 	}
 	if !at.Equal(s.at) {
@@ -177,7 +177,7 @@ func (s *session) pass() error {
 	return nil
 }
 
-// copyCompleted ends the copy at the last position of its stream, which its rows are of or newer.
+// copyCompleted ends the copy at the last position of its stream; its rows are as of that position or newer.
 func (s *session) copyCompleted(ctx context.Context) (done bool, err error) {
 	if s.copying == nil {
 		return false, nil

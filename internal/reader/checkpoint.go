@@ -9,24 +9,24 @@ import (
 	"source-planetscale/internal/airbyte"
 )
 
-// checkpointBytes of records since the last state are reason enough for the next one.
+// checkpointBytes of records since the last state are enough to trigger the next one.
 const checkpointBytes = 64 << 20
 
-// pace is when states were last written, and are to be next.
+// pace is when states were last written, and when the next ones are due.
 type pace struct {
 	time     time.Time
-	bytes    int64         // of records since
+	bytes    int64         // of records since then
 	interval time.Duration // until the next one
-	passed   int           // boundaries since
+	passed   int           // boundaries since then
 }
 
-// due reports whether it is time for a state, when so many bytes of records wait to be written.
+// due reports whether it is time for a state, with that many bytes of records waiting to be written.
 func (p *pace) due(pending int) bool {
 	return p.bytes+int64(pending) >= checkpointBytes || time.Since(p.time) >= p.interval
 }
 
-// adjust sets the time until the next state: longer and longer while states are more than a tenth of what is written, as with many
-// tables of which few change.
+// adjust sets the time until the next state: it grows while states are more than a tenth of what is written, as with many tables of which
+// few change.
 func (p *pace) adjust(records, states int64, usual time.Duration) {
 	if states > (records+states)/10 {
 		p.interval = min(2*p.interval, time.Hour)
@@ -78,7 +78,7 @@ func (r *Reader) checkpoint(ctx context.Context) error {
 	return err
 }
 
-// save moves what is saved of a table to where the reader is, and reports whether there is something new to say.
+// save advances the saved state of a table to the reader's position, and reports whether there is something new to save.
 func (r *Reader) save(tx *airbyte.Tx, t *tableReader, atTarget bool) bool {
 	switch {
 	case t.missed():
@@ -93,7 +93,7 @@ func (r *Reader) save(tx *airbyte.Tx, t *tableReader, atTarget bool) bool {
 	return true
 }
 
-// lookIfGiven looks, before states are written, whether columns were changed while rows of the binary log were read.
+// lookIfGiven checks, before states are written, whether columns were changed while rows of the binary log were read.
 func (r *Reader) lookIfGiven(ctx context.Context) error {
 	given := slices.DeleteFunc(slices.Clone(r.tables.names), func(name string) bool { return !r.tables.find(name).Given() })
 	if len(given) == 0 {
@@ -102,8 +102,8 @@ func (r *Reader) lookIfGiven(ctx context.Context) error {
 	return r.lookAt(ctx, given, false)
 }
 
-// checkTarget asks the source again where it is when the stream has gone where the target does not lead: after a failover
-// the target may hold transactions that are gone, and would never be reached. vtgate continues over a failover by itself.
+// checkTarget queries the source's position again if the stream has gone past the target without reaching it: after a failover the target
+// may contain transactions that are lost, and would never be reached. vtgate itself continues after a failover.
 func (r *Reader) checkTarget(ctx context.Context) error {
 	if r.copying != nil || r.former != nil || r.done || r.target.Contains(r.at) || r.at.Contains(r.target) {
 		return nil
@@ -120,7 +120,7 @@ func (r *Reader) finish(ctx context.Context) error {
 		return r.scouted.end(r)
 	}
 	if r.copying != nil && r.tables.only().Stream.Incremental() {
-		// Once the server has read all, changes of columns no longer wait.
+		// Once the server has read everything, changes of columns no longer wait.
 		if err := r.look(ctx, false); err != nil {
 			return err
 		}
@@ -133,6 +133,6 @@ func (r *Reader) finish(ctx context.Context) error {
 		left := len(r.tables.names)
 		if err := r.dropIf(ctx, r.checkpoint(ctx)); err != nil || len(r.tables.names) == left {
 			return err
-		} // else one could not be saved, and the others are not yet
+		} // otherwise one could not be saved, and the others have not been yet
 	}
 }

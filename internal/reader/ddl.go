@@ -10,7 +10,7 @@ import (
 	"source-planetscale/internal/table"
 )
 
-// ddl notes what a statement did to the reader's tables.
+// ddl handles the effect of a statement on the reader's tables.
 func (s *session) ddl(ctx context.Context, text string) error {
 	ddl, err := table.ParseDDL(text)
 	if err != nil {
@@ -23,7 +23,7 @@ func (s *session) ddl(ctx context.Context, text string) error {
 	for _, name := range slices.Clone(s.tables.names) {
 		t := s.tables.find(name)
 		if t == nil || !at.IsZero() && t.From.Contains(at) {
-			continue // it has ended in this loop, or has what the statement did
+			continue // it has ended in this loop, or already contains the statement's effect
 		}
 		if err := s.dropIf(ctx, changed(ctx, s, t, ddl, text)); err != nil {
 			return err
@@ -32,7 +32,7 @@ func (s *session) ddl(ctx context.Context, text string) error {
 	return nil
 }
 
-// changed is that a statement did something to the table, or to others.
+// changed handles a statement that changed the table, or others.
 func changed(ctx context.Context, s *session, t *tableReader, ddl table.DDL, text string) error {
 	name, d, shard := t.Name(), t.Stream.Descriptor, t.Shard.Name
 	if !t.Stream.Incremental() {
@@ -58,7 +58,7 @@ func changed(ctx context.Context, s *session, t *tableReader, ddl table.DDL, tex
 	return nil
 }
 
-// altered is that a statement may have changed the table's columns.
+// altered handles a statement that may have changed the table's columns.
 func altered(ctx context.Context, s *session, t *tableReader, by statement) error {
 	switch {
 	case s.scouted != nil:
@@ -78,7 +78,7 @@ func altered(ctx context.Context, s *session, t *tableReader, by statement) erro
 	return apart(s.Reader, t)
 }
 
-// warnAltered says once that rows may have changed without an event for each.
+// warnAltered warns once that rows may have changed without row events.
 func (t *tableReader) warnAltered(log *slog.Logger) {
 	if t.Stream.Alters() {
 		log.Warn(fmt.Sprintf("Stream %s: the table was altered in shard %s. ALTER TABLE emits no row events: rows already in the "+
@@ -87,7 +87,7 @@ func (t *tableReader) warnAltered(log *slog.Logger) {
 	}
 }
 
-// dml is a change that the server logged as a statement: which rows it changed nobody can know.
+// dml handles a change that the server logged as a statement: there is no way to know which rows it changed.
 func (s *session) dml(ctx context.Context, statement string) error {
 	written, err := table.WrittenBy(statement)
 	if err != nil {

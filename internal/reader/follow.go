@@ -15,17 +15,17 @@ import (
 	"source-planetscale/internal/vstream"
 )
 
-// Rows of a table whose columns were changed are read twice: a Scout finds out what the statements since the saved position did to the
-// columns, and Follow gives the rows, each by the columns that it was written under.
+// Rows of a table whose columns were changed are read twice: a Scout finds out how the statements since the saved position changed the
+// columns, and Follow sends the rows, each read with the columns that it was written with.
 
 // changes are the statements that may have changed a table's columns between a position and the one to read up to.
 type changes struct {
-	// evolution is what they did, once all are known.
+	// evolution is the effect of the statements, once all are known.
 	evolution  *table.Evolution
-	was        []table.Column // at the saved position; nil where nobody knows
-	definition string         // SHOW CREATE TABLE of today, "" if not known
+	was        []table.Column // at the saved position; nil if unknown
+	definition string         // today's SHOW CREATE TABLE, "" if unknown
 	statements []statement
-	// now is how many of them lie behind the reader, and bound how many did at the last boundary.
+	// now is how many of them the reader has passed, and bound how many it had passed at the last boundary.
 	now, bound int
 	// moved is where the shards that replaced this one continue, if it was read to its journal.
 	moved map[gtid.Shard]gtid.Position
@@ -35,12 +35,12 @@ type changes struct {
 type statement struct {
 	text    string
 	extends bool   // it only added columns at the end
-	swapped string // the table's copy that took its place, "" for none
-	alter   string // the statement that made the copy, "" if not known
-	step    int    // how many have changed the columns, with it
+	swapped string // the table's copy that replaced it, "" for none
+	alter   string // the statement that created the copy, "" if unknown
+	step    int    // how many have changed the columns, including this one
 }
 
-// alone is a reader of one partition, from its saved position; former says that its shard was split or merged.
+// alone is a reader of one partition, from its saved position; former reports that its shard was split or merged.
 func alone(env *Env, p *partition.Partition, isFormer bool) *Reader {
 	r := newReader(env, p.Shard)
 	at, layout := p.Saved().Replay()
@@ -53,15 +53,16 @@ func alone(env *Env, p *partition.Partition, isFormer bool) *Reader {
 	return r
 }
 
-// Scout finds out what was done to a table's columns between its saved position and the target. It gives no row. definition is SHOW
-// CREATE TABLE, "" if nobody may ask; isFormer says that the shard was split or merged.
+// Scout finds out how a table's columns were changed between its saved position and the target. It sends no rows. definition is SHOW
+// CREATE TABLE, "" if it may not be queried; isFormer reports that the shard was split or merged.
 func Scout(env *Env, p *partition.Partition, definition string, isFormer bool) *Reader {
 	r := alone(env, p, isFormer)
 	r.scouted = &changes{was: p.Columns(), definition: definition}
 	return r
 }
 
-// ScoutOn continues with the work of a Scout that has read its shard to the journal, in one that replaced it, from where that continues.
+// ScoutOn continues the work of a Scout that has read its shard up to the journal, in a shard that replaced it, from where that one
+// continues.
 func ScoutOn(env *Env, scout *Reader, shard gtid.Shard, at gtid.Position, isFormer bool) *Reader {
 	r := newReader(env, shard)
 	r.tables.add(scout.tables.only().Partition)
@@ -73,10 +74,10 @@ func ScoutOn(env *Env, scout *Reader, shard gtid.Shard, at gtid.Position, isForm
 	return r
 }
 
-// Moved is where the shards continue that replaced a Scout's.
+// Moved is where the shards that replaced a Scout's continue.
 func (p path) Moved() map[gtid.Shard]gtid.Position { return p.scouted.moved }
 
-// Follow gives the changes of a table of which a Scout has found out how its columns were changed.
+// Follow sends the changes of a table for which a Scout has found out how its columns were changed.
 func Follow(env *Env, p *partition.Partition, scout *Reader, isFormer bool) *Reader {
 	r := alone(env, p, isFormer)
 	c := *scout.scouted
@@ -85,7 +86,7 @@ func Follow(env *Env, p *partition.Partition, scout *Reader, isFormer bool) *Rea
 	return r
 }
 
-// step is how many changes of the columns lie behind the reader.
+// step is how many changes of the columns the reader has passed.
 func (c *changes) step() int {
 	if c.now == 0 {
 		return 0
@@ -93,7 +94,7 @@ func (c *changes) step() int {
 	return c.statements[c.now-1].step
 }
 
-// note is a statement that a Scout meets. The one of an online DDL is not in the binary log, but Vitess knows it.
+// note records a statement that a Scout meets. The statement of an online DDL is not in the binary log, but Vitess knows it.
 func (c *changes) note(ctx context.Context, r *Reader, s statement) error {
 	if uuid := table.Migration(s.swapped); uuid != "" {
 		var err error
@@ -101,12 +102,12 @@ func (c *changes) note(ctx context.Context, r *Reader, s statement) error {
 			return err
 		}
 	}
-	c.statements = append(c.statements[:c.now], s) // without those that a broken stream had shown after its last boundary
+	c.statements = append(c.statements[:c.now], s) // without those that a broken stream had sent after its last boundary
 	c.now++
 	return nil
 }
 
-// meet is a statement that comes with the rows.
+// meet handles a statement that arrives along with the rows.
 func (c *changes) meet(text string) error {
 	if c.now == len(c.statements) || c.statements[c.now].text != text {
 		return errors.New("the statements that changed its columns are not the same as a moment ago")
@@ -115,7 +116,7 @@ func (c *changes) meet(text string) error {
 	return nil
 }
 
-// end is that a Scout has met all statements: they must lead to today's columns, and the rows between them must be readable.
+// end checks, once a Scout has met all statements, that they lead to today's columns, and that the rows between them are readable.
 func (c *changes) end(r *Reader) error {
 	t := r.tables.only()
 	err := c.evolve(t)
@@ -129,12 +130,12 @@ func (c *changes) end(r *Reader) error {
 	return unknowable(t, err)
 }
 
-// evolve finds out what the statements did.
+// evolve computes the effect of the statements.
 func (c *changes) evolve(t *tableReader) error {
 	if c.was != nil {
 		return c.evolveFrom(t, c.was)
 	}
-	// Nobody knows which columns it had. If some were only added at its end, it had the ones before them.
+	// The table's columns at that point are unknown. If columns were only added at its end, it had the ones before them.
 	today := t.Stream.Table.Columns
 	for n := len(today) - 1; n > 0 && !slices.ContainsFunc(c.statements, func(s statement) bool { return !s.extends }); n-- {
 		if c.evolveFrom(t, today[:n]) == nil {
@@ -174,7 +175,7 @@ func (c *changes) evolveFrom(t *tableReader, was []table.Column) (err error) {
 // columns are those of the rows that come next.
 func (c *changes) columns() []table.Column { return c.evolution.Shape(c.step()).Old }
 
-// compile prepares for rows as they were written where the reader is.
+// compile prepares for rows as they were written at the reader's position.
 func (c *changes) compile(t *tableReader, f *binlogdatapb.FieldEvent) (*row.Plan, error) {
 	shape := c.evolution.Shape(c.step())
 	if shape.Current() && t.Describes(f.Fields) && t.DescribesTypes(f.Fields) {
@@ -183,13 +184,13 @@ func (c *changes) compile(t *tableReader, f *binlogdatapb.FieldEvent) (*row.Plan
 	return row.CompileOlder(t.Stream.Table, shape, f, t.Stream.Columns, t.Stream.Records.Types)
 }
 
-// path is what is known of the changes of columns on a reader's way.
+// path is what is known about the changes of columns along a reader's way.
 type path struct {
 	// scouted are those that a Scout finds, followed those that Follow follows; else nil.
 	scouted, followed *changes
 }
 
-// known reports whether what the columns are is known from the statements.
+// known reports whether the columns are known from the statements.
 func (p path) known() bool { return p.scouted != nil || p.followed != nil }
 
 // rewind begins again at the last boundary.
@@ -201,7 +202,7 @@ func (p path) rewind() {
 	}
 }
 
-// bind is that a boundary was reached.
+// bind records that a boundary was reached.
 func (p path) bind() {
 	for _, c := range []*changes{p.scouted, p.followed} {
 		if c != nil {
@@ -210,7 +211,7 @@ func (p path) bind() {
 	}
 }
 
-// unreadable is why older rows cannot be read that came all the same, or that the server cannot send; nil for another error.
+// unreadable is the reason why older rows that arrived anyway, or that the server cannot send, cannot be read; nil for another error.
 func (p path) unreadable(err error) error {
 	value := new(row.Unconvertible)
 	switch {
@@ -222,7 +223,7 @@ func (p path) unreadable(err error) error {
 	return nil
 }
 
-// unknowable is the verdict on a table of which rows were written under columns that cannot be told from today's.
+// unknowable is the verdict on a table with rows that were written with columns which cannot be derived from today's.
 func unknowable(t *tableReader, err error) *failure.Verdict {
 	return failure.Config("refresh the source's schema and clear the stream's data, or set "+failure.Option("If changes since the last sync cannot be read", "invalid_cdc_cursor_position_behavior")+
 		" to \"Re-sync data\"",
@@ -230,8 +231,8 @@ func unknowable(t *tableReader, err error) *failure.Verdict {
 		t.Stream.Descriptor, t.Shard.Name, err).Because(err).Do(failure.Resync).Of(t.Name())
 }
 
-// apart ends the table's part in the reader, since rows to come may have other columns than today's: it is read again by itself, from its
-// saved position. A copy begins again.
+// apart ends the table's part in the reader, since further rows may have other columns than today's: it is read again by itself, from its
+// saved position. A copy starts over.
 func apart(r *Reader, t *tableReader) error {
 	if r.copying != nil {
 		t.Forgive()
@@ -242,8 +243,8 @@ func apart(r *Reader, t *tableReader) error {
 		Do(failure.Follow).Of(t.Name())
 }
 
-// misread is that rows were given while the columns were changed, under wrong names perhaps. They come again, and take the place of
-// those, unless it is the key that is wrong.
+// misread handles rows that were sent while the columns were changed, possibly under wrong names. They are sent again, and replace those,
+// unless the key itself is wrong.
 func misread(r *Reader, t *tableReader, now table.Table) error {
 	if t.MovesKey(now.Columns) {
 		return failure.Config("refresh the source's schema and clear the stream's data",

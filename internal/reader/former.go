@@ -15,26 +15,26 @@ import (
 	"source-planetscale/internal/vstream"
 )
 
-// When shards are split or merged, Vitess writes a journal into the binary log of every old shard: it says where the new
-// shards' logs continue. A position of an old shard is carried over by reading that shard up to its journal. That works as
-// long as the old shard exists.
+// When shards are split or merged, Vitess writes a journal into the binary log of every old shard: it says where the new shards' logs
+// continue. A position of an old shard is carried over by reading that shard up to its journal. That works as long as the old shard
+// exists.
 
 // former is the state of a reader of a shard that was split or merged.
 type former struct {
-	reachable bool      // the shard said where it is before the last attempt
+	reachable bool      // the shard reported its position before the last attempt
 	passed    time.Time // when it was first seen to be past its journal
 }
 
 // Lost says why a former shard does not lead to those that replaced it: the text continues "its shard … was split or merged and".
 func Lost(why string) *failure.Verdict { return failure.Config("", "%s", why).Do(failure.Resync) }
 
-// NoJournal says that a former shard leads nowhere: it was read past its journal, as by a copy that began while the traffic
+// NoJournal reports that a former shard is a dead end: it was read past its journal, for example by a copy that began while the traffic
 // was switched (vtgate copies from shards that no longer serve), or its journal does not name what replaced it.
 func NoJournal() *failure.Verdict {
 	return Lost("does not record where the new shards continue after the saved position, for example because a copy of it began while traffic was being switched")
 }
 
-// judge gives a verdict on errors that say that the changes are gone; nil for others.
+// judge gives a verdict on errors that mean that the changes are gone; nil for others.
 func (f *former) judge(err error) *failure.Verdict {
 	switch vstream.KindOf(err) {
 	case vstream.NoShard:
@@ -45,9 +45,9 @@ func (f *former) judge(err error) *failure.Verdict {
 	return nil
 }
 
-// GaveUp is the verdict on an error that attempts did not get over. Of a former shard whose tablets are there, but do not stream from
-// the position, it cannot be asked whether its binary logs were purged: vtgate queries no shard that does not serve. Nor does a vtgate
-// before 21 stream from one, and it does not say so.
+// GaveUp is the verdict on an error that retries did not overcome. Whether a former shard whose tablets exist, but do not stream from the
+// position, has purged its binary logs cannot be queried: vtgate sends no queries to a shard that does not serve. A vtgate before 21 does
+// not stream from one either, and does not report it.
 func (r *Reader) GaveUp(ctx context.Context, err error) error {
 	switch {
 	case r.former == nil || err == nil:
@@ -60,7 +60,7 @@ func (r *Reader) GaveUp(ctx context.Context, err error) error {
 	return err
 }
 
-// servingAnswer reports whether the shards that serve say where they are, so that it is not VTGate that hangs, nor the way to it.
+// servingAnswer reports whether the serving shards report their positions, which rules out a hanging VTGate or network.
 func servingAnswer(ctx context.Context, env *Env) bool {
 	shards, err := env.Serving(ctx)
 	if err != nil || len(shards) == 0 {
@@ -73,9 +73,9 @@ func servingAnswer(ctx context.Context, env *Env) bool {
 // journalPatience is how long a replica may lag behind the journal that its primary has written.
 const journalPatience = 2 * time.Minute
 
-// check ends the reading of a former shard which is past its journal: the journal is written before the new shards
-// serve (Vitess' SwitchTraffic), so before the shard was found to be a former one, and peeked. The shard itself continues for as
-// long as Vitess writes changes back to it.
+// check ends reading a former shard which is past its journal: the journal is written before the new shards serve (Vitess'
+// SwitchTraffic), so before the shard was found to be a former one, and peeked. The shard itself continues for as long as Vitess writes
+// changes back to it.
 func (f *former) check(at, target gtid.Position, primary bool) error {
 	if target.IsZero() || !at.Contains(target) {
 		return nil
@@ -89,7 +89,7 @@ func (f *former) check(at, target gtid.Position, primary bool) error {
 	return NoJournal()
 }
 
-// journal ends the reader when its shard was split or merged: here all changes of the old shard have been given.
+// journal ends the reader at its shard's split or merge: at this point all changes of the old shard have been sent.
 func (s *session) journal(ctx context.Context, j *binlogdatapb.Journal) (done bool, err error) {
 	if j.GetMigrationType() != binlogdatapb.MigrationType_SHARDS || s.copying != nil {
 		return false, nil // the next position, of other shards, ends a copy
@@ -130,8 +130,8 @@ func (s *session) journal(ctx context.Context, j *binlogdatapb.Journal) (done bo
 	return true, err
 }
 
-// Retired is how replication ends at a journal: well, since the next sync continues with the shards that replaced this one. If
-// it already did in an earlier sync and the shard is still there, it would do so forever.
+// Retired is the outcome of replication that ends at a journal: success, since the next sync continues with the shards that replaced this
+// one. If an earlier sync already did so and the shard still exists, that would repeat forever.
 func (r *Reader) Retired() error {
 	if !r.again {
 		return nil

@@ -10,8 +10,8 @@ import (
 	"source-planetscale/internal/record"
 )
 
-// output is what becomes of a reader's rows: they wait in a queue, become records in a batch, and are written. A table that cannot go
-// on ends here, behind its last record.
+// output is where a reader's rows go: they wait in a queue, become records in a batch, and are written. A table that cannot continue ends
+// here, after its last record.
 type output struct {
 	env    *Env
 	tables *tables
@@ -27,7 +27,7 @@ func newOutput(env *Env, shard gtid.Shard) *output {
 	}
 }
 
-// encode makes records of all queued rows.
+// encode turns all queued rows into records.
 func (o *output) encode(ctx context.Context) error {
 	for !o.queue.Empty() {
 		if err := o.take(ctx); err != nil {
@@ -37,8 +37,8 @@ func (o *output) encode(ctx context.Context) error {
 	return nil
 }
 
-// take makes records of the oldest queued rows. A table with a row that cannot be read ends its stream, and the rows behind it are
-// taken next.
+// take turns the oldest queued rows into records. A table with a row that cannot be read ends its stream, and the rows after it are taken
+// next.
 func (o *output) take(ctx context.Context) error {
 	err := o.queue.Take(o.batch)
 	if err == nil {
@@ -51,7 +51,7 @@ func (o *output) take(ctx context.Context) error {
 	return o.drop(ctx, v.Table, err)
 }
 
-// writeOldest makes records of the oldest queued rows, and writes them if they are many.
+// writeOldest turns the oldest queued rows into records, and writes them if there are many.
 func (o *output) writeOldest(ctx context.Context) error {
 	if err := o.take(ctx); err != nil {
 		return err
@@ -78,17 +78,18 @@ func (o *output) commit(ctx context.Context, states func(*airbyte.Tx) error) err
 	return o.env.Writer.Commit(o.batch, states)
 }
 
-// dropIf ends the stream of the table that an error is of, if the reader has others to continue with; else it returns the error.
+// dropIf ends the stream of the table that an error belongs to, if the reader has others to continue with; otherwise it returns the
+// error.
 func (o *output) dropIf(ctx context.Context, err error) error {
 	if err == nil {
-		return nil // without the allocation of what follows
+		return nil // avoids the allocation in what follows
 	}
 	v := failure.In(err)
 	if v == nil || v.Table == "" {
 		return err
 	}
 	if o.tables.find(v.Table) == nil {
-		return nil // it has ended already
+		return nil // it has already ended
 	}
 	if len(o.tables.names) < 2 {
 		return err
@@ -98,8 +99,8 @@ func (o *output) dropIf(ctx context.Context, err error) error {
 	}
 	switch {
 	case o.tables.find(v.Table) == nil:
-		return nil // its queued rows have ended it already
-	case len(o.tables.names) > 1: // as before those of others
+		return nil // its queued rows have already ended it
+	case len(o.tables.names) > 1: // as above for those of others
 		return o.drop(ctx, v.Table, err)
 	}
 	return err

@@ -1,5 +1,5 @@
-// Package reader reads one VStream at a time: the copy of one table of a shard, the changes of one or more, or what is left of a shard
-// that was split or merged. There is a constructor for each. What a reader needs of the world is in its Env.
+// Package reader reads one VStream at a time: the copy of one table of a shard, the changes of one or more, or the remainder of a shard
+// that was split or merged. There is a constructor for each. What a reader needs from the rest of the program is in its Env.
 package reader
 
 import (
@@ -20,28 +20,28 @@ import (
 	"source-planetscale/internal/vstream"
 )
 
-// flushBytes is when records are written even though no boundary has come: it bounds the memory of a reader.
+// flushBytes is the size at which records are written even without a boundary: it limits the memory of a reader.
 const flushBytes = 1 << 20
 
-// Env is what a reader needs of the world.
+// Env is what a reader needs from the rest of the program.
 type Env struct {
 	Open func(context.Context, vstream.Request) (*vstream.Stream, error)
-	// Peek asks a shard where it is.
+	// Peek queries a shard's current position.
 	Peek func(context.Context, ...gtid.Shard) (map[gtid.Shard]gtid.Position, error)
-	// Serving asks for the shards that exist.
+	// Serving queries the existing shards.
 	Serving func(context.Context) ([]gtid.Shard, error)
-	// Tables asks a shard for some of its tables by name, as they are now. Without keys it is asked for their columns alone, which
-	// takes a third of the time, and views may be among them.
+	// Tables queries some of a shard's tables by name, as they are now. Without keys, only their columns are queried, which takes a third
+	// of the time, and views may be among them.
 	Tables func(ctx context.Context, shard gtid.Shard, only []string, keys bool) (map[string]table.Table, error)
-	// Sorts returns the server's error where it cannot sort a table as a copy does.
+	// Sorts returns the server's error if it cannot sort a table as a copy does.
 	Sorts func(ctx context.Context, shard gtid.Shard, t *table.Table) error
-	// Migration is the statement of one of Vitess' online DDLs, "" where it is not known, or nobody may ask.
+	// Migration is the statement of one of Vitess' online DDLs, "" if it is unknown or may not be queried.
 	Migration func(ctx context.Context, uuid string) (string, error)
-	// Targets are where the reading of shards ends.
+	// Targets are where reading of shards ends.
 	Targets *Targets
-	// End ends a partition, well where err is nil. It returns only what ends the whole sync.
+	// End ends a partition, successfully if err is nil. It returns only what ends the whole sync.
 	End func(ctx context.Context, p *partition.Partition, err error) error
-	// Changed notes when the change that was read last from a shard was made.
+	// Changed records when the last change read from a shard was made.
 	Changed func(gtid.Shard, time.Time)
 
 	Writer   *airbyte.Writer
@@ -49,13 +49,13 @@ type Env struct {
 	Settings Settings
 }
 
-// Settings are those of the configuration that concern readers.
+// Settings are the parts of the configuration that concern readers.
 type Settings struct {
-	// Checkpoint is how often the progress is saved.
+	// Checkpoint is how often progress is saved.
 	Checkpoint time.Duration
-	// Timeout is how long a stream may give neither a row nor a newer position.
+	// Timeout is how long a stream may send neither a row nor a newer position.
 	Timeout time.Duration
-	// Primary says that primaries are read, and not replicas.
+	// Primary reports that primaries are read, not replicas.
 	Primary bool
 	// Processors is how many may encode one reader's rows.
 	Processors int
@@ -68,32 +68,32 @@ type Reader struct {
 	path
 	// at is the position at the last boundary, target where reading ends.
 	at, target gtid.Position
-	// copying is what only a reader of a copy has, former what only one of a shard that was split or merged has; else nil.
+	// copying is set only for a reader of a copy, former only for one of a shard that was split or merged.
 	copying *copying
 	former  *former
 
 	attempts   int
 	progressed bool // past a boundary since the stream was opened
 	done       bool
-	again      bool // an earlier sync has read the shard to its journal already
+	again      bool // an earlier sync has already read the shard up to its journal
 }
 
 // copying is the state of a copy that is not complete.
 type copying struct {
 	key       *querypb.QueryResult // at the last boundary
 	described []*querypb.Field     // the columns of the copy's rows
-	restarts  int                  // after rows had been given
+	restarts  int                  // after rows had been sent
 	altered   bool                 // the last one because columns were changed
 }
 
-// Outcome is how an attempt ended well.
+// Outcome is how a successful attempt ended.
 type Outcome int
 
 // The outcomes.
 const (
-	// Arrived: all that was wanted has been given.
+	// Arrived: everything requested has been sent.
 	Arrived Outcome = iota
-	// Replaced: the shard was split or merged, and all its changes were given.
+	// Replaced: the shard was split or merged, and all its changes were sent.
 	Replaced
 )
 
@@ -101,7 +101,7 @@ func newReader(env *Env, shard gtid.Shard) *Reader {
 	return &Reader{shard: shard, output: newOutput(env, shard), target: env.Targets.Of(shard)}
 }
 
-// Copy reads the copy of a table, from where it was left.
+// Copy reads the copy of a table, from where it was left off.
 func Copy(env *Env, p *partition.Partition) *Reader {
 	r := newReader(env, p.Shard)
 	saved := p.Saved()
@@ -109,12 +109,12 @@ func Copy(env *Env, p *partition.Partition) *Reader {
 	r.tables.add(p)
 	r.at, r.copying = saved.Position, &copying{key: saved.Copy.LastPK}
 	if saved.Layout.Differs() {
-		r.copying.key = nil // changes of other columns would come before the server resumes after the key
+		r.copying.key = nil // changes of other columns would arrive before the server resumes after the key
 	}
 	return r
 }
 
-// Replicate reads the changes of tables of one shard since a position that all of theirs contain.
+// Replicate reads the changes of tables of one shard since a position that all their positions contain.
 func Replicate(env *Env, shard gtid.Shard, from gtid.Position, parts []*partition.Partition) *Reader {
 	r := newReader(env, shard)
 	r.at = from
@@ -139,11 +139,11 @@ func Former(env *Env, shard gtid.Shard, parts []*partition.Partition) *Reader {
 	return r
 }
 
-// Partitions are those that it still reads.
+// Partitions are those that it is still reading.
 func (r *Reader) Partitions() []*partition.Partition { return r.tables.parts() }
 
-// Left are those that it has read to its end, and those that are to be read again from their own positions: an older server does not say
-// which of the rows that came they have.
+// Left are those that it has read to its end, and those that must be read again from their own positions: an older server does not reveal
+// which of the received rows they already have.
 func (r *Reader) Left() (read, again []*partition.Partition) {
 	for _, p := range r.tables.parts() {
 		if r.tables.find(p.Name()).missed() {
@@ -155,13 +155,13 @@ func (r *Reader) Left() (read, again []*partition.Partition) {
 	return read, again
 }
 
-// What says what it reads, for messages.
+// What describes what it reads, for messages.
 func (r *Reader) What() string {
 	return fmt.Sprintf("The stream of %s in shard %s", r.tables.descriptors(), r.shard.Name)
 }
 
-// Attempt opens the stream where the reader is and reads it to its end: the copy's completion, the journal, or the first boundary
-// that holds the target. progress says that another attempt begins further on.
+// Attempt opens the stream at the reader's position and reads it to its end: the copy's completion, the journal, or the first boundary
+// that contains the target. progress reports that another attempt would begin further on.
 func (r *Reader) Attempt(ctx context.Context) (o Outcome, progress bool, err error) {
 	r.progressed = false
 	if r.attempts++; r.attempts > 1 || r.former != nil && r.target.IsZero() {
@@ -182,13 +182,13 @@ func (r *Reader) Attempt(ctx context.Context) (o Outcome, progress bool, err err
 	if table := r.tables.blamed(err); table != "" {
 		return r.reopen(ctx, table, vstream.Judge(err, r.shard.Keyspace+"."+table, r.shard.Name))
 	}
-	// A copy that will start over has got nowhere.
+	// A copy that will start over has made no progress.
 	startsOver := r.copying != nil && !r.resumable()
 	return o, r.progressed && !startsOver, r.judge(err)
 }
 
-// notLoaded is the verdict on a table that vttablet does not know, unless MySQL says that there is none: vttablet knows it soon. A shard
-// that cannot be asked, as in the middle of a reshard, is no proof that its table is gone. nil for another error.
+// notLoaded is the verdict on a table that vttablet does not know, unless MySQL reports that it does not exist: vttablet will know it
+// soon. A shard that cannot be queried, as in the middle of a reshard, is no proof that its table is gone. nil for another error.
 func notLoaded(ctx context.Context, r *Reader, err error) *failure.Verdict {
 	name := vstream.NotLoaded(err)
 	if name == "" || r.tables.find(name) == nil {
@@ -202,10 +202,10 @@ func notLoaded(ctx context.Context, r *Reader, err error) *failure.Verdict {
 		"The tablet that streams %s.%s in shard %s has not loaded the table yet", r.shard.Keyspace, name, r.shard.Name).Because(err).Of(name)
 }
 
-// reopen ends the stream of a table that the server could not stream, so that the next attempt is without it.
+// reopen ends the stream of a table that the server could not stream, so that the next attempt runs without it.
 func (r *Reader) reopen(ctx context.Context, table string, cause error) (o Outcome, progress bool, err error) {
 	progress = r.progressed
-	if r.tables.find(table) != nil { // else it has ended here, and the server's stream still had it
+	if r.tables.find(table) != nil { // otherwise it has ended here, and the server's stream still had it
 		progress = true
 		if err := r.drop(ctx, table, cause); err != nil {
 			return Arrived, true, err
@@ -222,7 +222,7 @@ func (r *Reader) attempt(ctx context.Context) (Outcome, error) {
 	if r.copying != nil || r.followed != nil {
 		r.tables.only().Rewind()
 	}
-	// The tables were looked up with the peek, which for a copy may be long ago.
+	// The tables were read along with the peek, which may be long ago for a copy.
 	if r.attempts > 1 || r.copying != nil && r.copying.key != nil {
 		if err := r.look(ctx, false); err != nil {
 			return Arrived, err
@@ -241,7 +241,7 @@ func (r *Reader) attempt(ctx context.Context) (Outcome, error) {
 	defer stream.Close()
 	s := newSession(r, stream)
 	outcome, err := s.listen(ctx)
-	// Whatever ended the stream, the reader is past the rows that came before.
+	// Whatever ended the stream, the reader is past the rows that arrived before.
 	if err := r.encode(ctx); err != nil {
 		return Arrived, err
 	}
@@ -251,10 +251,10 @@ func (r *Reader) attempt(ctx context.Context) (Outcome, error) {
 	return Arrived, r.finish(ctx)
 }
 
-// mostRestarts is how often a copy that cannot be resumed may start over after rows were given: it gives them all again each time.
+// mostRestarts is how often a copy that cannot be resumed may start over after rows were sent: it sends them all again each time.
 const mostRestarts = 2
 
-// startOver has the copy begin with the first row.
+// startOver makes the copy begin with the first row.
 func (c *copying) startOver(p *tableReader) error {
 	if given := p.Origin.Count(); given.Copied > given.Wasted {
 		c.restarts++
@@ -273,7 +273,7 @@ func (c *copying) startOver(p *tableReader) error {
 	return nil
 }
 
-// judge gives an error of the stream its verdict. What ends the whole sync has none.
+// judge gives an error of the stream its verdict. An error that ends the whole sync has none.
 func (r *Reader) judge(err error) error {
 	if errors.Is(err, airbyte.ErrWrite) || failure.In(err) != nil {
 		return err
@@ -290,10 +290,10 @@ func (r *Reader) judge(err error) error {
 	return v
 }
 
-// resumable reports whether the server can continue with the copy where the reader is.
+// resumable reports whether the server can continue the copy from the reader's position.
 func (r *Reader) resumable() bool { return r.tables.only().Key().Resumes(r.copying.key) }
 
-// arrived reports whether the changes wanted have all been given.
+// arrived reports whether all requested changes have been sent.
 func (r *Reader) arrived() bool {
 	return r.copying == nil && r.former == nil && r.at.Contains(r.target)
 }
@@ -314,8 +314,8 @@ func (r *Reader) request() vstream.Request {
 	return req
 }
 
-// retarget moves the reader's target, if the source no longer holds it: after a failover the old position may have transactions that
-// are gone, and would never be reached.
+// retarget moves the reader's target if the source no longer has it: after a failover the old position may contain transactions that are
+// lost, and would never be reached.
 func (r *Reader) retarget(ctx context.Context) error {
 	positions, err := r.env.Peek(ctx, r.shard)
 	if r.former != nil {
@@ -336,15 +336,15 @@ func (r *Reader) retarget(ctx context.Context) error {
 	return nil
 }
 
-// look looks the reader's tables up again. At a snapshot, which the server reads, the tables have the columns that they have
-// now: until it has read all of it, changes of columns wait.
+// look queries the reader's tables again. During the server's snapshot, the tables have the columns that they have now: until it has read
+// all of it, changes of columns wait.
 func (r *Reader) look(ctx context.Context, snapshot bool) error {
 	return r.lookAt(ctx, slices.Clone(r.tables.names), snapshot)
 }
 
 func (r *Reader) lookAt(ctx context.Context, names []string, snapshot bool) error {
 	if r.known() {
-		return nil // what the columns are is known from the statements
+		return nil // the columns are known from the statements
 	}
 	tables, err := r.env.Tables(ctx, r.shard, names, r.copying != nil) // a copy resumes by its key
 	if err != nil {

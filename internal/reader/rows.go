@@ -14,13 +14,13 @@ import (
 	"source-planetscale/internal/wire"
 )
 
-// errRestart says that the server resumed a copy by a key that it cannot compare, or not as before, so that rows may be
-// missing: the copy starts over.
+// errRestart reports that the server resumed a copy by a key that it cannot compare, or not as before, so that rows may be missing: the
+// copy starts over.
 func errRestart() error {
 	return failure.Transient("", "The server resumed a copy that must be read in one pass").Do(failure.Restart)
 }
 
-// phaseOf tells copied rows from replicated ones: the events of a copy have no time of their own.
+// phaseOf distinguishes copied rows from replicated ones: the events of a copy have no time of their own.
 func phaseOf(timestamp int64) row.Phase {
 	if timestamp == 0 {
 		return row.Copy
@@ -39,16 +39,17 @@ func (s *session) field(ctx context.Context, ev *binlogdatapb.VEvent) error {
 	case phase == row.Copy:
 		err = s.describe(ctx, t, ev.FieldEvent)
 	case !t.Describes(fields) || !t.DescribesTypes(fields):
-		err = s.lookAt(ctx, []string{t.Name()}, false) // they were changed since the last look, or another server was asked then
+		err = s.lookAt(ctx, []string{t.Name()}, false) // they were changed since the last query, or another server was queried then
 	}
-	if err != nil || s.tables.find(t.Name()) == nil { // a look may end it
+	if err != nil || s.tables.find(t.Name()) == nil { // a query may end it
 		return err
 	}
 	t.plans[phase], t.unreadable[phase] = compile(s, t, ev.FieldEvent, phase)
 	return nil
 }
 
-// compile prepares for rows of such fields. An error concerns only who gets rows of these columns: not a table that has them already.
+// compile prepares for rows of such fields. An error concerns only those who get rows of these columns: not a table that already has
+// them.
 func compile(s *session, t *tableReader, f *binlogdatapb.FieldEvent, phase row.Phase) (*row.Plan, error) {
 	var plan *row.Plan
 	var err error
@@ -71,7 +72,7 @@ func compile(s *session, t *tableReader, f *binlogdatapb.FieldEvent, phase row.P
 	return plan, err
 }
 
-// describe is that the server describes the columns of a copy's rows.
+// describe handles the server's description of the columns of a copy's rows.
 func (s *session) describe(ctx context.Context, t *tableReader, f *binlogdatapb.FieldEvent) error {
 	if err := s.look(ctx, true); err != nil {
 		return err
@@ -82,7 +83,7 @@ func (s *session) describe(ctx context.Context, t *tableReader, f *binlogdatapb.
 	if c := s.copying; c != nil {
 		if c.key != nil && (!s.resumable() || !table.StillDescribes(c.key, f.Fields)) {
 			c.key = nil
-			return errRestart() // the server resumes after it, and may have left rows out
+			return errRestart() // the server resumes after it, and may have left out rows
 		}
 		c.described = f.Fields
 	}
@@ -132,11 +133,11 @@ func (s *session) row(ctx context.Context, ev *wire.Event) error {
 	}
 }
 
-// prepare makes sure that rows of a table can be given now; skip says that it has them already, or does not want them.
+// prepare makes sure that rows of a table can be sent now; skip reports that it already has them, or does not want them.
 func (s *session) prepare(t *tableReader, phase row.Phase) (skip bool, err error) {
 	if phase == row.Replicate {
 		skip, err := t.skips(s.at, s.eventGTID)
-		// A full refresh is a snapshot: changes that the server replays while it resumes one are not part of it.
+		// A full refresh is a snapshot: changes that the server replays while resuming one are not part of it.
 		if skip || err != nil || !t.Stream.Incremental() {
 			return true, err
 		}

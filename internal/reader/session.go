@@ -12,17 +12,17 @@ import (
 	"source-planetscale/internal/wire"
 )
 
-// session is a reader's stream from its opening to its end.
+// session is a reader's stream, from its opening to its end.
 type session struct {
 	*Reader
 	stream *vstream.Stream
-	made   *record.Moment // when the replicated changes at hand were made
+	made   *record.Moment // when the current replicated changes were made
 	waiting
 	next        candidate
 	transaction bool   // between BEGIN and COMMIT
-	replaying   bool   // the transaction is of the binary log
+	replaying   bool   // the transaction comes from the binary log
 	eventGTID   string // the transaction's own GTID
-	nameless    int64  // transactions that ended since the last position, of which none was said
+	nameless    int64  // transactions that ended since the last position without a position of their own
 	outcome     Outcome
 }
 
@@ -34,7 +34,7 @@ func newSession(r *Reader, stream *vstream.Stream) *session {
 	return &session{Reader: r, stream: stream, made: &record.Moment{}, waiting: waiting{checked: time.Now()}}
 }
 
-// listen reads the stream until it has given all that was wanted.
+// listen reads the stream until everything requested has been sent.
 func (s *session) listen(ctx context.Context) (Outcome, error) {
 	for {
 		listening := time.Now()
@@ -64,8 +64,8 @@ func (s *session) listen(ctx context.Context) (Outcome, error) {
 	}
 }
 
-// applyAll applies the events of one response; done says that the stream has given all that was wanted. What concerns one table alone
-// ends that stream and leaves the others of the reader.
+// applyAll applies the events of one response; done reports that everything requested has been sent. An error of a single table ends that
+// stream and leaves the others of the reader.
 func (s *session) applyAll(ctx context.Context, response wire.Response) (done bool, err error) {
 	var ev wire.Event
 	for {
@@ -88,8 +88,8 @@ func (s *session) applyAll(ctx context.Context, response wire.Response) (done bo
 	}
 }
 
-// apply handles one event. Rows and positions, of which there are many, and the marks around them are read in place; the other events
-// are decoded first.
+// apply handles one event. Rows and positions, which are frequent, and the markers around them are read in place; other events are
+// decoded first.
 func (s *session) apply(ctx context.Context, ev *wire.Event) (done bool, err error) {
 	if s.scouted != nil && ofRows(ev.Type) {
 		s.waited = 0
@@ -113,7 +113,7 @@ func (s *session) apply(ctx context.Context, ev *wire.Event) (done bool, err err
 		return s.boundary(ctx)
 	case binlogdatapb.VEventType_HEARTBEAT:
 		if !s.transaction {
-			return s.boundary(ctx) // nothing else may come for a long time
+			return s.boundary(ctx) // nothing else may arrive for a long time
 		}
 	case binlogdatapb.VEventType_COPY_COMPLETED:
 		return s.copyCompleted(ctx)
@@ -128,7 +128,7 @@ func (s *session) apply(ctx context.Context, ev *wire.Event) (done bool, err err
 	return false, nil // events of other types, known or not, carry neither rows nor positions
 }
 
-// ofRows reports whether events of a type are about rows.
+// ofRows reports whether events of a type concern rows.
 func ofRows(t binlogdatapb.VEventType) bool {
 	switch t {
 	case binlogdatapb.VEventType_ROW, binlogdatapb.VEventType_FIELD, binlogdatapb.VEventType_INSERT, binlogdatapb.VEventType_REPLACE,
@@ -155,5 +155,5 @@ func (s *session) applyMessage(ctx context.Context, ev *binlogdatapb.VEvent) (do
 	return s.boundary(ctx)
 }
 
-// moves notes that the reader got further: what comes after the last boundary is read again when the stream breaks.
+// moves records that the reader has advanced: what follows the last boundary is read again if the stream breaks.
 func (s *session) moves() { s.progressed, s.waited, s.stuck = true, 0, 0 }

@@ -51,15 +51,15 @@ func (ts *tables) parts() []*partition.Partition {
 	return list
 }
 
-// reach is that a stream without names is at a position.
+// reach handles a position in a stream without transaction GTIDs.
 func (ts *tables) reach(at gtid.Position) {
 	for _, name := range ts.names {
 		ts.byName[name].reach(at)
 	}
 }
 
-// lacking are the tables that do not have the transaction that the stream is in. The others are past it, as a journal of a split that was
-// taken back before they were copied, or nobody knows: they are read again from their own positions.
+// lacking are the tables that do not have the transaction that the stream is in. The others are past it, as with the journal of a split
+// that was switched back before they were copied, or it is unknown: those are read again from their own positions.
 func (ts *tables) lacking(at gtid.Position, transaction string) (lacking []*tableReader, err error) {
 	for _, name := range ts.names {
 		t := ts.find(name)
@@ -85,8 +85,8 @@ func (ts *tables) descriptors() string {
 	return plan.Enumerate(list, 3)
 }
 
-// of finds the table of an event, nil for one that has ended. An older vtgate does not know the flag that leaves out the keyspace
-// before the name.
+// of finds the table of an event, nil for one that has ended. An older vtgate does not know the flag that omits the keyspace before the
+// name.
 func (ts *tables) of(name []byte) (*tableReader, error) {
 	if t, ok := ts.byName[string(name)]; ok || len(name) == 0 { // an event without its payload
 		return t, nil
@@ -109,24 +109,24 @@ func (ts *tables) blamed(err error) string {
 // tableReader is one table of a reader.
 type tableReader struct {
 	*partition.Partition
-	// plans by phase, since copy and binary log write some values differently; nil until a FIELD event came.
+	// plans by phase, since copy and binary log encode some values differently; nil until a FIELD event arrives.
 	plans [2]*row.Plan
-	// unreadable is why a phase's rows cannot be read, by its last FIELD event.
+	// unreadable is the reason why a phase's rows cannot be read, according to its last FIELD event.
 	unreadable [2]error
-	// skip caches, for the transaction skipGTID, whether From holds it.
+	// skip caches, for the transaction skipGTID, whether From contains it.
 	skip     bool
 	skipGTID string
-	copied   bool // a row of the copy came
-	passed   bool // a row was skipped without knowing whether the table has it
+	copied   bool // a row of the copy has arrived
+	passed   bool // a row was skipped although it is unknown whether the table has it
 }
 
-// rewind forgets what a broken stream said of the table.
+// rewind discards what a broken stream reported about the table.
 func (t *tableReader) rewind() {
 	t.plans, t.unreadable, t.copied = [2]*row.Plan{}, [2]error{}, false
 }
 
-// skips reports whether the table already has the transaction that the stream is in, at a reader that is at a position. Where the server
-// does not name the transaction (before Vitess 23), the table has all until its own position is reached exactly.
+// skips reports whether the table already has the transaction that the stream is in, for a reader at a position. If the server does not
+// send the transaction's GTID (before Vitess 23), the table is assumed to have all until its own position is reached exactly.
 func (t *tableReader) skips(at gtid.Position, transaction string) (bool, error) {
 	switch {
 	case t.From.IsZero():
@@ -149,14 +149,14 @@ func (t *tableReader) skips(at gtid.Position, transaction string) (bool, error) 
 	return t.skip, nil
 }
 
-// reach is that a stream without names is at a position: the table's rows begin where its own is reached exactly, or was passed without
-// a row of it.
+// reach handles a position in a stream without transaction GTIDs: the table's rows begin where its own position is reached exactly, or
+// was passed without a row of the table.
 func (t *tableReader) reach(at gtid.Position) {
 	if !t.From.IsZero() && (at.Equal(t.From) || !t.passed && at.Contains(t.From)) {
 		t.From, t.passed = gtid.Position{}, false
 	}
 }
 
-// missed reports whether the table's own position was not reached exactly, though rows of it were skipped: nobody knows which of them it
-// has, so that it is to be read again from there.
+// missed reports whether the table's own position was not reached exactly although rows of it were skipped: it is unknown which of them
+// it has, so it must be read again from its own position.
 func (t *tableReader) missed() bool { return t.passed && !t.From.IsZero() }

@@ -6,21 +6,21 @@ import (
 	"source-planetscale/internal/gtid"
 )
 
-// Targets are where the reading of shards ends: where they were when the sync began, unless that was moved since.
+// Targets are where reading of shards ends: the shards' positions when the sync began, unless the target was moved since.
 type Targets struct {
 	mu      sync.Mutex
 	byShard map[gtid.Shard]target
 }
 
-// target is where the reading of one shard ends.
+// target is where reading of one shard ends.
 type target struct {
 	at    gtid.Position
 	moved bool
-	// doubtful says that the columns there could not be told for sure.
+	// doubtful reports that the columns there could not be determined with certainty.
 	doubtful bool
 }
 
-// NewTargets has none.
+// NewTargets returns an empty set.
 func NewTargets() *Targets { return &Targets{byShard: map[gtid.Shard]target{}} }
 
 func (t *Targets) get(shard gtid.Shard) (target, bool) {
@@ -44,7 +44,7 @@ func (t *Targets) Of(shard gtid.Shard) gtid.Position {
 	return found.at
 }
 
-// Known reports whether a shard was asked where it is.
+// Known reports whether a shard's position was queried.
 func (t *Targets) Known(shard gtid.Shard) bool {
 	_, known := t.get(shard)
 	return known
@@ -60,7 +60,7 @@ func (t *Targets) Move(shard gtid.Shard, at gtid.Position) {
 	t.update(shard, func(here *target) { here.at, here.moved = at, true })
 }
 
-// Doubt notes that the columns at a shard's target could not be told for sure.
+// Doubt records that the columns at a shard's target could not be determined with certainty.
 func (t *Targets) Doubt(shard gtid.Shard) {
 	t.update(shard, func(here *target) { here.doubtful = true })
 }

@@ -11,41 +11,42 @@ import (
 )
 
 const (
-	// copyPatience is how long a copy may get no further: it may wait for the table's lock, for a slow server to sort, or catch up with
+	// copyPatience is how long a copy may make no progress: it may wait for the table's lock, for a slow server to sort, or catch up with
 	// what was changed in the meantime.
 	copyPatience = time.Hour
-	// askPause is after how long without a row or a newer position the server is asked what the stream waits for, and again each time.
+	// askPause is the time without a row or a newer position after which the server is queried for what the stream waits for, again and
+	// again.
 	askPause = time.Minute
 )
 
-// waiting is how long a stream gives nothing, and what was done about it.
+// waiting is how long a stream has sent nothing, and what was done about it.
 type waiting struct {
-	// waited is how long the stream has been listened to since a row or a newer position last came, and stuck since the reader got
-	// further: a copy that breaks at the same row each time catches up with newer changes all the same.
+	// waited is how long the stream has been read since a row or a newer position last arrived, and stuck the time since the reader
+	// advanced: a copy that breaks at the same row each time still catches up with newer changes.
 	waited, stuck time.Duration
-	asked         time.Duration // of waited, when the server was last asked
-	sorts         bool          // it was asked whether it can sort the table
-	checked       time.Time     // when the target was last held against the position
+	asked         time.Duration // in terms of waited, when the server was last queried
+	sorts         bool          // the server was asked whether it can sort the table
+	checked       time.Time     // when the target was last compared with the position
 }
 
 func (w *waiting) waits(d time.Duration) { w.waited, w.stuck = w.waited+d, w.stuck+d }
 
-// rowCame is that a row came: one that was copied is further on.
+// rowCame records a row: a copied one counts as progress.
 func (w *waiting) rowCame(phase row.Phase) {
 	if w.waited = 0; phase == row.Copy {
 		w.stuck = 0
 	}
 }
 
-// movesOn notes that the stream has a newer position. What a copy catches up with behind the target shows only that the shard is busy.
+// movesOn records that the stream has a newer position. What a copy catches up with past the target only shows that the shard is busy.
 func (w *waiting) movesOn(r *Reader) {
 	if w.waited = 0; r.copying == nil || !r.at.Contains(r.target) {
 		w.stuck, r.progressed = 0, true
 	}
 }
 
-// checkMoving gives up a stream that is alive but does not move. Heartbeats bring it here. A copy has waited long enough then: it does not
-// begin to wait again.
+// checkMoving gives up a stream that is alive but does not advance. Heartbeats trigger it. By then a copy has waited long enough: it does
+// not start waiting again.
 func (s *session) checkMoving(ctx context.Context) error {
 	limit := s.env.Settings.Timeout
 	patience := max(limit, copyPatience)
@@ -64,18 +65,18 @@ func (s *session) checkMoving(ctx context.Context) error {
 	return nil
 }
 
-// stalls is the verdict on a stream that does not move. Seen on Vitess 24: vtgate asks forever for what its vttablet cannot send,
-// and sends heartbeats all the while.
+// stalls is the verdict on a stream that does not advance. Seen on Vitess 24: vtgate keeps requesting what its vttablet cannot send, and
+// sends heartbeats in the meantime.
 func (ts *tables) stalls(since time.Duration) *failure.Verdict {
 	return failure.Transient("if this persists, raise --grpc-max-message-size on both (16 MiB by default), make the row smaller, or leave the table out",
 		"The stream of %s in shard %s is connected but has sent no data, and the server reports no reason: it is throttled, or a row or transaction is larger than a message between vttablet and VTGate may be",
 		ts.descriptors(), ts.shard.Name).Because(fmt.Errorf("the stream has made no progress for %s", since.Round(time.Second)))
 }
 
-// ask finds out what a stream that gives nothing waits for, as far as somebody can be asked, and says so the first time.
+// ask finds out what a silent stream waits for, as far as that can be queried, and logs it the first time.
 func (w *waiting) ask(ctx context.Context, r *Reader, limit time.Duration) error {
 	if w.waited < w.asked {
-		w.asked = 0 // it has moved since
+		w.asked = 0 // it has advanced since then
 	}
 	if w.waited-w.asked < askPause {
 		return nil
@@ -113,11 +114,11 @@ func askTarget(ctx context.Context, r *Reader) error {
 	return r.look(ctx, false)
 }
 
-// outOfSortMemory is MySQL's error, as vttablet or the driver writes it: a port or a position may have the number, too.
+// outOfSortMemory is MySQL's error, as vttablet or the driver formats it: a port or a position may contain the number, too.
 var outOfSortMemory = regexp.MustCompile(`(?i)err(no|or) 1038\b`)
 
-// checkSort asks whether the server can sort a table whose copy has no row yet. Without a primary key MySQL sorts it, for which it may
-// lack the memory.
+// checkSort asks whether the server can sort a table whose copy has no row yet. Without a primary key MySQL sorts it, and may lack the
+// memory to do so.
 func (t *tableReader) checkSort(ctx context.Context, env *Env) error {
 	err := env.Sorts(ctx, t.Shard, t.Table)
 	if err != nil && ctx.Err() == nil && outOfSortMemory.MatchString(err.Error()) {
