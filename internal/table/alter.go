@@ -12,14 +12,14 @@ import (
 // placed is a column that an ALTER TABLE adds, or redefines.
 type placed struct {
 	def   *sqlparser.ColumnDefinition
-	old   *life // nil for one that is added
+	old   *life // nil for an added one
 	first bool
 	after string // "" for none
 	made  *life
 }
 
-// alter follows the parts of an ALTER TABLE as MySQL does (sql_table.cc, prepare_fields_and_keys): columns are dropped, redefined
-// and renamed under their former names, all at once, and then placed and added, one after the other, under their new names.
+// alter applies the parts of an ALTER TABLE as MySQL does (sql_table.cc, prepare_fields_and_keys): columns are dropped, redefined and
+// renamed under their former names, all at once, and then placed and added, one after another, under their new names.
 func (e *Evolution) alter(s *sqlparser.AlterTable, statement string, copied bool) (changed bool, err error) {
 	if !s.FullyParsed {
 		return false, errors.New("an ALTER TABLE that may have changed its columns is not understood by Vitess' parser")
@@ -53,12 +53,12 @@ func (e *Evolution) alter(s *sqlparser.AlterTable, statement string, copied bool
 	return true, nil
 }
 
-// alteration is an ALTER TABLE at work.
+// alteration is an ALTER TABLE being applied.
 type alteration struct {
 	e        *Evolution
 	step     int
 	copied   bool
-	plain    bool // the statement has no backslash, which sql_mode gives its meaning
+	plain    bool // the statement has no backslash, whose meaning depends on sql_mode
 	concerns bool // columns, or their defaults
 	changed  bool // a declaration or a name
 	dropped  map[*life]bool
@@ -113,7 +113,7 @@ func (a *alteration) collect(option sqlparser.AlterOption) error {
 	return nil
 }
 
-// options looks for the table's default character set, which holds for columns that the same statement declares.
+// options looks for the table's default character set, which applies to columns that the same statement declares.
 func (a *alteration) options(list sqlparser.TableOptions) error {
 	for _, o := range list {
 		value := o.String
@@ -189,7 +189,7 @@ func (a *alteration) columns() ([]*life, error) {
 	return next, a.declare(next, names)
 }
 
-// rename gives columns other names.
+// rename renames columns.
 func (a *alteration) rename(names map[*life]string) error {
 	for _, r := range a.renamed {
 		i := place(a.e.now, nameOf(r.OldName))
@@ -246,13 +246,13 @@ func (a *alteration) declare(next []*life, names map[*life]string) error {
 	return nil
 }
 
-// keep adds a declaration that says something new.
+// keep adds a declaration if it differs from the last one.
 func (a *alteration) keep(l *life, d declared) {
 	if len(l.declared) > 0 {
 		before := l.last().Column
 		if d.Name == before.Name && Alike(d.Column, before) {
 			if d.stated && d.Nullable != before.Nullable {
-				l.declared = append(l.declared, d) // not a change of columns by itself
+				l.declared = append(l.declared, d) // not in itself a change of columns
 			}
 			l.last().stated = d.stated
 			return
@@ -284,7 +284,7 @@ func nameOf(c *sqlparser.ColName) string {
 	return c.Name.String()
 }
 
-// place is the index of the column that is called so, -1 for none. Letter case means nothing in a column's name.
+// place is the index of the column with that name, -1 for none. Column names are case-insensitive.
 func place(columns []*life, name string) int {
 	return slices.IndexFunc(columns, func(l *life) bool { return strings.EqualFold(l.last().Name, name) })
 }

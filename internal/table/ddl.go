@@ -12,40 +12,39 @@ import (
 
 var ddlParser = sync.OnceValues(func() (*sqlparser.Parser, error) { return sqlparser.New(sqlparser.Options{}) })
 
-// DDL is what a DDL statement does to tables. What it does not list is harmless to a reader of the binary log: indexes,
+// DDL is the effect of a DDL statement on tables. Whatever it does not list is harmless to a reader of the binary log: indexes,
 // constraints, defaults, comments and the like change neither the order nor the names nor the types of columns.
 type DDL struct {
 	// Altered are the tables that exist after it and may have other columns than before.
 	Altered []string
-	// Extended are the tables that only got columns at their end.
+	// Extended are the tables that only got columns at the end.
 	Extended []string
-	// Emptied are the tables whose rows it removed or replaced, without an event for each in the binary log: dropped,
-	// truncated, renamed, swapped for another, a partition exchanged, a tablespace discarded.
+	// Emptied are the tables whose rows it removed or replaced without row events in the binary log: dropped, truncated, renamed, swapped
+	// for another, a partition exchanged, a tablespace discarded.
 	Emptied []string
-	// Swapped are, by the names of the altered tables whose place was taken by a copy of them, as at the end of an online DDL, the names
-	// of the copies. Other columns come without a statement that says so.
+	// Swapped maps the altered tables that were replaced by a copy of them, as at the end of an online DDL, to the names of the copies.
+	// Their columns change without a statement that says how.
 	Swapped map[string]string
-	// Pruned are the tables that lost the rows of some partitions, in the same way.
+	// Pruned are the tables that lost the rows of some partitions in the same way.
 	Pruned []string
-	// Rebuilt are the others that it makes, or whose rows MySQL may have copied to another place for it. What InnoDB does in place, as
-	// to most indexes, is no reason for that.
+	// Rebuilt are the other tables that it creates, or whose rows MySQL may have copied to another place for it. Changes that InnoDB
+	// makes in place, such as to most indexes, do not count.
 	Rebuilt []string
 }
 
-// maxStatement is how many bytes of a statement are looked at: a table of 4,096 columns, each with a comment of 1,024 characters,
-// is made by fewer.
+// maxStatement is how many bytes of a statement are examined: a table of 4,096 columns, each with a comment of 1,024 characters, takes
+// fewer.
 const maxStatement = 32 << 20
 
-// Explains reports whether the statement says why the table is another one than it was: it may have given it other rows, or a new place
-// for them. Columns at the end, too: InnoDB adds them in place unless the table is empty, compressed, or has a FULLTEXT index.
+// Explains reports whether the statement explains why the table's identity changed: it may have given it other rows, or a new place for
+// them. Columns at the end count as well: InnoDB adds them in place unless the table is empty, compressed, or has a FULLTEXT index.
 func (d DDL) Explains(table string) bool {
 	return slices.ContainsFunc([][]string{d.Altered, d.Extended, d.Emptied, d.Pruned, d.Rebuilt},
 		func(names []string) bool { return slices.Contains(names, table) })
 }
 
-// ParseDDL reads a DDL statement as MySQL wrote it into the binary log. What Vitess's parser does not know, or not whole, is looked at
-// word by word (ddlwords.go): no statement that may empty a table is treated as one that does nothing. It returns an error only where
-// there is no parser.
+// ParseDDL parses a DDL statement as MySQL wrote it to the binary log. What Vitess' parser does not know, or only in part, is examined
+// word by word (ddlwords.go): no statement that may empty a table is treated as harmless. It returns an error only if there is no parser.
 func ParseDDL(statement string) (d DDL, err error) {
 	statement = statement[:min(len(statement), maxStatement)]
 	parser, err := ddlParser()
@@ -56,7 +55,7 @@ func ParseDDL(statement string) (d DDL, err error) {
 	parsed, unknown := parser.Parse(statement)
 	ddl, ok := parsed.(sqlparser.DDLStatement)
 	if unknown != nil || !ok {
-		return byWords(words(parser, statement), nil), nil //nolint:nilerr // that is what it is for
+		return byWords(words(parser, statement), nil), nil //nolint:nilerr // that is its purpose
 	}
 	switch s := ddl.(type) {
 	case *sqlparser.TruncateTable:
@@ -74,8 +73,8 @@ func ParseDDL(statement string) (d DDL, err error) {
 			d.Emptied, d.Pruned = rest.Emptied, rest.Pruned
 		}
 	case *sqlparser.CreateTable:
-		// It had no rows before, or IF NOT EXISTS found it, and logged the statement all the same. It does not say where those went that a
-		// table of that name had before.
+		// It had no rows before, or IF NOT EXISTS found it, and the statement was logged all the same. It does not say what became of the
+		// rows of a previous table with that name.
 		return d, nil
 	default:
 		d.Altered = tableNames(append(ddl.AffectedTables(), ddl.GetTable()))
@@ -86,7 +85,7 @@ func ParseDDL(statement string) (d DDL, err error) {
 	return d, nil
 }
 
-// rebuilds reports whether a statement may give the tables that it names a new place.
+// rebuilds reports whether a statement may move the tables that it names to a new place.
 func rebuilds(ddl sqlparser.DDLStatement) bool {
 	alter, ok := ddl.(*sqlparser.AlterTable)
 	if !ok || alter.PartitionSpec != nil || alter.PartitionOption != nil || !alter.FullyParsed {
@@ -95,8 +94,8 @@ func rebuilds(ddl sqlparser.DDLStatement) bool {
 	return slices.ContainsFunc(alter.AlterOptions, func(o sqlparser.AlterOption) bool { return !inPlace(o) })
 }
 
-// inPlace reports whether InnoDB leaves the rows where they are for it. A UNIQUE index may become the one that they are in, or cease to
-// be; the first FULLTEXT index adds a column.
+// inPlace reports whether InnoDB leaves the rows in place for it. A UNIQUE index may become the clustered one, or cease to be; the first
+// FULLTEXT index adds a column.
 func inPlace(o sqlparser.AlterOption) bool {
 	switch o := o.(type) {
 	case *sqlparser.AddIndexDefinition:
@@ -107,7 +106,7 @@ func inPlace(o sqlparser.AlterOption) bool {
 	return false
 }
 
-// others are those of the tables of which nothing else is said.
+// others are those of the tables that are in no other list.
 func (d DDL) others(tables []string) []string {
 	said := map[string]bool{}
 	for _, name := range slices.Concat(d.Altered, d.Extended, d.Emptied, d.Pruned) {
@@ -122,7 +121,7 @@ func (d DDL) others(tables []string) []string {
 	return others
 }
 
-// alters sorts an ALTER TABLE by the worst of its parts. CREATE INDEX and DROP INDEX are parsed as one, too.
+// alters classifies an ALTER TABLE by the worst of its parts. CREATE INDEX and DROP INDEX are parsed as one, too.
 func alters(s *sqlparser.AlterTable) (d DDL) {
 	tables := tableNames(s.AffectedTables())
 	if !s.FullyParsed {
@@ -144,7 +143,7 @@ func alters(s *sqlparser.AlterTable) (d DDL) {
 		case *sqlparser.AddConstraintDefinition, *sqlparser.AddIndexDefinition, *sqlparser.AlterColumn, *sqlparser.AlterCheck,
 			*sqlparser.AlterIndex, *sqlparser.DropKey, *sqlparser.RenameIndex, *sqlparser.KeyState, *sqlparser.Force,
 			*sqlparser.LockOption, *sqlparser.OrderByOption, *sqlparser.Validation, sqlparser.AlgorithmValue, sqlparser.TableOptions:
-		default: // a column is dropped, changed, moved, renamed or converted, or the option is of a later Vitess
+		default: // a column is dropped, changed, moved, renamed or converted, or the option is from a later Vitess
 			d.Altered = tables
 		}
 	}
@@ -170,7 +169,7 @@ func repartitions(s *sqlparser.AlterTable) (d DDL) {
 
 // renames follows the rows. MySQL renames from left to right, so a statement can swap two tables.
 func renames(pairs []*sqlparser.RenameTablePair) (d DDL) {
-	rows := map[string]string{} // by name, the name that its rows had before; "" for none, or another database's
+	rows := map[string]string{} // by name, the name that its rows had before; "" for none, or for another database's
 	for _, pair := range pairs {
 		from, to := pair.FromTable.Name.String(), pair.ToTable.Name.String()
 		was, ok := rows[from]
@@ -201,14 +200,14 @@ func renames(pairs []*sqlparser.RenameTablePair) (d DDL) {
 	return d
 }
 
-// isCopyOf tells whether a table is the one that a schema change filled with the rows of the named one, to take its place:
-// Vitess's online DDL names it _vt_vrp_…. Vitess counts pt-online-schema-change's former table, _users_old, among its own, too.
+// isCopyOf reports whether a table is the one that a schema change filled with the rows of the named one, to replace it: Vitess' online
+// DDL names it _vt_vrp_…. Vitess also counts pt-online-schema-change's former table, _users_old, among its own.
 func isCopyOf(table, name string) bool {
 	return IsLookalike(table, name) || vitess.IsOnlineDDLTableName(table) && !strings.HasSuffix(table, "_old")
 }
 
-// IsLookalike tells whether a table has the name that gh-ost (_users_gho) or pt-online-schema-change (_users_new, with more underscores in
-// front if there is such a table) gives the copy of the named one. A user may have named one so, too.
+// IsLookalike reports whether a table has the name that gh-ost (_users_gho) or pt-online-schema-change (_users_new, with more underscores
+// in front if such a table exists) gives the copy of the named one. A user's own table may have such a name, too.
 func IsLookalike(table, name string) bool {
 	base, ok := strings.CutSuffix(table, "_gho")
 	if !ok {
@@ -217,7 +216,7 @@ func IsLookalike(table, name string) bool {
 	return ok && strings.HasPrefix(table, "_") && strings.TrimLeft(base, "_") == strings.TrimLeft(name, "_")
 }
 
-// Migration is the UUID of Vitess' online DDL that made a copy of a table, by the copy's name; "" for another copy.
+// Migration is the UUID of the Vitess online DDL that created a copy of a table, from the copy's name; "" for another copy.
 func Migration(table string) string {
 	internal, hint, uuid, _, err := vitess.AnalyzeInternalTableName(table)
 	if err != nil || !internal || hint != vitess.InternalTableVreplicationHint.String() || len(uuid) != 32 {

@@ -7,7 +7,7 @@ import (
 	"vitess.io/vitess/go/vt/sqlparser"
 )
 
-// versioned is a comment whose text MySQL executes, and Vitess takes for a comment: /*!50100 … */.
+// versioned is a comment whose text MySQL executes, and Vitess treats as a comment: /*!50100 … */.
 var versioned = regexp.MustCompile(`(?s)/\*!\d*(.*?)\*/`)
 
 // executed is the statement as MySQL executes it.
@@ -33,7 +33,7 @@ func words(parser *sqlparser.Parser, statement string) []word {
 	}
 }
 
-// names are all words that may be a table's name: quoted or not, keywords that need no quotes among them.
+// names are all words that may be a table's name: quoted or not, including keywords that need no quotes.
 func names(list []word) []string {
 	var found []string
 	seen := make(map[string]bool, len(list)) // a statement may have very many
@@ -46,8 +46,8 @@ func names(list []word) []string {
 	return found
 }
 
-// byWords judges a statement that is not understood. tables are those it alters, nil where that is not known: then each of its words may
-// be the name of one.
+// byWords judges a statement that could not be parsed. tables are those it alters, nil if unknown: then each of its words may be the name
+// of one.
 func byWords(list []word, tables []string) (d DDL) {
 	if len(list) < 2 {
 		return d
@@ -81,7 +81,7 @@ func byWords(list []word, tables []string) (d DDL) {
 
 func isTable(w word) bool { return w.kind == sqlparser.TABLE || w.kind == sqlparser.TABLES }
 
-// changesTables reports whether a statement may change tables, or take their place, in another way than by their rows.
+// changesTables reports whether a statement may change tables, or replace them, other than through their rows.
 func changesTables(list []word) bool {
 	if len(list) == 0 {
 		return false
@@ -89,7 +89,7 @@ func changesTables(list []word) bool {
 	switch list[0].kind {
 	case sqlparser.ALTER, sqlparser.RENAME, sqlparser.TRUNCATE:
 		return true
-	case sqlparser.CREATE, sqlparser.DROP: // TEMPORARY may be between
+	case sqlparser.CREATE, sqlparser.DROP: // TEMPORARY may come in between
 		return slices.ContainsFunc(list[1:min(len(list), 4)], isTable)
 	}
 	return false

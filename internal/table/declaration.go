@@ -9,8 +9,8 @@ import (
 	"vitess.io/vitess/go/vt/sqlparser"
 )
 
-// declarationOf is a column as information_schema.columns would describe it after a statement that declares it so. charset is the table's
-// default, by then.
+// declarationOf is a column as information_schema.columns would describe it after a statement that declares it this way. charset is the
+// table's default at that point.
 func declarationOf(def *sqlparser.ColumnDefinition, charset string) (Column, error) {
 	t := def.Type
 	c := Column{Name: def.Name.String(), Nullable: true}
@@ -54,11 +54,11 @@ var (
 		"timestamp", "binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob", "json", "vector", "geometry", "point", "linestring",
 		"polygon", "geomcollection", "multipoint", "multilinestring", "multipolygon",
 	}
-	// integerWidths are how many characters a ZEROFILL integer has at least, whose width is not declared.
+	// integerWidths are the minimum numbers of characters of ZEROFILL integers whose width is not declared.
 	integerWidths = map[string]int{"tinyint": 3, "smallint": 5, "mediumint": 8, "int": 10, "bigint": 20}
 )
 
-// baseOf is MySQL's one name of a type that has several.
+// baseOf is MySQL's canonical name of a type that has several.
 func baseOf(name string) string {
 	switch name {
 	case "bool", "boolean":
@@ -77,7 +77,7 @@ func baseOf(name string) string {
 	return name
 }
 
-// arguments are those between a type's parentheses, with them.
+// arguments are the arguments in a type's parentheses, including these.
 func arguments(base string, t *sqlparser.ColumnType) string {
 	switch {
 	case len(t.EnumValues) > 0:
@@ -104,8 +104,8 @@ func signs(t *sqlparser.ColumnType) (s string) {
 	return s
 }
 
-// canonicalType is a type in the one spelling that all versions of MySQL have in common: without the widths of integers, which mean
-// something for a signed TINYINT(1) and ZEROFILL alone, and with the arguments that are left out where they have their default.
+// canonicalType is a type in the one spelling that all versions of MySQL have in common: without the widths of integers, which only
+// matter for a signed TINYINT(1) and for ZEROFILL, and with omitted arguments filled in with their default.
 func canonicalType(columnType string) string {
 	if _, digest := digested(columnType); digest {
 		return columnType
@@ -147,7 +147,7 @@ func canonicalType(columnType string) string {
 
 func isTemporal(base string) bool { return base == "time" || base == "datetime" || base == "timestamp" }
 
-// canonicalLabels are the labels of an ENUM or SET, without the spaces that MySQL takes from their ends.
+// canonicalLabels are the labels of an ENUM or SET, without the trailing spaces that MySQL strips.
 func canonicalLabels(t Type) string {
 	labels, err := t.Labels()
 	if err != nil {
@@ -181,7 +181,7 @@ func (t Type) Labels() ([]string, error) {
 	return labels, nil
 }
 
-// Alike reports whether two columns hold the same values, in the same form. Their names, and whether they may be NULL, do not matter.
+// Alike reports whether two columns hold the same values, in the same form. Their names and whether they are nullable do not matter.
 func Alike(a, b Column) bool {
 	return CanonicalCharset(a.Charset) == CanonicalCharset(b.Charset) && sameType(a.Type, b.Type)
 }
@@ -193,7 +193,7 @@ func sameType(a, b string) bool {
 	return DigestType(a) == b || DigestType(b) == a
 }
 
-// CanonicalCharset is the one name of a character set in Columns: MySQL before 8.0.28 says utf8 for utf8mb3.
+// CanonicalCharset is the canonical name of a character set in Columns: MySQL before 8.0.28 reports utf8 for utf8mb3.
 func CanonicalCharset(name string) string {
 	if name = strings.ToLower(strings.Trim(name, "'`\"")); name == "utf8" {
 		return "utf8mb3"
@@ -201,13 +201,13 @@ func CanonicalCharset(name string) string {
 	return name
 }
 
-// charsetOfCollation is what a collation's name begins with.
+// charsetOfCollation is the beginning of a collation's name.
 func charsetOfCollation(collation string) string {
 	charset, _, _ := strings.Cut(CanonicalCharset(collation), "_")
 	return CanonicalCharset(charset)
 }
 
-// CharsetWidth is how many bytes a character takes at most; for an unknown character set as many as in any.
+// CharsetWidth is the maximum number of bytes per character; for an unknown character set, the maximum of all.
 func CharsetWidth(charset string) int {
 	switch CanonicalCharset(charset) {
 	case "utf8mb4", "utf16", "utf16le", "utf32", "gb18030", UnknownCharset:
@@ -220,7 +220,7 @@ func CharsetWidth(charset string) int {
 	return 1
 }
 
-// grown is the type that CONVERT TO CHARACTER SET makes of a text's: one that holds as many characters.
+// grown is the type that CONVERT TO CHARACTER SET turns a text type into: one that holds as many characters.
 func grown(columnType, from, to string) string {
 	t := ParseType(columnType)
 	limits := []struct {

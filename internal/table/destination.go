@@ -6,10 +6,10 @@ import (
 	"strings"
 )
 
-// CheckKey holds the key by which a destination tells rows apart against the table; the key is without columns that are not the
-// table's own by design. gives reports whether records have a column. deduplicates says that the destination keeps one row for
-// each key: then the key must hold all columns of a key of MySQL's. What a sharded keyspace adds to tell shards apart is not
-// asked for. The warning is about the key of a table that has none itself.
+// CheckKey compares the key by which a destination identifies rows with the table; the key is given without columns that are not the
+// table's own by design. gives reports whether records have a column. deduplicates reports that the destination keeps one row per key:
+// then the key must contain all columns of one of MySQL's keys. What a sharded keyspace adds to distinguish shards is not required. The
+// warning is about the key of a table that has none itself.
 func (t *Table) CheckKey(key []string, gives func(column string) bool, deduplicates bool) (warning string, err error) {
 	for _, name := range key {
 		switch {

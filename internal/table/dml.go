@@ -6,8 +6,8 @@ import (
 	"vitess.io/vitess/go/vt/sqlparser"
 )
 
-// WrittenBy returns the tables that an INSERT, REPLACE, UPDATE or DELETE may write to. Of a statement that Vitess's parser does not
-// know each word may be the name of one. It returns an error only where there is no parser.
+// WrittenBy returns the tables that an INSERT, REPLACE, UPDATE or DELETE may write to. For a statement that Vitess' parser does not know,
+// each word may be the name of one. It returns an error only if there is no parser.
 func WrittenBy(statement string) ([]string, error) {
 	parser, err := ddlParser()
 	if err != nil {
@@ -15,7 +15,7 @@ func WrittenBy(statement string) ([]string, error) {
 	}
 	parsed, err := parser.Parse(executed(statement))
 	if err != nil {
-		return names(words(parser, executed(statement))), nil //nolint:nilerr // that is what it is for
+		return names(words(parser, executed(statement))), nil //nolint:nilerr // that is its purpose
 	}
 	switch s := parsed.(type) {
 	case *sqlparser.Insert: // REPLACE, too

@@ -9,32 +9,32 @@ import (
 	"vitess.io/vitess/go/vt/sqlparser"
 )
 
-// Evolution follows a table's columns, statement after statement, from those that a state knows to those of today.
+// Evolution tracks a table's columns, statement by statement, from those that a state knows to today's.
 type Evolution struct {
 	name    string
 	now     []*life
 	stages  [][]*life // by step, the columns after it
 	charset string    // the table's default, UnknownCharset at first
-	// inferred says that an online DDL's statement was not known, so that the columns after it were taken to be today's.
+	// inferred reports that an online DDL's statement was unknown, so that the columns after it were assumed to be today's.
 	inferred bool
-	made     map[string]*sqlparser.ColumnDefinition // today's declarations by lower-case name; nil where they are not known
-	byNow    string                                 // today's default character set, "" where it is not known
+	made     map[string]*sqlparser.ColumnDefinition // today's declarations by lower-case name; nil if unknown
+	byNow    string                                 // today's default character set, "" if unknown
 }
 
-// life is one column, whatever it is called and declared as.
+// life is one column, whatever its names and declarations.
 type life struct {
 	declared []declared
-	initial  Default  // of a column that was added
-	refused  string   // why what it was added with is not known
-	unsure   *Default // what that is if the server read the text of the statement as it was read here
-	doubtful int      // the step at which its values may have been made anew; 0 for none
+	initial  Default  // of an added column
+	refused  string   // why the value it was added with is unknown
+	unsure   *Default // the reason if the server read the text of the statement as it was read here
+	doubtful int      // the step at which its values may have been created anew; 0 for none
 }
 
-// declared is a declaration from a step on.
+// declared is a declaration from a certain step on.
 type declared struct {
 	Declaration
 	step   int
-	stated bool // Nullable is: it need not be, and a column of the primary key is not nullable then
+	stated bool // Nullable is set: it need not be, and a column of the primary key is not nullable then
 }
 
 func (l *life) last() *declared { return &l.declared[len(l.declared)-1] }
@@ -48,8 +48,8 @@ func (l *life) at(step int) int {
 	return i
 }
 
-// NewEvolution begins with the columns that the table had at a position: names, types or their digests, and character sets, as a state
-// keeps them. Whether they were nullable need not be known.
+// NewEvolution begins with the columns that the table had at a position: names, types or their digests, and character sets, as stored in
+// a state. Whether they were nullable need not be known.
 func NewEvolution(name string, was []Column) *Evolution {
 	e := &Evolution{name: name, charset: UnknownCharset}
 	for _, c := range was {
@@ -63,9 +63,9 @@ func NewEvolution(name string, was []Column) *Evolution {
 // Step is how many of the statements so far changed the columns.
 func (e *Evolution) Step() int { return len(e.stages) - 1 }
 
-// Apply follows a DDL statement as the binary log has it. Rows after one that changed the columns have others than rows before. The error
-// is a part of a sentence that says why the columns after it cannot be known; what happens then is useless. It is also that
-// of a statement which takes the table's rows away. A copy of the table that takes its place is for Swap.
+// Apply applies a DDL statement from the binary log. Rows after one that changed the columns have other columns than rows before. The
+// error is a part of a sentence that says why the columns after it cannot be known; the Evolution is unusable then. The same error is
+// returned for a statement that removes the table's rows. For a copy of the table that replaces it, use Swap.
 func (e *Evolution) Apply(statement string) (changed bool, err error) {
 	parser, err := ddlParser()
 	if err != nil {
@@ -100,7 +100,7 @@ func (e *Evolution) Apply(statement string) (changed bool, err error) {
 	return false, nil
 }
 
-// unaffected is for statements after which the table is another one, if they name it.
+// unaffected handles statements that replace the table, if they name it.
 func (e *Evolution) unaffected(tables []string, renamed string) error {
 	if slices.Contains(tables, e.name) || renamed == e.name {
 		return errors.New("it was renamed, emptied or recreated, or another table took its place")
@@ -108,9 +108,9 @@ func (e *Evolution) unaffected(tables []string, renamed string) error {
 	return nil
 }
 
-// Swap is the moment at which a copy of the table that an online DDL had filled took its place. alter is the online DDL's own statement,
-// "" where it is not known: then the columns after it are today's, where that is certain. create is what SHOW CREATE TABLE says of today's
-// table, "" where it is not known. The error is like Apply's.
+// Swap handles the moment at which a copy of the table that an online DDL had filled replaced it. alter is the online DDL's own
+// statement, "" if unknown: then the columns after it are today's, if that is certain. create is today's SHOW CREATE TABLE of the table,
+// "" if unknown. The error is like Apply's.
 func (e *Evolution) Swap(alter string, today []Column, create string) (changed bool, err error) {
 	if err := e.make(create); err != nil {
 		return false, err
@@ -131,7 +131,7 @@ func (e *Evolution) Swap(alter string, today []Column, create string) (changed b
 	return e.infer(today)
 }
 
-// infer takes the columns after a swap for today's. The tools copy by name.
+// infer assumes today's columns after a swap. The tools copy by name.
 func (e *Evolution) infer(today []Column) (changed bool, err error) {
 	e.inferred = true
 	find := func(name string) *life {
@@ -184,7 +184,7 @@ func (e *Evolution) added(c Column) *life {
 	return l
 }
 
-// make keeps today's declarations.
+// make stores today's declarations.
 func (e *Evolution) make(create string) error {
 	if create == "" || e.made != nil {
 		return nil
@@ -196,7 +196,7 @@ func (e *Evolution) make(create string) error {
 	parsed, err := parser.Parse(create)
 	s, ok := parsed.(*sqlparser.CreateTable)
 	if err != nil || !ok || s.TableSpec == nil {
-		return nil //nolint:nilerr // as if it were not known
+		return nil //nolint:nilerr // as if it were unknown
 	}
 	e.made = map[string]*sqlparser.ColumnDefinition{}
 	for _, def := range s.TableSpec.Columns {
@@ -210,8 +210,8 @@ func (e *Evolution) make(create string) error {
 	return nil
 }
 
-// End says that no statement follows. The error, a part of a sentence, is that the columns are not today's. create is what SHOW
-// CREATE TABLE says of today's table, "" where it is not known.
+// End is called when no further statement follows. The error, a part of a sentence, says that the columns are not today's. create is
+// today's SHOW CREATE TABLE of the table, "" if unknown.
 func (e *Evolution) End(today []Column, create string) error {
 	if err := e.make(create); err != nil {
 		return err
@@ -236,8 +236,8 @@ func (e *Evolution) End(today []Column, create string) error {
 	return nil
 }
 
-// assure is that today's declaration is known: a default of a text that the server may have read otherwise is certain where it still is the
-// default, as the server says it.
+// assure uses today's declaration: a text default that the server may have read differently is certain if it is still the default, as
+// reported by the server.
 func (l *life) assure(def *sqlparser.ColumnDefinition) {
 	if l.unsure == nil || def == nil {
 		return
@@ -248,7 +248,7 @@ func (l *life) assure(def *sqlparser.ColumnDefinition) {
 }
 
 // charsetBy finds the default character set that the table had at first: today's, if nothing changed it, or that of columns that still
-// have it; "" where there is none, or they differ.
+// have it; "" if there is none, or they differ.
 func (e *Evolution) charsetBy(today []Column) (charset string) {
 	if e.charset == UnknownCharset && !e.inferred {
 		charset = e.byNow
@@ -265,7 +265,7 @@ func (e *Evolution) charsetBy(today []Column) (charset string) {
 	return charset
 }
 
-// settle takes today's description of a column for all of its declarations that say the same.
+// settle uses today's description of a column for all of its declarations that are equivalent.
 func (l *life) settle(today Column) {
 	for i := len(l.declared) - 1; i >= 0; i-- {
 		d := &l.declared[i]
@@ -277,7 +277,7 @@ func (l *life) settle(today Column) {
 	l.last().Column = today
 }
 
-// Shape says how rows written after that many changes become rows of today's columns. It is to be asked after End.
+// Shape says how rows written after that many changes are converted to rows of today's columns. Call it after End.
 func (e *Evolution) Shape(step int) *Shape {
 	s := &Shape{}
 	old := e.stages[step]

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// Extends tells whether rows written under the columns was can be read under the columns now, as VStream reads them: by
-// their place. That is so if columns were only added at the end, and members at the end of an ENUM or SET.
+// Extends reports whether rows written with the columns was can be read with the columns now, as VStream reads them: by position. That is
+// so if columns were only added at the end, and members at the end of an ENUM or SET.
 func Extends(now, was []Column) bool {
 	if len(now) < len(was) {
 		return false
@@ -30,16 +30,16 @@ func extendsType(now, was string) bool {
 	if members, closed := strings.CutSuffix(was, ")"); strings.HasPrefix(was, "enum(") || strings.HasPrefix(was, "set(") {
 		return closed && strings.HasPrefix(now, members+",")
 	}
-	return canonicalType(now) == canonicalType(was) // MySQL before 8.0.19 says int(11) for int
+	return canonicalType(now) == canonicalType(was) // MySQL before 8.0.19 reports int(11) for int
 }
 
-// longType is the length, in bytes, from which a type is kept as its digest: an ENUM may have 65,535 members.
+// longType is the length, in bytes, from which a type is stored as a digest: an ENUM may have 65,535 members.
 const longType = 1000
 
 const digestFormat = "sha256 of %d bytes: %x"
 
-// DigestType returns a column's type as it is to be kept, and as Extends takes it for the former one: as it is, or of a long
-// ENUM or SET a digest of all before its closing parenthesis, so that members at the end can still be told.
+// DigestType returns a column's type in the form that is stored, and that Extends accepts as the former one: unchanged, or for a long
+// ENUM or SET a digest of everything before its closing parenthesis, so that members added at the end can still be recognized.
 func DigestType(columnType string) string {
 	members, closed := strings.CutSuffix(columnType, ")")
 	if len(columnType) < longType || !closed {
@@ -48,7 +48,7 @@ func DigestType(columnType string) string {
 	return fmt.Sprintf(digestFormat, len(members), sha256.Sum256([]byte(members)))
 }
 
-// digested returns how many bytes of a type a digest is of.
+// digested returns how many bytes of a type a digest covers.
 func digested(columnType string) (n int, ok bool) {
 	var sum []byte
 	_, err := fmt.Sscanf(columnType, digestFormat, &n, &sum)

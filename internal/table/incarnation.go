@@ -7,26 +7,26 @@ import (
 	"strings"
 )
 
-// Incarnation tells a table from one of the same name that took its place, and from itself before its rows were exchanged, without
-// an event that says so. It is known to one server alone: another one, the next primary say, gives other numbers.
+// Incarnation distinguishes a table from one of the same name that replaced it, and from itself before its rows were exchanged, without
+// an event that says so. It is valid for one server only: another one, such as the next primary, has other IDs.
 type Incarnation struct {
 	// Server is the server's UUID.
 	Server string
-	// IDs are InnoDB's numbers of the table or of its partitions, rising. InnoDB gives a new one with new rows: to a table that is
-	// made, truncated, exchanged or rebuilt. It gives none for columns added in place, indexes and statistics.
+	// IDs are InnoDB's IDs of the table or of its partitions, ascending. InnoDB assigns a new one along with new rows: to a table that is
+	// created, truncated, exchanged or rebuilt. It assigns none for columns added in place, indexes and statistics.
 	IDs []uint64
 }
 
-// Replacement is what two Incarnations of a name say of its rows.
+// Replacement is what two Incarnations of a name say about its rows.
 type Replacement int
 
 // The replacements.
 const (
-	// Unknown: the two are of different servers, or one is not known.
+	// Unknown: the two are from different servers, or one is not known.
 	Unknown Replacement = iota
-	// Kept: it is the table that it was; partitions may have been added.
+	// Kept: it is the same table; partitions may have been added.
 	Kept
-	// Replaced: the table, or a partition, is another one than it was.
+	// Replaced: the table, or a partition, is not the same as before.
 	Replaced
 )
 
@@ -41,7 +41,7 @@ func (i Incarnation) Since(before Incarnation) Replacement {
 	return Kept
 }
 
-// String is the form that ParseIncarnation reads, "" for an unknown one.
+// String is the form that ParseIncarnation parses, "" for an unknown one.
 func (i Incarnation) String() string {
 	if i.Server == "" || len(i.IDs) == 0 {
 		return ""
@@ -53,7 +53,7 @@ func (i Incarnation) String() string {
 	return i.Server + ":" + strings.Join(ids, ",")
 }
 
-// ParseIncarnation reads what String wrote.
+// ParseIncarnation parses what String wrote.
 func ParseIncarnation(text string) (Incarnation, error) {
 	if text == "" {
 		return Incarnation{}, nil

@@ -7,8 +7,8 @@ import (
 	"vitess.io/vitess/go/vt/sqlparser"
 )
 
-// initialOf is what the rows that a table has get in a column that is added to it, or why that is not known, as a part of a sentence.
-// certain tells of a text whether the server read it as it was read here.
+// initialOf is the value that existing rows get in a column that is added, or why it is unknown, as a part of a sentence. certain reports
+// for a text whether the server read it as it was read here.
 func initialOf(def *sqlparser.ColumnDefinition, certain func(string) bool) (d Default, refused string) {
 	o := def.Type.Options
 	base := strings.ToLower(def.Type.Type)
@@ -47,7 +47,7 @@ func isLiteral(e sqlparser.Expr) bool {
 	return false
 }
 
-// constant reads a literal.
+// constant parses a literal.
 func constant(e sqlparser.Expr) (Default, bool) {
 	switch e := e.(type) {
 	case sqlparser.BoolVal:
@@ -81,7 +81,7 @@ func bits(digits string, base int) (Default, bool) {
 	return Default{DefaultBits, strconv.FormatUint(n, 10)}, err == nil
 }
 
-// isASCII is of a text that means the same in every session: one beyond ASCII depends on the session's character set.
+// isASCII reports whether a text means the same in every session: one beyond ASCII depends on the session's character set.
 func isASCII(s string) bool {
 	return strings.IndexFunc(s, func(r rune) bool { return r > 0x7E }) < 0
 }

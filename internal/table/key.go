@@ -6,18 +6,18 @@ import (
 	querypb "vitess.io/vitess/go/vt/proto/query"
 )
 
-// Key is the key of a table, and what it is good for.
+// Key is the key of a table, and what it can be used for.
 type Key struct {
-	// Columns are those by which VStream copies the table and continues with a copy: MySQL's key, in its order, or all columns of a
-	// table without one.
+	// Columns are those by which VStream copies the table and resumes a copy: MySQL's key, in its order, or all columns of a table
+	// without one.
 	Columns []string
-	// Identifies says that no two rows share the key's values. Only a primary key does, or a unique key without NULLs.
+	// Identifies reports that no two rows share the key's values. Only a primary key or a unique key without NULLs guarantees that.
 	Identifies bool
-	// Ordered says that the server's `key > literal`, by which it continues, orders the values as the copy does.
+	// Ordered reports that the server's `key > literal`, by which it resumes, orders the values as the copy does.
 	Ordered bool
 }
 
-// KeyOf makes the key of a table.
+// KeyOf returns the key of a table.
 func KeyOf(t *Table) Key {
 	k := Key{Columns: t.MySQLKey, Identifies: t.MySQLKey != nil}
 	if !k.Identifies {
@@ -29,8 +29,8 @@ func KeyOf(t *Table) Key {
 	return k
 }
 
-// Resumable reports whether a copy can resume after a value of the key. Where the key does not identify a row, rows equal to the last
-// one copied would be passed over; where it is not ordered, any.
+// Resumable reports whether a copy can resume after a value of the key. If the key does not identify a row, rows equal to the last one
+// copied would be skipped; if it is not ordered, any rows.
 func (k Key) Resumable() bool { return k.Identifies && k.Ordered }
 
 // WhyNot says why a copy cannot resume after a value of the key, as the end of a sentence.
@@ -44,8 +44,8 @@ func (k Key) WhyNot() string {
 	return "it has not reached a key yet"
 }
 
-// Resumes reports whether the server can resume after that key, as VStream gave it; nil for none yet. The server takes its values by
-// their place for those of the key that the table has now.
+// Resumes reports whether the server can resume after that key, as VStream sent it; nil for none yet. The server interprets its values by
+// position, as those of the key that the table has now.
 func (k Key) Resumes(last *querypb.QueryResult) bool {
 	return k.Resumable() && last != nil && slices.EqualFunc(last.Fields, k.Columns, func(f *querypb.Field,
 		name string,
@@ -54,9 +54,9 @@ func (k Key) Resumes(last *querypb.QueryResult) bool {
 	})
 }
 
-// orderedTypes are the types whose values the server's `key > literal` orders as the copy does. Not among them, seen on
-// Vitess 24 to end a resumed copy at once with rows missing: ENUM and SET (compared as text, ordered as numbers) and FLOAT
-// and DOUBLE (compared with a text that does not hold their value).
+// orderedTypes are the types whose values the server's `key > literal` orders as the copy does. Not among them, because on Vitess 24 they
+// were seen to end a resumed copy at once with rows missing: ENUM and SET (compared as text, ordered as numbers) and FLOAT and DOUBLE
+// (compared with a text that does not represent their value).
 var orderedTypes = []string{
 	"tinyint", "smallint", "mediumint", "int", "bigint", "year", "decimal",
 	"date", "datetime", "timestamp", "time",
@@ -68,8 +68,8 @@ func ordered(c *Column) bool {
 	return c != nil && !c.Nullable && slices.Contains(orderedTypes, ParseType(c.Type).Base)
 }
 
-// Describe completes a key's value by what a FIELD event says of its columns: their declarations and collations, by which a change
-// of them is told later. Its own description lacks lengths and digits, and that of older servers collations.
+// Describe completes a key's value with what a FIELD event says about its columns: their declarations and collations, by which a change
+// of them is recognized later. The value's own description lacks lengths and digits, and on older servers collations.
 func Describe(last *querypb.QueryResult, fields []*querypb.Field) *querypb.QueryResult {
 	for _, c := range last.GetFields() {
 		for _, f := range fields {
@@ -86,16 +86,16 @@ func SameColumns(was, now *querypb.QueryResult) bool {
 	return slices.EqualFunc(was.Fields, now.Fields, sameColumn)
 }
 
-// StillDescribes reports whether the columns of a key are what they were, as far as they are among those described now.
+// StillDescribes reports whether the columns of a key are unchanged, as far as they are among those described now.
 func StillDescribes(was *querypb.QueryResult, now []*querypb.Field) bool {
 	return !slices.ContainsFunc(was.Fields, func(c *querypb.Field) bool {
 		return slices.ContainsFunc(now, func(f *querypb.Field) bool { return f.Name == c.Name && !sameColumn(c, f) })
 	})
 }
 
-// sameColumn reports whether a key's column is what it was. Else its values may have changed without an event, or stand in another
-// order ('7' > '50', but 7 < 50), and rows that were not copied yet may come before the key. Charset is the number of the
-// column's collation. Where the key was not described, its type says most of it.
+// sameColumn reports whether a key's column is unchanged. Otherwise its values may have changed without an event, or be in another order
+// ('7' > '50', but 7 < 50), and rows that were not copied yet may come before the key. Charset is the number of the column's collation.
+// If the key was not described, its type covers most of that.
 func sameColumn(was, now *querypb.Field) bool {
 	if was.ColumnType != "" && now.ColumnType != "" {
 		return was.Name == now.Name && was.ColumnType == now.ColumnType && was.Charset == now.Charset

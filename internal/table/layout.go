@@ -2,22 +2,21 @@ package table
 
 import "slices"
 
-// Layout is what is known of the columns that a table had at a position: those of the changes after it, until a statement among them
-// changes the columns. VStream reads rows of the binary log with the columns that the table has now, by their place: rows of other
-// columns may so arrive under wrong names, without an error. Where a Layout is not the stream's, such rows are read with the table's
-// Evolution. What may happen to it are its methods; testdata/layout.txt has each of them in each state.
+// Layout is what is known about the columns that a table had at a position: those of the changes after it, until a statement among them
+// changes the columns. VStream reads rows of the binary log by position, with the columns that the table has now: rows with other columns
+// may arrive under wrong names, without an error. If a Layout is not the stream's, such rows are read with the table's Evolution. Its
+// methods are everything that may happen to it; testdata/layout.txt has each of them in each state.
 //
-// The zero Layout says that at the position the columns are those of the stream (state.Stream.Columns).
+// The zero Layout means that the columns at the position are those of the stream (state.Stream.Columns).
 type Layout struct {
-	// Columns are those at the position where they are known to be others than the stream's; else nil.
+	// Columns are those at the position if they are known to differ from the stream's; else nil.
 	Columns []Column
-	// Unknown is set where nobody knows them, as for a position that the user gave: they are treated as the stream's until a statement
+	// Unknown is set if they are not known, as for a position that the user gave: they are treated as the stream's until a statement
 	// changes them.
 	Unknown bool
 }
 
-// Adopt makes the layout one that refers to the columns that the table has now, instead of those of the stream that were
-// saved with it.
+// Adopt makes the layout refer to the columns that the table has now, instead of those of the stream that were saved with it.
 func (l *Layout) Adopt(now, was []Column) {
 	if l.Columns != nil {
 		was = l.Columns
@@ -31,7 +30,7 @@ func (l *Layout) Adopt(now, was []Column) {
 	}
 }
 
-// At are the columns at the position, of a stream with those columns; nil where nobody knows them.
+// At are the columns at the position, of a stream with those columns; nil if unknown.
 func (l *Layout) At(stream []Column) []Column {
 	switch {
 	case l.Columns != nil:
@@ -42,11 +41,11 @@ func (l *Layout) At(stream []Column) []Column {
 	return stream
 }
 
-// Differs reports whether changes after the position are to be read with the table's Evolution.
+// Differs reports whether changes after the position must be read with the table's Evolution.
 func (l *Layout) Differs() bool { return l.Columns != nil }
 
-// Reads reports whether rows after the position can be read with the columns that the table has now; those of which nobody knows
-// are treated as the stream's.
+// Reads reports whether rows after the position can be read with the columns that the table has now; unknown columns are treated as the
+// stream's.
 func (l *Layout) Reads(now, stream []Column) bool {
 	if l.Columns != nil {
 		return sameRows(now, l.Columns)
@@ -54,7 +53,7 @@ func (l *Layout) Reads(now, stream []Column) bool {
 	return sameRows(now, stream)
 }
 
-// Step is that the columns are these from here on, by a statement or because the server keeps changes of them waiting. The stream has
+// Step handles a change to these columns from here on, by a statement or because the server keeps changes of them waiting. The stream has
 // those columns.
 func (l *Layout) Step(columns, stream []Column) {
 	*l = Layout{}
@@ -63,10 +62,10 @@ func (l *Layout) Step(columns, stream []Column) {
 	}
 }
 
-// Reach is that the position was reached at which the sync looked the stream's columns up.
+// Reach handles reaching the position at which the sync read the stream's columns.
 func (l *Layout) Reach() { *l = Layout{} }
 
-// Join returns the layout of changes of which some are of the one layout and some of the other.
+// Join returns the layout for changes some of which have one layout and some the other.
 func (l Layout) Join(other Layout) Layout {
 	if l.Unknown || other.Unknown || !slices.Equal(l.Columns, other.Columns) {
 		return Layout{Unknown: true}
@@ -74,6 +73,6 @@ func (l Layout) Join(other Layout) Layout {
 	return l
 }
 
-// sameRows reports whether rows written under the columns was can be read under the columns now, each column by its place: only members
-// were added at the end of an ENUM or SET.
+// sameRows reports whether rows written with the columns was can be read with the columns now, each column by position: only members were
+// added at the end of an ENUM or SET.
 func sameRows(now, was []Column) bool { return len(now) == len(was) && Extends(now, was) }

@@ -10,7 +10,7 @@ import (
 	"vitess.io/vitess/go/vt/sqlparser"
 )
 
-// refuse says of what a shape makes of rows why it may be wrong.
+// refuse says why the rows that result from a shape may be wrong.
 func (e *Evolution) refuse(s *Shape) {
 	if s.Current() {
 		return
@@ -30,15 +30,15 @@ func (e *Evolution) refuse(s *Shape) {
 	}
 }
 
-// Today is the column's declaration of today.
+// Today is the column's current declaration.
 func (o Origin) Today() Declaration { return o.Steps[len(o.Steps)-1] }
 
-// changed reports whether the column had other declarations, whatever its name.
+// changed reports whether the column had other declarations, regardless of its name.
 func (o Origin) changed() bool {
 	return slices.ContainsFunc(o.Steps, func(d Declaration) bool { return !Alike(d.Column, o.Today().Column) })
 }
 
-// touches reports whether an expression is made of a column whose declaration changed, or that was added.
+// touches reports whether an expression uses a column whose declaration changed, or that was added.
 func (e *Evolution) touches(s *Shape, expression sqlparser.Expr) (found bool) {
 	_ = sqlparser.Walk(func(node sqlparser.SQLNode) (bool, error) { // the visitor never fails
 		if c, ok := node.(*sqlparser.ColName); ok {
@@ -51,8 +51,8 @@ func (e *Evolution) touches(s *Shape, expression sqlparser.Expr) (found bool) {
 	return found
 }
 
-// labels says why the numbers of ENUM and SET columns cannot be known from what Vitess sends: it describes rows by today's columns where
-// these fit by their place, and labels by today's declarations; else it describes them by the binary log, and fails at labels.
+// labels says why the numbers of ENUM and SET columns cannot be derived from what Vitess sends: it describes rows by today's columns if
+// these fit by position, and labels by today's declarations; otherwise it describes them by the binary log, and fails at labels.
 func (e *Evolution) labels(s *Shape) string {
 	named := len(s.Origins) >= len(s.Old)
 	for i, c := range s.Old {
@@ -78,7 +78,8 @@ func (e *Evolution) labels(s *Shape) string {
 	return ""
 }
 
-// relabelled says why labels that Vitess took for a column's values from today's column at its place cannot be turned into its own.
+// relabelled says why labels that Vitess took for a column's values from today's column at the same position cannot be converted to its
+// own.
 func relabelled(old, now Column) string {
 	if sameType(old.Type, now.Type) {
 		return ""
@@ -104,8 +105,8 @@ func relabelled(old, now Column) string {
 	return ""
 }
 
-// Fits reports whether a row's value, as a FIELD event describes it by the binary log or by another column at its place, may be the
-// column's.
+// Fits reports whether a row's value, as a FIELD event describes it by the binary log or by another column at the same position, may
+// belong to the column.
 func (c Column) Fits(f *querypb.Field) bool {
 	if !strings.HasPrefix(f.Name, "@") {
 		return sqltypes.AreTypesCompatible(logged(c), f.Type)
@@ -125,7 +126,7 @@ func (c Column) Fits(f *querypb.Field) bool {
 	return t == f.Type
 }
 
-// logged is the type by which the binary log's description of a table gives a column.
+// logged is the type that the binary log's table description has for a column.
 func logged(c Column) querypb.Type {
 	switch t := queryType(c); t {
 	case querypb.Type_BINARY, querypb.Type_ENUM, querypb.Type_SET:

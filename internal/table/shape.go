@@ -2,59 +2,61 @@ package table
 
 import "slices"
 
-// Shape is how rows written under older columns of a table become rows of today's. It is made by an Evolution, and read only.
+// Shape says how rows written with older columns of a table are converted to rows of today's. It is created by an Evolution, and
+// read-only.
 type Shape struct {
-	// Old are the columns of such a row, in its order: the only description of its values to be trusted.
+	// Old are the columns of such a row, in order: the only reliable description of its values.
 	Old []Column
 	// Origins say for each of today's columns, in their order, where its values come from.
 	Origins []Origin
-	// Refused is why rows of this shape cannot be given, as a part of a sentence; "" where they can.
+	// Refused is why rows of this shape cannot be sent, as a part of a sentence; "" if they can.
 	Refused string
 }
 
-// Origin is where the values of one of today's columns come from.
+// Origin says where the values of one of today's columns come from.
 type Origin struct {
-	// From is the column's place in Shape.Old, or -1 for one that was added since.
+	// From is the column's index in Shape.Old, or -1 for one that was added since.
 	From int
 	// Default is what rows got in a column that was added.
 	Default Default
-	// Steps are the declarations that the values were under, one after the other: first that of Old, or the one with which the column
-	// was added; last today's.
+	// Steps are the declarations that the values had, one after another: first that of Old, or the one with which the column was added;
+	// last today's.
 	Steps []Declaration
-	// Refused is why the column's values cannot be known, as a part of a sentence; "" where they can.
+	// Refused is why the column's values cannot be known, as a part of a sentence; "" if they can.
 	Refused string
 }
 
-// Declaration is what a column was declared as for a time.
+// Declaration is how a column was declared for a time.
 type Declaration struct {
 	Column
-	// Copied says that the values came under it by an online DDL, which wrote them into another table, instead of MySQL's ALTER TABLE.
+	// Copied reports that the values were converted to it by an online DDL, which wrote them to another table, instead of MySQL's ALTER
+	// TABLE.
 	Copied bool
-	// Numbered says that it is AUTO_INCREMENT, so that zeros may have become other numbers.
+	// Numbered reports that it is AUTO_INCREMENT, so that zeros may have become other numbers.
 	Numbered bool
 }
 
-// UnknownCharset stands for a table's default character set where no statement named it.
+// UnknownCharset stands for a table's default character set if no statement named it.
 const UnknownCharset = "?"
 
-// DefaultKind is what is known of a Default.
+// DefaultKind is what is known about a Default.
 type DefaultKind int
 
 // The kinds of defaults.
 const (
 	// DefaultNull is NULL.
 	DefaultNull DefaultKind = iota
-	// DefaultImplicit is the one of a NOT NULL column that has none declared: 0, the empty text, the first label.
+	// DefaultImplicit is that of a NOT NULL column without a declared one: 0, the empty text, the first label.
 	DefaultImplicit
 	// DefaultText is a text.
 	DefaultText
 	// DefaultNumber is a number, as it was written.
 	DefaultNumber
-	// DefaultBits is a string of bits, b'101' or x'05', as the number that it stands for.
+	// DefaultBits is a bit string, b'101' or x'05', as the number that it represents.
 	DefaultBits
 )
 
-// Default is what the rows of a table get in a column that is added to it.
+// Default is what existing rows get in an added column.
 type Default struct {
 	Kind  DefaultKind
 	Value string // of the last three kinds

@@ -9,14 +9,14 @@ import (
 	vitess "vitess.io/vitess/go/vt/schema"
 )
 
-// Exclusion is a reason why base tables are not offered as streams: their names say that they belong to a tool that changes
-// schemas, or to Vitess.
+// Exclusion is a reason why base tables are not offered as streams: their names show that they belong to a schema change tool, or to
+// Vitess.
 type Exclusion struct {
 	// Whose completes "Tables that are …".
 	Whose string
-	// Remedy is for a table of the user's own that has such a name; empty where that is unlikely.
+	// Remedy is for a user's own table with such a name; empty if that is unlikely.
 	Remedy string
-	// Unsent is set where VStream sends nothing of such a table, whoever made it.
+	// Unsent is set if VStream sends nothing for such a table, whoever created it.
 	Unsent bool
 
 	matches func(name string, exists func(string) bool) bool
@@ -51,16 +51,15 @@ var exclusions = []Exclusion{
 	},
 }
 
-// olderVitess are names that Vitess gave to its tables up to release 19: those that wait to be dropped, and copies that an
-// online DDL fills.
+// olderVitess are names that Vitess gave its tables up to release 19: those that wait to be dropped, and copies that an online DDL fills.
 var olderVitess = regexp.MustCompile(`^_vt_(HOLD|PURGE|EVAC|DROP)_[0-9a-f]{32}_[0-9]{14}$|^_.+_vrepl$`)
 
 // isBeside reports whether a table is named after another one that exists, with underscores in front and one of the suffixes.
-// Without the other one it is a table like any other.
+// Without the other one it is an ordinary table.
 func isBeside(name string, exists func(string) bool, suffixes ...string) bool {
 	return slices.ContainsFunc(suffixes, func(suffix string) bool {
 		base, ok := strings.CutSuffix(name, suffix)
-		// pt-online-schema-change takes more underscores where a name is in use.
+		// pt-online-schema-change adds underscores if a name is in use.
 		for ok && strings.HasPrefix(base, "_") {
 			if base = base[1:]; base != "" && exists(base) {
 				return true
@@ -87,7 +86,7 @@ type ExcludedNames struct {
 	Names []string
 }
 
-// GroupExcluded sorts excluded tables, given by name, by their reasons.
+// GroupExcluded groups excluded tables, given by name, by their reasons.
 func GroupExcluded(excluded map[string]*Exclusion) []ExcludedNames {
 	var groups []ExcludedNames
 	for i := range exclusions {

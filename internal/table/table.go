@@ -1,5 +1,5 @@
-// Package table is what is known of a table without asking a server: its columns, its keys, what a column's declaration says,
-// what a DDL statement does to it, and whether rows written under some columns can be read under others. It does no I/O.
+// Package table holds what is known about a table without querying a server: its columns, its keys, what a column's declaration means,
+// the effect of a DDL statement, and whether rows written with some columns can be read with others. It does no I/O.
 package table
 
 import "slices"
@@ -7,14 +7,14 @@ import "slices"
 // Table is one base table of a keyspace.
 type Table struct {
 	Name string
-	// Columns in ordinal order, generated and invisible ones included.
+	// Columns in ordinal order, including generated and invisible ones.
 	Columns []Column
-	// Key holds the columns that tell one row of the keyspace from another: MySQLKey, followed in a sharded keyspace by
-	// the primary vindex's columns not already in it, since MySQL's keys are unique per shard only. Nil when MySQLKey is.
+	// Key holds the columns that distinguish the rows of the keyspace: MySQLKey, followed in a sharded keyspace by the primary vindex's
+	// columns not already in it, since MySQL's keys are unique per shard only. Nil if MySQLKey is.
 	Key []string
-	// MySQLKey is the primary key in key order; without one, the columns of the unique key over NOT NULL columns that
-	// Vitess takes in its place (vstreamer's mapPKEquivalentCols); nil without such a key. VStream copies a table in the
-	// order of this key and resumes by it; a table without is copied and resumed by all its columns.
+	// MySQLKey is the primary key in key order; without one, the columns of the unique key over NOT NULL columns that Vitess uses in its
+	// place (vstreamer's mapPKEquivalentCols); nil without such a key. VStream copies a table in the order of this key and resumes by it;
+	// a table without one is copied and resumed by all its columns.
 	MySQLKey []string
 	// Unique are all unique indexes that have columns, the primary key first, then by name.
 	Unique []UniqueKey
@@ -22,10 +22,9 @@ type Table struct {
 
 // UniqueKey is a unique index of a table.
 type UniqueKey struct {
-	// Columns in key order, those of which only a beginning is indexed among them, expressions not.
+	// Columns in key order, including those of which only a prefix is indexed, but not expressions.
 	Columns []string
-	// Identifies is set where the columns are a key by which rows can be told apart: those of the primary key, or NOT NULL and
-	// indexed as a whole.
+	// Identifies is set if the columns are a key that distinguishes rows: those of the primary key, or NOT NULL and indexed as a whole.
 	Identifies bool
 }
 

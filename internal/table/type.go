@@ -2,13 +2,13 @@ package table
 
 import "strings"
 
-// Type is a column type taken apart: "decimal(10,2) unsigned" is "decimal" and "10,2".
+// Type is a parsed column type: "decimal(10,2) unsigned" is "decimal" and "10,2".
 type Type struct {
 	Base string // in lower case
 	Args string // between the parentheses, as written
 }
 
-// ParseType reads the COLUMN_TYPE of information_schema.columns.
+// ParseType parses the COLUMN_TYPE of information_schema.columns.
 func ParseType(columnType string) Type {
 	head := strings.TrimSpace(columnType)
 	if end := strings.IndexAny(head, "( "); end >= 0 {
