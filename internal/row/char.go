@@ -7,7 +7,7 @@ func compileString(s source) (encoder, error) {
 		return encode, err
 	}
 	return func(dst, value []byte) ([]byte, error) {
-		start := len(dst) + 1 // behind the quote
+		start := len(dst) + 1 // after the quote
 		dst, err := encode(dst, value)
 		if err != nil {
 			return dst, err
@@ -16,8 +16,8 @@ func compileString(s source) (encoder, error) {
 	}, nil
 }
 
-// trimPadding takes the spaces away that a JSON string, from start to its quote at the end, ends with. A CHAR never has any of
-// its own: where the server's sql_mode has PAD_CHAR_TO_FULL_LENGTH they fill up what a copy selects, but not what the binlog has.
+// trimPadding removes the trailing spaces of a JSON string, from start to its closing quote. A CHAR never has trailing spaces of its own:
+// if the server's sql_mode has PAD_CHAR_TO_FULL_LENGTH, a copy's SELECT is padded with them, but the binlog is not.
 func trimPadding(dst []byte, start int) []byte {
 	end := len(dst) - 1
 	if end == start || dst[end-1] != ' ' {

@@ -25,9 +25,9 @@ type decoder interface {
 // mysqlCollations are the collations of MySQL 8 and 9: their names, numbers and character sets.
 var mysqlCollations = sync.OnceValue(func() *collations.Environment { return collations.NewEnvironment("8.0.30") })
 
-// lookupCharset finds the decoder of a character set by MySQL's name for it; nil stands for UTF-8, which is also how text
-// of an unknown character set is read. Vitess has MySQL's own tables (MySQL's latin1, for one, is cp1252 with C1 controls
-// in its gaps), but for gbk, big5 and tis620.
+// lookupCharset finds the decoder of a character set by MySQL's name for it; nil stands for UTF-8, which is also used for text of an
+// unknown character set. Vitess has MySQL's own tables (MySQL's latin1, for example, is cp1252 with C1 controls in its gaps), except for
+// gbk, big5 and tis620.
 func lookupCharset(name string) decoder {
 	switch name {
 	case "", "binary", "utf8", "utf8mb3", "utf8mb4":
@@ -56,12 +56,12 @@ func knownCharset(name string) bool {
 	return lookupCharset(name) != nil
 }
 
-// charsetOfCollation names the character set of a field's collation; "" when Vitess does not know it (gbk comes as 0).
+// charsetOfCollation names the character set of a field's collation; "" if Vitess does not know it (gbk is sent as 0).
 func charsetOfCollation(id uint32) string {
 	return mysqlCollations().LookupCharsetName(collations.ID(id))
 }
 
-// twoByte is a character set of ASCII and pairs of bytes; a pair that stands for nothing has a 0.
+// twoByte is a character set of ASCII and pairs of bytes; an unassigned pair has a 0.
 type twoByte [1 << 16]rune
 
 var (
@@ -81,9 +81,8 @@ func newTwoByte(e encoding.Encoding) *twoByte {
 	return t
 }
 
-// mysqlBig5 puts MySQL's characters in the places where those of x/text, which follows the WHATWG, are others: some
-// symbols, and the kana, Cyrillic and numbers from 0xC6A1 on. Found by comparing each pair with MySQL 9.7; gbk has no
-// such place.
+// mysqlBig5 has MySQL's characters where those of x/text, which follows the WHATWG, differ: some symbols, and the kana, Cyrillic and
+// numbers from 0xC6A1 on. Found by comparing each pair with MySQL 9.7; gbk has no such difference.
 func (t *twoByte) mysqlBig5() *twoByte {
 	for _, run := range []struct {
 		pair  int
@@ -140,14 +139,14 @@ func (t *twoByte) DecodeRune(s []byte) (rune, int, bool) {
 	switch {
 	case s[0] < utf8.RuneSelf:
 		return rune(s[0]), 1, true
-	case len(s) == 1 || s[1] < 0x40: // no second byte is below
+	case len(s) == 1 || s[1] < 0x40: // no second byte is below that
 		return utf8.RuneError, 1, false
 	}
 	r := t[int(s[0])<<8|int(s[1])]
 	return r, 2, r != 0
 }
 
-// tis620 is Windows 874 with C1 controls in the place of its additions, and without its no-break space.
+// tis620 is Windows 874 with C1 controls instead of its additions, and without its no-break space.
 type tis620 struct{}
 
 func (tis620) MaxWidth() int { return 1 }

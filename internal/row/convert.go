@@ -10,14 +10,14 @@ import (
 	"source-planetscale/internal/table"
 )
 
-// conversion makes a value of one declaration one of another, as MySQL's ALTER TABLE does in strict mode and with sql_mode otherwise as it
-// is by default. Values are spelled as in the binary log. It may return the value itself, never a changed one in its place.
+// conversion converts a value of one declaration to another, as MySQL's ALTER TABLE does in strict mode and otherwise with the default
+// sql_mode. Values are encoded as in the binary log. It may return the value itself, but never modifies it in place.
 type conversion func(value []byte) ([]byte, error)
 
-// errNotCertain is for pairs of types of which not all values, or none, have a counterpart that is certain.
+// errNotCertain is for pairs of types for which the result is not certain for some values, or for any.
 var errNotCertain = errors.New("it is not certain how MySQL converts its values")
 
-// family is what conversions tell types by.
+// family is the distinction of types that conversions make.
 type family int
 
 const (
@@ -51,7 +51,7 @@ var families = map[string]family{
 	"geometrycollection": spatialFamily, "multipoint": spatialFamily, "multilinestring": spatialFamily, "multipolygon": spatialFamily,
 }
 
-// valueType is a declaration as conversions need it.
+// valueType is a declaration in the form that conversions need.
 type valueType struct {
 	table.Type
 	base     string
@@ -61,10 +61,10 @@ type valueType struct {
 	unsigned bool
 	zerofill bool
 	charset  string // the declared one
-	spelled  string // the character set that the bytes of a text are in
+	spelled  string // the character set of a text's bytes
 }
 
-// newValueType reads a declaration; spelled is the character set that its values come in, where that is another than the declared.
+// newValueType parses a declaration; spelled is the character set that its values are encoded in, if it is not the declared one.
 func newValueType(c table.Column, spelled string) valueType {
 	v := valueType{Type: table.ParseType(c.Type), charset: c.Charset, spelled: spelled}
 	v.base, v.family = v.Base, families[v.Base]
@@ -95,7 +95,7 @@ func newValueType(c table.Column, spelled string) valueType {
 	return v
 }
 
-// bits are how many an integer has; 0 for no integer.
+// bits is an integer's number of bits; 0 for other types.
 func (v *valueType) bits() int {
 	switch v.base {
 	case "tinyint":
@@ -115,8 +115,8 @@ func (v *valueType) bits() int {
 // is reports whether the type is of one of the families.
 func (v *valueType) is(families ...family) bool { return slices.Contains(families, v.family) }
 
-// convert makes the conversion between two declarations that are not alike, nil where the values stay as they are, and says what
-// character set their text is in then. copied says that an online schema change wrote the values by their text, or by a SELECT.
+// convert creates the conversion between two declarations that are not alike, nil if the values stay the same, and returns the character
+// set of their text afterwards. copied reports that an online schema change wrote the values as text, or with a SELECT.
 func convert(from, to valueType, copied bool) (conversion, string, error) {
 	numbers := []family{integerFamily, decimalFamily, floatFamily, yearFamily, bitFamily}
 	times := []family{dateFamily, datetimeFamily, timeFamily}
@@ -152,8 +152,8 @@ func convert(from, to valueType, copied bool) (conversion, string, error) {
 	return nil, "", errNotCertain
 }
 
-// sameWhenCopied reports whether values come out of an online schema change as of ALTER TABLE. It writes them by INSERT … SELECT, or
-// as texts from a SELECT or from the binary log, where numbers have no ZEROFILL, BINARY no zeros at its end, and labels are numbers.
+// sameWhenCopied reports whether an online schema change yields the same values as ALTER TABLE. It writes them with INSERT … SELECT, or
+// as text from a SELECT or from the binary log, where numbers have no ZEROFILL, BINARY no trailing zeros, and labels are numbers.
 func sameWhenCopied(from, to valueType) bool {
 	exact := []family{integerFamily, decimalFamily}
 	switch {
@@ -167,7 +167,7 @@ func sameWhenCopied(from, to valueType) bool {
 	return from.family == to.family && !from.is(otherFamily, floatFamily, bitFamily, yearFamily, enumFamily, setFamily)
 }
 
-// then is one conversion after another, to text.
+// then applies one conversion after another, to text.
 func then(first, second conversion) (conversion, string, error) {
 	return func(value []byte) ([]byte, error) {
 		value, err := first(value)

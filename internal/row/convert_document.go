@@ -9,11 +9,11 @@ import (
 	"strconv"
 )
 
-// documentDepth is how deep MySQL's documents may be nested.
+// documentDepth is how deeply MySQL's documents may be nested.
 const documentDepth = 100
 
-// readDocument converts texts to JSON. Certain are documents that MySQL keeps as they are: without two members of one name, and without
-// numbers that it spells otherwise.
+// readDocument converts text to JSON. The result is certain for documents that MySQL stores unchanged: without two members of the same
+// name, and without numbers that it formats differently.
 func readDocument(from valueType) (conversion, string, error) {
 	return then(func(value []byte) ([]byte, error) { return toUTF8(value, from.spelled) }, func(text []byte) ([]byte, error) {
 		var plain bytes.Buffer
@@ -61,13 +61,13 @@ func plainValue(d *json.Decoder, depth int) bool {
 				return false
 			}
 		}
-		_, err := d.Token() // the closing one
+		_, err := d.Token() // the closing bracket
 		return err == nil
 	}
 	return true
 }
 
-// isPlainNumber accepts integers, and the numbers with a point that have a double's shortest spelling.
+// isPlainNumber accepts integers, and numbers with a decimal point in a double's shortest form.
 func isPlainNumber(text string) bool {
 	if n, err := strconv.ParseInt(text, 10, 64); err == nil {
 		return strconv.FormatInt(n, 10) == text

@@ -8,7 +8,7 @@ import (
 	"source-planetscale/internal/table"
 )
 
-// relabel undoes that the server turned the numbers of an ENUM or SET into the labels of another declaration.
+// relabel reverses the server's conversion of an ENUM's or SET's numbers into the labels of another declaration.
 func relabel(was, by, base string) (conversion, error) {
 	labels, err := table.ParseType(was).Labels()
 	others, err2 := table.ParseType(by).Labels()
@@ -35,7 +35,7 @@ func relabel(was, by, base string) (conversion, error) {
 }
 
 // relabelled converts between ENUMs, or between SETs, which keep their labels, in the order of the new declaration. A label that is not
-// in it may still be equal to one there, by the collation.
+// in it may still be equal to one of its labels in the collation.
 func relabelled(from, to valueType) (conversion, error) {
 	labels, err := to.Labels()
 	if err != nil {

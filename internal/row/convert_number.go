@@ -9,7 +9,8 @@ import (
 	"strings"
 )
 
-// wrap makes an integer of so many bits one that is signed or not: the server prints those of older columns as it knows, or thinks.
+// wrap makes an integer of that many bits signed or unsigned: the server prints those of older columns with the signedness that it
+// assumes.
 func wrap(value []byte, bits int, unsigned bool) ([]byte, error) {
 	n, ok := new(big.Int).SetString(string(value), 10)
 	if !ok {
@@ -26,13 +27,13 @@ func wrap(value []byte, bits int, unsigned bool) ([]byte, error) {
 	return n.Append(nil, 10), nil
 }
 
-// number is a decimal number: its digits, and how many of them are a fraction.
+// number is a decimal number: its digits, and how many of them are fractional.
 type number struct {
 	digits *big.Int
 	scale  int
 }
 
-// parseNumber reads "-12.50", also ".5" and the empty text, which Vitess has sent for 0 of a DECIMAL.
+// parseNumber parses "-12.50", and also ".5" and the empty text, which Vitess has sent for the 0 of a DECIMAL.
 func parseNumber(value []byte) (number, bool) {
 	text, err := appendDecimal(nil, value)
 	if err != nil {
@@ -43,7 +44,7 @@ func parseNumber(value []byte) (number, bool) {
 	return number{digits, len(fraction)}, ok
 }
 
-// round gives a number so many digits of a fraction, as MySQL does: half away from zero.
+// round rounds a number to that many fractional digits, as MySQL does: half away from zero.
 func (n number) round(scale int) number {
 	digits := new(big.Int).Set(n.digits)
 	if scale >= n.scale {
@@ -59,7 +60,7 @@ func (n number) round(scale int) number {
 
 func power(n int) *big.Int { return new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(n)), nil) }
 
-// text has a digit before the point.
+// text has at least one digit before the point.
 func (n number) text() []byte {
 	s := new(big.Int).Abs(n.digits).String()
 	if missing := n.scale + 1 - len(s); missing > 0 {
@@ -101,7 +102,7 @@ func toNumber(from, to valueType) (conversion, error) {
 	}, nil
 }
 
-// storeNumber makes what puts a number that is not a float into a column.
+// storeNumber creates the function that stores a number other than a float in a column.
 func storeNumber(to valueType) (func(number) ([]byte, error), error) {
 	switch to.family {
 	case integerFamily:
@@ -182,7 +183,7 @@ func storeYear(n number) ([]byte, error) {
 	return fmt.Appendf(nil, "%04d", year), nil
 }
 
-// fromFloat converts FLOAT and DOUBLE to numbers. Integers are rounded half to even, as the processor does; a DECIMAL is that of the
+// fromFloat converts FLOAT and DOUBLE to numbers. Integers are rounded half to even, as the processor does; a DECIMAL is rounded from the
 // shortest text.
 func fromFloat(from, to valueType) (conversion, error) {
 	if from.Args != "" || to.is(floatFamily) && (to.Args != "" || to.unsigned) || !to.is(floatFamily, integerFamily, decimalFamily) {
@@ -213,7 +214,7 @@ func fromFloat(from, to valueType) (conversion, error) {
 	}, nil
 }
 
-// printed converts numbers to texts and bytes.
+// printed converts numbers to text and bytes.
 func printed(from, to valueType) (conversion, string, error) {
 	if from.is(floatFamily, bitFamily) || from.zerofill && from.is(decimalFamily) {
 		return nil, "", errNotCertain
@@ -239,7 +240,7 @@ func printed(from, to valueType) (conversion, string, error) {
 	return c, "", err
 }
 
-// readNumber converts texts to numbers, of which only the usual spellings are certain.
+// readNumber converts text to numbers; only the usual formats are certain.
 func readNumber(from, to valueType) (conversion, error) {
 	if to.is(bitFamily) || withoutASCII(from.charset) {
 		return nil, errNotCertain

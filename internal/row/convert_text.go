@@ -10,7 +10,7 @@ import (
 	"source-planetscale/internal/table"
 )
 
-// pad fills a BINARY up with zeros.
+// pad pads a BINARY with zeros.
 func pad(value []byte, length int) ([]byte, error) {
 	if len(value) > length {
 		return nil, errMalformed
@@ -18,7 +18,7 @@ func pad(value []byte, length int) ([]byte, error) {
 	return append(bytes.Clone(value), make([]byte, length-len(value))...), nil
 }
 
-// fitBytes puts bytes into a column of bytes.
+// fitBytes stores bytes in a column of bytes.
 func fitBytes(value []byte, to valueType) ([]byte, error) {
 	switch {
 	case len(value) > to.length:
@@ -29,7 +29,7 @@ func fitBytes(value []byte, to valueType) ([]byte, error) {
 	return value, nil
 }
 
-// withoutASCII reports whether a character set has more than a byte for an ASCII character, or is not known.
+// withoutASCII reports whether a character set uses more than one byte for an ASCII character, or is unknown.
 func withoutASCII(charset string) bool {
 	switch charset {
 	case "utf16", "utf16le", "utf32", "ucs2", table.UnknownCharset:
@@ -68,13 +68,13 @@ func recode(from, to valueType) (conversion, string, error) {
 	return then(func(value []byte) ([]byte, error) {
 		text, err := toUTF8(value, from.spelled)
 		if err == nil && withoutASCII(from.charset) && to.counted() && utf8.RuneCount(text) > to.length {
-			return nil, errUnconvertible // MySQL does not know its spaces
+			return nil, errUnconvertible // MySQL does not treat its spaces as such
 		}
 		return text, err
 	}, store)
 }
 
-// toUTF8 translates a text without loss.
+// toUTF8 converts a text without loss.
 func toUTF8(value []byte, name string) ([]byte, error) {
 	cs := lookupCharset(name)
 	if cs == nil {
@@ -124,7 +124,7 @@ func fromUTF8(text []byte, name string) ([]byte, error) {
 // counted reports whether a text has a declared number of characters.
 func (v *valueType) counted() bool { return v.base == "char" || v.base == "varchar" }
 
-// utf8Text puts UTF-8 into a column of text.
+// utf8Text stores UTF-8 in a text column.
 func utf8Text(to valueType) conversion {
 	return func(text []byte) ([]byte, error) {
 		if to.base == "char" {
@@ -144,7 +144,7 @@ func utf8Text(to valueType) conversion {
 	}
 }
 
-// asciiText is utf8Text of a text that every character set has.
+// asciiText is utf8Text for text that every character set can represent.
 func asciiText(to valueType) conversion {
 	if to.charset == table.UnknownCharset {
 		to.charset = "utf8mb4"

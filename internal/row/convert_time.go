@@ -23,7 +23,7 @@ func toTime(from, to valueType) (conversion, error) {
 		return func(value []byte) ([]byte, error) { return roundDatetime(value, to) }, nil
 	case from.is(datetimeFamily) && to.is(dateFamily):
 		return func(value []byte) ([]byte, error) {
-			second, err := roundDatetime(value, valueType{}) // the last half of a second is the next day's
+			second, err := roundDatetime(value, valueType{}) // the last half second rounds to the next day
 			if err != nil {
 				return nil, err
 			}
@@ -33,7 +33,7 @@ func toTime(from, to valueType) (conversion, error) {
 	return nil, errNotCertain
 }
 
-// roundDatetime gives a DATE, DATETIME or TIMESTAMP so many digits of a second, half away from zero.
+// roundDatetime rounds a DATE, DATETIME or TIMESTAMP to that many fractional digits, half away from zero.
 func roundDatetime(value []byte, to valueType) ([]byte, error) {
 	if len(value) == len(dateLayout) {
 		value = append(bytes.Clone(value), " 00:00:00"...)
@@ -57,7 +57,7 @@ func roundDatetime(value []byte, to valueType) ([]byte, error) {
 	return append(t.Add(time.Second).AppendFormat(nil, datetimeLayout), digits...), nil
 }
 
-// roundTime gives a TIME so many digits of a second.
+// roundTime rounds a TIME to that many fractional digits.
 func roundTime(value []byte, length int) ([]byte, error) {
 	second, fraction := value, []byte(nil)
 	if i := bytes.IndexByte(value, '.'); i >= 0 {
@@ -88,7 +88,7 @@ func roundTime(value []byte, length int) ([]byte, error) {
 	return fmt.Appendf(nil, "%s%02d:%02d:%02d%s", sign, h, m, s, digits), nil
 }
 
-// roundFraction gives ".1234" so many digits, and says whether a second is to be added.
+// roundFraction rounds ".1234" to that many digits, and reports whether a second must be added.
 func roundFraction(fraction []byte, length int) (digits []byte, carry bool, err error) {
 	if !isFraction(fraction) {
 		return nil, false, errMalformed
@@ -105,7 +105,7 @@ func roundFraction(fraction []byte, length int) (digits []byte, carry bool, err 
 	return bytes.TrimPrefix(n.text(), []byte("0")), carry, nil
 }
 
-// readTime converts texts to DATE, DATETIME and TIME, of which only MySQL's own spelling is certain.
+// readTime converts text to DATE, DATETIME and TIME; only MySQL's own format is certain.
 func readTime(from, to valueType) (conversion, error) {
 	if withoutASCII(from.charset) {
 		return nil, errNotCertain

@@ -8,8 +8,7 @@ import (
 // maxDepth is the deepest nesting of a document. MySQL's own limit is 100 (ER_JSON_DOCUMENT_TOO_DEEP).
 const maxDepth = 128
 
-// appendDocument appends the text of a JSON column. Every byte of it is checked, so that what is appended is always one JSON
-// value on one line.
+// appendDocument appends the text of a JSON column. Every byte of it is checked, so that exactly one JSON value on one line is appended.
 func appendDocument(dst, value []byte) ([]byte, error) {
 	if err := checkLength(value); err != nil {
 		return dst, err
@@ -20,13 +19,13 @@ func appendDocument(dst, value []byte) ([]byte, error) {
 	return mendDocument(dst, value)
 }
 
-// mendDocument mends what Vitess has spelled wrongly in the binlog where there is no doubt of its meaning:
+// mendDocument repairs what Vitess formats wrongly in the binlog if the meaning is clear:
 //
-//   - numbers without a digit before the point, or with needless zeros: `.50`, `-.5`, `007` (binlog.CellValue's DECIMAL)
-//   - Go's escapes, which JSON lacks: `\x1f`, `\a`, `\v`, `\U0001f600` (strconv.AppendQuote in older releases)
+//   - numbers without a digit before the point, or with superfluous zeros: `.50`, `-.5`, `007` (binlog.CellValue's DECIMAL)
+//   - Go's escapes, which JSON does not have: `\x1f`, `\a`, `\v`, `\U0001f600` (strconv.AppendQuote in older releases)
 //
-// Anything else that is not JSON is errNoJSON: such as a document whose front Vitess cut off (json.Value.MarshalTo before
-// 24.0.3, at a BLOB), which always leaves a bracket without its mate.
+// Anything else that is not JSON is errNoJSON, such as a document whose beginning Vitess cut off (json.Value.MarshalTo before 24.0.3, at
+// a BLOB), which always leaves an unmatched bracket.
 func mendDocument(dst, value []byte) ([]byte, error) {
 	d := document{dst: roomFor(dst, value), begin: len(dst), src: value}
 	if !d.scan() && len(d.dst)-len(dst) <= enough {
@@ -41,12 +40,12 @@ type document struct {
 	begin  int // of the document in dst
 	src    []byte
 	pos    int // next byte to look at
-	copied int // src[:copied] is in dst already, mended
+	copied int // src[:copied] is already in dst, repaired
 	stack  [maxDepth]byte
 	depth  int
 }
 
-// peek returns the next byte, or 0 at the end: a byte no JSON token begins with.
+// peek returns the next byte, or 0 at the end: no JSON token begins with that byte.
 func (d *document) peek() byte {
 	if d.pos < len(d.src) {
 		return d.src[d.pos]
@@ -63,7 +62,7 @@ func (d *document) accept(b byte) bool {
 	return true
 }
 
-// mend puts text in the place of the source from start to pos.
+// mend replaces the source from start to pos by text.
 func (d *document) mend(start int, text string) {
 	d.dst = append(d.dst, d.src[d.copied:start]...)
 	d.dst = append(d.dst, text...)
@@ -91,7 +90,7 @@ func (d *document) scan() bool {
 	}
 }
 
-// value reads a scalar, an empty array or object, or what opens one: then the next value comes first (opened).
+// value reads a scalar, an empty array or object, or an opening bracket: then the next value follows first (opened).
 func (d *document) value() (opened, ok bool) {
 	switch b := d.peek(); {
 	case b == '{' || b == '[':
@@ -143,7 +142,7 @@ func (d *document) key() bool {
 	return d.accept(':')
 }
 
-// space skips white space; line ends among it become spaces.
+// space skips white space; line ends in it become spaces.
 func (d *document) space() {
 	for {
 		switch d.peek() {
@@ -166,7 +165,7 @@ func (d *document) literal(word string) bool {
 	return true
 }
 
-// number reads a number, mending its whole part.
+// number reads a number, repairing its whole part.
 func (d *document) number() bool {
 	d.accept('-')
 	start := d.pos
@@ -188,7 +187,7 @@ func (d *document) number() bool {
 	return true
 }
 
-// wholePart mends the digits before the point: no zero too few, none too many.
+// wholePart repairs the digits before the point: no missing zero, no superfluous ones.
 func (d *document) wholePart(start, digits int) {
 	if digits == 0 {
 		d.mend(start, "0")
@@ -235,7 +234,7 @@ func (d *document) text() bool {
 	}
 }
 
-// odd reads a character that is not ASCII, or a control character, which JSON wants escaped.
+// odd reads a character that is not ASCII, or a control character, which JSON requires to be escaped.
 func (d *document) odd() {
 	r, size := utf8.DecodeRune(d.src[d.pos:])
 	d.pos += size
@@ -244,7 +243,7 @@ func (d *document) odd() {
 	}
 }
 
-// escape reads a backslash and what belongs to it.
+// escape reads a backslash and the rest of the escape.
 func (d *document) escape() bool {
 	start := d.pos
 	d.pos++
@@ -270,7 +269,7 @@ func (d *document) escape() bool {
 	return false
 }
 
-// mendHex reads one of Go's escapes of so many digits; a byte over 127 was none of a character.
+// mendHex reads one of Go's escapes with that many digits; a byte above 127 was not part of a character.
 func (d *document) mendHex(start, digits int) bool {
 	r, ok := d.hex(digits)
 	if digits == 2 && r >= utf8.RuneSelf || !utf8.ValidRune(r) {
@@ -287,7 +286,7 @@ func (d *document) mendRune(start int, r rune) {
 	d.mend(start, string(appendRune(buffer[:0], r)))
 }
 
-// hex reads so many hexadecimal digits.
+// hex reads that many hexadecimal digits.
 func (d *document) hex(digits int) (r rune, ok bool) {
 	for range digits {
 		b := d.peek()

@@ -6,8 +6,8 @@ import (
 	"unicode/utf8"
 )
 
-// isDocument tells whether src is a JSON document on one line, with nothing to mend: nearly all are. It says no where there is
-// any doubt, for the slower mendDocument to see, which changes nothing in what this says yes to (FuzzDocument).
+// isDocument reports whether src is a JSON document on one line that needs no repair, as nearly all are. In case of doubt it returns
+// false, and leaves the document to the slower mendDocument, which changes nothing where this returns true (FuzzDocument).
 func isDocument(src []byte) bool {
 	var open [maxDepth]byte
 	depth := 0
@@ -37,8 +37,8 @@ func isDocument(src []byte) bool {
 	}
 }
 
-// valueEnd returns where the value at i ends: a scalar, or an empty array or object; for any other array or object, where its
-// inside begins (opened). All these functions return -1 for what they do not take.
+// valueEnd returns where the value at i ends: a scalar, or an empty array or object; for any other array or object, where its contents
+// begin (opened). All these functions return -1 for what they do not accept.
 func valueEnd(src []byte, i int) (end int, opened bool) {
 	if i >= len(src) {
 		return -1, false
@@ -62,7 +62,7 @@ func valueEnd(src []byte, i int) (end int, opened bool) {
 	return numberEnd(src, i), false
 }
 
-// closingEnd passes the ends of arrays and objects behind a value. It returns where the comma is, or the end with depth 0.
+// closingEnd skips the ends of arrays and objects after a value. It returns where the comma is, or the end with depth 0.
 func closingEnd(src []byte, i int, open *[maxDepth]byte, depth int) (end, left int) {
 	for {
 		i = spaceEnd(src, i)
@@ -81,7 +81,7 @@ func closingEnd(src []byte, i int, open *[maxDepth]byte, depth int) (end, left i
 	}
 }
 
-// keyEnd returns where the key at i and its colon end, and the white space behind it.
+// keyEnd returns where the key at i ends, including its colon and the white space after it.
 func keyEnd(src []byte, i int) int {
 	if i >= len(src) || src[i] != '"' {
 		return -1
@@ -109,7 +109,7 @@ func wordEnd(src []byte, i int, word string) int {
 	return i + len(word)
 }
 
-// textEnd is about the inside of a string and its closing quote.
+// textEnd returns the end of a string's contents and its closing quote.
 func textEnd(src []byte, i int) int {
 	for i < len(src) {
 		w, size := word(src[i:])
@@ -139,7 +139,7 @@ func textEnd(src []byte, i int) int {
 	return -1
 }
 
-// escapeEnd is about what follows a backslash.
+// escapeEnd returns the end of what follows a backslash.
 func escapeEnd(src []byte, i int) int {
 	if i >= len(src) {
 		return -1

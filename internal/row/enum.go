@@ -8,7 +8,7 @@ import (
 	"vitess.io/vitess/go/vt/sqlparser"
 )
 
-// errUndeclared is the error for a number that no label was declared for.
+// errUndeclared is the error for a number without a declared label.
 var errUndeclared = errors.New("its number has no label in the declaration")
 
 // compileEnum builds the encoder of an ENUM.
@@ -38,7 +38,7 @@ func compileSet(s source) (encoder, error) {
 	})
 }
 
-// compileNumber is for a server that sends a number, which stands for labels of the declaration, or the labels themselves.
+// compileNumber is for a server that sends a number, which stands for labels of the declaration, or sends the labels themselves.
 func compileNumber(s source, appendLabels func(dst []byte, labels [][]byte, n uint64) ([]byte, error)) (encoder, error) {
 	labels, err := declaredLabels(s)
 	if err != nil {
@@ -57,8 +57,8 @@ func compileNumber(s source, appendLabels func(dst []byte, labels [][]byte, n ui
 	}, nil
 }
 
-// compileLabels is for a server that sends labels: in a copy they are in the column's character set; in the binlog Vitess
-// takes them from information_schema, in UTF-8 (vstreamer.buildEnumStringValue).
+// compileLabels is for a server that sends labels: in a copy they are in the column's character set; in the binlog Vitess takes them from
+// information_schema, in UTF-8 (vstreamer.buildEnumStringValue).
 func compileLabels(s source) (encoder, error) {
 	if s.phase == Copy {
 		return compileText(s)
@@ -66,15 +66,14 @@ func compileLabels(s source) (encoder, error) {
 	return encodeUTF8, nil
 }
 
-// maxLabels is how many bytes the labels of a declaration may have: 65,535 of 16 each.
+// maxLabels is how many bytes the labels of a declaration may have: 65,535 labels of 16 each.
 const maxLabels = 1 << 20
 
 var sqlParser = sync.OnceValues(func() (*sqlparser.Parser, error) { return sqlparser.New(sqlparser.Options{}) })
 
-// declaredLabels returns the labels of an ENUM or SET as the insides of JSON strings, or nil when the server sends labels
-// itself, as Vitess does since 20 (FieldEvent.enum_set_string_values). The first is the empty label that MySQL's number 0
-// stands for. They are read as a list of SQL strings: Vitess's own schema.ParseEnumOrSetTokensMap fails at a backslash
-// before a percent sign.
+// declaredLabels returns the labels of an ENUM or SET as the contents of JSON strings, or nil if the server sends labels itself, as
+// Vitess does since 20 (FieldEvent.enum_set_string_values). The first is the empty label that MySQL's number 0 stands for. They are
+// parsed as a list of SQL strings: Vitess' own schema.ParseEnumOrSetTokensMap fails at a backslash before a percent sign.
 func declaredLabels(s source) ([][]byte, error) {
 	if s.labels {
 		return nil, nil
@@ -104,7 +103,7 @@ func declaredLabels(s source) ([][]byte, error) {
 	return labels, nil
 }
 
-// parseIndex reads an ENUM's index or a SET's bits, false when value is no 64-bit number.
+// parseIndex parses an ENUM's index or a SET's bits, false if value is not a 64-bit number.
 func parseIndex(value []byte) (n uint64, ok bool) {
 	for _, b := range value {
 		if !isDigit(b) || n > (1<<64-1-uint64(b-'0'))/10 {

@@ -7,8 +7,8 @@ import (
 	"source-planetscale/internal/table"
 )
 
-// initialValue is what the rows of a table got in a column that was added to it, as the binary log would have it, and the character set of
-// a text; nil for NULL.
+// initialValue is the value that existing rows got in an added column, encoded as in the binary log, and the character set of a text; nil
+// for NULL.
 func initialValue(d table.Default, c table.Column) (value []byte, charset string, err error) {
 	to := newValueType(c, c.Charset)
 	switch d.Kind {

@@ -9,8 +9,7 @@ import (
 	"source-planetscale/internal/table"
 )
 
-// InKeys are the options for a table as discover shows it: TINYINT(1) columns of its keys are integers, since true stands for
-// 255 of their values.
+// InKeys are the options for a table in discover: TINYINT(1) columns of its keys are integers, since true stands for 255 of their values.
 func (o Options) InKeys(t *table.Table) Options {
 	for _, c := range t.Columns {
 		if inKey(t, c) {
@@ -20,8 +19,8 @@ func (o Options) InKeys(t *table.Table) Options {
 	return o
 }
 
-// InCatalog are the options for a table as a catalog describes it, by column: TINYINT(1) columns are what its schemas say, and
-// where those do not say a type, what discover would make of them.
+// InCatalog are the options for a table in a catalog, by column: TINYINT(1) columns have the type of its schemas and, if those have no
+// type, the one that discover would use.
 func (o Options) InCatalog(t *table.Table, schemas map[string]json.RawMessage) Options {
 	for _, c := range t.Columns {
 		types := typesOf(schemas[c.Name])
@@ -45,8 +44,8 @@ func (o Options) withInteger(c table.Column) Options {
 	return o
 }
 
-// CheckKey refuses a key with a column that comes as a boolean though it holds more values than two: rows that differ in nothing
-// else would be one. Options are those of InCatalog.
+// CheckKey refuses a key with a column that is sent as a boolean although it has more than two values: rows that differ only in it would
+// become one. Options are those of InCatalog.
 func CheckKey(t *table.Table, key []string, o Options) error {
 	for _, name := range key {
 		if c := t.Column(name); c != nil && isTruth(*c, o) {
@@ -76,7 +75,7 @@ func typesOf(schema json.RawMessage) []string {
 	return nil
 }
 
-// folds says how two values of a column may have the same JSON; "" where none have, and for no column.
+// folds says how two values of a column may have the same JSON; "" if none do, and if there is no column.
 func folds(c *table.Column, o Options) string {
 	if c == nil {
 		return ""
@@ -100,7 +99,7 @@ func foldTime(table.Type, string) string {
 	return "times outside 00:00:00 to 23:59:59.999999 become null"
 }
 
-// foldText is about character sets in which MySQL stores bytes that are no characters; it checks what it stores as UTF-8.
+// foldText handles character sets in which MySQL stores bytes that are not characters; it validates what it stores as UTF-8.
 func foldText(_ table.Type, charset string) string {
 	cs := lookupCharset(charset)
 	switch {
@@ -112,7 +111,7 @@ func foldText(_ table.Type, charset string) string {
 	return ""
 }
 
-// hasGaps reports whether a character set has bytes that are no characters; those of several bytes a character all have.
+// hasGaps reports whether a character set has bytes that are not characters; all multi-byte ones do.
 func hasGaps(cs decoder) bool {
 	if cs.MaxWidth() > 1 {
 		return true

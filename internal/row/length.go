@@ -6,14 +6,14 @@ import (
 	"unicode/utf8"
 )
 
-// enough is how many bytes of JSON are more than MaxLength whatever they hold: a UTF-16 code unit takes three bytes of UTF-8 at
-// most. An encoder that has written more stops there, since its caller drops it all: a value of 100 MiB would become 600 MiB.
+// enough is a number of bytes of JSON that exceeds MaxLength whatever they contain: a UTF-16 code unit takes at most three bytes of
+// UTF-8. An encoder that has written more stops there, because its caller discards everything: a value of 100 MiB would become 600 MiB.
 const enough = 3 * MaxLength
 
-// measured is the length from which on a value's JSON is measured before there is room for it.
+// measured is the length from which a value's JSON is measured before memory is allocated for it.
 const measured = 1 << 20
 
-// textLength is how many bytes of JSON appendText makes of s; it stops at more than enough.
+// textLength is how many bytes of JSON appendText would write for s; it stops at more than enough.
 func textLength(s []byte) int {
 	n := len(s)
 	for i := 0; i < len(s) && n <= enough; {
@@ -34,7 +34,7 @@ func textLength(s []byte) int {
 	return n
 }
 
-// transcodedLength is how many bytes of JSON a text of another character set becomes; it stops at more than enough.
+// transcodedLength is how many bytes of JSON a text of another character set takes; it stops at more than enough.
 func transcodedLength(cs decoder, text []byte) int {
 	n := 0
 	var space [8]byte // a word
@@ -46,10 +46,10 @@ func transcodedLength(cs decoder, text []byte) int {
 	return n
 }
 
-// exactRoom makes room for a value's JSON string, which has so many bytes inside, and for no more, as append would: what is made in vain
-// is memory all the same, since it is cleared.
+// exactRoom allocates room for a value's JSON string with that many bytes inside, and no more, as append would: unused memory counts all
+// the same, because it is cleared.
 func exactRoom(dst, value []byte, inside int) []byte {
-	if inside > enough { // it is broken off
+	if inside > enough { // it is cut off
 		inside = enough + len(value)
 	}
 	n := inside + len(`""`) + 2*slack
@@ -59,7 +59,7 @@ func exactRoom(dst, value []byte, inside int) []byte {
 	return append(make([]byte, 0, len(dst)+n), dst...)
 }
 
-// roomFor makes room for the JSON of a value that is not small at once: a buffer that grows by and by leaves several times its
+// roomFor allocates room for the JSON of a value that is not small in one step: a buffer that grows gradually leaves several times its
 // size behind.
 func roomFor(dst, value []byte) []byte {
 	if len(value) < 1<<20 {
@@ -68,17 +68,17 @@ func roomFor(dst, value []byte) []byte {
 	return slices.Grow(dst, min(longestEscape*len(value), enough+len(value))+slack)
 }
 
-// longestEscape is how many bytes of JSON a byte of a value becomes at most.
+// longestEscape is the maximum number of bytes of JSON per byte of a value.
 const longestEscape = len(`\u0000`)
 
-// tooLong is an encoder's error for a value that was not written, as its JSON is longer than MaxLength.
+// tooLong is an encoder's error for a value that was not written, because its JSON is longer than MaxLength.
 type tooLong struct {
-	least int // UTF-16 code units that it has at least
+	least int // minimum number of UTF-16 code units
 }
 
 func (e *tooLong) Error() string { return fmt.Sprintf("its JSON has %d characters or more", e.least) }
 
-// checkLength refuses what is to become JSON of at least one character for each of its own, which are UTF-8.
+// checkLength refuses values whose JSON has at least one character for each of theirs, which are UTF-8.
 func checkLength(value []byte) error {
 	if len(value) <= MaxLength {
 		return nil
@@ -96,7 +96,7 @@ func utf16Length(s []byte) int {
 		if b&0xC0 != 0x80 { // the first byte of a character
 			n++
 		}
-		if b >= 0xF0 { // of one that takes a pair of surrogates
+		if b >= 0xF0 { // of one that takes a surrogate pair
 			n++
 		}
 	}

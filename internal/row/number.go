@@ -8,7 +8,7 @@ import (
 	"strconv"
 )
 
-// maxNumber is how many bytes a number has at most; MySQL prints none with more than 330.
+// maxNumber is the maximum length of a number in bytes; MySQL prints none with more than 330.
 const maxNumber = 1024
 
 // appendInteger appends an integer without leading zeros (ZEROFILL and YEAR have them).
@@ -33,7 +33,7 @@ func appendInteger(dst, value []byte) ([]byte, error) {
 // appendTruth appends an integer as a boolean.
 func appendTruth(dst, value []byte) ([]byte, error) {
 	if len(value) == 1 && isDigit(value[0]) {
-		return strconv.AppendBool(dst, value[0] != '0'), nil // as nearly all are
+		return strconv.AppendBool(dst, value[0] != '0'), nil // as nearly all values are
 	}
 	digits := bytes.TrimPrefix(value, []byte("-"))
 	if len(digits) == 0 || !allDigits(digits) {
@@ -42,8 +42,8 @@ func appendTruth(dst, value []byte) ([]byte, error) {
 	return strconv.AppendBool(dst, !isZero(digits)), nil
 }
 
-// appendDecimal appends a DECIMAL with one zero before the point if there is no other digit, and no other leading zero.
-// Vitess has printed them as "000000012", ".5" and, for the 0 of a DECIMAL(p,0), as nothing (binlog.CellValue).
+// appendDecimal appends a DECIMAL with one zero before the point if there is no other digit, and no other leading zero. Vitess has
+// formatted them as "000000012", ".5" and, for the 0 of a DECIMAL(p,0), as nothing (binlog.CellValue).
 func appendDecimal(dst, value []byte) ([]byte, error) {
 	if len(value) > maxNumber {
 		return dst, errMalformed
@@ -75,12 +75,12 @@ func appendFloat32(dst, value []byte) ([]byte, error) { return appendFloat(dst, 
 
 func appendFloat64(dst, value []byte) ([]byte, error) { return appendFloat(dst, value, 64) }
 
-// appendFloat appends the shortest JSON number that reads back as the same float of that many bits.
+// appendFloat appends the shortest JSON number that reads back as the same float with that many bits.
 func appendFloat(dst, value []byte, bits int) ([]byte, error) {
 	if len(value) > maxNumber {
 		return dst, errMalformed
 	}
-	for _, b := range value { // ParseFloat takes "inf", "nan", hexadecimal and underscores too
+	for _, b := range value { // ParseFloat also accepts "inf", "nan", hexadecimal and underscores
 		if !isDigit(b) && b != '.' && b != '-' && b != '+' && b != 'e' && b != 'E' {
 			return dst, errMalformed
 		}
@@ -99,7 +99,7 @@ func appendShortest(dst []byte, f float64, bits int) []byte {
 		return strconv.AppendFloat(dst, f, 'f', -1, bits)
 	}
 	dst = strconv.AppendFloat(dst, f, 'e', -1, bits)
-	if n := len(dst); dst[n-2] == '0' && !isDigit(dst[n-3]) { // strconv has two digits of exponent at least
+	if n := len(dst); dst[n-2] == '0' && !isDigit(dst[n-3]) { // strconv writes at least two digits of exponent
 		dst[n-2] = dst[n-1]
 		dst = dst[:n-1]
 	}
@@ -152,7 +152,7 @@ func isDigit(b byte) bool { return '0' <= b && b <= '9' }
 func allDigits(s []byte) bool {
 	for len(s) > 0 {
 		w, size := word(s)
-		// A digit XORed with '0' is its number. What is not ours is shifted out, and zeros, which are numbers, in.
+		// A digit XORed with '0' is its number. Bytes beyond the value are shifted out, and zeros, which are numbers, in.
 		x := (w ^ ones*'0') << (8 * (8 - size))
 		if (x|(x+ones*(0x7F-9)))&tops != 0 {
 			return false
@@ -162,7 +162,7 @@ func allDigits(s []byte) bool {
 	return true
 }
 
-// isZero is about a string of digits, the empty one included.
+// isZero reports whether a string of digits is zero, which includes the empty one.
 func isZero(digits []byte) bool {
 	for _, b := range digits {
 		if b != '0' {
@@ -172,7 +172,7 @@ func isZero(digits []byte) bool {
 	return true
 }
 
-// trimZeros drops leading zeros and keeps one digit at least, if there is one.
+// trimZeros drops leading zeros but keeps at least one digit, if there is one.
 func trimZeros(digits []byte) []byte {
 	for len(digits) > 1 && digits[0] == '0' {
 		digits = digits[1:]

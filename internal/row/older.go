@@ -12,20 +12,19 @@ import (
 	querypb "vitess.io/vitess/go/vt/proto/query"
 )
 
-// Unconvertible is Append's error for a value that MySQL's ALTER TABLE refuses in strict mode, or for which it is not certain what it
-// became.
+// Unconvertible is Append's error for a value that MySQL's ALTER TABLE rejects in strict mode, or for which the result is not certain.
 type Unconvertible struct{ Column, From, To string }
 
 func (e *Unconvertible) Error() string {
 	return fmt.Sprintf("column %q: a value of the former type %s has no certain equivalent as %s", e.Column, e.From, e.To)
 }
 
-// errUnconvertible is what a conversion says of such a value.
+// errUnconvertible is a conversion's error for such a value.
 var errUnconvertible = errors.New("no certain equivalent")
 
-// CompileOlder builds the plan for rows of the binary log that were written under older columns of the table. t is today's table, f the
-// FIELD event that announced the rows, and columns are the names of today's columns to emit, whose order in the JSON is the
-// rows', with those that were added since at the end. The error says of which column no value can be given, and why.
+// CompileOlder builds the plan for rows of the binary log that were written with older columns of the table. t is today's table, f the
+// FIELD event that announced the rows, and columns are the names of today's columns to emit, whose order in the JSON is the rows', with
+// those that were added since at the end. The error names the column for which no value can be determined, and why.
 func CompileOlder(t *table.Table, s *table.Shape, f *binlogdatapb.FieldEvent, columns []string, o Options) (*Plan, error) {
 	if len(f.GetFields()) != len(s.Old) {
 		return nil, fmt.Errorf("rows of table %q have %d columns, but by the statements in the binary log the table had %d",
@@ -40,7 +39,7 @@ func CompileOlder(t *table.Table, s *table.Shape, f *binlogdatapb.FieldEvent, co
 	return compileOlder(t, s, f.GetFields(), columns, o)
 }
 
-// CheckOlder is CompileOlder for rows that have not come yet, as far as can be told.
+// CheckOlder is CompileOlder for rows that have not arrived yet, as far as that is possible.
 func CheckOlder(t *table.Table, s *table.Shape, columns []string, o Options) error {
 	_, err := compileOlder(t, s, make([]*querypb.Field, len(s.Old)), columns, o)
 	return err
@@ -75,7 +74,7 @@ func compileOlder(t *table.Table, s *table.Shape, fields []*querypb.Field, colum
 	return p, p.completeOlder(s, slices.Concat(columns, t.Key))
 }
 
-// compileOrigin makes the encoder of one of today's columns, or its constant.
+// compileOrigin creates the encoder of one of today's columns, or its constant.
 func (p *Plan) compileOrigin(o *table.Origin, fields []*querypb.Field, options Options) error {
 	if o.Refused != "" {
 		return errors.New(o.Refused)
@@ -109,7 +108,7 @@ func (p *Plan) compileOrigin(o *table.Origin, fields []*querypb.Field, options O
 	return nil
 }
 
-// compileAdded makes the constant that rows from before have in a column that was added.
+// compileAdded creates the constant that existing rows have in an added column.
 func (p *Plan) compileAdded(o *table.Origin, options Options) error {
 	name := o.Today().Name
 	text := []byte("null")
@@ -138,8 +137,8 @@ func (p *Plan) compileAdded(o *table.Origin, options Options) error {
 	return nil
 }
 
-// compileSteps makes the encoder of values that were converted from one declaration to the next. read is what is done with them first,
-// nil for nothing; charset is what their text is in.
+// compileSteps creates the encoder of values that were converted from one declaration to the next. read is applied to them first, nil for
+// nothing; charset is that of their text.
 func compileSteps(steps []table.Declaration, read conversion, charset string, options Options) (encoder, error) {
 	conversions := []conversion{read}
 	for i, to := range steps[1:] {
@@ -175,7 +174,7 @@ func compileSteps(steps []table.Declaration, read conversion, charset string, op
 	}, nil
 }
 
-// notZero refuses the zeros that the server replaces by numbers where a column becomes AUTO_INCREMENT.
+// notZero rejects the zeros that the server replaces by numbers when a column becomes AUTO_INCREMENT.
 func notZero(value []byte) ([]byte, error) {
 	if string(value) == "0" {
 		return nil, errUnconvertible
@@ -210,7 +209,7 @@ func (p *Plan) separate() {
 	}
 }
 
-// completeOlder checks that today's columns have all that are needed.
+// completeOlder checks that all required columns are among today's.
 func (p *Plan) completeOlder(s *table.Shape, names []string) error {
 	for _, name := range names {
 		if !slices.ContainsFunc(s.Origins, func(o table.Origin) bool { return o.Today().Name == name }) {
@@ -220,8 +219,8 @@ func (p *Plan) completeOlder(s *table.Shape, names []string) error {
 	return nil
 }
 
-// readerOf makes a value as the binary log has it one of its declaration: of a field's description, which may be of another column, it
-// undoes what was done by it; nil for one that has not come yet. charset is that of a text.
+// readerOf converts a value from the binary log to one of its own declaration: it reverses what the field's description, which may be of
+// another column, did to it; nil for one that has not arrived yet. charset is that of a text.
 func readerOf(c table.Column, f *querypb.Field) (read conversion, charset string, err error) {
 	v := newValueType(c, c.Charset)
 	switch {
@@ -232,7 +231,7 @@ func readerOf(c table.Column, f *querypb.Field) (read conversion, charset string
 	case v.base == "binary":
 		return func(value []byte) ([]byte, error) { return pad(value, v.length) }, "", nil
 	case v.base == "char" && strings.HasPrefix(strings.ToLower(f.GetColumnType()), "binary"):
-		return func(value []byte) ([]byte, error) { // filled up with zeros, or not
+		return func(value []byte) ([]byte, error) { // padded with zeros, or not
 			if len(value) > 0 && value[len(value)-1] == 0 {
 				return nil, errUnconvertible
 			}

@@ -13,18 +13,18 @@ import (
 	querypb "vitess.io/vitess/go/vt/proto/query"
 )
 
-// What an encoder can say of a value.
+// The errors that an encoder can return for a value.
 var (
 	errNoJSON    = errors.New("no equivalent in JSON or Airbyte")
 	errMalformed = errors.New("its bytes are not a value of its type")
 )
 
-// Plan turns the rows that follow one FIELD event into JSON. It is immutable and may be used by several goroutines.
+// Plan converts the rows that follow one FIELD event to JSON. It is immutable and may be used by several goroutines.
 type Plan struct {
 	table   string
 	columns []column // one per value of a row, in the row's order
 	keyEnd  int      // columns up to the last one of the key
-	// constants are members that no value of the row stands for, and added what could not be sent of them.
+	// constants are members that have no value in the row, and added lists what could not be sent of them.
 	constants []byte
 	added     []Change
 }
@@ -33,15 +33,15 @@ type Plan struct {
 type column struct {
 	name   string
 	member []byte  // `,"name":`, without the comma in the first
-	encode encoder // nil when the column is not asked for
+	encode encoder // nil if the column is not requested
 	key    bool
-	// notNull is why a NULL is no value of the column; nil where it may be one.
+	// notNull is why a NULL is not a valid value of the column; nil if it may be one.
 	notNull error
 }
 
-// Compile builds the plan for the rows that a FIELD event announces. columns are the names to emit; they come out in the
-// order of the event's fields. The event's column types decide, where it has none the table's. All of columns and all of
-// t.Key must be among the fields. The plan keeps no reference to its arguments.
+// Compile builds the plan for the rows that a FIELD event announces. columns are the names to emit, in the order of the event's fields.
+// The event's column types are used; if it has none, the table's. All of columns and all of t.Key must be among the fields. The plan
+// keeps no reference to its arguments.
 func Compile(t *table.Table, f *binlogdatapb.FieldEvent, columns []string, ph Phase, o Options) (*Plan, error) {
 	p := &Plan{table: t.Name, columns: make([]column, len(f.GetFields()))}
 	separator := ""
@@ -67,7 +67,7 @@ func Compile(t *table.Table, f *binlogdatapb.FieldEvent, columns []string, ph Ph
 	return p, nil
 }
 
-// compileColumn picks the encoder of one field; c is nil when the schema does not know it.
+// compileColumn chooses the encoder of one field; c is nil if the schema does not know it.
 func compileColumn(c *table.Column, f *querypb.Field, labels bool, ph Phase, o Options) (encoder, error) {
 	if c == nil {
 		c = &table.Column{}
@@ -86,7 +86,7 @@ func appendMember(separator, name string) []byte {
 	return append(appendString([]byte(separator), []byte(name)), ':')
 }
 
-// complete checks that the fields hold every column that is needed.
+// complete checks that the fields include every required column.
 func (p *Plan) complete(columns, key []string) error {
 	for _, name := range slices.Concat(columns, key) {
 		if !slices.ContainsFunc(p.columns, func(c column) bool { return c.name == name }) {
@@ -97,15 +97,14 @@ func (p *Plan) complete(columns, key []string) error {
 	return nil
 }
 
-// Append appends the members of one row's JSON object, without braces, to dst, and what could not be sent to changes.
-// Neither keeps a reference to r. After an error dst and changes are returned as they came in; the error names table and
-// column, never a value.
+// Append appends the members of one row's JSON object, without braces, to dst, and what could not be sent to changes. Neither keeps a
+// reference to r. After an error dst and changes are returned as they were passed in; the error names table and column, never a value.
 //
-// Values of many megabytes would be copied each time that the buffer has to grow for the next one. So behind such a value what was
-// appended is put into front, before what is returned, which then begins anew, and is to be dropped after an error. With a front of
-// nil all is returned in one piece.
+// Values of many megabytes would be copied each time the buffer grows for the next one. So after such a value, what has been appended so
+// far is moved to front, which precedes what is returned; dst then starts empty. After an error front must be discarded. With a nil front
+// everything is returned in one piece.
 //
-// It has few variables, since each that lives across a call costs every column of every row.
+// It has few variables, since each one that lives across a call costs time for every column of every row.
 func (p *Plan) Append(dst []byte, r wire.Row, changes []Change, front *[][]byte) ([]byte, []Change, error) {
 	begin, earlier := len(dst), changes
 	at, from := 0, 0 // in r.Lengths and r.Values
@@ -162,7 +161,7 @@ func (p *Plan) Append(dst []byte, r wire.Row, changes []Change, front *[][]byte)
 	return append(dst, p.constants...), append(changes, p.added...), nil
 }
 
-// refused is the error for a value that cannot be given.
+// refused is the error for a value that cannot be sent.
 func (p *Plan) refused(c *column, err error) error {
 	var older *Unconvertible
 	if errors.As(err, &older) {
@@ -171,20 +170,20 @@ func (p *Plan) refused(c *column, err error) error {
 	return p.misfit("column %q: %w", c.name, err)
 }
 
-// unknown is the error for a value of which it is not known what it became when its column was declared anew.
+// unknown is the error for a value whose conversion is not known, because its column was declared anew.
 func (p *Plan) unknown(err error) error { return fmt.Errorf("table %q: %w", p.table, err) }
 
-// misfit is the error for a row that is not what the FIELD event announced.
+// misfit is the error for a row that does not match what the FIELD event announced.
 func (p *Plan) misfit(format string, args ...any) error {
 	return fmt.Errorf("table %q: "+format+"; the rows do not match their column definitions: clear the stream's data to copy the table again",
 		append([]any{p.table}, args...)...)
 }
 
-// piece is how many bytes of JSON are too many to be copied.
+// piece is the number of bytes of JSON from which copying is avoided.
 const piece = 8 << 20
 
-// replace puts null in the place of a value that has no counterpart or is too long, and notes that. The value's JSON, as far as
-// it was written, is what dst has from start on; err is what its encoder said.
+// replace writes null in place of a value that has no equivalent or is too long, and records that. The value's JSON, as far as it was
+// written, is dst from start on; err is its encoder's error.
 func (c *column) replace(dst []byte, start int, err error, changes []Change) ([]byte, []Change, error) {
 	change := Change{Field: c.name, Change: Nulled, Reason: SerializationError}
 	var long *tooLong
@@ -204,8 +203,8 @@ func (c *column) replace(dst []byte, start int, err error, changes []Change) ([]
 	return append(dst[:start], "null"...), append(changes, change), nil
 }
 
-// KeyChanged reports whether the two images of an updated row differ in a column of the table's key, byte by byte: a
-// change of letter case counts. It is false for a table without a key, true for a row that ends before the key's last column.
+// KeyChanged reports whether the two images of an updated row differ in a column of the table's key, byte by byte: a change of letter
+// case counts. It is false for a table without a key, true for a row that ends before the key's last column.
 func (p *Plan) KeyChanged(before, after wire.Row) bool {
 	if before.Len() != len(p.columns) || after.Len() != len(p.columns) {
 		return true

@@ -5,21 +5,21 @@ import (
 	"encoding/binary"
 )
 
-// The forms of MySQL's temporal values; a 0 stands for any digit.
+// The formats of MySQL's temporal values; a 0 stands for any digit.
 var (
 	dateForm     = newForm("0000-00-00")
 	datetimeForm = newForm("0000-00-00 00:00:00")
 	clockForm    = newForm("00:00:00")
 )
 
-// form is a text of digits and separators, which is compared eight bytes at a time.
+// form is a text of digits and separators that is compared eight bytes at a time.
 type form struct {
 	size  int
 	words []formWord
 }
 
-// formWord is eight bytes of a form. In x, a word of a value XORed with bits, a digit is its number and a right separator 0;
-// x + most has a top bit where that is more than 9, or 0.
+// formWord is eight bytes of a form. In x, a word of a value XORed with bits, a digit is its number and a correct separator 0; x + most
+// has a top bit set where that is more than 9, or 0.
 type formWord struct {
 	at         int
 	bits, most uint64
@@ -42,7 +42,7 @@ func newForm(text string) form {
 	return f
 }
 
-// has tells whether a value has the form.
+// has reports whether the value has the form.
 func (f *form) has(value []byte) bool {
 	if len(value) != f.size {
 		return false
@@ -91,7 +91,7 @@ func appendMoment(dst, value []byte, end string) ([]byte, error) {
 	return append(dst, end...), nil
 }
 
-// appendTime appends a TIME that is a time of day; MySQL's go from -838:59:59 to 838:59:59.
+// appendTime appends a TIME that is a time of day; MySQL's range from -838:59:59 to 838:59:59.
 func appendTime(dst, value []byte) ([]byte, error) {
 	clock, outside := bytes.CutPrefix(value, []byte("-"))
 	if len(clock) > 2 && isDigit(clock[0]) && isDigit(clock[2]) { // three digits of hours
@@ -114,7 +114,7 @@ func isFraction(s []byte) bool {
 	return len(s) == 0 || s[0] == '.' && 2 <= len(s) && len(s) <= 7 && allDigits(s[1:])
 }
 
-// isDate tells a day of the calendar from MySQL's zero and impossible dates. The year 0 is none.
+// isDate distinguishes a calendar day from MySQL's zero and impossible dates. The year 0 is not valid.
 func isDate(s []byte) bool {
 	year, month, day := pair(s[0:])*100+pair(s[2:]), pair(s[5:]), pair(s[8:])
 	return year > 0 && 1 <= month && month <= 12 && 1 <= day && (day <= 28 || day <= daysOf(month, year))
@@ -133,7 +133,7 @@ func daysOf(month, year int) int {
 	return 31
 }
 
-// isClock is about a value that begins with clockForm.
+// isClock checks a value that begins with clockForm.
 func isClock(s []byte) bool { return pair(s[0:]) < 24 && pair(s[3:]) < 60 && pair(s[6:]) < 60 }
 
 // pair reads two digits.

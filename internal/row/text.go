@@ -15,15 +15,15 @@ const (
 	tops = 0x8080808080808080
 )
 
-// odd marks, by their top bits, the bytes of a word that do not stand for themselves in a JSON string: control characters,
-// '"', '\\' and what is not ASCII. Of the bytes after the first one marked it says nothing: they may have lent it a bit.
+// odd marks, by their top bits, the bytes of a word that cannot be used unchanged in a JSON string: control characters, '"', '\\' and
+// whatever is not ASCII. It says nothing about the bytes after the first marked one: they may have lent it a bit.
 func odd(w uint64) uint64 {
-	// XORed with 2, '"' and ' ' change places: '"' joins the control characters below, ' ' leaves them.
+	// XORed with 2, '"' and ' ' swap places: '"' joins the control characters below, ' ' leaves them.
 	return (w | ((w ^ ones*2) - ones*('"'-1)) | ((w ^ ones*'\\') - ones)) & tops
 }
 
-// word reads up to eight bytes of s, which is not empty, and how many they are; those that are not of s are spaces. It reads
-// what lies behind s where s is a part of something, because one load is faster than a loop.
+// word reads up to eight bytes of s, which is not empty, and returns how many they are; bytes beyond s are spaces. It reads past the end
+// of s if s is a part of something, because one load is faster than a loop.
 func word(s []byte) (w uint64, size int) {
 	if len(s) >= 8 {
 		return binary.LittleEndian.Uint64(s), 8
@@ -38,7 +38,7 @@ func word(s []byte) (w uint64, size int) {
 	return binary.LittleEndian.Uint64(own[:]), len(s)
 }
 
-// plainLen counts the bytes that s begins with which stand for themselves, eight at a time: most text has no others.
+// plainLen counts the leading bytes of s that can be used unchanged, eight at a time: most text has no others.
 func plainLen(s []byte) int {
 	for i := 0; i < len(s); {
 		w, size := word(s[i:])
@@ -60,8 +60,8 @@ func appendString(dst, value []byte) []byte {
 // slack is more than what appendText writes ahead, or for one byte.
 const slack = 16
 
-// appendText appends UTF-8 as the inside of a JSON string. Each word is written before it is looked at; what is odd in it, and
-// what comes after that, is written over.
+// appendText appends UTF-8 as the contents of a JSON string. Each word is written before it is examined; what is odd in it, and what
+// follows that, is overwritten.
 func appendText(dst, s []byte) []byte {
 	dst = slices.Grow(dst, len(s)+slack)
 	out, n := dst[:cap(dst)], len(dst)
@@ -112,7 +112,7 @@ func appendText(dst, s []byte) []byte {
 	return out[:n]
 }
 
-// runeLen returns how many bytes the character takes that s begins with, which is not ASCII; one that is not valid takes one.
+// runeLen returns the number of bytes of the non-ASCII character that s begins with; an invalid one counts as one byte.
 func runeLen(s []byte) (size int, valid bool) {
 	if len(s) > 1 && 0xC2 <= s[0] && s[0] <= 0xDF && s[1]&0xC0 == 0x80 {
 		return 2, true
@@ -121,8 +121,7 @@ func runeLen(s []byte) (size int, valid bool) {
 	return size, r != utf8.RuneError || size > 1
 }
 
-// escapes are what stands for a byte of ASCII in a JSON string: a word of up to six bytes, and how many they are; zero for a
-// byte that stands for itself.
+// escapes are the JSON escapes of ASCII bytes: a word of up to six bytes, and how many they are; zero for a byte that needs none.
 var escapes = func() (t [utf8.RuneSelf]struct {
 	word uint64
 	size int
@@ -143,7 +142,7 @@ var escapes = func() (t [utf8.RuneSelf]struct {
 	return t
 }()
 
-// appendRune appends one character as the inside of a JSON string.
+// appendRune appends one character as the contents of a JSON string.
 func appendRune(dst []byte, r rune) []byte {
 	if r >= utf8.RuneSelf || escapes[r].size == 0 {
 		return utf8.AppendRune(dst, r)
@@ -152,7 +151,7 @@ func appendRune(dst []byte, r rune) []byte {
 	return binary.LittleEndian.AppendUint64(dst, escape.word)[:len(dst)+escape.size]
 }
 
-// encodeUTF8 is the encoder of text that is UTF-8 already.
+// encodeUTF8 is the encoder of text that is already UTF-8.
 func encodeUTF8(dst, value []byte) ([]byte, error) {
 	if err := checkLength(value); err != nil {
 		return dst, err
@@ -191,7 +190,7 @@ func compileText(s source) (encoder, error) {
 	}, nil
 }
 
-// decodeRune takes the first character of a text, U+FFFD for what is none.
+// decodeRune decodes the first character of a text, U+FFFD if it is invalid.
 func decodeRune(cs decoder, text []byte) (r rune, size int) {
 	r, size, ok := cs.DecodeRune(text)
 	if !ok {

@@ -9,9 +9,8 @@ import (
 	"source-planetscale/internal/table"
 )
 
-// encoder appends the JSON of one value that is not NULL. It returns errNoJSON for a value that JSON or Airbyte has no
-// counterpart for, and another error for bytes that are no value of the column's type. What it has appended by then is
-// dropped by its caller.
+// encoder appends the JSON of one value that is not NULL. It returns errNoJSON for a value without an equivalent in JSON or Airbyte, and
+// another error for bytes that are not a value of the column's type. Its caller then discards what it has appended.
 type encoder func(dst, value []byte) ([]byte, error)
 
 // kind is one row of the type table: a family of MySQL column types that share a schema and an encoder.
@@ -22,8 +21,8 @@ type kind struct {
 	shape shape
 	nulls bool // a value that is not NULL may come out as null, with a Change
 	text  bool // the column has a character set
-	// folds says how two values that MySQL tells apart may have the same JSON, which makes two rows one where the column is in
-	// the key; "" where none have. nil: none ever have.
+	// folds says how two values that differ in MySQL may have the same JSON, which makes two rows one if the column is in the key; "" if
+	// none do. nil: none ever do.
 	folds func(declaration table.Type, charset string) string
 	// compile builds the encoder of one column.
 	compile func(source) (encoder, error)
@@ -33,12 +32,12 @@ type kind struct {
 // source is what an encoder is compiled from.
 type source struct {
 	declaration table.Type
-	charset     string // MySQL's name of the column's character set; "" when there is none or it is not known
+	charset     string // MySQL's name of the column's character set; "" if there is none or it is unknown
 	phase       Phase
-	labels      bool // ENUM and SET come as labels, not as numbers
+	labels      bool // ENUM and SET are sent as labels, not as numbers
 }
 
-// kinds is searched from the top: the first row that fits decides.
+// kinds is searched from the top: the first matching row is used.
 var kinds = []kind{
 	{
 		title: "`TINYINT(1)`, `BOOL`", bases: []string{"tinyint"}, when: isBoolean,
@@ -160,7 +159,7 @@ var kinds = []kind{
 	},
 }
 
-// unknownKind is every type the table does not name.
+// unknownKind is every type that the table does not name.
 var unknownKind = kind{
 	title: "any other type",
 	shape: stringShape, nulls: true, text: true, folds: foldText, compile: compileText,
@@ -186,18 +185,18 @@ func isBoolean(d table.Type, o Options) bool { return d.Args == "1" && !o.TinyIn
 
 func isOneBit(d table.Type, _ Options) bool { return d.Args == "1" || d.Args == "" }
 
-// isWhole is about a DECIMAL, whose scale is 0 unless declared.
+// isWhole reports whether a DECIMAL has no fractional digits; its scale is 0 unless declared.
 func isWhole(d table.Type, _ Options) bool {
 	_, scale, _ := strings.Cut(d.Args, ",")
 	n, _ := strconv.Atoi(strings.TrimSpace(scale))
 	return n == 0
 }
 
-// shape is a JSON schema without its null: the type and what else belongs to it.
+// shape is a JSON schema without its null: the type and the remaining keywords.
 type shape struct{ jsonType, rest string }
 
-// The shapes are Airbyte's types as its own database sources write them (io.airbyte.protocol.models.JsonSchemaType),
-// but for documentShape.
+// The shapes are Airbyte's types as its own database sources write them (io.airbyte.protocol.models.JsonSchemaType), except for
+// documentShape.
 var (
 	stringShape      = shape{"string", ``}
 	booleanShape     = shape{"boolean", ``}
@@ -211,9 +210,9 @@ var (
 	vectorShape      = shape{"array", `,"items":{"type":"number"}`}
 )
 
-// documentShape has no "type" of its own. Airbyte's sources add `"type":"object"`, but then its destinations turn a
-// document that is an array, a text or a number into null (AirbyteValueCoercer.coerceObject); a bare oneOf is the union
-// that they store as JSON whatever it holds.
+// documentShape has no "type" of its own. Airbyte's sources add `"type":"object"`, but then its destinations turn a document that is an
+// array, a text or a number into null (AirbyteValueCoercer.coerceObject); a bare oneOf is the union that they store as JSON regardless of
+// its contents.
 var documentShape = shape{
 	"",
 	`"oneOf":[{"type":"null"},{"type":"array"},{"type":"object"},{"type":"number"},{"type":"string"},{"type":"boolean"}],"airbyte_type":"json"`,

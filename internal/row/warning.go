@@ -10,8 +10,8 @@ import (
 	"source-planetscale/internal/table"
 )
 
-// Warning says what a user should know of a column before its values arrive: that Vitess cannot replicate it, or not all
-// of its values, or that its type or its character set is unknown here. It returns "" for all other columns.
+// Warning says what a user should know about a column before its values arrive: that Vitess cannot replicate it, or not all of its
+// values, or that its type or character set is unknown here. It returns "" for all other columns.
 func Warning(c table.Column, o Options) string {
 	d := table.ParseType(c.Type)
 	k := kindOf(d, o.of(c.Name))
@@ -32,7 +32,7 @@ func Warning(c table.Column, o Options) string {
 	return ""
 }
 
-// KeyWarnings say which columns of a key may hold values that MySQL tells apart and JSON does not.
+// KeyWarnings say which columns of a key may hold values that differ in MySQL but not in JSON.
 func KeyWarnings(t *table.Table, key []string, o Options) []string {
 	var warnings []string
 	for _, name := range key {
@@ -44,14 +44,13 @@ func KeyWarnings(t *table.Table, key []string, o Options) []string {
 	return warnings
 }
 
-// unreplicable finds what the binlog side of Vitess fails at when it first meets a row of the table, as of 24.0.3; a copy
-// is well.
+// unreplicable finds columns at which the binlog side of Vitess fails when it first meets a row of the table, as of 24.0.3; a copy works.
 func unreplicable(d table.Type, charset string) string {
 	switch {
 	case isLabelled(d):
 		return unreadableLabel(d)
 	case d.Base == "varchar" || d.Base == "varbinary":
-		// vstreamer takes the length in the binlog's metadata for a type: its upper byte 0xF7 for ENUM, 0xF8 for SET.
+		// vstreamer mistakes the length in the binlog's metadata for a type: its upper byte is 0xF7 for ENUM, 0xF8 for SET.
 		characters, _ := strconv.Atoi(d.Args)
 		if size := characters * widthOf(charset); size>>8 == 0xF7 || size>>8 == 0xF8 {
 			return fmt.Sprintf("a length of %d bytes, which Vitess mistakes for an ENUM or SET (as it does from 63232 to 63743)", size)
@@ -62,8 +61,8 @@ func unreplicable(d table.Type, charset string) string {
 
 func isLabelled(d table.Type) bool { return d.Base == "enum" || d.Base == "set" }
 
-// unreadableLabel looks for labels that Vitess cannot read off the declaration: MySQL declares those of the character set
-// binary that are no text of the BMP in hexadecimal, and Vitess's DecodeStringSQL fails at a backslash before a % or a _.
+// unreadableLabel looks for labels that Vitess cannot parse from the declaration: MySQL declares those of the character set binary that
+// are not text of the BMP in hexadecimal, and Vitess' DecodeStringSQL fails at a backslash before a % or a _.
 func unreadableLabel(d table.Type) string {
 	labels, err := declaredLabels(source{declaration: d})
 	if err != nil {
@@ -77,14 +76,14 @@ func unreadableLabel(d table.Type) string {
 	return ""
 }
 
-// isFull reports whether a SET has as many labels as there may be, 64.
+// isFull reports whether a SET has the maximum number of labels, 64.
 func isFull(d table.Type) bool {
 	labels, err := declaredLabels(source{declaration: d})
 	return err == nil && len(labels) == 1+64 // and the empty one
 }
 
-// beyondBMP reports whether a character set has characters over U+FFFF, which MySQL describes as question marks:
-// information_schema is in utf8mb3.
+// beyondBMP reports whether a character set has characters above U+FFFF, which MySQL describes as question marks: information_schema is
+// in utf8mb3.
 func beyondBMP(charset string) bool {
 	switch charset {
 	case "utf8mb4", "utf16", "utf16le", "utf32", "gb18030":
@@ -93,7 +92,7 @@ func beyondBMP(charset string) bool {
 	return false
 }
 
-// widthOf is how many bytes a character takes at most; one where there is no character set.
+// widthOf is the maximum number of bytes per character; one if there is no character set.
 func widthOf(charset string) int {
 	switch charset {
 	case "utf8mb4":
