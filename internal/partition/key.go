@@ -9,8 +9,8 @@ import (
 	"source-planetscale/internal/row"
 )
 
-// CheckKey holds what a stream's destination goes by, the key and the cursor, against the table and the catalog. The catalog also
-// decides whether a TINYINT(1) is an integer; chosen are the user's options. The warnings are sentences without the stream's name.
+// CheckKey compares what a stream's destination uses, the key and the cursor, with the table and the catalog. The catalog also decides
+// whether a TINYINT(1) is an integer; chosen are the user's options. The warnings are sentences without the stream's name.
 func CheckKey(s *Stream, c *airbyte.ConfiguredStream, chosen row.Options) (warnings []string, err error) {
 	schemas, err := c.Stream.Schemas()
 	if err != nil {
@@ -33,7 +33,7 @@ func CheckKey(s *Stream, c *airbyte.ConfiguredStream, chosen row.Options) (warni
 	if keyless != "" {
 		warnings = append([]string{keyless}, row.KeyWarnings(s.Table, key, s.Records.Types)...)
 	}
-	discovered := slices.DeleteFunc(slices.Clone(key), func(column string) bool { // else discover makes no integer of it
+	discovered := slices.DeleteFunc(slices.Clone(key), func(column string) bool { // otherwise discover does not make it an integer
 		return !s.Table.InUniqueKey(column) && !slices.ContainsFunc(c.Stream.SourceDefinedPrimaryKey, func(path []string) bool {
 			return slices.Equal(path, []string{column})
 		})

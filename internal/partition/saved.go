@@ -13,13 +13,13 @@ import (
 	"source-planetscale/internal/table"
 )
 
-// What a stream has saved, over all its shards.
+// The saved state of a stream, over all its shards.
 
-// Saved is what the stream has of each shard. It is to be read only, and by who reads the stream.
+// Saved is the stream's state of each shard. It is read-only, and only for whoever reads the stream.
 func (s *Stream) Saved() lineage.Shards { return s.state.Shards }
 
-// Put has the stream's state written, in the middle of the sync. Its cursor is larger than those of the records that may follow until the
-// next state: the attempt after a kill, on a machine whose clock is behind, is to give larger ones than those.
+// Put writes the stream's state in the middle of the sync. Its cursor is larger than those of the records that may follow until the next
+// state: an attempt after a kill, on a machine whose clock is behind, must produce larger ones than those.
 func (s *Stream) Put(tx *airbyte.Tx) error {
 	if s.Incremental() {
 		s.state.Cursor = max(s.Records.Cursor(), time.Now().UnixMicro()) + s.ahead.Microseconds()
@@ -36,13 +36,13 @@ func put(tx *airbyte.Tx, s *Stream) error {
 	return nil
 }
 
-// KeepAlive has the stream's last state written with a later cursor, since the same state is not to come twice.
+// KeepAlive writes the stream's last state with a later cursor, since the same state must not be written twice.
 func (s *Stream) KeepAlive(tx *airbyte.Tx) error {
 	s.state.Cursor = s.Records.Cursors(1, time.Now()) + 1 + s.ahead.Microseconds()
 	return put(tx, s)
 }
 
-// Begin gives a state to the shards that were never read: a copy, or where the user says that replication starts.
+// Begin gives a state to the shards that were never read: a copy, or the position at which the user wants replication to start.
 func (s *Stream) Begin(_ *airbyte.Tx, shards []gtid.Shard, starting map[gtid.Shard]gtid.Position) {
 	for _, shard := range shards {
 		if s.state.Shards[shard] != nil {
@@ -55,20 +55,20 @@ func (s *Stream) Begin(_ *airbyte.Tx, shards []gtid.Shard, starting map[gtid.Sha
 	}
 }
 
-// KeepOne forgets the shards of a reference table but the one that is read: each has all its rows.
+// KeepOne drops the shards of a reference table except for the one that is read: each has all its rows.
 func KeepOne(_ *airbyte.Tx, s *Stream, one gtid.Shard) {
 	maps.DeleteFunc(s.state.Shards, func(shard gtid.Shard, saved *state.Shard) bool { return shard != one && saved.Moved == nil })
 }
 
-// Reset forgets all shards: the stream is copied again.
+// Reset drops all shards: the stream is copied again.
 func (s *Stream) Reset(*airbyte.Tx) { s.state.Shards = map[gtid.Shard]*state.Shard{} }
 
-// Descend gives a state to the shards that replaced those which were read to their journals, and no longer exist themselves.
+// Descend gives a state to the shards that replaced those which were read up to their journals, and no longer exist themselves.
 func (s *Stream) Descend(_ *airbyte.Tx, existing []gtid.Shard) {
 	lineage.Descend(s.state.Shards, existing, s.Incremental())
 }
 
-// Arrive leaves the stream with the shards that exist now. stray is one that does not, and rows of which are in a wanted shard that
+// Arrive leaves the stream with the shards that exist now. stray is one that does not exist, and whose rows are in a wanted shard that
 // nothing led to.
 func (s *Stream) Arrive(_ *airbyte.Tx, wanted, existing []gtid.Shard) (stray gtid.Shard, found bool) {
 	lineage.Inherit(s.state.Shards, existing, s.Incremental())
@@ -79,10 +79,10 @@ func (s *Stream) Arrive(_ *airbyte.Tx, wanted, existing []gtid.Shard) (stray gti
 	return stray, found
 }
 
-// Open notes that another partition of the stream is read.
+// Open records that another partition of the stream is read.
 func (s *Stream) Open(*airbyte.Tx) { s.open++ }
 
-// Close notes that one of them has ended, and reports whether it was the last one: then the stream has its final state written.
+// Close records that one of them has ended, and reports whether it was the last one: then the stream's final state is written.
 func (s *Stream) Close(tx *airbyte.Tx) (last bool, err error) {
 	s.open--
 	if s.open > 0 || s.Failed() {

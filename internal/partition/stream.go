@@ -1,5 +1,5 @@
-// Package partition is about one stream in one shard, from the plan to the end: what was saved of it, the layout of its changes, its
-// key, what it has given. What may happen to it are methods. Those that change what is saved take an airbyte.Tx, so that it changes
+// Package partition handles one stream in one shard, from the plan to the end: its saved state, the layout of its changes, its key, what
+// it has sent. Everything that may happen to it is a method. Methods that change the saved state take an airbyte.Tx, so that it changes
 // only while the writer is locked. It does no I/O.
 package partition
 
@@ -21,19 +21,19 @@ import (
 	"source-planetscale/internal/table"
 )
 
-// Stream is one configured stream in the course of a sync: what its partitions share.
+// Stream is one configured stream during a sync: what its partitions share.
 type Stream struct {
 	Descriptor airbyte.StreamDescriptor
 	// Table is the table as it was when the sync began, with the key that the destination knows.
 	Table   *table.Table
 	Records *record.Stream
-	// Columns are the table's columns to give, in the table's order.
+	// Columns are the table's columns to send, in the table's order.
 	Columns []string
-	// Changed says that the table has other columns than when the state was saved.
+	// Changed reports that the table's columns differ from those at the time the state was saved.
 	Changed    bool
-	ahead      time.Duration   // of a state's cursor, before the records that may follow it
+	ahead      time.Duration   // distance of a state's cursor from the records that may follow it
 	configured map[string]bool // columns of the catalog
-	missing    sync.Map        // those of which it was said that the table does not have them
+	missing    sync.Map        // those already reported as missing from the table
 	parts      sync.Map        // *Partition by gtid.Shard
 	failed     atomic.Pointer[failure.Verdict]
 	running    atomic.Bool // its status RUNNING was written
@@ -41,11 +41,11 @@ type Stream struct {
 
 	// The rest changes only under a Tx.
 	state *state.Stream
-	open  int // partitions still being read, and one for the plan
+	open  int // partitions still being read, plus one for the plan
 }
 
-// NewStream prepares a configured stream over its table. saved is the stream's state, nil for none; it belongs to the stream from now
-// on. sequence is shared by all streams. ahead is how far a state's cursor is to be ahead of the records before it: at least the time until
+// NewStream prepares a configured stream over its table. saved is the stream's state, nil for none; from now on it belongs to the stream.
+// sequence is shared by all streams. ahead is how far a state's cursor has to be ahead of the records before it: at least the time until
 // the next state.
 func NewStream(c *airbyte.ConfiguredStream, t *table.Table, saved *state.Stream, sequence *atomic.Int64,
 	ahead time.Duration,
@@ -80,8 +80,8 @@ func NewStream(c *airbyte.ConfiguredStream, t *table.Table, saved *state.Stream,
 	return s, nil
 }
 
-// withKeyOf returns the table with the key that the destination knows: the catalog's columns (discover put the vindex's
-// there, which are expensive to look up) after MySQL's own.
+// withKeyOf returns the table with the key that the destination knows: the catalog's columns (discover put the vindex's there, which are
+// expensive to query) after MySQL's own.
 func withKeyOf(t *table.Table, c *airbyte.ConfiguredStream) *table.Table {
 	extended := *t
 	extended.Key = slices.Clone(t.MySQLKey)
@@ -93,7 +93,7 @@ func withKeyOf(t *table.Table, c *airbyte.ConfiguredStream) *table.Table {
 	return &extended
 }
 
-// adopt makes the table's columns of today the state's. Nobody else has the stream yet.
+// adopt makes the table's current columns those of the state. Nobody else has the stream yet.
 func (s *Stream) adopt(now []table.Column) {
 	was := s.state.Columns
 	for _, shard := range s.state.Shards {
@@ -109,7 +109,7 @@ func (s *Stream) adopt(now []table.Column) {
 	s.state.Columns = now
 }
 
-// Incremental reports whether changes are wanted, and not snapshots.
+// Incremental reports whether changes are requested, not snapshots.
 func (s *Stream) Incremental() bool { return s.Records.Incremental }
 
 // In returns the stream's partition of a shard.
@@ -121,14 +121,14 @@ func (s *Stream) In(shard gtid.Shard) *Partition {
 	return p.(*Partition)
 }
 
-// Partitions are those of all shards that were looked at in this sync.
+// Partitions are those of all shards that were considered in this sync.
 func (s *Stream) Partitions() iter.Seq[*Partition] {
 	return func(yield func(*Partition) bool) {
 		s.parts.Range(func(_, p any) bool { return yield(p.(*Partition)) })
 	}
 }
 
-// Given is what the stream has given in all shards.
+// Given is what the stream has sent in all shards.
 func (s *Stream) Given() (records, bytes int64) {
 	for p := range s.Partitions() {
 		c := p.Origin.Count()
@@ -138,7 +138,7 @@ func (s *Stream) Given() (records, bytes int64) {
 	return records, bytes
 }
 
-// WarnMissing says which of the configured columns the table does not have, without those that it named before.
+// WarnMissing reports which of the configured columns the table does not have, without those that it reported before.
 func (s *Stream) WarnMissing(log *slog.Logger, t *table.Table) {
 	var missing []string
 	for name := range s.configured {
@@ -156,20 +156,20 @@ func (s *Stream) WarnMissing(log *slog.Logger, t *table.Table) {
 	log.Warn(fmt.Sprintf("Stream %s: the table no longer has the columns %s, which are left out; refresh the source's schema.", s.Descriptor, strings.Join(missing, ", ")))
 }
 
-// Fail notes why the stream fails, and reports whether it is the first reason.
+// Fail records why the stream fails, and reports whether it is the first reason.
 func (s *Stream) Fail(v *failure.Verdict) bool { return s.failed.CompareAndSwap(nil, v) }
 
 // Failed reports whether any partition of the stream failed.
 func (s *Stream) Failed() bool { return s.failed.Load() != nil }
 
-// said is what is said once of a stream.
+// said is what is logged once per stream.
 type said struct{ altered, swapped atomic.Bool }
 
-// Alters notes that the table was altered, which may change rows without an event for each, and reports whether that was not said yet.
+// Alters records that the table was altered, which may change rows without row events, and reports whether this is the first time.
 func (s *said) Alters() bool { return !s.altered.Swap(true) }
 
-// Swaps notes that the table was swapped for what looks like a copy of it, and reports whether that was not said yet.
+// Swaps records that the table was swapped for what looks like a copy of it, and reports whether this is the first time.
 func (s *said) Swaps() bool { return !s.swapped.Swap(true) }
 
-// Run notes that the stream has something to give, and reports whether that is new.
+// Run records that the stream has something to send, and reports whether that is new.
 func (s *Stream) Run() bool { return !s.running.Swap(true) }

@@ -9,28 +9,28 @@ import (
 	"source-planetscale/internal/table"
 )
 
-// View is what a partition's reader knows of the table where it is.
+// View is what a partition's reader knows about the table at its position.
 type View struct {
 	stream *Stream
 	shard  gtid.Shard
-	// Table is the table as it was last looked up, with the stream's key.
+	// Table is the table as last queried, with the stream's key.
 	Table *table.Table
-	// layout is that of the changes from where the reader is, and reached, in a copy, that at the last boundary.
+	// layout is that of the changes from the reader's position on, and reached, in a copy, that at the last boundary.
 	layout, reached table.Layout
-	others          bool // the table was seen with other columns than the changes that come next have
-	given           bool // a row of the binary log was given since the columns were last looked up
+	others          bool // the table was seen with other columns than those of the next changes
+	given           bool // a row of the binary log was sent since the columns were last queried
 }
 
-// Bound notes that a reader reached a boundary.
+// Bound records that a reader reached a boundary.
 func (v *View) Bound() { v.reached = v.layout }
 
-// Rewind forgets what a broken stream has shown of the columns since its last boundary.
+// Rewind discards what a broken stream has shown of the columns since its last boundary.
 func (v *View) Rewind() { v.layout, v.others = v.reached, false }
 
-// Columns are those that the changes to be read have; nil where nobody knows.
+// Columns are those of the changes to be read; nil if unknown.
 func (v *View) Columns() []table.Column { return v.layout.At(v.stream.state.Columns) }
 
-// Give is a row of the binary log that is to be given as the server describes it; false if it may have other columns.
+// Give records a row of the binary log that is to be sent as the server describes it; false if it may have other columns.
 func (v *View) Give() bool {
 	if v.others {
 		return false
@@ -39,17 +39,17 @@ func (v *View) Give() bool {
 	return true
 }
 
-// Given reports whether rows of the binary log were given since the columns were last looked up.
+// Given reports whether rows of the binary log were sent since the columns were last queried.
 func (v *View) Given() bool { return v.given }
 
-// Forgive forgets that rows of the binary log were given: they come again.
+// Forgive forgets that rows of the binary log were sent: they are sent again.
 func (v *View) Forgive() { v.given = false }
 
-// Step is that a statement left the table with these columns, or did not change them.
+// Step handles a statement that left the table with these columns, or did not change them.
 func (v *View) Step(columns []table.Column) { v.layout.Step(columns, v.stream.state.Columns) }
 
-// Look is that the table was looked up. Rows that were given while its columns were changed may have been under wrong names: then it
-// returns false.
+// Look handles a query of the table. Rows that were sent while its columns were changed may have been under wrong names: then it returns
+// false.
 func (v *View) Look(now table.Table) bool {
 	v.others = !v.layout.Reads(now.Columns, v.stream.state.Columns)
 	if v.others && v.given {
@@ -60,7 +60,7 @@ func (v *View) Look(now table.Table) bool {
 	return true
 }
 
-// Snapshot is that the table was looked up while the server keeps changes of its columns waiting: what it copies has them.
+// Snapshot handles a query of the table while the server keeps changes of its columns waiting: its snapshot has these columns.
 func (v *View) Snapshot(now table.Table) bool {
 	if !v.Look(now) {
 		return false
@@ -75,8 +75,8 @@ func (v *View) see(now table.Table) {
 	v.Table = &now
 }
 
-// MovesKey reports whether columns of the key are others, or elsewhere, among those columns than among those that the changes have:
-// a record of such a row would be one of a row that does not exist.
+// MovesKey reports whether columns of the key are different, or at different positions, in those columns than in those that the changes
+// have: a record of such a row would be one of a row that does not exist.
 func (v *View) MovesKey(now []table.Column) bool {
 	was := v.Columns()
 	return slices.ContainsFunc(v.stream.Table.Key, func(name string) bool {
@@ -85,7 +85,7 @@ func (v *View) MovesKey(now []table.Column) bool {
 	})
 }
 
-// Selected are the columns that a copy selects: those to give and those of the key, by which it can be resumed.
+// Selected are the columns that a copy selects: those to send and those of the key, by which it can be resumed.
 func (v *View) Selected() []string {
 	selected := slices.Clone(v.stream.Columns)
 	for _, c := range v.stream.Table.Key {
@@ -96,13 +96,13 @@ func (v *View) Selected() []string {
 	return v.Has(selected)
 }
 
-// Has are those of the columns that the table has now. A copy leaves out what was dropped before it began: the server does not
-// open a stream that names such a column.
+// Has are those of the columns that the table has now. A copy leaves out what was dropped before it began: the server does not open a
+// stream that names such a column.
 func (v *View) Has(columns []string) []string {
 	return slices.DeleteFunc(slices.Clone(columns), func(name string) bool { return v.Table.Column(name) == nil })
 }
 
-// Describes reports whether the fields of a row are the table's columns in their order.
+// Describes reports whether the fields of a row are the table's columns in order.
 func (v *View) Describes(fields []*querypb.Field) bool {
 	return slices.EqualFunc(fields, v.Table.Columns, func(f *querypb.Field, c table.Column) bool { return f.Name == c.Name })
 }

@@ -8,14 +8,14 @@ import (
 	"source-planetscale/internal/table"
 )
 
-// witness notices that a table is another one than it was, though no statement in the binary log says so: vttablet does not send those of
-// sessions with another default database, nor those that it takes for comments.
+// witness notices that a table was replaced although no statement in the binary log says so: vttablet does not send those of sessions
+// with another default database, nor those that it treats as comments.
 type witness struct {
 	now                 table.Incarnation
 	replaced, explained bool
 }
 
-// Witness notes which table it is now.
+// Witness records the table's current identity.
 func (p *Partition) Witness(now table.Incarnation) {
 	p.now = now
 	if saved := p.Saved(); saved != nil && saved.Begun() && p.Stream.Incremental() {
@@ -23,11 +23,11 @@ func (p *Partition) Witness(now table.Incarnation) {
 	}
 }
 
-// Explain is that a statement in the binary log may be the reason.
+// Explain records that a statement in the binary log may be the reason.
 func (w *witness) Explain() { w.explained = true }
 
-// WarnUnexplained says that the table was replaced, if nothing says why. It is to be called before a state is written that knows the table
-// as it is now, since no later sync can say it. After a copy that started over the reason may still be to come.
+// WarnUnexplained warns that the table was replaced, if nothing explains it. Call it before a state with the table's new identity is
+// written, because no later sync can notice it. After a copy that started over, the explanation may still arrive.
 func (p *Partition) WarnUnexplained(log *slog.Logger) {
 	if c := p.Saved().Copy; c != nil && c.Restarted {
 		return
@@ -38,7 +38,7 @@ func (p *Partition) WarnUnexplained(log *slog.Logger) {
 	}
 }
 
-// testify saves which table it is, where the position is one at which that is known.
+// testify saves the table's identity, if it is known at the position.
 func (w *witness) testify(saved *state.Shard, known bool) {
 	if (known || w.explained) && len(w.now.IDs) > 0 {
 		saved.Incarnation = w.now
