@@ -11,7 +11,7 @@ import (
 	"source-planetscale/internal/row"
 )
 
-// Changes count, per column and reason, the values that could not be given as they are, for one WARN each at the end.
+// Changes count, per column and reason, the values that could not be sent as they are, for one WARN each at the end.
 type Changes struct {
 	mu     sync.Mutex
 	counts map[airbyte.Change]*changeCount
@@ -19,7 +19,7 @@ type Changes struct {
 
 type changeCount struct {
 	values  int64
-	longest int // characters of JSON, where the length is the reason
+	longest int // characters of JSON, if the length is the reason
 }
 
 // metaChanges are the meta.changes of a record.
@@ -35,7 +35,7 @@ func metaChange(c row.Change) airbyte.Change {
 	return airbyte.Change{Field: c.Field, Change: c.Change, Reason: c.Reason}
 }
 
-// count counts changes of records that were given.
+// count counts changes of records that were sent.
 func (c *Changes) count(changes []row.Change) {
 	if len(changes) == 0 {
 		return
@@ -57,7 +57,7 @@ func (c *Changes) count(changes []row.Change) {
 	}
 }
 
-// Warn says which values were changed. In a column of the key that is more than a value lost.
+// Warn reports which values were changed. In a column of the key, that is more than a lost value.
 func (c *Changes) Warn(log *slog.Logger, d airbyte.StreamDescriptor, primaryKey []string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

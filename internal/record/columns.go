@@ -17,11 +17,12 @@ const (
 type ownColumn struct {
 	name   string
 	schema string
-	// always says that full refreshes have the column, too. The others stay out of them, so that two of an unchanged table are equal.
+	// always reports that full refreshes have the column as well. The others are left out of them, so that two refreshes of an unchanged
+	// table are equal.
 	always bool
-	// optional says that discover adds the column only where the user wants metadata.
+	// optional reports that discover adds the column only if the user wants metadata.
 	optional bool
-	// same says that all rows of a run that were not deleted have the same value.
+	// same reports that all rows of a run that were not deleted have the same value.
 	same   bool
 	append func(dst []byte, w *writing, deleted bool) []byte // with the name before the value
 }

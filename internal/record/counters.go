@@ -5,28 +5,28 @@ import (
 	"time"
 )
 
-// Counters count what a stream gives in one shard. Nobody but the one reader of both adds to them, a run of rows at a time;
-// reports look at them in the meantime.
+// Counters count what a stream sends in one shard. Only the reader of both adds to them, a run of rows at a time; reports read them in
+// the meantime.
 type Counters struct {
 	copied, replicated atomic.Int64 // records
-	wasted             atomic.Int64 // of the copied ones; their copy started over
+	wasted             atomic.Int64 // of the copied records; their copy started over
 	bytes              atomic.Int64 // of all records
-	behind             atomic.Int64 // the age, a time.Duration, of the change given last when it was read
+	behind             atomic.Int64 // the age, a time.Duration, of the last change sent, when it was read
 }
 
-// Count is what Counters have counted.
+// Count is the result of Counters.
 type Count struct {
 	Copied, Replicated int64 // records
-	Wasted             int64 // of the copied ones; their copy started over
+	Wasted             int64 // of the copied records; their copy started over
 	Bytes              int64 // of all records
-	// Behind is the age of the change given last when it was read.
+	// Behind is the age of the last change sent, when it was read.
 	Behind time.Duration
 }
 
-// Records are all of them.
+// Records is the number of all records.
 func (c Count) Records() int64 { return c.Copied + c.Replicated }
 
-// Add counts more: of Behind it takes the value, where changes were given.
+// Add adds to the counts; Behind is replaced if changes were sent.
 func (c *Counters) Add(n Count) {
 	c.copied.Add(n.Copied)
 	c.replicated.Add(n.Replicated)
@@ -36,10 +36,10 @@ func (c *Counters) Add(n Count) {
 	}
 }
 
-// StartOver notes that what was copied so far is copied again.
+// StartOver records that what was copied so far is copied again.
 func (c *Counters) StartOver() { c.wasted.Store(c.copied.Load()) }
 
-// Count returns what was counted so far.
+// Count returns the counts so far.
 func (c *Counters) Count() Count {
 	return Count{c.copied.Load(), c.replicated.Load(), c.wasted.Load(), c.bytes.Load(), time.Duration(c.behind.Load())}
 }

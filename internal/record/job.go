@@ -17,12 +17,12 @@ type job struct {
 	batch *airbyte.Batch
 	err   error
 	done  chan struct{}
-	// taken says that done was received; next is the run that Take continues with, where it takes one after the other.
+	// taken reports that done was received; next is the run with which Take continues if it takes one after another.
 	taken bool
 	next  int
 }
 
-// close sets aside what the records need that is to grow in the order of the rows.
+// close reserves what the records need that has to increase in the order of the rows.
 func (j *job) close(now time.Time) {
 	j.read.set(now)
 	j.batch.SetTime(now)

@@ -12,26 +12,25 @@ import (
 )
 
 const (
-	// jobBytes of rows are encoded by one goroutine at a time: enough to be worth handing over.
+	// jobBytes of rows are encoded by one goroutine at a time: enough to be worth a handover.
 	jobBytes = 32 << 10
-	// QueueBytes of rows may wait while others are looked at.
+	// QueueBytes of rows may wait while others are examined.
 	QueueBytes = 512 << 10
 	// todoJobs may wait; one response may have more.
 	todoJobs = 64
-	// perRow is how many records may come of a row: an update may be a delete and a new row.
+	// perRow is how many records a row may result in: an update may be a delete and a new row.
 	perRow = 2
 )
 
-// Queue holds rows that a reader has looked at, in their order, but has not made records of. That takes most of the time, and
-// is done in jobs by the reader and, when it falls behind, by helpers. The rows lie in the stream's responses, which
-// are kept as long.
+// Queue holds rows that a reader has examined, in order, but not yet turned into records. That takes most of the time, and is done in
+// jobs by the reader and, when it falls behind, by helpers. The rows are part of the stream's responses, which are kept as long.
 //
-// The reader may be past these rows already. So all are taken before a state is written, or a stream is left.
+// The reader may already be past these rows. So all of them are taken before a state is written, or a stream is left.
 type Queue struct {
 	processors int
 	filling    *job
 	jobs       []*job    // all others, the oldest first
-	todo       chan *job // those that nobody has begun
+	todo       chan *job // those that nobody has started
 	helpers    atomic.Int32
 	bytes      int // of all rows
 	spare      []*job
@@ -39,24 +38,24 @@ type Queue struct {
 	forgotten  map[*Origin]bool
 }
 
-// NewQueue is an empty queue whose rows at most so many processors encode.
+// NewQueue returns an empty queue whose rows at most that many processors encode.
 func NewQueue(processors int) *Queue {
 	return &Queue{processors: processors, todo: make(chan *job, todoJobs), forgotten: map[*Origin]bool{}}
 }
 
-// Bytes are those of all rows that wait.
+// Bytes is the size of all waiting rows.
 func (q *Queue) Bytes() int { return q.bytes }
 
 // Empty reports whether no rows wait.
 func (q *Queue) Empty() bool { return len(q.jobs) == 0 && q.filling == nil }
 
-// Received notes that another response of the stream came, in which the rows that follow lie.
+// Received records that another response of the stream arrived, which contains the rows that follow.
 func (q *Queue) Received() { q.received++ }
 
-// Reopened notes that the rows that follow are of another stream. The queue is empty.
+// Reopened records that the rows that follow are from another stream. The queue is empty.
 func (q *Queue) Reopened() { q.received = 0 }
 
-// Held is how many responses, the last ones, may have rows in the queue.
+// Held is how many of the last responses may have rows in the queue.
 func (q *Queue) Held() int {
 	oldest := q.filling
 	if len(q.jobs) > 0 {
@@ -68,11 +67,11 @@ func (q *Queue) Held() int {
 	return q.received - oldest.first + 1
 }
 
-// rowCost is what a row costs to keep beside its bytes: it may have none.
+// rowCost is the memory that a row takes besides its bytes: it may have none.
 const rowCost = 24
 
-// Add queues rows of an event until enough wait; more says that the event has others, to be added once some were taken. After an error
-// those before the one that cannot be read are queued.
+// Add queues rows of an event until enough wait; more reports that the event has others, to be added once some were taken. After an
+// error, the rows before the one that cannot be read are queued.
 func (q *Queue) Add(u *Run, rows *wire.Rows) (more bool, err error) {
 	for q.bytes < 2*QueueBytes {
 		if done, err := q.fill(u, rows); done || err != nil {
@@ -82,7 +81,7 @@ func (q *Queue) Add(u *Run, rows *wire.Rows) (more bool, err error) {
 	return true, nil
 }
 
-// fill adds rows to the job at hand until it is full; done says that there are no others.
+// fill adds rows to the current job until it is full; done reports that there are no others.
 func (q *Queue) fill(u *Run, rows *wire.Rows) (done bool, err error) {
 	if q.filling == nil {
 		q.filling = q.newJob()
@@ -119,7 +118,7 @@ func (q *Queue) newJob() *job {
 	return &job{batch: airbyte.NewBatch(), done: make(chan struct{}, 1)}
 }
 
-// close makes a job of the rows that came since the last one.
+// close turns the rows that arrived since the last job into a job.
 func (q *Queue) close() {
 	j := q.filling
 	if j == nil {
@@ -134,7 +133,7 @@ func (q *Queue) close() {
 	q.todo <- j
 }
 
-// CallHelp lets others do jobs, too, until there are no more. It is for a reader that is slower than its stream: else waking
+// CallHelp lets others do jobs as well, until there are no more. It is for a reader that is slower than its stream: otherwise waking
 // others costs more than it saves.
 func (q *Queue) CallHelp() {
 	if len(q.todo) < 2 || int(q.helpers.Load()) >= q.processors-1 {
@@ -148,7 +147,7 @@ func (q *Queue) CallHelp() {
 	}()
 }
 
-// doOne does the oldest job that nobody has begun, if there is one.
+// doOne does the oldest job that nobody has started, if there is one.
 func (q *Queue) doOne() bool {
 	select {
 	case j := <-q.todo:
@@ -159,12 +158,12 @@ func (q *Queue) doOne() bool {
 	}
 }
 
-// Forget leaves out the rows of a stream that has ended: no record may follow its end.
+// Forget drops the rows of a stream that has ended: no record may follow its end.
 func (q *Queue) Forget(o *Origin) { q.forgotten[o] = true }
 
-// Take moves the records of the oldest rows into the batch, and encodes others while somebody else does that. At a row that cannot
-// be read it stops, with the records before it in the batch: its error is a failure.Verdict of the row's table. Once that one is
-// forgotten, Take continues behind it.
+// Take moves the records of the oldest rows to the batch, and encodes others while waiting for another goroutine to do that. At a row
+// that cannot be read it stops, with the records before it in the batch: its error is a failure.Verdict of the row's table. Once that
+// table is forgotten, Take continues after it.
 func (q *Queue) Take(b *airbyte.Batch) error {
 	if len(q.jobs) == 0 {
 		q.close()
@@ -185,7 +184,7 @@ func (q *Queue) Take(b *airbyte.Batch) error {
 		return err
 	}
 	q.bytes -= oldest.bytes
-	q.jobs = slices.Delete(q.jobs, 0, 1) // clears the last place, too
+	q.jobs = slices.Delete(q.jobs, 0, 1) // clears the last slot, too
 	q.recycle(oldest)
 	return nil
 }
@@ -194,7 +193,7 @@ func (q *Queue) forgets(j *job) bool {
 	return len(q.forgotten) > 0 && slices.ContainsFunc(j.runs, func(u Run) bool { return q.forgotten[u.Origin] })
 }
 
-// takeEach makes the records of a job again, one run after the other, so that none follows what ends its stream.
+// takeEach creates the records of a job again, one run after another, so that none follows what ends its stream.
 func (q *Queue) takeEach(j *job, b *airbyte.Batch) error {
 	b.SetTime(j.read.time)
 	for ; j.next < len(j.runs); j.next++ {
@@ -208,7 +207,7 @@ func (q *Queue) takeEach(j *job, b *airbyte.Batch) error {
 		}
 		u.settle()
 		if err != nil {
-			q.forgotten[u.Origin] = true // its records are in the batch already
+			q.forgotten[u.Origin] = true // its records are already in the batch
 			j.next++
 			return err
 		}
@@ -216,12 +215,12 @@ func (q *Queue) takeEach(j *job, b *airbyte.Batch) error {
 	return nil
 }
 
-// recycle keeps a job for later.
+// recycle keeps a job for reuse.
 func (q *Queue) recycle(j *job) {
 	if len(q.spare) == todoJobs {
 		return
 	}
-	clear(j.rows) // else they would keep the responses that they lie in
+	clear(j.rows) // otherwise they would retain the responses that contain them
 	clear(j.runs)
 	j.rows, j.runs, j.bytes, j.next, j.taken, j.err = j.rows[:0], j.runs[:0], 0, 0, false, nil
 	j.batch.Clear()

@@ -7,36 +7,36 @@ import (
 	"source-planetscale/internal/wire"
 )
 
-// Run is rows of one table in one phase, which are given alike. Who queues rows fills in what is exported.
+// Run is rows of one table in one phase that are sent alike. Whoever queues rows fills in the exported fields.
 type Run struct {
 	Origin *Origin
 	Plan   *row.Plan
-	// Made is when the rows were changed at the source; nil for rows of a copy: when they were read.
+	// Made is when the rows were changed at the source; nil for rows of a copy, for which it is when they were read.
 	Made     *Moment
-	Position string // that the rows belong to, where the stream shows it
+	Position string // the position that the rows belong to, if the stream shows it
 	Copied   bool   // and not replicated
 
 	from, to int     // in the job's rows
 	made     *Moment // Made, or read
 	read     *Moment
-	// The last cursor and number that were set aside before those of these rows.
+	// The last cursor and number that were reserved before those of these rows.
 	cursor, sequence int64
 	result
 }
 
-// result is what came of a run's rows.
+// result is the outcome of a run's rows.
 type result struct {
 	records, dropped int64
 	bytes            int64 // of the records
 	nulled           []row.Change
 }
 
-// like reports whether two runs can be one.
+// like reports whether two runs can be merged.
 func (u *Run) like(other *Run) bool {
 	return u.Origin == other.Origin && u.Plan == other.Plan && u.Made == other.Made && u.Position == other.Position
 }
 
-// encode appends the records of the run's rows to a batch. It may be done again after an error, into another batch.
+// encode appends the records of the run's rows to a batch. It may be repeated after an error, with another batch.
 func (u *Run) encode(b *airbyte.Batch, rows [][]byte) error {
 	u.records, u.dropped, u.nulled = 0, 0, u.nulled[:0]
 	before := b.Size()
@@ -55,7 +55,7 @@ func (u *Run) encode(b *airbyte.Batch, rows [][]byte) error {
 	return nil
 }
 
-// writing is where the encoding of a run stands.
+// writing is the state of encoding a run.
 type writing struct {
 	batch *airbyte.Batch
 	run   *Run
@@ -75,7 +75,7 @@ func (w *writing) appendSame(dst []byte, deleted bool) []byte {
 	return dst
 }
 
-// emit gives one row change: a row as it is now, the before-image of a deleted one, or both when the key changed.
+// emit writes one row change: a row as it is now, the before-image of a deleted one, or both if the key changed.
 func (u *Run) emit(w *writing, change *wire.Change) error {
 	if change.Partial {
 		return failure.Config("set binlog_row_image=FULL and binlog_row_value_options='' there, then clear the stream",
@@ -92,7 +92,7 @@ func (u *Run) emit(w *writing, change *wire.Change) error {
 	return u.record(w, change.After, false)
 }
 
-// record gives a row, or the row that was deleted.
+// record writes a row, or the row that was deleted.
 func (u *Run) record(w *writing, r wire.Row, deleted bool) error {
 	s := u.Origin.Stream
 	if deleted && !s.deletes {
@@ -119,14 +119,14 @@ func (u *Run) record(w *writing, r wire.Row, deleted bool) error {
 	return w.batch.Close(record, metaChanges(changes), w.front...)
 }
 
-// unreadable fails the stream: it must not be tried again, since the reader is past the row already.
+// unreadable fails the stream: it must not be retried, because the reader is already past the row.
 func (u *Run) unreadable(err error) error {
 	return failure.System("", "A row of %s in shard %s cannot be read: %s", u.Origin.Stream.Descriptor, u.Origin.Shard.Name, err).Because(err).Of(u.table())
 }
 
 func (u *Run) table() string { return u.Origin.Stream.Descriptor.Name }
 
-// settle adds what came of the rows to what is counted.
+// settle adds the outcome of the rows to the counts.
 func (u *Run) settle() {
 	s := u.Origin.Stream
 	n := Count{Bytes: u.bytes}

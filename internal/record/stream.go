@@ -1,5 +1,5 @@
-// Package record makes RECORD lines of rows, in the order in which the rows came, by as many hands as there are: queue.go is the
-// queue, run.go what becomes of the rows of one table, columns.go our own columns (_ab_cdc_…). It does no I/O: the lines go into an
+// Package record turns rows into RECORD lines, in the order in which the rows arrived, on as many goroutines as useful: queue.go is the
+// queue, run.go handles the rows of one table, columns.go our own columns (_ab_cdc_…). It does no I/O: the lines go into an
 // airbyte.Batch.
 package record
 
@@ -16,23 +16,23 @@ import (
 type Stream struct {
 	Descriptor  airbyte.StreamDescriptor
 	Incremental bool
-	// Types decide what the types of columns leave open.
+	// Types determine what the types of columns leave open.
 	Types row.Options
-	// Dropped counts the deletes that were not given, because the catalog has no column for them.
+	// Dropped counts the deletes that were not sent because the catalog has no column for them.
 	Dropped atomic.Int64
-	// Nulled are the values that could not be given as they are.
+	// Nulled are the values that could not be sent as they are.
 	Nulled Changes
 
 	prefix   *airbyte.RecordPrefix
-	varying  []*ownColumn // of our own to give
+	varying  []*ownColumn // our own columns to send
 	same     []*ownColumn // those of them that are the same in all rows of a run that were not deleted
-	deletes  bool         // the catalog has a column that tells them
+	deletes  bool         // the catalog has a column for deletes
 	position bool         // a column shows the position
 	cursor   atomic.Int64
 	sequence *atomic.Int64 // of all records of the process, for _planetscale_metadata; it has gaps
 }
 
-// NewStream prepares a stream. properties are the columns that the catalog asks for; sequence is shared by all streams.
+// NewStream prepares a stream. properties are the columns that the catalog selects; sequence is shared by all streams.
 func NewStream(d airbyte.StreamDescriptor, incremental bool, properties map[string]bool, sequence *atomic.Int64) (*Stream, error) {
 	prefix, err := airbyte.NewRecordPrefix(d)
 	if err != nil {
@@ -53,15 +53,15 @@ func NewStream(d airbyte.StreamDescriptor, incremental bool, properties map[stri
 	return s, nil
 }
 
-// Cursor is the last _ab_cdc_cursor given.
+// Cursor is the last _ab_cdc_cursor used.
 func (s *Stream) Cursor() int64 { return s.cursor.Load() }
 
 // SetCursor continues from a saved cursor.
 func (s *Stream) SetCursor(last int64) { s.cursor.Store(last) }
 
-// Cursors sets the _ab_cdc_cursor of the next n records aside and returns the number before the first: the clock in
-// microseconds, but always more than the last one, so that of two records of a key the later one wins at the destination
-// whatever the clock does.
+// Cursors reserves the _ab_cdc_cursor values of the next n records and returns the number before the first: the clock in microseconds,
+// but always more than the last one, so that of two records with the same key the later one wins at the destination, whatever the clock
+// does.
 func (s *Stream) Cursors(n int, now time.Time) int64 {
 	for {
 		last := s.cursor.Load()
@@ -75,7 +75,7 @@ func (s *Stream) Cursors(n int, now time.Time) int64 {
 // ShowsPosition reports whether the stream's records show the position that they belong to.
 func (s *Stream) ShowsPosition() bool { return s.position }
 
-// Origin is where rows come from: a stream in a shard. It is the queue's name for them.
+// Origin is where rows come from: a stream in a shard. The queue identifies them by it.
 type Origin struct {
 	Stream *Stream
 	Shard  gtid.Shard

@@ -5,13 +5,13 @@ import (
 	"time"
 )
 
-// Moment is a time and its text, which is written once for all the records that share it.
+// Moment is a time and its text, which is formatted once for all the records that share it.
 type Moment struct {
 	time time.Time
 	text []byte // with quotes
 }
 
-// NewMoment is the moment of a time.
+// NewMoment returns the moment of a time.
 func NewMoment(t time.Time) *Moment {
 	m := &Moment{}
 	m.set(t)
@@ -26,14 +26,14 @@ func (m *Moment) Time() time.Time {
 	return m.time
 }
 
-// timestamp is the form of timestamp_with_timezone.
+// timestamp is the format of timestamp_with_timezone.
 const timestamp = `"2006-01-02T15:04:05.999999Z"`
 
 func (m *Moment) set(t time.Time) {
 	m.time, m.text = t, t.UTC().AppendFormat(m.text[:0], timestamp)
 }
 
-// counter is a positive number as text, which is faster to count up than to write.
+// counter is a positive number as text, which is faster to increment than to format.
 type counter struct {
 	digits [20]byte
 	from   int
