@@ -6,14 +6,14 @@ import (
 	"source-planetscale/internal/table"
 )
 
-// layoutJSON is a table.Layout as a state has it.
+// layoutJSON is a table.Layout as stored in a state.
 type layoutJSON struct {
 	Columns columnsJSON `json:"own_columns,omitempty"`
 	Unknown bool        `json:"unknown_columns,omitempty"`
 	former
 }
 
-// former is what earlier builds saved instead of Unknown.
+// former is what earlier builds stored instead of Unknown.
 type former struct {
 	Stale   bool `json:"stale_columns,omitempty"`
 	Assumed int  `json:"assumed_columns,omitempty"`
@@ -39,7 +39,7 @@ func (j layoutJSON) parse() (table.Layout, error) {
 	return table.Layout{Columns: columns, Unknown: j.Unknown}, nil
 }
 
-// columnsJSON are of each column its name, its type or that one's digest, and, where there is one, its character set.
+// columnsJSON has for each column its name, its type or the type's digest and, if there is one, its character set.
 type columnsJSON [][]string
 
 func newColumnsJSON(columns []table.Column) (list columnsJSON) {

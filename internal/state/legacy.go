@@ -12,12 +12,13 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// ParseLegacy reads the state of planetscale/airbyte-source:
+// ParseLegacy parses the state of planetscale/airbyte-source:
 //
 //	{"streams":{"<keyspace>:<table>":{"shards":{"<shard>":{"cursor":"<base64>"}}}}}
 //
-// It returns the streams of the keyspace by table name; reads reports of others whether they are read beside it. A finished copy is
-// continued by replication. An unfinished one starts over: that connector resumed copies without replaying changes in the meantime.
+// It returns the streams of the keyspace by table name; reads reports for other keyspaces whether they are read as well. A finished copy
+// is continued by replication. An unfinished one starts over: that connector resumed copies without replaying changes made in the
+// meantime.
 func ParseLegacy(data []byte, keyspace string, reads func(keyspace string) bool) (map[string]*Stream, error) {
 	var in struct {
 		Streams map[string]struct {
@@ -63,7 +64,7 @@ func ParseLegacy(data []byte, keyspace string, reads func(keyspace string) bool)
 	return streams, nil
 }
 
-// parseCursor reads {1: shard, 2: keyspace, 3: position, 4: last_known_pk}. It tells whether the copy was unfinished.
+// parseCursor parses {1: shard, 2: keyspace, 3: position, 4: last_known_pk}. It reports whether the copy was unfinished.
 func parseCursor(text, keyspace, shard string) (p gtid.Position, copying bool, err error) {
 	if text == "" {
 		return p, false, nil

@@ -1,5 +1,5 @@
-// Package state is what we hand Airbyte between syncs and get back: for each stream, per shard, how far it was read. It
-// also reads the cursors of the connector that this one replaces (legacy.go).
+// Package state is what is passed to Airbyte between syncs and back: for each stream, per shard, how far it was read. It also parses the
+// cursors of the connector that this one replaces (legacy.go).
 package state
 
 import (
@@ -16,26 +16,26 @@ import (
 	querypb "vitess.io/vitess/go/vt/proto/query"
 )
 
-// version is written into every state, so that a later release can tell what it reads.
+// version is written into every state, so that a later release can recognize it.
 const version = 1
 
 const (
-	// maxCursor keeps _ab_cdc_cursor a whole number wherever numbers are doubles.
+	// maxCursor keeps _ab_cdc_cursor an exact integer where numbers are doubles.
 	maxCursor = 1 << 53
-	// maxSaved leaves room for those to come: in microseconds, it is the year 2219.
+	// maxSaved leaves room for later cursors: in microseconds, it is the year 2219.
 	maxSaved = maxCursor - 1<<50
 )
 
 // Stream is the state of one stream.
 type Stream struct {
-	// FullRefresh is set for a state of a full_refresh sync, which holds no position to replicate from.
+	// FullRefresh is set for a state of a full_refresh sync, which has no position to replicate from.
 	FullRefresh bool
 	// SyncID is the platform's job that a full refresh belongs to; a completed one is not repeated by that job's retries.
 	SyncID int64
-	// Cursor is the last _ab_cdc_cursor given to a record.
+	// Cursor is the last _ab_cdc_cursor of a record.
 	Cursor int64
-	// Columns are the table's columns, in order, as they were when the sync that saved this began. VStream reads old rows with
-	// today's columns, so that a change between the two must be noticed: see Layout.
+	// Columns are the table's columns, in order, at the start of the sync that saved this. VStream reads old rows with today's columns,
+	// so that a change between the two must be detected: see Layout.
 	Columns []table.Column
 	Shards  map[gtid.Shard]*Shard
 }
@@ -46,17 +46,15 @@ type Shard struct {
 	Position gtid.Position
 	// Layout is that of the changes after Position or, once Moved is set, after the positions there.
 	Layout table.Layout
-	// Moved is set once the shard was read to the end that a split or merge put to it: where the shards that replaced it
-	// continue.
+	// Moved is set once the shard was read up to its end by a split or merge: it is where the shards that replaced it continue.
 	Moved map[gtid.Shard]gtid.Position
 	// Copy is nil once the copy is complete.
 	Copy *Copy
-	// Incarnation is which table it was at Position, as far as the server says.
+	// Incarnation is the table's identity at Position, as far as the server reports it.
 	Incarnation table.Incarnation
 }
 
-// Replay returns the position since which changes are to be read whatever becomes of the copy, and their layout; zero if no
-// row was read.
+// Replay returns the position since which changes must be read whatever becomes of the copy, and their layout; zero if no row was read.
 func (s *Shard) Replay() (gtid.Position, table.Layout) {
 	if s.Copy != nil && (s.Copy.LastPK == nil || s.Copy.Restarted) {
 		return s.Copy.Oldest, s.Copy.Layout
@@ -64,7 +62,7 @@ func (s *Shard) Replay() (gtid.Position, table.Layout) {
 	return s.Position, s.Layout
 }
 
-// Begun reports whether rows of the shard were given that later changes may concern.
+// Begun reports whether rows of the shard were sent that later changes may concern.
 func (s *Shard) Begun() bool {
 	from, _ := s.Replay()
 	return !from.IsZero()
@@ -76,13 +74,13 @@ type Copy struct {
 	Oldest gtid.Position
 	// Layout is that of the changes after Oldest.
 	Layout table.Layout
-	// Restarted is set when a later attempt did not resume after a key but began again with the first row.
+	// Restarted is set if a later attempt did not resume after a key but began again with the first row.
 	Restarted bool
 	// LastPK is the key of the last row written, nil if there is none to resume after.
 	LastPK *querypb.QueryResult
 }
 
-// Start notes that a copy begins with the first row, from a snapshot at that position.
+// Start records that a copy begins with the first row, from a snapshot at that position.
 func (c *Copy) Start(at gtid.Position, layout table.Layout) {
 	if c.Oldest.IsZero() {
 		c.Oldest, c.Layout = at, layout
@@ -91,9 +89,9 @@ func (c *Copy) Start(at gtid.Position, layout table.Layout) {
 	c.Restarted, c.LastPK = true, nil
 }
 
-// Complete notes that the copy is complete and its stream stands at the given position, from where to replicate. After a
-// restart that is the first attempt's snapshot: a row that the first attempt wrote and that was deleted before the next one
-// began would otherwise stay in the destination forever.
+// Complete records that the copy is complete and its stream is at the given position, from which to replicate. After a restart, that is
+// the first attempt's snapshot: otherwise a row that the first attempt wrote and that was deleted before the next one began would stay in
+// the destination permanently.
 func (s *Shard) Complete(at gtid.Position, layout table.Layout) {
 	if s.Copy.Restarted {
 		at, layout = s.Copy.Oldest, s.Copy.Layout
@@ -130,8 +128,7 @@ const (
 	fullRefresh = "full_refresh"
 )
 
-// MarshalJSON writes positions as a person can read them; a key as base64 of its protobuf message, which keeps its bytes
-// and types exactly.
+// MarshalJSON writes positions in readable form; a key as base64 of its protobuf message, which preserves its bytes and types exactly.
 func (s *Stream) MarshalJSON() ([]byte, error) {
 	out := streamJSON{
 		Version:  version,
@@ -169,7 +166,7 @@ func (s *Stream) MarshalJSON() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	// What a server sent is in it. A state that could not be read again would end every sync from then on.
+	// It contains what a server sent. A state that could not be read again would end every later sync.
 	again, err := parse(data, "", maxCursor)
 	if err == nil && len(again.Shards) != len(s.Shards) {
 		err = errors.New("two shards have the same name")
@@ -180,7 +177,7 @@ func (s *Stream) MarshalJSON() ([]byte, error) {
 	return data, nil
 }
 
-// Parse reads the state of a stream of the keyspace as MarshalJSON wrote it. What it does not know, it refuses: a state read wrongly
+// Parse parses the state of a stream of the keyspace as written by MarshalJSON. It rejects whatever it does not know: a misread state
 // loses rows.
 func Parse(data []byte, keyspace string) (*Stream, error) { return parse(data, keyspace, maxSaved) }
 
@@ -232,7 +229,7 @@ func parse(data []byte, keyspace string, most int64) (*Stream, error) {
 	return s, nil
 }
 
-// check refuses what this source never writes, and would lose changes by: the server takes no position for a wish to copy.
+// check rejects what this source never writes, and what would lose changes: for the server, no position means a request to copy.
 func (s *Shard) check() error {
 	switch c := s.Copy; {
 	case c == nil && s.Position.IsZero():
@@ -315,7 +312,7 @@ func parseKey(text string) (*querypb.QueryResult, error) {
 	return key, nil
 }
 
-// isWhole reports whether a row has the bytes of its values: the server cuts them out without looking.
+// isWhole reports whether a row has all bytes of its values: the server slices them without checking.
 func isWhole(row *querypb.Row) bool {
 	left := int64(len(row.Values))
 	for _, n := range row.Lengths {
