@@ -1,4 +1,4 @@
-// Package gtid is about positions: sets of transactions, as VStream and MySQL write them. It does no I/O.
+// Package gtid implements positions: sets of transactions, in the formats of VStream and MySQL. It does no I/O.
 package gtid
 
 import (
@@ -9,18 +9,18 @@ import (
 	"vitess.io/vitess/go/mysql/replication"
 )
 
-// flavor is how VStream marks a MySQL GTID set, as in "MySQL56/16b1039f-22b6-11ed-b765-0a43f95f28a3:1-615".
+// flavor is VStream's prefix of a MySQL GTID set, as in "MySQL56/16b1039f-22b6-11ed-b765-0a43f95f28a3:1-615".
 const flavor = "MySQL56/"
 
-// Position is the set of transactions that one shard's stream has given: a GTID set. The zero Position holds no transaction.
-// Positions are immutable.
+// Position is the set of transactions that one shard's stream has sent: a GTID set. The zero Position contains no transactions. Positions
+// are immutable.
 type Position struct {
 	text string
-	// set is nil for a position that follows another (Position.Follow); parsed returns it.
+	// set is nil for a position created by Follow; parsed returns it.
 	set replication.Mysql56GTIDSet
 }
 
-// Parse parses a position as VStream writes it, with or without the flavor before it; "" is the zero Position.
+// Parse parses a position as VStream writes it, with or without the flavor prefix; "" is the zero Position.
 func Parse(s string) (Position, error) {
 	// MySQL itself prints sets of several servers on several lines.
 	gtids := strings.TrimPrefix(strings.Join(strings.Fields(s), ""), flavor)
@@ -35,8 +35,8 @@ func Parse(s string) (Position, error) {
 	return Position{set: set, text: flavor + set.String()}, nil
 }
 
-// Follow parses a position that a stream gives after p. Most only count one server's transactions up, which is seen without
-// taking the set apart: a stream has one position per transaction.
+// Follow parses a position that a stream sends after p. Most only advance one server's transactions, which can be seen without parsing
+// the set: a stream has one position per transaction.
 func (p Position) Follow(s string) (Position, error) {
 	if order, ok := compareEnds(s, p.text); ok && order >= 0 {
 		return Position{text: s}, nil
@@ -61,10 +61,10 @@ func (p Position) String() string { return p.text }
 // GTIDSet returns the position as MySQL writes it, without the flavor.
 func (p Position) GTIDSet() string { return strings.TrimPrefix(p.text, flavor) }
 
-// IsZero tells whether p holds no transaction.
+// IsZero reports whether p contains no transactions.
 func (p Position) IsZero() bool { return p.text == "" }
 
-// Contains tells whether p holds every transaction of q. After a failover positions of old and new primary may not
+// Contains reports whether p contains every transaction of q. After a failover, the positions of the old and the new primary may not
 // contain one another.
 func (p Position) Contains(q Position) bool {
 	if q.IsZero() || p.IsZero() {
@@ -76,7 +76,7 @@ func (p Position) Contains(q Position) bool {
 	return p.parsed().Contains(q.parsed())
 }
 
-// Equal tells whether p and q hold the same transactions.
+// Equal reports whether p and q contain the same transactions.
 func (p Position) Equal(q Position) bool {
 	if order, ok := compareEnds(p.text, q.text); ok {
 		return order == 0
@@ -84,7 +84,7 @@ func (p Position) Equal(q Position) bool {
 	return p.parsed().Equal(q.parsed())
 }
 
-// Union returns the position that holds the transactions of both.
+// Union returns the position that contains the transactions of both.
 func (p Position) Union(q Position) Position {
 	switch {
 	case q.IsZero():
@@ -95,7 +95,7 @@ func (p Position) Union(q Position) Position {
 	return of(p.parsed().Union(q.parsed()))
 }
 
-// Intersect returns the position that holds the transactions that both hold.
+// Intersect returns the position with the transactions that both contain.
 func (p Position) Intersect(q Position) Position {
 	if p.IsZero() || q.IsZero() {
 		return Position{}
@@ -107,7 +107,7 @@ func (p Position) Intersect(q Position) Position {
 	return of(mine.Difference(mine.Difference(q.parsed())))
 }
 
-// Lacks counts the transactions of q that p does not hold.
+// Lacks counts the transactions of q that p does not contain.
 func (p Position) Lacks(q Position) int64 { return q.parsed().Difference(p.parsed()).Count() }
 
 func of(set replication.GTIDSet) Position {
@@ -118,7 +118,7 @@ func of(set replication.GTIDSet) Position {
 	return Position{set: mysql, text: flavor + mysql.String()}
 }
 
-// compareEnds compares two sets, written as GTIDSet.String does, that are alike but for the end of one server's last interval
+// compareEnds compares two sets, written as GTIDSet.String does, that are equal except for the end of one server's last interval
 // ("…:1-615" and "…:1-620"); ok is false for others. It allocates nothing.
 func compareEnds(a, b string) (order int, ok bool) {
 	if a == b {
@@ -139,7 +139,7 @@ func compareEnds(a, b string) (order int, ok bool) {
 	return cmp.Compare(x, y), true
 }
 
-// cutNumber reads the number that s begins with; 0 for none, and for one that is no GTID's: too large or with a zero before.
+// cutNumber parses the number at the beginning of s; 0 for none, and for one that cannot be in a GTID: too large or with a leading zero.
 func cutNumber(s string) (n int64, rest string) {
 	i := 0
 	for i < len(s) && isDigit(s[i]) {
@@ -152,7 +152,7 @@ func cutNumber(s string) (n int64, rest string) {
 	return n, s[i:]
 }
 
-// endsInterval tells whether s is followed by the end of an interval (":1-"), and not by a part of a UUID.
+// endsInterval reports whether s is followed by the end of an interval (":1-"), and not by a part of a UUID.
 func endsInterval(s string) bool {
 	s, dash := strings.CutSuffix(s, "-")
 	start := len(s)

@@ -1,13 +1,13 @@
 package gtid
 
-// Shard is a shard of a keyspace, to which a position belongs. Shard names repeat across keyspaces, so that nothing is known by the
+// Shard is a shard of a keyspace, to which a position belongs. Shard names repeat across keyspaces, so nothing is identified by the
 // shard's name alone.
 type Shard struct{ Keyspace, Name string }
 
-// String is the shard as Vitess' own messages write it.
+// String is the shard in the format of Vitess' own messages.
 func (s Shard) String() string { return s.Keyspace + "/" + s.Name }
 
-// Shards names shards of one keyspace.
+// Shards lists shards of one keyspace.
 func Shards(keyspace string, names ...string) []Shard {
 	shards := make([]Shard, len(names))
 	for i, name := range names {
