@@ -1,6 +1,6 @@
-// Package crash makes a panic an error: the program ends with a message and an exit code that say what happened, not with a stack
-// on stderr that holds values. Guard does it where a goroutine is ours; for all others Watch is a second process, which sees the end of
-// the one that works.
+// Package crash turns a panic into an error: the program ends with a message and an exit code that say what happened, not with a stack on
+// stderr that contains values. Guard does so if a goroutine is ours; for all others, Watch starts a second process and reports how it
+// ended.
 package crash
 
 import (
@@ -10,8 +10,8 @@ import (
 	"strings"
 )
 
-// Guard returns what f returns, or its panic as a *Panic. Each goroutine that we start runs inside one, and so does each function
-// of ours that a library calls in a goroutine of its own.
+// Guard returns what f returns, or its panic as a *Panic. Each goroutine that we start runs inside one, and so does each of our functions
+// that a library calls in a goroutine of its own.
 func Guard(f func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -21,13 +21,13 @@ func Guard(f func() error) (err error) {
 	return f()
 }
 
-// Panic is an error in the program: ours, or a library's that we called.
+// Panic is a bug in the program: in our code, or in a library that we called.
 type Panic struct {
 	what  string
 	where []string // functions with files and lines, the innermost first
 }
 
-// Error has no values: neither what was panicked with, unless it is the runtime's own words, nor functions' arguments.
+// Error contains no values: neither the panic's value, unless it is the runtime's own text, nor functions' arguments.
 func (p *Panic) Error() string {
 	return told("the program panicked with "+p.what, p.where)
 }
@@ -40,7 +40,7 @@ func told(what string, where []string) string {
 	return what + " in " + strings.Join(where, ", called by ")
 }
 
-// frames is how many functions of the stack are told.
+// frames is how many functions of the stack are reported.
 const frames = 12
 
 func newPanic(of any) *Panic {
@@ -59,7 +59,7 @@ func newPanic(of any) *Panic {
 	return p
 }
 
-// numbers are those in the runtime's words: an index may be a value.
+// numbers are those in the runtime's text: an index may be a value.
 var numbers = regexp.MustCompile(`\[?-?\d[\dA-Fa-fx]*:?\d*\]?`)
 
 func describe(of any) string {

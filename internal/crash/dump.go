@@ -15,25 +15,25 @@ type Crash struct {
 	memory bool
 }
 
-// Error has no values, as a Panic's.
+// Error contains no values, like a Panic's.
 func (c *Crash) Error() string { return told("the program "+c.what, c.where) }
 
-// OfMemory reports whether the reason is memory, as far as can be known: Linux kills, unasked, who needs more than there is.
+// OfMemory reports whether the reason is memory, as far as that can be known: only Linux's out-of-memory killer sends SIGKILL unasked.
 func (c *Crash) OfMemory() bool { return c.memory }
 
-// What Go's runtime prints when a program crashes. What was panicked with stands in lines of which all but the first begin with a tab,
-// so that no value can look like the beginning of a stack, or like a function in it.
+// What Go's runtime prints when a program crashes. The panic's value is printed in lines of which all but the first begin with a tab, so
+// that no value can look like the beginning of a stack, or like a function in it.
 var (
 	goroutine = regexp.MustCompile(`^goroutine \d+ .*\[.*\]:$`)
 	function  = regexp.MustCompile(`^(?:created by )?([\w./*()\[\]·~%,-]+?)(?:\([^()]*\)| in goroutine \d+)?$`)
 	file      = regexp.MustCompile(`^\t(.+:\d+)(?: \+0x[0-9a-f]+)?$`)
-	// What a panic has of the runtime's own words. All else may be a value.
+	// The parts of a panic's text that are the runtime's own. Everything else may be a value.
 	panicked = regexp.MustCompile(`^panic: (?:.*(index out of range|slice bounds out of range|nil pointer dereference|integer divide by zero|` +
 		`assignment to entry in nil map))?`)
 	ownSignal = regexp.MustCompile(`^(SIG[A-Z]+): `)
 )
 
-// readDump reads all that a process prints to its stderr, and keeps of its last words what happened and where, and no value.
+// readDump reads everything that a process prints to its stderr, and keeps from its last output what happened and where, and no value.
 func readDump(r io.Reader) *Crash {
 	c := &Crash{what: "crashed without a word"}
 	lines := bufio.NewReader(r)
@@ -70,7 +70,7 @@ func readDump(r io.Reader) *Crash {
 	}
 }
 
-// header looks at a line before the first stack.
+// header examines a line before the first stack.
 func (c *Crash) header(line string) {
 	if m := panicked.FindStringSubmatch(line); m != nil {
 		if c.what = "panicked"; m[1] != "" {

@@ -14,15 +14,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Process is the environment variable that says which of the two processes this is: none watches over a second one, watched is that one.
-// With any other value there is only one, as for a debugger; what crashes it then is dumped to stderr, values and all.
+// Process is the environment variable that says which of the two processes this is: if it is unset, the one that watches a second one;
+// watched is that one. With any other value there is only one, for a debugger; a crash is then dumped to stderr, values included.
 const (
 	Process = "SOURCE_PLANETSCALE_PROCESS"
 	watched = "watched"
 )
 
-// What the watched process has besides its own three: the stderr that it was started with, since its own goes to the watcher, and a byte
-// in memory that is 1 while stdout ends inside of a line.
+// The watched process's files besides the standard three: the stderr that it was started with, since its own goes to the watcher, and a
+// byte in memory that is 1 while stdout ends in the middle of a line.
 const (
 	stderrFile = 3
 	cutFile    = 4
@@ -31,17 +31,18 @@ const (
 // exitCrashed is Go's exit code after a panic that nobody recovers, or an error of its runtime.
 const exitCrashed = 2
 
-// stops are the signals that ask a program to end.
+// stops are the signals that ask a program to stop.
 var stops = []os.Signal{syscall.SIGTERM, syscall.SIGINT}
 
 // Watch runs the program once more, as a child with the same arguments, streams and signals, and returns its exit code when it has ended;
-// 128 and the signal's number if a signal that it was passed on ended it. If it crashed, or was killed, crashed says so; cut then tells
-// whether stdout ends inside of a line. It fails, with nothing done, in the child itself, or if there can be none.
+// 128 plus the signal's number if a signal that was forwarded ended it. If it crashed, or was killed, crashed says so; cut then reports
+// whether stdout ends in the middle of a line. It fails, with nothing done, in the child itself, or if a second process cannot be
+// started.
 func Watch() (code int, crashed *Crash, cut bool, err error) {
 	if _, set := os.LookupEnv(Process); set {
 		return 0, nil, false, errors.ErrUnsupported
 	}
-	runtime.LockOSThread() // the child is killed when the thread ends that started it
+	runtime.LockOSThread() // the child is killed when the thread that started it ends
 	defer runtime.UnlockOSThread()
 	mark, err := cutMark()
 	if err != nil {
@@ -69,10 +70,10 @@ func Watch() (code int, crashed *Crash, cut bool, err error) {
 		}
 	}()
 	crashed = readDump(dump)
-	_ = cmd.Wait() // its state says it
+	_ = cmd.Wait() // its state has the reason
 	code, crashed = ending(cmd.ProcessState.Sys().(syscall.WaitStatus), crashed)
 	var open [1]byte
-	_, _ = mark.ReadAt(open[:], 0) // it has no line at all then
+	_, _ = mark.ReadAt(open[:], 0) // there is no line at all then
 	return code, crashed, open[0] != 0, nil
 }
 
@@ -82,17 +83,17 @@ func child(mark *os.File) (*exec.Cmd, error) {
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.CommandContext(context.Background(), program, os.Args[1:]...) // it ends by the signals that it is passed
+	cmd := exec.CommandContext(context.Background(), program, os.Args[1:]...) // it ends by the signals that are forwarded
 	cmd.Args[0] = os.Args[0]
 	cmd.Env = append(os.Environ(), Process+"="+watched)
 	cmd.Stdin, cmd.Stdout = os.Stdin, os.Stdout
 	cmd.ExtraFiles = []*os.File{os.Stderr, mark}
-	// In a group of its own a signal from a terminal, or to the whole group, comes to it once: by us.
+	// In a group of its own, a signal from a terminal, or to the whole group, reaches it once: through us.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	return cmd, nil
 }
 
-// ending says how the child ended; dump is what it said at last.
+// ending says how the child ended; dump is its last output.
 func ending(status syscall.WaitStatus, dump *Crash) (int, *Crash) {
 	switch {
 	case status.Signaled() && slices.Contains(stops, os.Signal(status.Signal())): // a second one, or one before it listened
@@ -115,7 +116,7 @@ func cutMark() (*os.File, error) {
 	return mark, mark.Truncate(1)
 }
 
-// Streams are the program's stdout and stderr. A watched process notes whether its stdout ends inside of a line.
+// Streams are the program's stdout and stderr. A watched process records whether its stdout ends in the middle of a line.
 func Streams() (stdout interface {
 	io.Writer
 	syscall.Conn
@@ -131,7 +132,7 @@ func Streams() (stdout interface {
 	return &lines{os.Stdout, mark}, os.NewFile(stderrFile, "stderr")
 }
 
-// lines is a stdout that notes whether it ends inside of a line.
+// lines is a stdout that records whether it ends in the middle of a line.
 type lines struct {
 	stdout *os.File
 	cut    []byte

@@ -7,7 +7,7 @@ import (
 	"os"
 )
 
-// Watch is for Linux, as images are; elsewhere the program runs by itself.
+// Watch is only for Linux, which images are; elsewhere the program runs by itself.
 func Watch() (code int, crashed *Crash, cut bool, err error) {
 	return 0, nil, false, errors.ErrUnsupported
 }
