@@ -8,7 +8,7 @@ import (
 // Response is a vtgate.VStreamResponse: a list of events.
 type Response struct{ c cursor }
 
-// NewResponse reads a response.
+// NewResponse parses a response.
 func NewResponse(data []byte) Response { return Response{cursor{rest: data}} }
 
 // Next moves ev to the next event. It returns false at the end, or with an error.
@@ -26,7 +26,7 @@ type Event struct {
 	Type binlogdatapb.VEventType
 	// Timestamp is when the change was made, in seconds since 1970; 0 for the events of a copy.
 	Timestamp int64
-	// GTID is the transaction that a BEGIN opens (event_gtid); empty before Vitess 24.
+	// GTID is the transaction that a BEGIN opens (event_gtid); empty before Vitess 23.
 	GTID []byte
 
 	message []byte
@@ -46,7 +46,7 @@ func (ev *Event) read(message []byte) error {
 		case c.is(2, protowire.VarintType):
 			ev.Timestamp = int64(c.scalar)
 		case c.is(5, protowire.BytesType):
-			if ev.hasRow { // two messages written one after the other are their merger
+			if ev.hasRow { // two messages written one after another are merged
 				ev.row = append(ev.row, c.bytes...) // c.bytes are capped: this copies
 				continue
 			}
@@ -70,8 +70,7 @@ func (ev *Event) Message() (*binlogdatapb.VEvent, error) {
 	return m, nil
 }
 
-// Position returns the position of a VGTID event that has one shard and no key of a copy; ok is false for others, which
-// Message decodes.
+// Position returns the position of a VGTID event that has one shard and no key of a copy; ok is false for others, which Message decodes.
 func (ev *Event) Position() (shard, gtid []byte, ok bool) {
 	shards := cursor{rest: ev.vgtid}
 	if ev.several || !shards.next() || !shards.is(1, protowire.BytesType) || len(shards.rest) > 0 {
@@ -93,7 +92,7 @@ func (ev *Event) Position() (shard, gtid []byte, ok bool) {
 
 // Rows returns the changes of a ROW event.
 func (ev *Event) Rows() (Rows, error) {
-	if table, rest, ok := take(ev.row, firstTag); ok { // as encoders write it: the table's name first
+	if table, rest, ok := take(ev.row, firstTag); ok { // in the order that encoders write: the table's name first
 		return Rows{table, rest}, nil
 	}
 	rows := Rows{rest: ev.row}

@@ -8,13 +8,13 @@ import (
 	binlogdatapb "vitess.io/vitess/go/vt/proto/binlogdata"
 )
 
-// Rows are the changes of one ROW event, a binlogdata.RowEvent. Reading them with Next uses them up; a copy begins anew.
+// Rows are the changes of one ROW event, a binlogdata.RowEvent. Next consumes them; a copy starts from the beginning.
 type Rows struct {
 	Table []byte // the table's name as the server writes it
 	rest  []byte
 }
 
-// Next returns the next change, for NewChange to read; nil at the end.
+// Next returns the next change, to be parsed by NewChange; nil at the end.
 func (r *Rows) Next() ([]byte, error) {
 	if change, rest, ok := take(r.rest, secondTag); ok {
 		r.rest = rest
@@ -27,7 +27,7 @@ func (r *Rows) Next() ([]byte, error) {
 			r.rest = c.rest
 			return c.bytes, nil
 		case c.number == 1 && !bytes.Equal(c.bytes, r.Table):
-			return nil, ErrMalformed // one event is of one table
+			return nil, ErrMalformed // one event belongs to one table
 		}
 	}
 	r.rest = c.rest
@@ -37,19 +37,19 @@ func (r *Rows) Next() ([]byte, error) {
 // Change is a binlogdata.RowChange: a row inserted (no Before), deleted (no After) or updated.
 type Change struct {
 	Before, After Row
-	// Partial tells that the server logged less of the row than all of it.
+	// Partial reports that the server logged only a part of the row.
 	Partial bool
 }
 
-// NewChange reads a change.
+// NewChange parses a change.
 func NewChange(message []byte) (Change, error) {
 	var change Change
 	err := change.Read(message)
 	return change, err
 }
 
-// Read reads a change. One that is malformed or in an unusual encoding goes through the generated code, which merges what was
-// written in pieces.
+// Read parses a change. One that is malformed or in an unusual encoding goes through the generated code, which merges what was written in
+// pieces.
 func (ch *Change) Read(message []byte) error {
 	if ch.parse(message) {
 		return nil
@@ -85,14 +85,14 @@ func (ch *Change) parse(message []byte) (usual bool) {
 	return usual && !c.bad
 }
 
-// Row is a query.Row. Reading it with Next uses it up; a copy begins anew.
+// Row is a query.Row. Next consumes it; a copy starts from the beginning.
 type Row struct {
 	Exists  bool
-	Lengths []byte // of the values, a packed list of sint64, -1 for NULL: Length takes them off
-	Values  []byte // of all columns, one after the other
+	Lengths []byte // of the values, a packed list of sint64, -1 for NULL: consumed by Length
+	Values  []byte // of all columns, one after another
 }
 
-// parse returns false for a row that is malformed, or has its lengths not in one packed list.
+// parse returns false for a row that is malformed, or whose lengths are not in one packed list.
 func (r *Row) parse(message []byte) bool {
 	if lengths, rest, ok := take(message, firstTag); ok {
 		if values, rest, ok := take(rest, secondTag); ok && len(rest) == 0 {
@@ -120,10 +120,10 @@ func (r *Row) parse(message []byte) bool {
 	return !c.bad
 }
 
-// More tells whether there is another value.
+// More reports whether there is another value.
 func (r *Row) More() bool { return len(r.Lengths) > 0 }
 
-// Next takes the next value off; ok is false where the row ends inside it.
+// Next consumes the next value; ok is false if the row ends inside it.
 func (r *Row) Next() (value []byte, null, ok bool) {
 	var n int
 	n, r.Lengths = Length(r.Lengths)
@@ -134,7 +134,7 @@ func (r *Row) Next() (value []byte, null, ok bool) {
 	return value, false, true
 }
 
-// Length takes the first of a row's lengths off: -1 for NULL. It is less where there is none.
+// Length consumes the first of a row's lengths: -1 for NULL. It is less if there is none.
 func Length(lengths []byte) (n int, rest []byte) {
 	v, size := protowire.ConsumeVarint(lengths)
 	if size < 0 {

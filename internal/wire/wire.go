@@ -1,10 +1,10 @@
-// Package wire reads VStream's responses as they came: protobuf's bytes (binlogdata.proto, query.proto and vtgate.proto of
-// Vitess 24), in place. It is the connector's fast path: a row is two slices of its response, and no message object is made
-// for it, which would cost seven times the CPU of receiving it.
+// Package wire parses VStream's responses in place, as they arrived: the bytes of protobuf messages (binlogdata.proto, query.proto and
+// vtgate.proto of Vitess 24). It is the connector's fast path: a row is two slices of its response, and no message object is created for
+// it, which would cost seven times the CPU of receiving it.
 //
-// What is not a row is rare, and is decoded by Vitess' own generated code (Event.Message). Protobuf lets an encoder write a
-// field more than once or a list in pieces; no encoder known does, and what is written so goes through the generated code,
-// too, which merges it (Change.read). FuzzResponse holds the two ways against each other.
+// Everything except rows is rare, and is decoded by Vitess' own generated code (Event.Message). Protobuf lets an encoder write a field
+// more than once or a list in pieces; no known encoder does, and messages written that way also go through the generated code, which
+// merges them (Change.read). FuzzResponse compares the two.
 //
 // Everything returned refers to the response's bytes and is valid as long as they are.
 package wire
@@ -16,13 +16,13 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// ErrMalformed says that bytes are not the protobuf message expected.
+// ErrMalformed reports that bytes are not the expected protobuf message.
 var ErrMalformed = errors.New("the server sent a message that cannot be decoded")
 
 // cursor reads the fields of one message.
 type cursor struct {
 	rest []byte
-	// The field read last: its number, its wire type, and its value by that type.
+	// The field read last: its number, its wire type, and its value according to that type.
 	number protowire.Number
 	kind   protowire.Type
 	scalar uint64
@@ -30,8 +30,8 @@ type cursor struct {
 	bad    bool
 }
 
-// next moves to the next field; false at the message's end, and where it is malformed (bad). Tags and lengths of one or two
-// bytes, which most are, are read here, all others by nextAny.
+// next moves to the next field; false at the message's end, and if it is malformed (bad). Tags and lengths of one or two bytes, which
+// most are, are read here, all others by nextAny.
 func (c *cursor) next() bool {
 	rest := c.rest
 	if len(rest) < 4 {
@@ -62,14 +62,14 @@ func (c *cursor) next() bool {
 	return c.nextAny()
 }
 
-// The tags of the first two fields of a message, where these are messages, bytes or packed lists.
+// The tags of the first two fields of a message, if these are messages, bytes or packed lists.
 const (
 	firstTag  = 1<<3 | byte(protowire.BytesType)
 	secondTag = 2<<3 | byte(protowire.BytesType)
 )
 
-// take takes a field off that a message begins with, if it has that tag and a length of one or two bytes, as nearly every part
-// of a row. What it does not take, a cursor reads.
+// take consumes the first field of a message, if it has that tag and a length of one or two bytes, as nearly every part of a row does.
+// Whatever it does not accept is read by a cursor.
 func take(message []byte, tag byte) (value, rest []byte, ok bool) {
 	if len(message) < 3 || message[0] != tag {
 		return nil, message, false
@@ -105,7 +105,7 @@ func (c *cursor) nextAny() bool {
 			return true
 		}
 		ok = false
-	default: // no field that we know
+	default: // not a field that we know
 		n := protowire.ConsumeFieldValue(c.number, c.kind, c.rest)
 		if ok = n >= 0; ok {
 			c.rest = c.rest[n:]
@@ -119,7 +119,7 @@ func (c *cursor) fail() bool {
 	return false
 }
 
-// is tells whether the field is this one. One of another wire type makes the message malformed, as it does for Vitess.
+// is reports whether the field is this one. One of another wire type makes the message malformed, as it does for Vitess.
 func (c *cursor) is(number protowire.Number, kind protowire.Type) bool {
 	if c.number == number && c.kind != kind {
 		c.fail()
