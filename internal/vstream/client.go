@@ -1,5 +1,5 @@
-// Package vstream talks to VTGate's VStream RPC: it dials, authenticates, opens streams and classifies what goes wrong. What
-// the events mean is its caller's concern.
+// Package vstream implements VTGate's VStream RPC: it dials, authenticates, opens streams and classifies errors. Interpreting the events
+// is up to its caller.
 package vstream
 
 import (
@@ -19,18 +19,18 @@ import (
 	"source-planetscale/internal/dial"
 )
 
-// Auth is how a VTGate wants to be told who calls.
+// Auth is how to authenticate to a VTGate.
 type Auth string
 
-// The ways of authentication: PlanetScale's Basic header, vtgate's own static `username` and `password` metadata, or none
-// (also for mTLS, where the client's certificate says it).
+// The authentication methods: PlanetScale's Basic header, vtgate's own static `username` and `password` metadata, or none (also for mTLS,
+// where the client's certificate authenticates it).
 const (
 	Basic  Auth = "basic"
 	Static Auth = "static"
 	NoAuth Auth = "none"
 )
 
-// Config says which VTGate to talk to, and how.
+// Config says which VTGate to connect to, and how.
 type Config struct {
 	Dial       dial.Config
 	Auth       Auth
@@ -39,7 +39,7 @@ type Config struct {
 	TabletType topodatapb.TabletType
 	// Cells are the comma-separated cells to pick tablets from; empty for vtgate's own.
 	Cells string
-	// Silence is how long a stream may say nothing before it is given up; zero for the constant of that name.
+	// Silence is how long a stream may be silent before it is dropped; zero for the constant of that name.
 	Silence time.Duration
 }
 
@@ -49,8 +49,8 @@ const MaxMessage = 100 << 20
 // keepaliveTime is how often an idle connection is probed. PlanetScale's servers allow one ping in 10 s.
 const keepaliveTime = 10 * time.Second
 
-// window is how many bytes a server may send ahead, per stream and per connection. gRPC's own choice grows with what the
-// connection seems to hold, and is slower to a server 20 ms away (ADR 5).
+// window is how many bytes a server may send ahead, per stream and per connection. gRPC's own choice grows with the apparent capacity of
+// the connection, and is slower with a server 20 ms away (ADR 5).
 const window = 4 << 20
 
 // Client opens streams. It is safe for concurrent use.
@@ -59,8 +59,8 @@ type Client struct {
 	options []grpc.DialOption
 	buffers *buffers
 	streams atomic.Int32     // that are open
-	turn    chan struct{}    // is full while a stream has a large message
-	spare   chan *connection // made ahead
+	turn    chan struct{}    // is full while a stream handles a large message
+	spare   chan *connection // opened ahead
 }
 
 // share is how many bytes one of the open streams may receive ahead.
@@ -100,7 +100,7 @@ func transportCredentials(d dial.Config) (credentials.TransportCredentials, erro
 	return credentials.NewTLS(config), nil
 }
 
-// login adds the user's name and password to every call.
+// login adds the username and password to every call.
 type login struct{ cfg Config }
 
 // GetRequestMetadata implements credentials.PerRPCCredentials.
@@ -112,6 +112,6 @@ func (l login) GetRequestMetadata(context.Context, ...string) (map[string]string
 	return map[string]string{"authorization": "Basic " + pair}, nil
 }
 
-// RequireTransportSecurity implements credentials.PerRPCCredentials: a password may go in the clear only where the user
-// has switched TLS off.
+// RequireTransportSecurity implements credentials.PerRPCCredentials: a password may be sent in the clear only if the user has switched
+// TLS off.
 func (l login) RequireTransportSecurity() bool { return l.cfg.Dial.TLS.Mode != dial.Disabled }

@@ -8,7 +8,7 @@ import (
 	vtgatepb "vitess.io/vitess/go/vt/proto/vtgate"
 )
 
-// codec hands over responses as they came, for package wire to read in place.
+// codec passes on responses as they arrived, for package wire to read in place.
 type codec struct {
 	buffers *buffers
 	turn    *turn
@@ -17,21 +17,21 @@ type codec struct {
 // message is a response's bytes, in one of the codec's buffers.
 type message struct {
 	data []byte
-	size int  // of data, also when it was given back
+	size int  // of data, even after it was returned
 	turn bool // it has the client's turn
 }
 
 const (
-	// ahead is how many bytes of messages a client's streams together receive before their owners are done with earlier ones.
+	// ahead is how many bytes of messages a client's streams may together receive before their owners are done with earlier ones.
 	ahead = 4 << 20
-	// kept is the largest buffer that is used again, in bytes.
+	// kept is the largest buffer that is reused, in bytes.
 	kept = 1 << 20
-	// roomy is what each of the decompressor's buffers has room for. The parts of a frame that gRPC hands over without a pool,
-	// several of which may share an array, are smaller: it pools from 1 KiB on.
+	// roomy is the minimum capacity of the decompressor's buffers. The parts of a frame that gRPC passes on without a pool, several of
+	// which may share an array, are smaller: it pools from 1 KiB on.
 	roomy = 4 << 10
 )
 
-// Name implements encoding.CodecV2. It is the content subtype, and must be the one that servers know.
+// Name implements encoding.CodecV2. It is the content subtype, and must be one that servers know.
 func (codec) Name() string { return "proto" }
 
 // Marshal implements encoding.CodecV2.
@@ -56,7 +56,7 @@ func (c codec) Unmarshal(data mem.BufferSlice, v any) error {
 	m.size = data.Len()
 	if len(data) == 1 {
 		if own, ok := data[0].(mem.SliceBuffer); ok && cap(own) >= roomy {
-			m.data = own // the decompressor's, all of it
+			m.data = own // the decompressor's, as a whole
 			return nil
 		}
 	}

@@ -15,25 +15,26 @@ import (
 	"source-planetscale/internal/crash"
 )
 
-// connection is the connection of one stream. Each has its own, so that what comes over it is the stream's: gRPC shows a
-// message once it is complete, which a large one is after minutes over a slow line. Nor does it so wait behind another's.
+// connection is the connection of one stream. Each has its own, so that what arrives over it belongs to the stream: gRPC passes on a
+// message once it is complete, which for a large one takes minutes over a slow line. Nor does it have to wait behind another stream's
+// message this way.
 type connection struct {
 	*grpc.ClientConn
 	dial     func(ctx context.Context, network, addr string) (net.Conn, error)
 	received atomic.Int64 // bytes
 	turn     *turn
 
-	// err is why the dialer last failed, nil when it succeeded: gRPC keeps only the text of its errors.
+	// err is why the dialer last failed, nil if it succeeded: gRPC keeps only the text of its errors.
 	mu  sync.Mutex
 	err error
 }
 
-// maxAhead is how many connections are made ahead at most. Those of MySQL come on top, and an SSH server drops some of more than 10 that
-// log in at a time (MaxStartups).
+// maxAhead is how many connections are opened ahead at most. Those of MySQL come on top, and an SSH server drops some if more than 10 log
+// in at a time (MaxStartups).
 const maxAhead = 4
 
-// Ahead makes connections for so many streams that are opened next: from far away each takes several round trips, in which other things can
-// be asked. What fails is met again then.
+// Ahead opens connections for that many streams that are opened next: over a distance each takes several round trips, during which other
+// queries can run. A failure shows up again later.
 func (c *Client) Ahead(n int) {
 	c.Close() // those of the last time may have failed
 	for range min(n, maxAhead) {
@@ -50,19 +51,19 @@ func (c *Client) Ahead(n int) {
 	}
 }
 
-// Close ends the connections that were made ahead and not used. Streams are closed by themselves.
+// Close closes the connections that were opened ahead and not used. Streams are closed by themselves.
 func (c *Client) Close() {
 	for {
 		select {
 		case conn := <-c.spare:
-			_ = conn.Close() // says only that it is closed
+			_ = conn.Close() // only reports that it is closed
 		default:
 			return
 		}
 	}
 }
 
-// connect takes a connection that was made ahead, or prepares one, which is made when first used.
+// connect takes a connection that was opened ahead, or prepares one, which is opened when first used.
 func (c *Client) connect() (*connection, error) {
 	select {
 	case conn := <-c.spare:
@@ -112,7 +113,7 @@ func (c *counted) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// explain is a grpc.StreamClientInterceptor that puts the dialer's error beside that of a stream that could not be opened.
+// explain is a grpc.StreamClientInterceptor that adds the dialer's error to that of a stream that could not be opened.
 func (c *connection) explain(
 	ctx context.Context,
 	desc *grpc.StreamDesc,
@@ -133,7 +134,7 @@ func (c *connection) explain(
 	return stream, err
 }
 
-// undialled is the error of a stream for which there was no connection.
+// undialled is the error of a stream without a connection.
 type undialled struct{ cause error }
 
 func (e *undialled) Error() string { return e.cause.Error() }

@@ -16,9 +16,9 @@ type Kind int
 
 // The kinds of errors.
 const (
-	// Transient errors may be gone at the next try, which is what to assume of an error not known here.
+	// Transient errors may disappear on a retry; errors not known here are assumed to be transient.
 	Transient Kind = iota
-	// Unauthorized: the user name or password is wrong, or may not stream.
+	// Unauthorized: the username or password is wrong, or may not stream.
 	Unauthorized
 	// Purged: the server no longer has the binary logs that the position needs, or never had them.
 	Purged
@@ -26,24 +26,24 @@ const (
 	TooLarge
 	// BadTable: the table, or a column of it, does not exist, or is of a kind that Vitess cannot stream.
 	BadTable
-	// NoShard: the shard no longer exists, since it was split or merged.
+	// NoShard: the shard no longer exists, because it was split or merged.
 	NoShard
-	// Unreadable: vttablet stops at a statement in the binary log that it does not know, and does so each time.
+	// Unreadable: vttablet stops at an unknown statement in the binary log, every time.
 	Unreadable
 )
 
-// Error is what went wrong with a stream, without the values of rows that Vitess puts into its messages.
+// Error is a stream's error, without the row values that Vitess puts into its messages.
 type Error struct {
 	Kind Kind
 	Code codes.Code
-	// Table is the one of those asked for that the server could not stream, for a BadTable that names it.
+	// Table is the requested table that the server could not stream, for a BadTable that names it.
 	Table    string
 	text     string
 	noTablet bool
-	// notLoaded says that vttablet does not know the table, unlabelled that it cannot tell the labels of an ENUM or SET.
+	// notLoaded reports that vttablet does not know the table, unlabelled that it cannot determine the labels of an ENUM or SET.
 	notLoaded, unlabelled bool
 	answered              bool  // by vtgate, or a tablet behind it
-	cause                 error // the dialer's error when there was no connection, else nil
+	cause                 error // the dialer's error if there was no connection, else nil
 }
 
 func (e *Error) Error() string { return e.text }
@@ -59,24 +59,23 @@ func KindOf(err error) Kind {
 	return Transient
 }
 
-// IsNoTablet tells whether vtgate found no tablet to stream from. It also says so, after a minute and a half, when it has tried
-// all and puts down the error of each to the tablet: a purged position's above all.
+// IsNoTablet reports whether vtgate found no tablet to stream from. It also says so, after a minute and a half, if it has tried all of
+// them and blames each error on the tablet, above all for a purged position.
 func IsNoTablet(err error) bool {
 	var e *Error
 	return errors.As(err, &e) && e.Kind == Transient && e.noTablet
 }
 
-// IsUnexplained reports whether the server was there, and answered with an error that this package does not know. Said again and again it
-// may
-// be about one table, though it names none.
+// IsUnexplained reports whether the server answered with an error that this package does not know. If it is repeated again and again, it
+// may be caused by one table, although it names none.
 func IsUnexplained(err error) bool {
 	var e *Error
 	return errors.As(err, &e) && e.Kind == Transient && e.cause == nil &&
 		slices.Contains([]codes.Code{codes.Unknown, codes.InvalidArgument, codes.FailedPrecondition, codes.Internal}, e.Code)
 }
 
-// NotLoaded is the table that vttablet does not know, "" for none: it does not exist, or was made after vttablet last read the schema,
-// which that of a replica may do rarely.
+// NotLoaded is the table that vttablet does not know, "" for none: it does not exist, or was created after vttablet last read the schema,
+// which a replica's vttablet may do rarely.
 func NotLoaded(err error) string {
 	var e *Error
 	if errors.As(err, &e) && e.notLoaded {
@@ -85,25 +84,26 @@ func NotLoaded(err error) string {
 	return ""
 }
 
-// IsUnlabelled reports whether vttablet cannot tell the labels of an ENUM or SET in older rows, since the table's columns are others now.
+// IsUnlabelled reports whether vttablet cannot determine the labels of an ENUM or SET in older rows, because the table's columns have
+// changed.
 func IsUnlabelled(err error) bool {
 	var e *Error
 	return errors.As(err, &e) && e.unlabelled
 }
 
-// IsUnanswered reports whether nothing came at all: neither what was asked for nor an error.
+// IsUnanswered reports whether nothing arrived at all: neither what was requested nor an error.
 func IsUnanswered(err error) bool {
 	var e *Error
 	return errors.Is(err, ErrSilent) || errors.As(err, &e) && e.Code == codes.DeadlineExceeded && !e.answered && e.cause == nil
 }
 
-// IsAnswer reports whether vtgate or a tablet behind it said what went wrong, and not the way there.
+// IsAnswer reports whether the error came from vtgate or a tablet behind it, and not from the network.
 func IsAnswer(err error) bool {
 	var e *Error
 	return errors.As(err, &e) && e.answered
 }
 
-// newError makes an error of a stream for which these names were asked for.
+// newError creates an error of a stream that these names were requested for.
 func newError(err error, names names) *Error {
 	var u *undialled
 	if errors.As(err, &u) {
@@ -122,7 +122,7 @@ func newError(err error, names names) *Error {
 	return e
 }
 
-// names are what a stream was asked for.
+// names are what a stream was requested for.
 type names struct {
 	places []string // keyspace and shards
 	tables []string
@@ -139,12 +139,12 @@ func newNames(r *vtgatepb.VStreamRequest) names {
 	return n
 }
 
-// all holds no empty name.
+// all contains no empty name.
 func (n names) all() []string {
 	return slices.DeleteFunc(slices.Concat(n.places, n.tables), func(name string) bool { return name == "" })
 }
 
-// blamed finds the table that the server could not stream, by Vitess' words: a name alone may be that of a shard, a column or
+// blamed finds the table that the server could not stream, from Vitess' wording: a name alone may be that of a shard, a column or
 // anything else in a message.
 func blamed(text string, tables []string) string {
 	var longest string
@@ -159,19 +159,18 @@ func blamed(text string, tables []string) string {
 	return longest
 }
 
-// labels are Vitess' words where it cannot tell the labels of an ENUM or SET.
+// labels are Vitess' messages when it cannot determine the labels of an ENUM or SET.
 var labels = []string{
 	"does not have valid string values", "no valid integer value found for column", "failed to build ENUM and SET column integer to string mappings",
 }
 
-// classify rests on the gRPC code and, where Vitess uses one code for many things (Unknown above all), on the words of
-// Vitess 24's messages.
+// classify uses the gRPC code and, if Vitess uses one code for many things (above all Unknown), the wording of Vitess 24's messages.
 func classify(code codes.Code, text string) Kind {
 	switch {
 	case containsAny(text, "GOAWAY", "RST_STREAM"):
 		return Transient // shows as InvalidArgument and Internal
 	case strings.Contains(text, "failed to reload schema after DDL"):
-		return Transient // another table went while vttablet looked at all of them, and is named
+		return Transient // another table disappeared while vttablet examined all of them, and is named
 	case code == codes.Unauthenticated, code == codes.PermissionDenied:
 		return Unauthorized
 	case strings.Contains(text, "message larger than max"), strings.Contains(text, "message after decompression larger than max"):

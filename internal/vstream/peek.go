@@ -11,11 +11,11 @@ import (
 	"source-planetscale/internal/wire"
 )
 
-// current asks a stream to begin now. Shards that have not reported their position yet show it, too.
+// current requests a stream from now on. Shards that have not reported their position yet report it, too.
 const current = "current"
 
-// Peek returns where each shard stands now, in one RPC. A shard that does not answer before ctx ends, or within Silence, is
-// named in the error: vtgate sends heartbeats while it waits for the shard's tablet, ten minutes if that one hangs.
+// Peek returns the current position of each shard, in one RPC. A shard that does not answer before ctx ends, or within Silence, is named
+// in the error: vtgate sends heartbeats while it waits for the shard's tablet, for ten minutes if that one hangs.
 func (c *Client) Peek(ctx context.Context, shards ...gtid.Shard) (map[gtid.Shard]gtid.Position, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.Silence)
 	defer cancel()
@@ -26,7 +26,7 @@ func (c *Client) Peek(ctx context.Context, shards ...gtid.Shard) (map[gtid.Shard
 	s, err := c.open(ctx, &vtgatepb.VStreamRequest{
 		TabletType: c.cfg.TabletType,
 		Vgtid:      v,
-		// A rule that matches no table: only positions are wanted.
+		// A rule that matches no table: only positions are needed.
 		Filter: &binlogdatapb.Filter{Rules: []*binlogdatapb.Rule{{Match: "/^$/", Filter: ""}}},
 	})
 	if err != nil {

@@ -26,13 +26,13 @@ var words = sync.OnceValue(func() map[string]bool {
 	return known
 })
 
-// connectionError is how gRPC itself, not the server, begins the message of a connection that failed; a quoted Go string
-// follows, a failed TLS handshake's error say.
+// connectionError is the beginning of gRPC's own message, not the server's, for a connection that failed; a quoted Go string follows,
+// such as a failed TLS handshake's error.
 const connectionError = "connection error: desc = "
 
-// redact keeps of a server's message what is known to be no row's value: the words of the messages themselves, the names that
-// were asked for, the numbers of errors. A list of what to leave out would never be complete: Vitess quotes keys, rows and
-// statements in many forms, cuts a long message anywhere, and MySQL quotes without escaping.
+// redact keeps the parts of a server's message that cannot be row values: the words of the messages themselves, the names that were
+// requested, the numbers of errors. A list of what to remove would never be complete: Vitess quotes keys, rows and statements in many
+// forms, cuts a long message anywhere, and MySQL quotes without escaping.
 func redact(text string, names []string) string {
 	if desc, ok := strings.CutPrefix(text, connectionError); ok {
 		if desc, err := strconv.Unquote(desc); err == nil {
@@ -62,7 +62,7 @@ func redact(text string, names []string) string {
 
 const ellipsis = "…"
 
-// shorten cuts a text to maxError characters.
+// shorten truncates a text to maxError characters.
 func shorten(text string) string {
 	for i, n := 0, 0; i < len(text); n++ {
 		_, size := utf8.DecodeRuneInString(text[i:])
@@ -73,7 +73,7 @@ func shorten(text string) string {
 	return text
 }
 
-// dropQuoted takes out what stands in quotes and is no known name. A quote that is not closed reaches to the end.
+// dropQuoted removes quoted text that is not a known name. A quote that is not closed extends to the end.
 func dropQuoted(text string, names []string) string {
 	var out strings.Builder
 	for i := 0; i < len(text); {
@@ -96,7 +96,7 @@ func dropQuoted(text string, names []string) string {
 	return out.String()
 }
 
-// quoteEnd returns the place behind the quoted text that begins at a place. A quote inside a word does not end it.
+// quoteEnd returns the position after the quoted text that begins at a position. A quote inside a word does not end it.
 func quoteEnd(text string, from int) int {
 	for i := from + 1; i < len(text); i++ {
 		switch {
@@ -115,7 +115,7 @@ func isWord(b byte) bool {
 
 const punctuation = "()[]{}<>:;,.='\"`@/"
 
-// knownChunk tells whether all that a text without spaces consists of is known.
+// knownChunk reports whether all parts of a text without spaces are known.
 func knownChunk(chunk string, names []string) bool {
 	chunk = strings.Trim(chunk, punctuation)
 	if slices.Contains(names, chunk) {
@@ -129,7 +129,7 @@ func knownChunk(chunk string, names []string) bool {
 	return true
 }
 
-// knownWords is about words that may be joined by hyphens.
+// knownWords handles words that may be joined by hyphens.
 func knownWords(part string) bool {
 	for word := range strings.SplitSeq(strings.ToLower(part), "-") {
 		if !words()[word] {
@@ -139,7 +139,7 @@ func knownWords(part string) bool {
 	return true
 }
 
-// isErrorNumber tells whether a text is the number of an error or the size of a message, by the words before it.
+// isErrorNumber reports whether a text is the number of an error or the size of a message, according to the words before it.
 func isErrorNumber(chunk, before string) bool {
 	number := strings.Trim(chunk, punctuation)
 	switch digits := strings.IndexFunc(number, func(r rune) bool { return !unicode.IsDigit(r) }) < 0; {

@@ -11,8 +11,8 @@ import (
 	"github.com/golang/snappy"
 )
 
-// decompressor undoes snappy's framing format (framing_format.txt of google/snappy) in a buffer that is used again. gRPC's
-// general way, through an io.Reader and buffers that it clears, handles each byte four times as often.
+// decompressor decodes snappy's framing format (framing_format.txt of google/snappy) into a buffer that is reused. gRPC's general way,
+// through an io.Reader and buffers that it clears, handles each byte four times as often.
 type decompressor struct {
 	buffers *buffers
 	turn    *turn
@@ -21,7 +21,7 @@ type decompressor struct {
 // Type implements grpc.Decompressor, which is deprecated, but supported as long as gRPC's version is 1. It is the name of the encoding.
 func (decompressor) Type() string { return "snappy" }
 
-// Do implements grpc.Decompressor. The codec takes the buffer that it returns.
+// Do implements grpc.Decompressor. The codec takes over the buffer that it returns.
 func (d decompressor) Do(r io.Reader) ([]byte, error) {
 	compressed := d.buffers.get()
 	defer func() { d.buffers.put(compressed) }()
@@ -52,10 +52,10 @@ func (d decompressor) Do(r io.Reader) ([]byte, error) {
 
 var errCorrupt = errors.New("a compressed message is corrupt")
 
-// errTooLarge has gRPC's words, by which it is known.
+// errTooLarge has gRPC's wording, by which it is recognized.
 var errTooLarge = fmt.Errorf("received message after decompression larger than max %d", MaxMessage)
 
-// The chunks of the format, by their first byte. What is not named and below skippable is of a later version of it.
+// The chunks of the format, by their first byte. Unlisted ones below skippable are from a later version of it.
 const (
 	compressedChunk   = 0x00
 	uncompressedChunk = 0x01
@@ -63,7 +63,7 @@ const (
 	checksum          = 4 // bytes, before the data of the first two
 )
 
-// nextChunk takes the first chunk off.
+// nextChunk consumes the first chunk.
 func nextChunk(src []byte) (kind byte, sum uint32, data, rest []byte, err error) {
 	if len(src) < 4 {
 		return 0, 0, nil, nil, errCorrupt
@@ -81,7 +81,7 @@ func nextChunk(src []byte) (kind byte, sum uint32, data, rest []byte, err error)
 	return kind, sum, data, rest, nil
 }
 
-// decompressedLen adds up what the chunks say of themselves.
+// decompressedLen adds up the lengths that the chunks declare.
 func decompressedLen(src []byte) (size int, err error) {
 	for len(src) > 0 {
 		kind, _, data, rest, err := nextChunk(src)
@@ -107,7 +107,7 @@ func decompressedLen(src []byte) (size int, err error) {
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// decompress appends to dst, which has the room.
+// decompress appends to dst, which has the capacity.
 func decompress(dst, src []byte) ([]byte, error) {
 	for len(src) > 0 {
 		kind, sum, data, rest, err := nextChunk(src)

@@ -19,7 +19,7 @@ import (
 	"source-planetscale/internal/wire"
 )
 
-// heartbeatSeconds is how often vtgate says that an idle stream is alive.
+// heartbeatSeconds is how often vtgate signals that an idle stream is alive.
 const heartbeatSeconds = 5
 
 // Request says what to stream: tables of one shard.
@@ -28,13 +28,13 @@ type Request struct {
 	Tables []Table
 	// Position to replicate from; zero to copy the tables first.
 	Position gtid.Position
-	// LastPK is the key after which a copy continues, nil to copy from the first row. With a Position, the changes since
-	// then to rows up to that key come first; without one they don't come at all.
+	// LastPK is the key after which a copy resumes, nil to copy from the first row. With a Position, the changes since then to rows up to
+	// that key are sent first; without one they are not sent at all.
 	LastPK *querypb.QueryResult
-	// Older is set where rows may have other columns than the table has now: those whose columns the server cannot name come with
-	// "@1", "@2" … and the binary log's types, instead of an error.
+	// Older is set if rows may have other columns than the table has now: those whose columns the server cannot name are sent with "@1",
+	// "@2" … and the binary log's types, instead of an error.
 	Older bool
-	// Statements asks for the DDL statements alone: of rows comes nothing but that there were some. It goes with Older.
+	// Statements requests only the DDL statements: of rows, nothing is sent but that there were some. It is used with Older.
 	Statements bool
 }
 
@@ -45,31 +45,31 @@ type Table struct {
 	Columns []string
 }
 
-// messages is how many may be received before the owner is done with the first: enough small ones that the owner and the
-// receiver need not wake each other for every one.
+// messages is how many may be received before the owner is done with the first: enough small ones that the owner and the receiver need
+// not wake each other for every one.
 const messages = 32
 
 // method is VStream's full name (vtgateservice.proto).
 const method = "/vtgateservice.Vitess/VStream"
 
-// Stream is one running VStream. One goroutine owns it; cancelling the context that it was opened with ends it. While its
-// owner is busy with some messages, the next ones are received and decompressed.
+// Stream is one running VStream. One goroutine owns it; cancelling the context that it was opened with ends it. While its owner is busy
+// with some messages, the next ones are received and decompressed.
 type Stream struct {
 	client *Client
 	conn   *connection
-	names  names // of what was asked for
+	names  names // of what was requested
 	rpc    grpc.ClientStream
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 	watch  *watch
 	full   chan received
-	free   chan *message // all at first, then those that the owner has given back
+	free   chan *message // all at first, then those that the owner has returned
 	lent   []*message    // those that it has
-	what   string        // was asked for
+	what   string        // was requested
 	opened time.Time
 }
 
-// received is a message, or why there is none; then nothing follows.
+// received is a message, or the reason why there is none; nothing follows then.
 type received struct {
 	message *message
 	err     error
@@ -88,7 +88,7 @@ func (c *Client) open(ctx context.Context, r *vtgatepb.VStreamRequest) (*Stream,
 	r.Flags = &vtgatepb.VStreamFlags{
 		HeartbeatInterval: heartbeatSeconds,
 		Cells:             c.cfg.Cells,
-		// The keyspace before each table name costs vtgate an allocation per row, and says nothing: a stream has one.
+		// The keyspace before each table name costs vtgate an allocation per row, and is redundant: a stream has only one.
 		ExcludeKeyspaceFromTableName: true,
 		IncludeReshardJournalEvents:  true,
 	}
@@ -102,7 +102,7 @@ func (c *Client) open(ctx context.Context, r *vtgatepb.VStreamRequest) (*Stream,
 	rpc, err := conn.start(ctx, r)
 	if err != nil {
 		cancel(nil)
-		_ = conn.Close() // says only that it is closed
+		_ = conn.Close() // only reports that it is closed
 		return nil, newError(err, newNames(r))
 	}
 	s := c.stream(ctx, cancel, conn, rpc)
@@ -111,7 +111,7 @@ func (c *Client) open(ctx context.Context, r *vtgatepb.VStreamRequest) (*Stream,
 	return s, nil
 }
 
-// stream begins to receive what an RPC gives.
+// stream starts to receive what an RPC sends.
 func (c *Client) stream(ctx context.Context, cancel context.CancelCauseFunc, conn *connection, rpc grpc.ClientStream) *Stream {
 	s := &Stream{
 		client: c,
@@ -138,13 +138,13 @@ func (c *connection) start(ctx context.Context, r *vtgatepb.VStreamRequest) (grp
 	if err != nil {
 		return nil, err
 	}
-	if err := rpc.SendMsg(r); err != nil && !errors.Is(err, io.EOF) { // after io.EOF receiving says what is wrong
+	if err := rpc.SendMsg(r); err != nil && !errors.Is(err, io.EOF) { // after io.EOF, receiving returns the actual error
 		return nil, err
 	}
 	return rpc, rpc.CloseSend()
 }
 
-// receive receives until the stream ends, no more ahead of the owner than messages and, but for the last of them, the
+// receive receives until the stream ends, ahead of the owner by at most that many messages and, not counting the last of them, by the
 // stream's share of bytes.
 func (s *Stream) receive() {
 	defer close(s.full)
@@ -175,8 +175,8 @@ func (s *Stream) receive() {
 	}
 }
 
-// Recv returns the next events; they are valid until Keep, without which there are no more at some time. A stream that says
-// nothing for Silence ends with ErrSilent; the time that the caller takes between two calls does not count.
+// Recv returns the next events; they are valid until Keep, without which no more arrive after some time. A stream that is silent for
+// Silence ends with ErrSilent; the time that the caller takes between two calls does not count.
 func (s *Stream) Recv() (wire.Response, error) {
 	r := <-s.full
 	if r.message != nil {
@@ -196,10 +196,10 @@ func (s *Stream) Recv() (wire.Response, error) {
 	return wire.Response{}, newError(r.err, s.names)
 }
 
-// Ready tells whether Recv need not wait.
+// Ready reports whether Recv need not wait.
 func (s *Stream) Ready() bool { return len(s.full) > 0 }
 
-// Keep gives back all that Recv has returned, but for the last n.
+// Keep returns everything that Recv has returned, except for the last n.
 func (s *Stream) Keep(n int) {
 	done := len(s.lent) - n
 	for _, m := range s.lent[:done] {
@@ -222,7 +222,7 @@ func (s *Stream) Close() {
 	for _, m := range s.lent {
 		s.conn.turn.giveBack(m)
 	}
-	_ = s.conn.Close() // says only that it is closed
+	_ = s.conn.Close() // only reports that it is closed
 	s.client.streams.Add(-1)
 	s.client.cfg.Dial.Debug("The VStream is closed after %s, with %d bytes received: %s.",
 		time.Since(s.opened).Round(time.Millisecond), s.conn.received.Load(), s.what)
@@ -236,8 +236,8 @@ func vgtid(r Request) *binlogdatapb.VGtid {
 	return &binlogdatapb.VGtid{ShardGtids: []*binlogdatapb.ShardGtid{g}}
 }
 
-// filter writes a rule per table. The select is always there: a rule without one works while copying and fails in
-// replication ("Query was empty").
+// filter has a rule per table. The select is always there: a rule without one works while copying and fails in replication ("Query was
+// empty").
 func filter(r Request) *binlogdatapb.Filter {
 	f := &binlogdatapb.Filter{}
 	if r.Older {
@@ -257,7 +257,7 @@ func filter(r Request) *binlogdatapb.Filter {
 		}
 		rule := &binlogdatapb.Rule{Match: t.Name, Filter: "select " + list + " from " + quote(t.Name)}
 		if strings.HasPrefix(t.Name, "/") {
-			// Taken for a regular expression, which cannot have a select.
+			// It would be treated as a regular expression, which cannot have a select.
 			rule = &binlogdatapb.Rule{Match: "/^" + regexp.QuoteMeta(t.Name) + "$/"}
 		}
 		f.Rules = append(f.Rules, rule)
@@ -268,7 +268,7 @@ func filter(r Request) *binlogdatapb.Filter {
 // mostDescribed is how many tables the description of a request names.
 const mostDescribed = 20
 
-// describe says what a request is for, without the key that a copy resumes after: that is a row's.
+// describe says what a request is for, without the key that a copy resumes after: it is a row's.
 func describe(r *vtgatepb.VStreamRequest) string {
 	var b strings.Builder
 	for _, g := range r.Vgtid.ShardGtids {

@@ -5,7 +5,7 @@ import (
 	"source-planetscale/internal/failure"
 )
 
-// Judge says what the end of a stream means: what is what it was of (streams, or a keyspace) and shard where.
+// Judge returns the verdict on a stream's error: what says what was read (streams, or a keyspace) and shard where.
 func Judge(err error, what, shard string) *failure.Verdict {
 	if v := failure.In(err); v != nil {
 		return v

@@ -6,21 +6,21 @@ import (
 	"time"
 )
 
-// Silence is how long a stream may say nothing, heartbeats included, before it is given up as dead: a vttablet that was
-// killed, or a connection left half-open, shows no other sign.
+// Silence is how long a stream may be silent, without even heartbeats, before it is dropped as dead: a vttablet that was killed, or a
+// connection left half-open, shows no other sign.
 const Silence = 30 * time.Second
 
-// ErrSilent says that a stream gave no packet for Silence.
+// ErrSilent reports that a stream sent no packet for Silence.
 var ErrSilent = errors.New("the stream fell silent")
 
-// trickle is how many bytes within Silence are part of a message, not the frames by which gRPC looks after a connection: the
+// trickle is how many bytes within Silence count as a part of a message, and not as the frames by which gRPC maintains a connection: the
 // answers to its pings are less than a hundred bytes each.
 const trickle = 16 << 10
 
-// notListening is a watch's heard while the stream's owner is busy.
+// notListening is the value of a watch's heard while the stream's owner is busy.
 const notListening = -1
 
-// watch calls silent when a stream that is listened to gives nothing: no message, and no part of one.
+// watch calls silent if a stream that is being read sends nothing: no message, and no part of one.
 type watch struct {
 	limit    time.Duration
 	received *atomic.Int64 // bytes of the connection
@@ -52,7 +52,7 @@ func (w *watch) ring() {
 	case heard == notListening:
 	case now-heard < trickle:
 		w.silent()
-	case w.heard.CompareAndSwap(heard, now): // else it was stopped, or started anew
+	case w.heard.CompareAndSwap(heard, now): // otherwise it was stopped, or restarted
 		w.timer.Reset(w.limit)
 	}
 }
