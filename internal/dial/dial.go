@@ -1,5 +1,5 @@
-// Package dial knows how to reach a host: addresses, name resolution, TCP options, SSH tunnels and TLS. It is the one place
-// for them, shared by the gRPC client (vstream) and the MySQL client (schema), and imports nothing of ours.
+// Package dial knows how to reach a host: addresses, name resolution, TCP options, SSH tunnels and TLS. It is the one place for them,
+// shared by the gRPC client (vstream) and the MySQL client (schema), and imports no other package of the program.
 package dial
 
 import (
@@ -16,16 +16,16 @@ import (
 )
 
 const (
-	// connectTimeout bounds one TCP connect, all addresses of the name together.
+	// connectTimeout limits one TCP connect, including all addresses of the name.
 	connectTimeout = 15 * time.Second
-	// deadPeerTimeout is how long a peer may leave our data or our keepalive probes unanswered before the connection
-	// counts as lost. Without it a connection cut silently (a NAT table, a node gone) is noticed after 15 minutes only.
+	// deadPeerTimeout is how long a peer may leave our data or our keepalive probes unacknowledged before the connection counts as lost.
+	// Without it, a connection that is cut silently (a NAT table, a lost node) is only noticed after 15 minutes.
 	deadPeerTimeout = 30 * time.Second
 	// probeInterval is the pause before the first and between two keepalive probes of an idle connection.
 	probeInterval = 10 * time.Second
 )
 
-// ErrUnknownHost says that the name service knows no such host: a mistyped option rather than a passing failure.
+// ErrUnknownHost reports that the name service does not know the host: a mistyped option rather than a temporary failure.
 var ErrUnknownHost = errors.New("unknown host")
 
 // Config says where a Vitess or PlanetScale database is and how its connections are protected. PlanetScale serves
@@ -38,11 +38,11 @@ type Config struct {
 	TLS       TLS
 	// Tunnel is what all connections go through; nil for none. Host is then a name as the jump server knows it.
 	Tunnel *Tunnel
-	// Log takes, at level Debug, what is done over the connections; nil for nobody.
+	// Log gets, at level Debug, what is done over the connections; nil for no log.
 	Log *slog.Logger
 }
 
-// Debug says what is done over a connection, for whoever looks for a fault. It is no place for values of rows.
+// Debug logs what is done over a connection, for troubleshooting. It must never contain row values.
 func (c Config) Debug(format string, args ...any) {
 	if c.Log != nil && c.Log.Enabled(context.Background(), slog.LevelDebug) {
 		c.Log.Debug(fmt.Sprintf(format, args...))
@@ -55,9 +55,9 @@ func (c Config) MySQLAddr() string { return net.JoinHostPort(c.Host, strconv.Ito
 // GRPCAddr is host:port of gRPC.
 func (c Config) GRPCAddr() string { return net.JoinHostPort(c.Host, strconv.Itoa(c.GRPCPort)) }
 
-// Resolve asks the name service for the host and reports whether it has an address. The error names the host; it
-// wraps ErrUnknownHost if the service answered that there is none, and not if the service itself failed. Behind a tunnel
-// the host is the jump server's to find; then Resolve asks for that, and the error is a *TunnelError.
+// Resolve asks the name service for the host and reports whether it has an address. The error names the host; it wraps ErrUnknownHost if
+// the service answered that there is none, but not if the service itself failed. Behind a tunnel, the jump server resolves the host; then
+// Resolve looks up the jump server, and the error is a *TunnelError.
 func (c Config) Resolve(ctx context.Context) error {
 	if c.Tunnel != nil {
 		return c.Tunnel.resolve(ctx)
@@ -81,9 +81,8 @@ func resolveError(dns *net.DNSError) error {
 	return fmt.Errorf("the name service gave no answer for host %q: %w", dns.Name, dns)
 }
 
-// DialContext opens a TCP connection, without TLS, and is the hook that both clients dial through, into the tunnel if there
-// is one. The caller owns the connection. The error names the address and wraps ErrUnknownHost where Resolve would; a
-// tunnel's is a *TunnelError.
+// DialContext opens a TCP connection, without TLS, through the tunnel if there is one; both clients dial through it. The caller owns the
+// connection. The error names the address and wraps ErrUnknownHost where Resolve would; a tunnel's is a *TunnelError.
 func (c Config) DialContext(ctx context.Context, network, addr string) (net.Conn, error) {
 	started := time.Now()
 	conn, err := c.dial(ctx, network, addr)
@@ -100,7 +99,7 @@ func (c Config) dial(ctx context.Context, network, addr string) (net.Conn, error
 	return dialTCP(ctx, network, addr)
 }
 
-// dialTCP is where keepalive and the limit on unanswered data are set, and nowhere else.
+// dialTCP is the only place where keepalive and the limit on unacknowledged data are set.
 func dialTCP(ctx context.Context, network, addr string) (net.Conn, error) {
 	dialer := net.Dialer{
 		Timeout: connectTimeout,

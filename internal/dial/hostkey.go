@@ -13,7 +13,7 @@ import (
 	"source-planetscale/internal/failure"
 )
 
-// minRSA is how many bits an RSA host key has at least.
+// minRSA is the minimum size of an RSA host key in bits.
 const minRSA = 2048
 
 // fingerprints are those of HostKey.
@@ -29,8 +29,8 @@ func (o TunnelOptions) fingerprints() ([]string, error) {
 	return pinned, nil
 }
 
-// families are the algorithms of host keys, those of each kind of key together: no certificates, whose authority nobody could
-// name here, and nothing with SHA-1.
+// families are the algorithms of host keys, grouped by kind of key: no certificates, whose authority cannot be configured here, and
+// nothing with SHA-1.
 func families() [][]string {
 	var all [][]string
 	var rsa []string
@@ -46,8 +46,8 @@ func families() [][]string {
 	return append(all, rsa)
 }
 
-// enter logs in to the jump server. A server has a host key of each kind, shows one, and a fingerprint does not say of which
-// kind it is: so it is asked for one kind after the other until one is pinned. The errors are *TunnelError.
+// enter logs in to the jump server. A server has a host key of each kind and presents one of them, and a fingerprint does not reveal its
+// kind: so the kinds are requested one after another until the server presents a pinned key. The errors are *TunnelError.
 func (t *Tunnel) enter(ctx context.Context) (*ssh.Client, error) {
 	var shown []string
 	for _, family := range t.wanted() {
@@ -72,7 +72,7 @@ func (t *Tunnel) enter(ctx context.Context) (*ssh.Client, error) {
 	return nil, t.fault(true, nil, "the jump server %s has host keys other than those in "+failure.Option("Host key fingerprint", "tunnel_host_key")+": %s; either its key was rotated, or the connection is being intercepted: ask its administrator before you pin one of them", t.addr, strings.Join(shown, ", "))
 }
 
-// wanted are the families to ask for, one after the other.
+// wanted are the families to request, one after another.
 func (t *Tunnel) wanted() [][]string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -86,13 +86,13 @@ func (t *Tunnel) wanted() [][]string {
 	return slices.Insert(rest, 0, t.found)
 }
 
-// otherKey is the error for a host key that is not pinned, or, without text, for none of the kind asked for; the server may have
-// one that is pinned.
+// otherKey is the error for a host key that is not pinned or, without text, if there is none of the requested kind; the server may still
+// have one that is pinned.
 type otherKey struct{ text string }
 
 func (e *otherKey) Error() string { return e.text }
 
-// know holds a host key against those pinned, or against the first one seen.
+// know compares a host key with the pinned ones, or with the first one seen.
 func (t *Tunnel) know(key ssh.PublicKey) error {
 	fingerprint := ssh.FingerprintSHA256(key)
 	t.mu.Lock()
@@ -116,7 +116,7 @@ func (t *Tunnel) know(key ssh.PublicKey) error {
 	return nil
 }
 
-// isWeak is about RSA keys that are short.
+// isWeak reports whether a key is a short RSA key.
 func isWeak(key ssh.PublicKey) bool {
 	of, ok := key.(ssh.CryptoPublicKey)
 	if !ok {
@@ -126,7 +126,7 @@ func isWeak(key ssh.PublicKey) bool {
 	return ok && public.N.BitLen() < minRSA
 }
 
-// withoutSHA1 keeps an RSA key from signing with SHA-1, which the library does for servers of before 2016.
+// withoutSHA1 prevents an RSA key from signing with SHA-1, which the library does for servers from before 2016.
 func withoutSHA1(signer ssh.Signer) (ssh.Signer, error) {
 	algorithms, ok := signer.(ssh.AlgorithmSigner)
 	if !ok || signer.PublicKey().Type() != ssh.KeyAlgoRSA {

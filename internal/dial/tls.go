@@ -11,32 +11,31 @@ import (
 	"source-planetscale/internal/failure"
 )
 
-// TLSMode says what is checked of the server's certificate. Its values are those of the option tls.mode.
+// TLSMode says what is verified in the server's certificate. Its values are those of the option tls.mode.
 type TLSMode string
 
 const (
-	// VerifyIdentity checks the chain and that the certificate is for Config.Host. The zero TLSMode means it too.
+	// VerifyIdentity verifies the chain and that the certificate is for Config.Host. The zero TLSMode means the same.
 	VerifyIdentity TLSMode = "verify_identity"
-	// VerifyCA checks the chain, its dates and its use as a server's certificate, but not for which host it is. It requires a
+	// VerifyCA verifies the chain, its dates and its use as a server's certificate, but not the host that it is for. It requires a
 	// CACertificate.
 	VerifyCA TLSMode = "verify_ca"
-	// Disabled sends everything, the password included, unencrypted.
+	// Disabled sends everything, including the password, unencrypted.
 	Disabled TLSMode = "disabled"
 )
 
 // TLS holds the options under "tls"; the three texts are PEM and may be empty.
 type TLS struct {
 	Mode TLSMode `json:"mode"`
-	// CACertificate is one or more authorities. When given, they alone are trusted, and the system's are not; when
-	// empty, the system's are.
+	// CACertificate is one or more authorities. If set, only they are trusted, not the system's; if empty, the system's are.
 	CACertificate string `json:"ca_certificate"`
-	// ClientCertificate, with its intermediates, and ClientKey go together; a server that asks for none ignores them.
+	// ClientCertificate, with its intermediates, and ClientKey belong together; a server that does not request one ignores them.
 	ClientCertificate string `json:"client_certificate"`
 	ClientKey         string `json:"client_key"`
 }
 
-// TLSConfig is the configuration for a client of either port, at least TLS 1.2, or nil when TLS is disabled. The caller
-// owns it. Errors name the option and never hold the key.
+// TLSConfig is the configuration for a client of either port, at least TLS 1.2, or nil if TLS is disabled. The caller owns it. Errors
+// name the option and never contain the key.
 func (c Config) TLSConfig() (*tls.Config, error) {
 	if c.TLS.Mode == Disabled {
 		return nil, nil
@@ -57,7 +56,7 @@ func (c Config) TLSConfig() (*tls.Config, error) {
 			return nil, errors.New("TLS mode \"Verify CA\" requires " + failure.Option("CA certificate", "tls.ca_certificate") + ": without it a certificate of any public authority for any " +
 				"host would be accepted; enter the certificate of your own authority, or choose \"Verify identity\"")
 		}
-		// crypto/tls cannot leave out the host name alone: its own check is switched off and ours does the rest of it.
+		// crypto/tls cannot skip only the host name: its own verification is switched off and ours does the rest of it.
 		config.InsecureSkipVerify = true
 		config.VerifyConnection = chainVerifier(roots)
 	default:
@@ -66,7 +65,7 @@ func (c Config) TLSConfig() (*tls.Config, error) {
 	return config, nil
 }
 
-// chainVerifier does what crypto/tls does for a client, but for the host name; it runs on resumed sessions too.
+// chainVerifier does what crypto/tls does for a client, except for the host name; it also runs on resumed sessions.
 func chainVerifier(roots *x509.CertPool) func(tls.ConnectionState) error {
 	return func(state tls.ConnectionState) error {
 		if len(state.PeerCertificates) == 0 {
@@ -88,7 +87,7 @@ func chainVerifier(roots *x509.CertPool) func(tls.ConnectionState) error {
 	}
 }
 
-// roots is nil, the system's authorities, when none is given.
+// roots is nil, for the system's authorities, if none is configured.
 func (t TLS) roots() (*x509.CertPool, error) {
 	if strings.TrimSpace(t.CACertificate) == "" {
 		return nil, nil
@@ -106,7 +105,7 @@ func (t TLS) roots() (*x509.CertPool, error) {
 		}
 		pool.AddCert(certificate)
 	}
-	// pem.Decode passes over what it cannot read; an authority must not get lost that way.
+	// pem.Decode skips what it cannot parse; no authority may be lost that way.
 	if found == 0 || found != strings.Count(t.CACertificate, "-----BEGIN ") {
 		return nil, errors.New(failure.Option("CA certificate", "tls.ca_certificate") + " is not complete PEM text; paste each certificate from its line -----BEGIN CERTIFICATE----- to " +
 			"its line -----END CERTIFICATE-----")
@@ -132,9 +131,9 @@ func (t TLS) clientCertificates() ([]tls.Certificate, error) {
 	return []tls.Certificate{pair}, nil
 }
 
-// IsTLSError tells whether err, which may be a gRPC status, is a failed handshake: a certificate not trusted by either
-// side, no protocol in common, or no TLS at all. It goes by crypto/tls's prefix, which all its errors carry, since the
-// alerts' type is not exported and gRPC keeps the text only.
+// IsTLSError reports whether err, which may be a gRPC status, is a failed handshake: a certificate not trusted by either side, no
+// protocol in common, or no TLS at all. It recognizes crypto/tls's prefix, which all its errors have, because the alerts' type is not
+// exported and gRPC keeps only the text.
 func IsTLSError(err error) bool {
 	return err != nil && strings.Contains(err.Error(), "tls: ")
 }

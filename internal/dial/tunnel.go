@@ -16,8 +16,8 @@ import (
 	"source-planetscale/internal/failure"
 )
 
-// TunnelMethod says how the jump server is told who we are. Its values are those of the option
-// tunnel_method.tunnel_method, which are Airbyte's own.
+// TunnelMethod says how to log in to the jump server. Its values are those of the option tunnel_method.tunnel_method, which are Airbyte's
+// own.
 type TunnelMethod string
 
 // The methods. The zero TunnelMethod means NoTunnel.
@@ -27,15 +27,15 @@ const (
 	SSHPassword TunnelMethod = "SSH_PASSWORD_AUTH"
 )
 
-// tunnelTimeout bounds all that comes before a connection through the tunnel: TCP, the login at the jump server, and its
-// own connect. It is shorter than the time that a login at the database may take.
+// tunnelTimeout limits everything before a connection through the tunnel: TCP, the login at the jump server, and its own connect. It is
+// shorter than the time that a login at the database may take.
 const tunnelTimeout = 15 * time.Second
 
-// defaultSSHPort is the jump server's when none is given.
+// defaultSSHPort is the jump server's port if none is configured.
 const defaultSSHPort = 22
 
-// TunnelOptions holds the options under "tunnel_method", as Airbyte's database sources have them. The host key and the
-// passphrase are ours.
+// TunnelOptions holds the options under "tunnel_method", as Airbyte's database sources have them. The host key and the passphrase are
+// additions of ours.
 type TunnelOptions struct {
 	Method   TunnelMethod `json:"tunnel_method"`
 	Host     string       `json:"tunnel_host"`
@@ -45,29 +45,29 @@ type TunnelOptions struct {
 	// Key is a private key as PEM or in OpenSSH's form.
 	Key           string `json:"ssh_key"`
 	KeyPassphrase string `json:"ssh_key_passphrase"`
-	// HostKey is one or more fingerprints (SHA256:…, separated by commas or spaces) of keys by which the jump server may
-	// prove who it is. When empty, the first key seen is trusted until the process ends; a password is not sent to it.
+	// HostKey is one or more fingerprints (SHA256:…, separated by commas or spaces) of keys by which the jump server may identify itself.
+	// If empty, the first key seen is trusted until the process ends; a password is not sent to it.
 	HostKey string `json:"tunnel_host_key"`
 }
 
-// Tunnel reaches addresses through a jump server. Each connection has an SSH connection of its own, so that nothing is
-// shared that could break for all, and a new connection is a new tunnel.
+// Tunnel reaches addresses through a jump server. Each connection has an SSH connection of its own, so that nothing is shared whose
+// failure would affect all of them, and a new connection is a new tunnel.
 type Tunnel struct {
 	addr   string
 	host   string
 	config ssh.ClientConfig
 	pinned []string // fingerprints
-	// mustPin is set where whoever stands in between would get a password.
+	// mustPin is set if someone who intercepts the connection would get a password.
 	mustPin bool
-	warn    func(string) // tells a person a sentence
+	warn    func(string) // reports a sentence to a person
 
 	mu    sync.Mutex
 	first string   // the fingerprint that was trusted on first use
 	found []string // the algorithms by which the pinned key was found
 }
 
-// NewTunnel makes ready the tunnel that the options ask for, nil when none. It connects to nothing yet. The errors name
-// the option and never hold a key or password. warn is told, once, of a host key that nothing vouches for.
+// NewTunnel prepares the tunnel that the options describe, nil for none. It does not connect yet. The errors name the option and never
+// contain a key or password. warn is called, once, with a host key that nothing confirms.
 func NewTunnel(o TunnelOptions, warn func(string)) (*Tunnel, error) {
 	if o.Method == NoTunnel || o.Method == "" {
 		return nil, nil
@@ -98,7 +98,7 @@ func NewTunnel(o TunnelOptions, warn func(string)) (*Tunnel, error) {
 func (o TunnelOptions) login() ([]ssh.AuthMethod, error) {
 	switch o.Method {
 	case SSHPassword:
-		// Servers that log in through PAM often ask instead of taking a password.
+		// Servers that log in through PAM often use keyboard-interactive instead of a password.
 		answer := func(_, _ string, questions []string, _ []bool) ([]string, error) {
 			return slices.Repeat([]string{o.Password}, len(questions)), nil
 		}
@@ -114,7 +114,7 @@ func (o TunnelOptions) login() ([]ssh.AuthMethod, error) {
 }
 
 func (o TunnelOptions) signer() (ssh.Signer, error) {
-	// Some ways into Airbyte's configuration write line breaks as the two characters \n; no key holds a backslash.
+	// Some ways into Airbyte's configuration write line breaks as the two characters \n; no key contains a backslash.
 	key := []byte(strings.TrimSpace(strings.ReplaceAll(o.Key, `\n`, "\n")) + "\n")
 	signer, err := ssh.ParsePrivateKey(key)
 	if errors.As(err, new(*ssh.PassphraseMissingError)) {
@@ -158,7 +158,7 @@ func (t *Tunnel) dial(ctx context.Context, addr string) (net.Conn, error) {
 	return &tunnelled{Conn: far, client: client}, nil
 }
 
-// connect makes an SSH connection for which the server proves itself by a host key of these algorithms.
+// connect opens an SSH connection on which the server identifies itself by a host key of these algorithms.
 func (t *Tunnel) connect(ctx context.Context, hostKeys []string) (*ssh.Client, error) {
 	raw, err := dialTCP(ctx, "tcp", t.addr)
 	if err != nil {
@@ -177,7 +177,7 @@ func (t *Tunnel) connect(ctx context.Context, hostKeys []string) (*ssh.Client, e
 	return client, nil
 }
 
-// handshake logs in, asking for a host key of these algorithms.
+// handshake logs in, requesting a host key of these algorithms.
 func (t *Tunnel) handshake(raw net.Conn, hostKeys []string) (*ssh.Client, error) {
 	var stranger error
 	config := t.config
@@ -202,8 +202,8 @@ func (t *Tunnel) handshake(raw net.Conn, hostKeys []string) (*ssh.Client, error)
 	return nil, t.fault(false, err, "the SSH handshake with the jump server %s failed; check that "+failure.Option("Jump server port", "tunnel_port")+" is the port of an SSH server", t.addr)
 }
 
-// isLoginRefused goes by the library's words, since it has no type for it. 51 is SSH_MSG_USERAUTH_FAILURE, which OpenSSH
-// without PAM sends at once when it is asked for keyboard-interactive; the library does not expect that.
+// isLoginRefused uses the library's wording, since it has no type for it. 51 is SSH_MSG_USERAUTH_FAILURE, which OpenSSH without PAM sends
+// at once when keyboard-interactive is requested; the library does not expect that.
 func isLoginRefused(err error) bool {
 	return strings.Contains(err.Error(), "unable to authenticate") || strings.Contains(err.Error(), "unexpected message type 51")
 }
@@ -217,14 +217,14 @@ type tunnelled struct {
 	timer *time.Timer
 }
 
-// Close ends the tunnel, too.
+// Close also closes the tunnel.
 func (c *tunnelled) Close() error {
 	_ = c.SetDeadline(time.Time{})
 	return c.client.Close()
 }
 
-// SetDeadline closes the connection at that time; channels of SSH know no deadlines. gRPC and TLS set them only on
-// connections that they are about to close.
+// SetDeadline closes the connection at that time; SSH channels have no deadlines. gRPC and TLS set them only on connections that they are
+// about to close.
 func (c *tunnelled) SetDeadline(at time.Time) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()

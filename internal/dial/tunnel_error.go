@@ -10,9 +10,9 @@ import (
 	"source-planetscale/internal/failure"
 )
 
-// TunnelError says why there is no connection through the tunnel.
+// TunnelError is the reason why there is no connection through the tunnel.
 type TunnelError struct {
-	// Permanent says that an option, or the jump server's configuration, must be changed first.
+	// Permanent reports that an option, or the jump server's configuration, must be changed first.
 	Permanent bool
 	text      string
 	cause     error // may be nil
@@ -25,7 +25,7 @@ func (e *TunnelError) Error() string {
 	return e.text + " (" + shorten(e.cause.Error()) + ")"
 }
 
-// maxText is how many characters of a reason are kept, which may be the jump server's words.
+// maxText is how many characters are kept of a reason, which may be the jump server's text.
 const maxText = 500
 
 func shorten(text string) string {
@@ -49,7 +49,7 @@ func (t *Tunnel) unreachable(err error) error {
 	return t.fault(false, err, "the jump server %s cannot be reached; check "+failure.Option("Jump server host", "tunnel_host")+" and "+failure.Option("Jump server port", "tunnel_port")+", and whether a firewall blocks this machine", t.addr)
 }
 
-// notForwarded is the error for an address to which the jump server, once logged in to, gave no connection.
+// notForwarded is the error for an address that the jump server, after the login, could not connect to.
 func (t *Tunnel) notForwarded(addr string, err error) error {
 	var refused *ssh.OpenChannelError
 	switch {

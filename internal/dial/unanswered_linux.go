@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// limitUnanswered makes the kernel drop a connection whose peer has not acknowledged sent data for that long
-// (TCP_USER_TIMEOUT, tcp(7)); keepalive alone watches idle connections only.
+// limitUnanswered makes the kernel drop a connection whose peer has not acknowledged sent data for that long (TCP_USER_TIMEOUT, tcp(7));
+// keepalive alone only covers idle connections.
 func limitUnanswered(raw syscall.RawConn, limit time.Duration) error {
 	var set error
 	err := raw.Control(func(fd uintptr) {

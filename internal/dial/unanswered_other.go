@@ -7,5 +7,5 @@ import (
 	"time"
 )
 
-// limitUnanswered does nothing: the option is Linux's. Images are Linux; this lets the program be built elsewhere.
+// limitUnanswered does nothing: the option exists only on Linux. Images are Linux; this lets the program be built elsewhere.
 func limitUnanswered(syscall.RawConn, time.Duration) error { return nil }

@@ -6,7 +6,7 @@ import (
 	"source-planetscale/internal/failure"
 )
 
-// Judge says what an error of the network means: of the tunnel, of TLS, or of a name. It is nil for any other.
+// Judge returns the verdict on a network error: of the tunnel, of TLS, or of a name. It is nil for any other error.
 func Judge(err error) *failure.Verdict {
 	var t *TunnelError
 	switch {
