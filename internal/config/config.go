@@ -1,4 +1,5 @@
-// Package config is the file given with --config: its form (spec.json), its defaults, which spec.json says, and what its options mean.
+// Package config is the file given with --config: its schema (spec.json), its defaults, which are in spec.json, and the meaning of its
+// options.
 package config
 
 import (
@@ -18,13 +19,13 @@ import (
 	"source-planetscale/internal/vstream"
 )
 
-// Config is the file given with --config; spec.json describes it, and a test keeps the two together.
+// Config is the file given with --config; spec.json describes it, and a test keeps the two in sync.
 type Config struct {
 	Host     string `json:"host"`
 	Database string `json:"database"` // a keyspace
 	Username string `json:"username"`
 	Password string `json:"password"`
-	// Keyspaces are further ones; everyKeyspace stands for all that the server has.
+	// Keyspaces are further keyspaces; everyKeyspace stands for all that the server has.
 	Keyspaces []string `json:"keyspaces"`
 
 	MySQLPort int                `json:"mysql_port"`
@@ -59,17 +60,17 @@ type Config struct {
 // minTimeoutSeconds is the shortest timeout_seconds; the former connector had the same.
 const minTimeoutSeconds = 300
 
-// maxTimeoutSeconds is a day: after that a connection may be cut anyhow.
+// maxTimeoutSeconds is a day: after that a connection may be closed anyway.
 const maxTimeoutSeconds = 24 * 60 * 60
 
 // Resync is the value of invalid_cdc_cursor_position_behavior that copies a stream again.
 const Resync = "Re-sync data"
 
-// maxConfig is how many bytes a configuration may have: PEM texts are a few thousand.
+// maxConfig is the maximum size of a configuration in bytes: PEM texts are a few thousand.
 const maxConfig = 1 << 20
 
-// Parse checks a configuration against the specification and fills in the defaults. Its errors name keys, never values: a secret
-// may have been pasted into any of them.
+// Parse validates a configuration against the specification and fills in the defaults. Its errors name keys, never values: a secret may
+// have been pasted into any of them.
 func Parse(data []byte, log *slog.Logger) (*Config, error) {
 	if len(data) > maxConfig {
 		return nil, errors.New("the configuration is larger than 1 MiB")
@@ -86,7 +87,7 @@ func Parse(data []byte, log *slog.Logger) (*Config, error) {
 		return nil, fmt.Errorf("the defaults of spec.json, which is built in, cannot be read: %w", err)
 	}
 	if err := json.Unmarshal(data, c); err != nil {
-		var wrong *json.UnmarshalTypeError // the specification let it pass: only a number can be too large
+		var wrong *json.UnmarshalTypeError // it passed the specification: only a number can be too large
 		if errors.As(err, &wrong) {
 			return nil, fmt.Errorf("the configuration is not valid: %s: is too large a number", wrong.Field)
 		}
@@ -121,12 +122,12 @@ func (c *Config) warn(unknown []string, log *slog.Logger) {
 	c.TimeoutSeconds = min(c.TimeoutSeconds, maxTimeoutSeconds)
 }
 
-// Dial says where the server is, and how it is reached.
+// Dial says where the server is, and how to reach it.
 func (c *Config) Dial() dial.Config {
 	return dial.Config{Host: c.Host, MySQLPort: c.MySQLPort, GRPCPort: c.GRPCPort, TLS: c.TLS, Tunnel: c.tunnel, Log: c.log}
 }
 
-// VStream says the same of its streams.
+// VStream says the same for its streams.
 func (c *Config) VStream() vstream.Config {
 	return vstream.Config{
 		Dial: c.Dial(), Auth: c.GRPCAuth, Username: c.Username, Password: c.Password,
@@ -153,13 +154,13 @@ func (c *Config) RowOptions() row.Options {
 	return row.Options{TinyIntAsInteger: c.Options.DoNotTreatTinyIntAsBoolean}
 }
 
-// CheckpointInterval is how often the progress is saved.
+// CheckpointInterval is how often progress is saved.
 func (c *Config) CheckpointInterval() time.Duration {
 	return time.Duration(c.CheckpointIntervalSeconds) * time.Second
 }
 
-// Timeout is how long a stream may give neither a row nor a newer position.
+// Timeout is how long a stream may send neither a row nor a newer position.
 func (c *Config) Timeout() time.Duration { return time.Duration(c.TimeoutSeconds) * time.Second }
 
-// Resyncs reports whether a stream whose position is lost is to be copied again.
+// Resyncs reports whether a stream whose position is lost should be copied again.
 func (c *Config) Resyncs() bool { return c.InvalidPositionBehavior == Resync }

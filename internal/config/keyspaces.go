@@ -13,7 +13,7 @@ import (
 // everyKeyspace, in the option keyspaces, stands for all that the server has.
 const everyKeyspace = "*"
 
-// keyspaces are those to read.
+// keyspaces are those to be read.
 type keyspaces struct {
 	names []string // the option database first, each once
 	every bool     // and all that the server has
@@ -34,7 +34,7 @@ func (c *Config) keyspaces() keyspaces {
 
 func (k keyspaces) several() bool { return k.every || len(k.names) > 1 }
 
-// has reports whether a keyspace is to be read. Vitess' name of a shard or of a type of tablets is not a keyspace's.
+// has reports whether a keyspace is to be read. Vitess' name for a shard or a tablet type is not a keyspace's.
 func (k keyspaces) has(name string) bool {
 	return slices.Contains(k.names, name) || k.every && name != "" && !strings.ContainsAny(name, "/:@")
 }
@@ -45,14 +45,14 @@ func (c *Config) Several() bool { return c.keyspaces().several() }
 // Reads reports whether a keyspace is to be read.
 func (c *Config) Reads(keyspace string) bool { return c.keyspaces().has(keyspace) }
 
-// ReadsEvery reports whether all of the server's keyspaces are to be read, beside those that Named returns.
+// ReadsEvery reports whether all of the server's keyspaces are to be read, in addition to those that Named returns.
 func (c *Config) ReadsEvery() bool { return c.keyspaces().every }
 
 // Named are the keyspaces that the configuration names, the option database's first.
 func (c *Config) Named() []string { return c.keyspaces().names }
 
 // Of is the configuration of one of the keyspaces: the option database names it, and the shards and starting positions are its own. The
-// others are still those that are read beside it.
+// others still count as read.
 func (c *Config) Of(keyspace string) *Config {
 	one := *c
 	one.Database, one.Keyspaces = keyspace, append(c.Named(), c.Keyspaces...)
@@ -60,7 +60,7 @@ func (c *Config) Of(keyspace string) *Config {
 	return &one
 }
 
-// shardsOf are the names in the option shards that are a keyspace's: bare ones are the option database's.
+// shardsOf are the names in the option shards that belong to a keyspace: names without a keyspace belong to that of the option database.
 func (c *Config) shardsOf(keyspace string) []string {
 	var names []string
 	for entry := range strings.SplitSeq(c.Shards, ",") {
@@ -76,7 +76,7 @@ func (c *Config) shardsOf(keyspace string) []string {
 	return names
 }
 
-// checkShards refuses a shard of a keyspace that is not read: whoever names it believes that it is.
+// checkShards rejects a shard of a keyspace that is not read: whoever configured it expects it to be.
 func (c *Config) checkShards() error {
 	n := 0
 	for entry := range strings.SplitSeq(c.Shards, ",") {
@@ -89,8 +89,8 @@ func (c *Config) checkShards() error {
 	return nil
 }
 
-// Pick picks the configured shards of the keyspace out of those that exist; none configured means all. A shard that was split stands
-// for those that cover its key range.
+// Pick selects the configured shards of the keyspace among the existing ones; none configured means all. If one was split, the shards
+// that cover its key range are selected.
 func (c *Config) Pick(existing []gtid.Shard) ([]gtid.Shard, error) {
 	var picked []gtid.Shard
 	for _, name := range c.shardsOf(c.Database) {

@@ -22,7 +22,7 @@ func (n node) property(key string) (p node, ok bool) {
 	return p, ok
 }
 
-// resembles tells whether a property has that key but for the letters' case.
+// resembles reports whether a property has that key except for case.
 func (n node) resembles(key string) bool {
 	for name := range n.Properties {
 		if strings.EqualFold(name, key) {
@@ -34,9 +34,9 @@ func (n node) resembles(key string) bool {
 
 func (n node) isObject() bool { return n.Properties != nil || n.OneOf != nil }
 
-// known returns of a configuration what the specification has, and the other keys. A key counts as it is written: else one in other
-// letters would be called unknown here, and be taken by encoding/json, past all checks. Keys without a value are left out, too:
-// platforms save untouched settings as null.
+// known returns the parts of a configuration that the specification has, and the other keys. Keys are case-sensitive: otherwise one in
+// another case would be called unknown here, but accepted by encoding/json, without any validation. Keys without a value are also left
+// out: platforms save untouched settings as null.
 func known(data []byte) (clean []byte, unknown []string, err error) {
 	var s struct {
 		ConnectionSpecification node
@@ -53,7 +53,7 @@ func known(data []byte) (clean []byte, unknown []string, err error) {
 	return clean, unknown, nil
 }
 
-// pick goes no deeper than the specification. It returns false for what is no object.
+// pick goes no deeper than the specification. It returns false for anything that is not an object.
 func (n node) pick(data []byte) (clean []byte, unknown []string, ok bool) {
 	var fields map[string]json.RawMessage
 	if err := json.Unmarshal(data, &fields); err != nil || fields == nil {
@@ -70,7 +70,7 @@ func (n node) pick(data []byte) (clean []byte, unknown []string, ok bool) {
 		case property.isObject():
 			inner, others, ok := property.pick(value)
 			if !ok {
-				continue // which the validation says
+				continue // which the validation reports
 			}
 			fields[key] = inner
 			for _, other := range others {

@@ -10,8 +10,8 @@ import (
 	"source-planetscale/internal/gtid"
 )
 
-// parseStartingGTIDs reads the option of that name. One keyspace's may come in a file of several; where several are read, another one
-// is a typing error, for which tables would be copied.
+// parseStartingGTIDs parses the option of that name. One keyspace's positions may come in a file of several; if several keyspaces are
+// read, an unknown one is a typo, which would lead to tables being copied.
 func parseStartingGTIDs(text string, configured keyspaces) (map[gtid.Shard]gtid.Position, error) {
 	positions := map[gtid.Shard]gtid.Position{}
 	if strings.TrimSpace(text) == "" {

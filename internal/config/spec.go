@@ -33,14 +33,14 @@ func Spec() (json.RawMessage, error) {
 	return line.Bytes(), nil
 }
 
-// property is an option of the specification, as far as its default goes.
+// property is an option of the specification, as far as its default is concerned.
 type property struct {
 	Default json.RawMessage
 	Const   json.RawMessage
 	OneOf   []struct{ Properties map[string]property }
 }
 
-// defaults are those that the specification shows, as a configuration.
+// defaults are those of the specification, as a configuration.
 func defaults() []byte {
 	var s struct {
 		ConnectionSpecification struct {
@@ -63,8 +63,8 @@ func defaults() []byte {
 	return data
 }
 
-// standard is the value of an option that was left out. Of alternatives Airbyte's page takes the default for the constant of one,
-// and it is an object with that constant.
+// standard is the value of an omitted option. Airbyte's page interprets the default of alternatives as the constant of one of them, and
+// the value is an object with that constant.
 func (p property) standard() any {
 	for _, alternative := range p.OneOf {
 		for key, inner := range alternative.Properties {
@@ -97,7 +97,7 @@ var schema = sync.OnceValues(func() (*jsonschema.Schema, error) {
 	return compiled, nil
 })
 
-// validateConfig holds a configuration against the connectionSpecification.
+// validateConfig validates a configuration against the connectionSpecification.
 func validateConfig(data []byte) error {
 	schema, err := schema()
 	if err != nil {
@@ -114,7 +114,7 @@ func validateConfig(data []byte) error {
 	return nil
 }
 
-// problems lists the innermost causes: the key, and what is wrong with it. Of alternatives it lists the chosen one's.
+// problems lists the innermost causes: the key, and what is wrong with it. For alternatives, it lists those of the chosen one.
 func problems(e *jsonschema.ValidationError) []string {
 	if len(e.Causes) == 0 {
 		text := problem(e)
@@ -138,13 +138,13 @@ func problems(e *jsonschema.ValidationError) []string {
 	return list
 }
 
-// isChosen tells whether an alternative is the one that the configuration names by its constant.
+// isChosen reports whether an alternative is the one that the configuration selects by its constant.
 func isChosen(e *jsonschema.ValidationError) bool {
 	_, other := e.ErrorKind.(*kind.Const)
 	return !other && !slices.ContainsFunc(e.Causes, func(c *jsonschema.ValidationError) bool { return !isChosen(c) })
 }
 
-// problem says what is wanted, not what is there: it may be a secret in the wrong field.
+// problem says what is expected, not what was found: it may be a secret in the wrong field.
 func problem(e *jsonschema.ValidationError) string {
 	switch k := e.ErrorKind.(type) {
 	case *kind.Pattern:
@@ -155,13 +155,13 @@ func problem(e *jsonschema.ValidationError) string {
 	case *kind.Maximum:
 		most, _ := k.Want.Float64()
 		return fmt.Sprintf("must be at most %v", most)
-	case *kind.Required, *kind.Type, *kind.Enum, *kind.Const: // these have types, keys, and what the specification allows
+	case *kind.Required, *kind.Type, *kind.Enum, *kind.Const: // these have types, keys, and the values that the specification allows
 		return e.ErrorKind.LocalizedString(message.NewPrinter(language.English))
 	}
 	return "does not match the specification"
 }
 
-// patternDescriptor is what the settings page shows of a pattern: url ends with #/connectionSpecification's path to it.
+// patternDescriptor is what the settings page shows for a pattern: url ends with #/connectionSpecification's path to it.
 func patternDescriptor(url string) string {
 	var s struct {
 		Node any `json:"connectionSpecification"`
