@@ -19,7 +19,7 @@ import (
 	"source-planetscale/internal/vstream"
 )
 
-// checkTimeout bounds the whole check. Airbyte's acceptance tests allow 30 s.
+// checkTimeout limits the whole check. Airbyte's acceptance tests allow 30 s.
 const checkTimeout = 20 * time.Second
 
 func (a *app) checkCommand() *cobra.Command {
@@ -47,8 +47,8 @@ func (a *app) checkCommand() *cobra.Command {
 	return c
 }
 
-// check asks for everything that a sync needs, in the order in which one thing needs the other. What it returns is told to
-// the user: what it found, or the reason why the connection cannot be used.
+// check queries everything that a sync needs, in order of dependency. What it returns is shown to the user: what it found, or the reason
+// why the connection cannot be used.
 func (a *app) check(ctx context.Context, cfg *config.Config) ([]*found, error) {
 	client, err := vstream.New(cfg.VStream())
 	if err != nil {
@@ -57,7 +57,7 @@ func (a *app) check(ctx context.Context, cfg *config.Config) ([]*found, error) {
 	ahead(client, cfg, false, len(cfg.Named()))
 	defer client.Close()
 	var db *schema.DB
-	err = inOrder(ctx, // the name service says best what is wrong with a name
+	err = inOrder(ctx, // the name service best explains what is wrong with a name
 		func(ctx context.Context) error { return resolve(ctx, cfg) },
 		func(ctx context.Context) (err error) { db, err = openDB(ctx, cfg); return err },
 	)
@@ -87,7 +87,7 @@ func resolve(ctx context.Context, cfg *config.Config) error {
 	return err
 }
 
-// joined is one verdict with what is wrong with each keyspace.
+// joined is one verdict that says what is wrong with each keyspace.
 func joined(failed []error) error {
 	if len(failed) < 2 {
 		return errors.Join(failed...)
@@ -108,7 +108,7 @@ func (k *keyspace) check(ctx context.Context, client *vstream.Client) (f *found,
 	}
 	return f, inOrder(ctx,
 		func(ctx context.Context) (err error) { f.tablets, err = k.checkTablets(ctx, f.shards); return err },
-		// Before the stream, which a server that logs minimal rows refuses with many words.
+		// Before the stream, for which a server that logs minimal rows returns a long error.
 		func(ctx context.Context) error { return engine.CheckRowImages(ctx, k.log, k.server, f.shards) },
 		func(ctx context.Context) error {
 			return engine.WarnOfCascades(ctx, k.log, k.server, f.shards, engine.AllTables)
@@ -118,8 +118,8 @@ func (k *keyspace) check(ctx context.Context, client *vstream.Client) (f *found,
 	)
 }
 
-// inOrder asks side by side. Of several errors it returns that of the first question, which may be the reason of the others: what comes
-// after one that failed is not waited for.
+// inOrder runs queries in parallel. Of several errors it returns that of the first query, which may be the cause of the others: queries
+// after a failed one are not waited for.
 func inOrder(ctx context.Context, questions ...func(context.Context) error) error {
 	var group errgroup.Group
 	errs := make([]error, len(questions))
@@ -127,7 +127,7 @@ func inOrder(ctx context.Context, questions ...func(context.Context) error) erro
 		its := ctx
 		rest, end := context.WithCancel(ctx)
 		defer end()
-		ctx = rest // a question's context ends with those of all before it
+		ctx = rest // a query's context ends with those of all before it
 		group.Go(func() error {
 			if errs[i] = crash.Guard(func() error { return ask(its) }); errs[i] != nil {
 				end()
@@ -144,8 +144,8 @@ func inOrder(ctx context.Context, questions ...func(context.Context) error) erro
 	return nil
 }
 
-// checkTablets proves that a tablet of the asked type serves every shard, and returns those that do. Without this question a
-// stream from a type that does not exist hangs for 90 s.
+// checkTablets verifies that a tablet of the requested type serves every shard, and returns those that do. Without this query, a stream
+// from a type that does not exist hangs for 90 s.
 func (k *keyspace) checkTablets(ctx context.Context, shards []gtid.Shard) ([]schema.Tablet, error) {
 	cfg := k.cfg
 	tablets, err := k.db.Tablets(ctx)
@@ -178,7 +178,7 @@ func tabletRemedy(cfg *config.Config) string {
 	return "switch off " + failure.Option("Read from replicas", "use_replica") + " and " + failure.Option("Read from RDONLY tablets", "use_rdonly") + ", or add such a tablet"
 }
 
-// checkStream proves that every shard can be streamed.
+// checkStream verifies that every shard can be streamed.
 func checkStream(ctx context.Context, cfg *config.Config, client *vstream.Client, shards []gtid.Shard) error {
 	_, err := client.Peek(ctx, shards...)
 	if err == nil {

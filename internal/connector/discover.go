@@ -50,7 +50,7 @@ func (a *app) discover(ctx context.Context, cfg *config.Config) error {
 		return err
 	})
 	if len(failed) > 0 {
-		return failed[0] // without it a catalog would lack streams that are there
+		return failed[0] // without it, a catalog would lack existing streams
 	}
 	catalog := &airbyte.Catalog{Streams: []airbyte.Stream{}}
 	for i, k := range all {
@@ -63,7 +63,7 @@ func (a *app) discover(ctx context.Context, cfg *config.Config) error {
 	return a.w.Catalog(catalog)
 }
 
-// contents are what the keyspace holds. It warns of foreign keys, too, on which the catalog does not depend.
+// contents are the contents of the keyspace. It also warns about foreign keys, which do not affect the catalog.
 func (k *keyspace) contents(ctx context.Context) (*schema.Contents, error) {
 	c, err := k.db.Tables(ctx)
 	if err == nil {
@@ -79,7 +79,7 @@ func (k *keyspace) contents(ctx context.Context) (*schema.Contents, error) {
 	return c, engine.WarnOfCascades(ctx, k.log, k.server, shards, engine.AllTables)
 }
 
-// streams are those of the keyspace. It says what is left out, and of which columns there is something to know.
+// streams are those of the keyspace. It logs what is left out, and which columns need attention.
 func (k *keyspace) streams(c *schema.Contents) ([]airbyte.Stream, error) {
 	for _, w := range c.Warnings {
 		k.log.Warn(w)
@@ -102,7 +102,7 @@ func (k *keyspace) streams(c *schema.Contents) ([]airbyte.Stream, error) {
 	return streams, nil
 }
 
-// sayExcluded names the tables that are not in the catalog, one line for each reason.
+// sayExcluded logs the tables that are not in the catalog, one line for each reason.
 func (k *keyspace) sayExcluded(excluded map[string]*table.Exclusion) {
 	for _, group := range table.GroupExcluded(excluded) {
 		level, names := slog.LevelInfo, strings.Join(group.Names, ", ")
@@ -114,7 +114,7 @@ func (k *keyspace) sayExcluded(excluded map[string]*table.Exclusion) {
 	}
 }
 
-// describe makes a table's entry of the catalog.
+// describe creates a table's entry in the catalog.
 func (k *keyspace) describe(t *table.Table) (*airbyte.Stream, error) {
 	properties := record.OwnSchemas(k.cfg.IncludeMetadata)
 	types := k.cfg.RowOptions().InKeys(t)

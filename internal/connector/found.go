@@ -10,15 +10,15 @@ import (
 	"source-planetscale/internal/schema"
 )
 
-// found is what check found in a keyspace.
+// found is the result of check for a keyspace.
 type found struct {
 	keyspace string
 	shards   []gtid.Shard
-	tablets  []schema.Tablet // those that it would be read from; none where the server lists none
+	tablets  []schema.Tablet // those that it would be read from; none if the server lists none
 	tables   int             // that are offered as streams
 }
 
-// connected is check's message of success. It begins as the former connector's.
+// connected is check's success message. It begins like the former connector's.
 func connected(cfg *config.Config, keyspaces ...*found) string {
 	text := fmt.Sprintf("Successfully connected to database %s at host %s with username %s.", cfg.Database, cfg.Host, cfg.Username)
 	for _, f := range keyspaces {
@@ -27,7 +27,7 @@ func connected(cfg *config.Config, keyspaces ...*found) string {
 	return text
 }
 
-// sentence says what the keyspace has, such as "Keyspace customer: shards -80, 80-, read from 2 PRIMARY tablets in cell zone1; 12 tables."
+// sentence describes the keyspace, such as "Keyspace customer: shards -80, 80-, read from 2 PRIMARY tablets in cell zone1; 12 tables."
 func (f *found) sentence(tabletType string) string {
 	text := fmt.Sprintf("Keyspace %s: %s", f.keyspace, some("shard", gtid.Names(f.shards)))
 	if len(f.tablets) > 0 {
@@ -41,10 +41,10 @@ func (f *found) sentence(tabletType string) string {
 	return text + "; " + number(f.tables, "table") + "."
 }
 
-// mostNamed is how many names of one kind a message has; a keyspace may have hundreds of shards.
+// mostNamed is how many names of one kind a message lists; a keyspace may have hundreds of shards.
 const mostNamed = 16
 
-// some names things of one kind, and says how many more there are.
+// some lists things of one kind, and says how many more there are.
 func some(kind string, names []string) string {
 	if len(names) != 1 {
 		kind += "s"
@@ -63,8 +63,8 @@ func number(n int, kind string) string {
 	return fmt.Sprintf("%d %s", n, kind)
 }
 
-// tried says what a failed check was about, since the user may have mistaken any of it. A username is left out: a password may
-// have been pasted into its field.
+// tried says what a failed check tried to use, because any of it may be mistyped. A username is left out: a password may have been pasted
+// into its field.
 func tried(cfg *config.Config) string {
 	return fmt.Sprintf("Tried: database %s at host %s, MySQL port %d, gRPC port %d.", cfg.Database, cfg.Host, cfg.MySQLPort, cfg.GRPCPort)
 }

@@ -18,7 +18,7 @@ import (
 	"source-planetscale/internal/vstream"
 )
 
-// keyspace is one of those that a command is about.
+// keyspace is one of those that a command handles.
 type keyspace struct {
 	cfg    *config.Config // its own
 	db     *schema.DB
@@ -34,15 +34,15 @@ func openDB(ctx context.Context, cfg *config.Config) (*schema.DB, error) {
 	return open(ctx, cfg.Dial(), cfg.Username, cfg.Password, cfg.Database, strings.ToLower(cfg.TabletType().String()))
 }
 
-// ahead makes connections for so many streams. In a tunnel each logs in to the SSH server, which may lock out whoever is mistaken several
-// times: there they wait for the first login, else not.
+// ahead opens connections for that many streams. In a tunnel each logs in to the SSH server, which may lock out a client after several
+// wrong logins: there they wait for the first login, otherwise they do not.
 func ahead(client *vstream.Client, cfg *config.Config, loggedIn bool, streams int) {
 	if tunnelled := cfg.Dial().Tunnel != nil; tunnelled == loggedIn {
 		client.Ahead(streams)
 	}
 }
 
-// keyspaces are all that the configuration is about, the option database's first.
+// keyspaces are all that the configuration names, the option database's first.
 func (a *app) keyspaces(ctx context.Context, cfg *config.Config, db *schema.DB) ([]*keyspace, error) {
 	names := cfg.Named()
 	if cfg.ReadsEvery() {
@@ -81,7 +81,7 @@ func (k *keyspace) shards(ctx context.Context) ([]gtid.Shard, error) {
 	return k.cfg.Pick(existing)
 }
 
-// failed says of an error which keyspace's it is, where there are several.
+// failed adds to an error which keyspace's it is, if there are several.
 func (k *keyspace) failed(err error) error {
 	if err == nil || !k.cfg.Several() {
 		return err
@@ -89,10 +89,10 @@ func (k *keyspace) failed(err error) error {
 	return failure.Judge(err).Within("Keyspace " + k.cfg.Database)
 }
 
-// keyspacesAtATime are asked side by side.
+// keyspacesAtATime are queried in parallel.
 const keyspacesAtATime = 8
 
-// each does something for each keyspace, side by side. All are done, whatever becomes of the others; the errors are returned in the
+// each runs a function for each keyspace, in parallel. All of them run, whatever happens to the others; the errors are returned in the
 // keyspaces' order.
 func each(ctx context.Context, all []*keyspace, do func(context.Context, int, *keyspace) error) []error {
 	var group errgroup.Group

@@ -18,14 +18,14 @@ import (
 // grace is how long a command may take to stop when asked to. A write to a stdout that nobody reads cannot be interrupted.
 const grace = 3 * time.Second
 
-// garbage is how much the heap may grow before it is collected, in percent of what is in use: less than Go's own choice, 100.
-// Nearly all of it is buffers without pointers, so that collecting it more often costs hardly any time (ADR 5).
+// garbage is the heap growth, in percent of what is in use, at which garbage is collected: less than Go's default of 100. Nearly all of
+// it is buffers without pointers, so that more frequent collection costs hardly any time (ADR 5).
 const garbage = 75
 
 // Main runs the command that the program's arguments name, and returns its exit code. SIGTERM and SIGINT end it. A command that connects
-// to anything is run by a second process, so that there is one left to tell of whatever ends it.
+// to anything is run in a second process, so that one process remains to report whatever ends it.
 func Main() int {
-	// A closed stdout is to show as a write error, not to kill the process.
+	// A closed stdout must appear as a write error, and not kill the process.
 	signal.Ignore(syscall.SIGPIPE)
 	if slices.ContainsFunc(os.Args[1:], connects) {
 		if code, err := watch(); err == nil {
@@ -35,12 +35,13 @@ func Main() int {
 	return work()
 }
 
-// connects reports whether an argument is a command that does. The others, spec above all, are done before a second process would be.
+// connects reports whether an argument is a command that connects to a server. The others, above all spec, finish before a second process
+// would start.
 func connects(arg string) bool {
 	return slices.Contains([]string{"check", "discover", "read", "position"}, arg)
 }
 
-// watch runs the program in a second process, and returns its exit code; an error if that cannot be.
+// watch runs the program in a second process, and returns its exit code, or an error if that is impossible.
 func watch() (code int, err error) {
 	code, crashed, cut, err := crash.Watch()
 	if err != nil || crashed == nil {
@@ -52,16 +53,16 @@ func watch() (code int, err error) {
 		if cut {
 			_, _ = os.Stdout.WriteString("\n") // the next write shows the same error
 		}
-		_ = airbyte.NewWriter(os.Stdout).Error(died(crashed).Trace(nil)) // nobody reads what we would say
+		_ = airbyte.NewWriter(os.Stdout).Error(died(crashed).Trace(nil)) // nobody reads what we would write
 	}()
 	select {
 	case <-said:
-	case <-time.After(grace): // nor reads it later
+	case <-time.After(grace): // nor will anybody read it later
 	}
 	return exitFailed, nil
 }
 
-// died is the verdict on a process that did not end by itself.
+// died is the verdict on a process that did not exit by itself.
 func died(c *crash.Crash) *failure.Verdict {
 	if c.OfMemory() {
 		return failure.System("give the source more memory, or lower "+failure.Option("Concurrent copies", "concurrency")+"; the next attempt resumes from the last "+
@@ -77,7 +78,7 @@ func work() int {
 		debug.SetGCPercent(garbage)
 	}
 	if err := quiet.Libraries(); err != nil {
-		return exitFailed // it never fails but for a nil logger
+		return exitFailed // it only fails for a nil logger
 	}
 	ctx, cancel := context.WithCancelCause(context.Background())
 	defer cancel(nil)

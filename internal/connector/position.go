@@ -18,7 +18,7 @@ func (a *app) positionCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "position", Short: "Print the current position of each shard, in the format of the option starting_gtids", Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			// What is printed is for a file: only the positions go to stdout.
+			// The output is meant for a file: only the positions go to stdout.
 			a.log = slog.New(slog.NewTextHandler(a.stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 			cfg, err := a.config(&configFile)
 			if err != nil {
@@ -68,7 +68,7 @@ func (a *app) position(ctx context.Context, cfg *config.Config) error {
 	return err
 }
 
-// positions are where the keyspace's shards are now.
+// positions are the current positions of the keyspace's shards.
 func (k *keyspace) positions(ctx context.Context, client *vstream.Client) (map[string]string, error) {
 	shards, err := k.shards(ctx)
 	if err != nil {

@@ -52,7 +52,7 @@ func (a *app) read(ctx context.Context, configFile, catalogFile, stateFile *file
 	}
 	defer client.Close()
 	var db *schema.DB
-	streams := 2 * len(catalog.Namespaces()) // to peek, and the first ones with rows
+	streams := 2 * len(catalog.Namespaces()) // for the peek, and for the first streams with rows
 	err = engine.NewRetrier(cfg.MaxRetries, 0, a.log).Insist(ctx, "Logging in", func(ctx context.Context) (err error) {
 		ahead(client, cfg, false, streams)
 		db, err = openDB(ctx, cfg)
@@ -76,7 +76,7 @@ func (a *app) read(ctx context.Context, configFile, catalogFile, stateFile *file
 	return engine.ReadAll(ctx, cfg, shared, of, catalog, state)
 }
 
-// terminal returns w if it is one, else nil.
+// terminal returns w if it is a terminal, else nil.
 func terminal(w io.Writer) io.Writer {
 	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
 		return w

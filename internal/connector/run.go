@@ -22,7 +22,7 @@ import (
 	"source-planetscale/internal/failure"
 )
 
-// Exit codes. The platform takes 0 and 143 for well, all others fail the attempt.
+// Exit codes. For the platform, 0 and 143 are success; all others fail the attempt.
 const (
 	exitOK         = 0
 	exitFailed     = 1
@@ -37,8 +37,8 @@ type app struct {
 	stderr io.Writer
 }
 
-// Run runs the command that args (without the program's name) name, and returns the exit code. Messages go to stdout;
-// stderr gets nothing but what a person asked for at a terminal.
+// Run runs the command that args (without the program's name) name, and returns the exit code. Messages go to stdout; stderr only gets
+// what a person requested at a terminal.
 func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -62,8 +62,8 @@ func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return a.exit(ctx, crash.Guard(func() error { return root.ExecuteContext(ctx) }))
 }
 
-// logLevel is what the platform's LOG_LEVEL means, in which it passes its own to every container: DEBUG and TRACE show what is done,
-// WARN and all above it leave only warnings, which are never hidden.
+// logLevel is the meaning of LOG_LEVEL, in which the platform passes its own level to every container: DEBUG and TRACE show what is done,
+// WARN and everything above it leave only warnings, which are never hidden.
 func logLevel(name string) slog.Level {
 	switch strings.ToUpper(name) {
 	case "DEBUG", "TRACE", "ALL":
@@ -83,9 +83,9 @@ func (a *app) exit(ctx context.Context, err error) int {
 		a.log.Info("Asked to stop; the next sync resumes from the last checkpoint.")
 		return exitTerminated
 	case errors.Is(err, airbyte.ErrWrite):
-		return exitFailed // nobody reads what we would say
+		return exitFailed // nobody reads what we would write
 	case errors.Is(err, engine.ErrIncomplete):
-		return exitFailed // each stream has said why
+		return exitFailed // each stream has reported its reason
 	}
 	if a.w.Error(failure.Judge(err).Trace(nil)) != nil {
 		return exitFailed
@@ -153,7 +153,7 @@ func (f *file) data() ([]byte, error) {
 	return data, nil
 }
 
-// config reads and checks the configuration.
+// config reads and validates the configuration.
 func (a *app) config(f *file) (*config.Config, error) {
 	data, err := f.data()
 	if err != nil {

@@ -1,4 +1,4 @@
 package connector
 
-// Version is the connector's version, the one place where it is written.
+// Version is the connector's version; it is only defined here.
 const Version = "0.1.0"
