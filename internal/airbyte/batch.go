@@ -10,13 +10,13 @@ import (
 // Batch collects RECORD lines until Writer.Commit prints them. One goroutine owns a batch; it is reused after a commit.
 type Batch struct {
 	buf    []byte
-	before [][]byte // what comes before buf, and its bytes
+	before [][]byte // the parts before buf, and their size in bytes
 	size   int
 	spare  [][]byte // empty buffers for later
 	counts map[StreamDescriptor]int64
 	time   []byte // `,"emitted_at":1763860000000,"data":{`
 
-	// The stream of the last record, what its records begin with, and how many came that counts does not have.
+	// The stream of the last record, what its records begin with, and how many records it has that counts does not include yet.
 	prefix  *RecordPrefix
 	begin   []byte
 	pending int64
@@ -29,7 +29,7 @@ func NewBatch() *Batch {
 	return b
 }
 
-// Change is one entry of a record's meta.changes: a field that could not be given as it is.
+// Change is one entry of a record's meta.changes: a field that could not be sent as it is.
 type Change struct {
 	Field  string `json:"field"`
 	Change string `json:"change"`
@@ -42,7 +42,7 @@ type RecordPrefix struct {
 	text   []byte
 }
 
-// NewRecordPrefix makes the prefix of a stream.
+// NewRecordPrefix creates the prefix of a stream.
 func NewRecordPrefix(d StreamDescriptor) (*RecordPrefix, error) {
 	name, err := json.Marshal(d.Name)
 	if err != nil {
@@ -67,7 +67,7 @@ func (b *Batch) SetTime(t time.Time) {
 	b.use(b.prefix)
 }
 
-// use makes what records of a stream begin with.
+// use prepares the beginning of a stream's records.
 func (b *Batch) use(p *RecordPrefix) {
 	b.settle()
 	if b.prefix = p; p != nil {
@@ -92,7 +92,7 @@ func (b *Batch) Open(p *RecordPrefix) []byte {
 }
 
 // Close ends the record that Open began; buf is what Open returned and the caller appended to, or the last piece of that, with the others
-// in front. changes become its meta.changes. After an error the batch is as it was.
+// in front. changes become its meta.changes. After an error, the batch is unchanged.
 func (b *Batch) Close(buf []byte, changes []Change, front ...[]byte) error {
 	if len(changes) == 0 {
 		buf = append(buf, "}}}\n"...)
@@ -111,7 +111,7 @@ func (b *Batch) Close(buf []byte, changes []Change, front ...[]byte) error {
 	return nil
 }
 
-// Take moves another batch's records behind those of b, without copying them; the other one is empty then.
+// Take moves another batch's records to the end of b's, without copying them; the other batch is empty afterwards.
 func (b *Batch) Take(from *Batch) {
 	from.settle()
 	for stream, n := range from.counts {
@@ -140,13 +140,13 @@ func (b *Batch) shelve() {
 // Size returns the bytes collected.
 func (b *Batch) Size() int { return b.size + len(b.buf) }
 
-// maxKept is how many bytes a batch keeps for reuse, so that a huge row does not stay in memory forever.
+// maxKept is how many bytes a batch keeps for reuse, so that a huge row does not stay in memory permanently.
 const maxKept = 4 << 20
 
-// Clear drops what was collected.
+// Clear discards what was collected.
 func (b *Batch) Clear() {
 	all := append(append(b.spare, b.before...), b.buf)
-	clear(b.before) // else they would be kept all the same, as below
+	clear(b.before) // otherwise they would be kept anyway, as below
 	b.spare, b.before, b.size, b.pending = all[:0], b.before[:0], 0, 0
 	kept := 0
 	for _, buf := range all {

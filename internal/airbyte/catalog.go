@@ -73,7 +73,7 @@ func (s *Stream) Properties() (map[string]bool, error) {
 	return names, nil
 }
 
-// ConfiguredCatalog is the file that read is given: the streams to read, and how.
+// ConfiguredCatalog is the file passed to read: the streams to read, and how.
 type ConfiguredCatalog struct {
 	Streams []ConfiguredStream `json:"streams"`
 }
@@ -82,13 +82,13 @@ type ConfiguredCatalog struct {
 type ConfiguredStream struct {
 	Stream   Stream   `json:"stream"`
 	SyncMode SyncMode `json:"sync_mode"`
-	// DestinationSyncMode is empty where the catalog does not say it.
+	// DestinationSyncMode is empty if the catalog does not have it.
 	DestinationSyncMode DestinationSyncMode `json:"destination_sync_mode"`
-	// PrimaryKey is what the destination removes duplicates by: paths of names.
+	// PrimaryKey is what the destination deduplicates by: paths of names.
 	PrimaryKey [][]string `json:"primary_key"`
 	// CursorField is a path of names. Of two records of a row, the destination keeps the one that is larger there.
 	CursorField []string `json:"cursor_field"`
-	// SyncID is the platform's job, the same for all its attempts; 0 where the platform has none.
+	// SyncID is the platform's job, the same for all its attempts; 0 if the platform sends none.
 	SyncID int64 `json:"sync_id"`
 }
 
@@ -97,8 +97,8 @@ func (c *ConfiguredStream) Deduplicates() bool {
 	return c.DestinationSyncMode != "" && c.DestinationSyncMode != appends && c.DestinationSyncMode != overwrites
 }
 
-// Key returns the columns by which the destination tells rows apart: the configured key, or the source's where none is
-// configured. A key that lies inside of a column is an error.
+// Key returns the columns by which the destination identifies rows: the configured key, or the source's if none is configured. A key
+// inside a column is an error.
 func (c *ConfiguredStream) Key() ([]string, error) {
 	paths := c.PrimaryKey
 	if len(paths) == 0 {
@@ -114,12 +114,12 @@ func (c *ConfiguredStream) Key() ([]string, error) {
 	return key, nil
 }
 
-// Has reports whether a stream has that name, in whatever namespace.
+// Has reports whether a stream has that name, in any namespace.
 func (c *ConfiguredCatalog) Has(name string) bool {
 	return slices.ContainsFunc(c.Streams, func(s ConfiguredStream) bool { return s.Stream.Name == name })
 }
 
-// Namespaces are those of the streams, each once, in the order of the catalog.
+// Namespaces are those of the streams, each once, in catalog order.
 func (c *ConfiguredCatalog) Namespaces() []string {
 	var names []string
 	for i := range c.Streams {
@@ -130,7 +130,7 @@ func (c *ConfiguredCatalog) Namespaces() []string {
 	return names
 }
 
-// Resolve gives the streams without a namespace the keyspace's, which it stands for.
+// Resolve gives streams without a namespace the keyspace's, which they refer to.
 func (c *ConfiguredCatalog) Resolve(keyspace string) error {
 	seen := make(map[StreamDescriptor]bool, len(c.Streams))
 	for i := range c.Streams {
@@ -144,7 +144,7 @@ func (c *ConfiguredCatalog) Resolve(keyspace string) error {
 	return nil
 }
 
-// ParseConfiguredCatalog parses and checks a ConfiguredAirbyteCatalog.
+// ParseConfiguredCatalog parses and validates a ConfiguredAirbyteCatalog.
 func ParseConfiguredCatalog(data []byte) (*ConfiguredCatalog, error) {
 	var c ConfiguredCatalog
 	if err := json.Unmarshal(data, &c); err != nil {

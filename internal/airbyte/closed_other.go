@@ -4,5 +4,5 @@ package airbyte
 
 import "syscall"
 
-// closed does not know: images are Linux; this lets the program be built elsewhere.
+// closed cannot tell: images are Linux; this lets the program be built elsewhere.
 func closed(syscall.Conn) bool { return false }

@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// closed tells whether nobody can read any more what is written to a file: a pipe, socket or terminal whose other end is gone
-// (poll(2) reports it whatever it is asked for).
+// closed reports whether what is written to a file can no longer be read: a pipe, socket or terminal whose other end is gone (poll(2)
+// reports that whatever events are requested).
 func closed(f syscall.Conn) bool {
 	raw, err := f.SyscallConn()
 	if err != nil {

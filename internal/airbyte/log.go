@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// LogHandler turns slog records into LOG messages: the message, then its attributes as key=value. A write error shows at
-// the next Commit, so it is not lost.
+// LogHandler turns slog records into LOG messages: the message, then its attributes as key=value. A write error is returned by the next
+// Commit, so it is not lost.
 type LogHandler struct {
 	w     *Writer
 	level slog.Level
@@ -15,7 +15,7 @@ type LogHandler struct {
 	attrs string
 }
 
-// NewLogHandler returns a handler that prints to w what is at least of the given level.
+// NewLogHandler returns a handler that prints records of at least the given level to w.
 func NewLogHandler(w *Writer, level slog.Level) *LogHandler { return &LogHandler{w: w, level: level} }
 
 // Enabled implements slog.Handler.

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// Malformed says of a document what encoding/json found wrong with it, in words without Go's types or the document's values.
+// Malformed describes what encoding/json found wrong with a document, without Go's types or the document's values.
 func Malformed(err error) error {
 	var wrong *json.UnmarshalTypeError
 	var syntax *json.SyntaxError

@@ -1,5 +1,5 @@
-// Package airbyte speaks the Airbyte protocol (version 0.2.0): the messages a source prints on stdout, one JSON document a
-// line, and the catalog and state files it is given. It knows nothing of any database, and imports nothing of ours.
+// Package airbyte implements the Airbyte protocol (version 0.2.0): the messages that a source prints to stdout, one JSON document per
+// line, and the catalog and state files that it gets. It knows nothing about databases, and imports no other package of the program.
 //
 // Whatever writes returns its error; the first write error is final (see Writer).
 package airbyte
@@ -40,7 +40,7 @@ type connectionStatus struct {
 	Message string `json:"message,omitempty"`
 }
 
-// stateMessage is always of type STREAM. The platform throws on LEGACY, and turning STREAM into GLOBAL needs a reset.
+// stateMessage is always of type STREAM. The platform rejects LEGACY, and turning STREAM into GLOBAL requires a reset.
 type stateMessage struct {
 	Type        string       `json:"type"`
 	Stream      streamState  `json:"stream"`
@@ -53,7 +53,7 @@ type streamState struct {
 }
 
 type sourceStats struct {
-	// RecordCount counts the stream's records since its last STATE. The protocol wants a number with a decimal point.
+	// RecordCount counts the stream's records since its last STATE. The protocol requires a number with a decimal point.
 	RecordCount decimal `json:"recordCount"`
 }
 
@@ -72,7 +72,7 @@ type trace struct {
 	StreamStatus *streamStatus `json:"stream_status,omitempty"`
 }
 
-// FailureType tells the platform whether trying again can help: it does not retry a first config_error.
+// FailureType tells the platform whether a retry can help: it does not retry a first config_error.
 type FailureType string
 
 // The protocol's failure types.
@@ -99,7 +99,7 @@ type Estimate struct {
 	Bytes     int64  `json:"byte_estimate"`
 }
 
-// Status is a stream's progress. The platform wants STARTED, RUNNING, then COMPLETE or INCOMPLETE for each configured stream.
+// Status is a stream's progress. The platform requires STARTED, RUNNING, then COMPLETE or INCOMPLETE for each configured stream.
 type Status string
 
 // The protocol's stream statuses.

@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// State is what the platform hands back to read, as it came.
+// State is what the platform passes back to read, unchanged.
 type State struct {
 	// Streams holds the stream_state of each STREAM message. A state of null ("start over") is left out.
 	Streams map[StreamDescriptor]json.RawMessage
@@ -17,8 +17,8 @@ type State struct {
 	Legacy json.RawMessage
 }
 
-// ParseState parses the file given with --state: a JSON array of state messages, one such message, or a bare legacy
-// document. Empty input, null, [] and {} are an empty state.
+// ParseState parses the file given with --state: a JSON array of state messages, one such message, or a bare legacy document. Empty
+// input, null, [] and {} are an empty state.
 func ParseState(data []byte) (*State, error) {
 	s := &State{Streams: map[StreamDescriptor]json.RawMessage{}}
 	data = bytes.TrimSpace(data)
@@ -40,8 +40,8 @@ func ParseState(data []byte) (*State, error) {
 	return s, nil
 }
 
-// Resolve gives the states without a namespace the keyspace's, which it stands for. Where a stream has one of each kind, that
-// with the namespace is used, and the other one stays: Unused has it.
+// Resolve gives states without a namespace the keyspace's, which they refer to. If a stream has one of each kind, the one with the
+// namespace is used, and the other one stays: Unused has it.
 func (s *State) Resolve(keyspace string) {
 	for d, data := range s.Streams {
 		resolved := StreamDescriptor{Name: d.Name, Namespace: keyspace}
@@ -53,7 +53,7 @@ func (s *State) Resolve(keyspace string) {
 	}
 }
 
-// Unused returns the states, in the order of their names, that are of no stream of the catalog though one has the same name.
+// Unused returns the states, ordered by name, that belong to no stream of the catalog although a stream has the same name.
 func (s *State) Unused(c *ConfiguredCatalog) []StreamDescriptor {
 	names, streams := map[string]bool{}, map[StreamDescriptor]bool{}
 	for i := range c.Streams {

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// CursorWarning says what is wrong with the field by which the destination orders the records of a row, which ought to be our
-// column named cursor; it is empty where all is well, and where the destination keeps all records.
+// CursorWarning says what is wrong with the field by which the destination orders the records of a row, which should be our column named
+// cursor; it is empty if nothing is wrong, or if the destination keeps all records.
 func (c *ConfiguredStream) CursorWarning(cursor string) (string, error) {
 	schemas, err := c.Stream.Schemas()
 	switch {

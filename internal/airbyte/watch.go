@@ -6,10 +6,10 @@ import (
 	"time"
 )
 
-// watchInterval is how often stdout is looked at; a command is to end within 5 s of its being closed.
+// watchInterval is how often stdout is checked; a command must end within 5 s after it was closed.
 const watchInterval = time.Second
 
-// EndWithReader cancels a context, with ErrWrite as the cause, once nobody reads stdout. A write shows it, too, but a command
+// EndWithReader cancels a context, with ErrWrite as the cause, once nobody reads stdout. A write would show it as well, but a command
 // that waits for a server writes nothing for minutes.
 func EndWithReader(ctx context.Context, stdout syscall.Conn, cancel context.CancelCauseFunc) {
 	tick := time.NewTicker(watchInterval)

@@ -10,13 +10,13 @@ import (
 	"time"
 )
 
-// ErrWrite says that stdout is gone: nothing more can be told to anybody.
+// ErrWrite reports that stdout is closed: nothing more can be reported to anybody.
 var ErrWrite = errors.New("the messages cannot be written")
 
 // Writer prints messages. It is safe for concurrent use; its mutex is the only lock between streams.
 //
-// The first write error is kept and returned by every later call: a closed stdout means that the platform cancelled the
-// sync, and nothing written after a lost record may reach it.
+// The first write error is kept and returned by every later call: a closed stdout means that the platform cancelled the sync, and nothing
+// written after a lost record may reach it.
 type Writer struct {
 	mu    sync.Mutex
 	w     io.Writer
@@ -38,13 +38,13 @@ type StreamState struct {
 	State  json.RawMessage
 }
 
-// Tx is a commit under way. Only Commit makes one, so that whoever has it has the writer to himself.
+// Tx is a commit in progress. Only Commit creates one, so that whoever has it has exclusive use of the writer.
 type Tx struct{ states []StreamState }
 
-// Put has a state written behind the commit's records.
+// Put adds a state to be written after the commit's records.
 func (tx *Tx) Put(s StreamState) { tx.states = append(tx.states, s) }
 
-// Bytes are those of the states put so far.
+// Bytes is the size of the states put so far.
 func (tx *Tx) Bytes() int {
 	n := 0
 	for _, s := range tx.states {
@@ -53,12 +53,12 @@ func (tx *Tx) Bytes() int {
 	return n
 }
 
-// Commit writes the batch's records and then, before anybody else can write, the states that cover them. It is the only way to
-// write a state, so that no state can precede its records.
+// Commit writes the batch's records and then, before anybody else can write, the states that cover them. It is the only way to write a
+// state, so that no state can precede its records.
 //
-// change may be nil. It is called with the writer locked, which orders it among all commits: who needs a Tx to change what
-// concurrent streams share need not lock anything else. A state equal to the stream's last one is not repeated. Where change fails the
-// records are written all the same, without a state: what it has changed before may be saved by somebody else. The batch is empty
+// change may be nil. It is called with the writer locked, which orders it among all commits: code that needs a Tx to change what
+// concurrent streams share need not lock anything else. A state equal to the stream's last one is not repeated. If change fails, the
+// records are written all the same, without a state: what it has changed before may be saved by another commit. The batch is empty
 // afterwards.
 func (w *Writer) Commit(b *Batch, change func(*Tx) error) error {
 	w.mu.Lock()
@@ -86,7 +86,7 @@ func (w *Writer) Commit(b *Batch, change func(*Tx) error) error {
 	return cmp.Or(w.write(b.buf), failed)
 }
 
-// append puts the states of a change behind the batch's records.
+// append puts the states of a change after the batch's records.
 func (w *Writer) append(b *Batch, change func(*Tx) error) (err error) {
 	var tx Tx
 	if err := change(&tx); err != nil {
@@ -117,7 +117,7 @@ func (w *Writer) appendState(dst []byte, s StreamState) ([]byte, error) {
 	return append(append(dst, m...), '\n'), nil
 }
 
-// write needs w.mu.
+// write requires w.mu to be held.
 func (w *Writer) write(line []byte) error {
 	if w.err != nil || len(line) == 0 {
 		return w.err
@@ -147,7 +147,7 @@ func (w *Writer) Bytes() int64 {
 	return w.bytes
 }
 
-// Silent returns how long neither a record nor a state was written.
+// Silent returns how long neither a record nor a state has been written.
 func (w *Writer) Silent() time.Duration {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -157,7 +157,7 @@ func (w *Writer) Silent() time.Duration {
 // Spec prints a ConnectorSpecification on one line.
 func (w *Writer) Spec(spec json.RawMessage) error { return w.print(message{Type: "SPEC", Spec: spec}) }
 
-// Succeeded prints CONNECTION_STATUS SUCCEEDED with what was connected to.
+// Succeeded prints CONNECTION_STATUS SUCCEEDED with a sentence about the connection.
 func (w *Writer) Succeeded(what string) error {
 	return w.print(message{Type: "CONNECTION_STATUS", ConnectionStatus: &connectionStatus{Status: "SUCCEEDED", Message: what}})
 }
