@@ -17,8 +17,8 @@ import (
 // maxDifferences is how many differences Compare lists; one is enough to fail, some help to see why.
 const maxDifferences = 10
 
-// Compare holds the table's rows against what the source itself selects, row by row and value by value, and lists the
-// differences. schema is the stream's json_schema. The statement must select every row with the columns' own names.
+// Compare compares the table's rows with what the source itself selects, row by row and value by value, and lists the differences. schema
+// is the stream's json_schema. The statement must select every row under the columns' own names.
 //
 // Values are compared by what they mean: numbers as numbers, documents as documents, bytes as bytes. It shares no code with
 // the connector.
@@ -142,7 +142,7 @@ func (t *Table) compareRow(row map[string][]byte, types map[string]*kind) (key s
 	return key, differences, nil
 }
 
-// key is a source's value as the destination's JSON has it.
+// key is a source's value in the form of the destination's JSON.
 func (k *kind) key(v []byte) any {
 	switch {
 	case k.Encoding == "base64":

@@ -19,7 +19,7 @@ type Stream struct {
 
 func (s Stream) String() string { return s.Namespace + "." + s.Name }
 
-// Record is one RECORD; its numbers are json.Number, so that every digit is there.
+// Record is one RECORD; its numbers are json.Number, so that every digit is kept.
 type Record struct {
 	Stream  Stream
 	Data    map[string]any
@@ -43,8 +43,8 @@ type Output struct {
 // State is one STATE message.
 type State struct {
 	Stream  Stream
-	Message json.RawMessage // what the platform keeps and hands back
-	// Before is how many RECORDs of all streams came before it in the run.
+	Message json.RawMessage // what the platform stores and passes back
+	// Before is how many RECORDs of all streams preceded it in the run.
 	Before int
 	Count  float64 // sourceStats.recordCount
 }
@@ -88,7 +88,7 @@ type message struct {
 	} `json:"trace"`
 }
 
-// Parse reads a run's output. A last line without an end, as a killed connector leaves it, is ignored.
+// Parse parses a run's output. An unterminated last line, as a killed connector leaves it, is ignored.
 func Parse(r io.Reader) (*Output, error) {
 	o := &Output{Statuses: map[Stream]string{}, Kinds: map[string]int{}}
 	lines := bufio.NewReaderSize(r, 1<<20)
@@ -163,8 +163,8 @@ func (o *Output) addState(data json.RawMessage) error {
 	return nil
 }
 
-// StateFile returns what the platform hands to the next run: the last state of each stream among the given states, which
-// may come from several runs.
+// StateFile returns what the platform passes to the next run: the last state of each stream among the given states, which may come from
+// several runs.
 func StateFile(states []State) ([]byte, error) {
 	last := map[Stream]json.RawMessage{}
 	var order []Stream
@@ -181,7 +181,7 @@ func StateFile(states []State) ([]byte, error) {
 	return json.Marshal(list)
 }
 
-// Configure makes a configured catalog of the discovered one: the named streams, or all if none is named.
+// Configure creates a configured catalog from the discovered one: the named streams, or all if none is named.
 func Configure(catalog json.RawMessage, mode string, streams ...string) ([]byte, error) {
 	var c struct {
 		Streams []map[string]any `json:"streams"`

@@ -7,18 +7,18 @@ import (
 	"strings"
 )
 
-// Tables are what the records of any number of runs leave at a destination with deduplication.
+// Tables are what the records of any number of runs result in at a destination with deduplication.
 type Tables map[Stream]*Table
 
 // Table is one stream's rows.
 type Table struct {
 	Key  []string
 	Rows map[string]map[string]any // by the key's values as JSON
-	last map[string]int64          // _ab_cdc_cursor of each row, of deleted ones, too
-	n    int                       // makes a key where there is none
+	last map[string]int64          // _ab_cdc_cursor of each row, including deleted ones
+	n    int                       // creates a key if there is none
 }
 
-// NewTables makes empty tables for the streams of a configured catalog.
+// NewTables creates empty tables for the streams of a configured catalog.
 func NewTables(configured []byte) (Tables, error) {
 	var c struct {
 		Streams []struct {
@@ -40,8 +40,8 @@ func NewTables(configured []byte) (Tables, error) {
 	return tables, nil
 }
 
-// Fold writes records in order: of two with the same key the one with the larger _ab_cdc_cursor wins, whatever their
-// order, and a deleted row goes.
+// Fold applies records in order: of two with the same key the one with the larger _ab_cdc_cursor wins, whatever their order, and a
+// deleted row is removed.
 func (ts Tables) Fold(records []Record) error {
 	for _, r := range records {
 		t := ts[r.Stream]

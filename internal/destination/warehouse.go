@@ -7,14 +7,14 @@ import (
 	"fmt"
 )
 
-// Warehouse is what syncs have left so far: rows at a destination with deduplication, and states that the platform keeps.
+// Warehouse is the result of the syncs so far: rows at a destination with deduplication, and states that the platform stores.
 type Warehouse struct {
 	Tables  Tables
 	schemas map[Stream]json.RawMessage
 	states  []State
 }
 
-// Configure takes a configured catalog, the first or a refreshed one: rows and states stay.
+// Configure sets a configured catalog, the first or a refreshed one: rows and states stay.
 func (w *Warehouse) Configure(configured []byte) error {
 	tables, err := NewTables(configured)
 	if err != nil {
@@ -42,13 +42,13 @@ func (w *Warehouse) Configure(configured []byte) error {
 	return nil
 }
 
-// Deliver takes what a run gave, in its order.
+// Deliver applies the output of a run, in order.
 func (w *Warehouse) Deliver(records []Record, states []State) error {
 	w.states = append(w.states, states...)
 	return w.Tables.Fold(records)
 }
 
-// State is what the platform hands to the next run; nil before the first state came.
+// State is what the platform passes to the next run; nil before the first state.
 func (w *Warehouse) State() ([]byte, error) {
 	if len(w.states) == 0 {
 		return nil, nil
@@ -56,7 +56,7 @@ func (w *Warehouse) State() ([]byte, error) {
 	return StateFile(w.states)
 }
 
-// Compare holds a stream's rows against the source's: those columns, as SQL lists them, of its table.
+// Compare compares a stream's rows with the source's: those columns, as SQL lists them, of its table.
 func (w *Warehouse) Compare(ctx context.Context, db *sql.DB, stream Stream, columns string) ([]string, error) {
 	t, schema := w.Tables[stream], w.schemas[stream]
 	if t == nil || schema == nil {

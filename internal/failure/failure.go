@@ -1,6 +1,6 @@
-// Package failure is what an error means to whoever meets it: what happened, what a person can do about it, whether the platform
-// is to try again, and what the connector itself may do before it gives up. A verdict is made once, where the error is born; nobody
-// judges an error again by its text.
+// Package failure is the meaning of an error: what happened, what a person can do about it, whether the platform should retry, and what
+// the connector itself may do before it gives up. A verdict is created once, where the error occurs; no later code judges an error by its
+// text.
 package failure
 
 import (
@@ -11,12 +11,12 @@ import (
 	"source-planetscale/internal/airbyte"
 )
 
-// Action is what the connector may do about a failure before it tells the platform.
+// Action is what the connector may do about a failure before it reports it to the platform.
 type Action string
 
-// The actions. The zero one is GiveUp.
+// The actions. The zero value is GiveUp.
 const (
-	// GiveUp: the same attempt fails again.
+	// GiveUp: the same attempt would fail again.
 	GiveUp Action = ""
 	// Retry: the same attempt may succeed later.
 	Retry Action = "retry"
@@ -26,9 +26,9 @@ const (
 	Reopen Action = "reopen"
 	// Split: one of several tables broke the stream, and the error does not say which.
 	Split Action = "split"
-	// Resync: the saved position is no longer usable. The stream may be copied again, where the user allows it.
+	// Resync: the saved position is no longer usable. The stream may be copied again, if the user allows it.
 	Resync Action = "resync"
-	// Follow: the columns of the one table were changed. It is read again by itself, by the columns that each row was written under.
+	// Follow: the columns of the one table were changed. It is read again by itself, each row with the columns that it was written with.
 	Follow Action = "follow"
 )
 
@@ -36,16 +36,16 @@ const (
 type Verdict struct {
 	Kind   airbyte.FailureType // what it is to the platform
 	Action Action
-	Table  string // the one table that it concerns; "" for all
+	Table  string // the one table that it is about; "" for all
 	What   string // a sentence without its full stop: what happened, and where
 	Remedy string // what to do, likewise; may be empty
 	Cause  error  // may be nil
 }
 
-// Option names an option of the configuration in a sentence: by its title on the settings page, and its key.
+// Option refers to an option of the configuration in a sentence: by its title on the settings page, and its key.
 func Option(title, key string) string { return `"` + title + `" (` + key + ")" }
 
-// Message is what a person reads.
+// Message is the text for a person.
 func (v *Verdict) Message() string {
 	if v.Remedy == "" {
 		return v.What + "."
@@ -60,7 +60,7 @@ func (v *Verdict) Error() string {
 	return v.Message() + " (" + v.Cause.Error() + ")"
 }
 
-// Trouble is what happened, for a log line about an attempt that is repeated: what a person could do is not due yet.
+// Trouble is what happened, for a log line about an attempt that is repeated, without what a person could do.
 func (v *Verdict) Trouble() string {
 	if v.Cause == nil {
 		return v.What
@@ -70,17 +70,17 @@ func (v *Verdict) Trouble() string {
 
 func (v *Verdict) Unwrap() error { return v.Cause }
 
-// Config says that the user must change something: the platform does not try again.
+// Config reports that the user must change something: the platform does not retry.
 func Config(remedy, format string, args ...any) *Verdict {
 	return &Verdict{Kind: airbyte.ConfigError, Remedy: remedy, What: fmt.Sprintf(format, args...)}
 }
 
-// Transient says that it may pass: both the connector and the platform may try again.
+// Transient reports that it may be temporary: both the connector and the platform may retry.
 func Transient(remedy, format string, args ...any) *Verdict {
 	return &Verdict{Kind: airbyte.TransientError, Action: Retry, Remedy: remedy, What: fmt.Sprintf(format, args...)}
 }
 
-// System says that the connector or the server did what it should not.
+// System reports that the connector or the server did something that it should not.
 func System(remedy, format string, args ...any) *Verdict {
 	return &Verdict{Kind: airbyte.SystemError, Remedy: remedy, What: fmt.Sprintf(format, args...)}
 }
@@ -97,20 +97,20 @@ func (v *Verdict) Do(a Action) *Verdict {
 	return v
 }
 
-// Of names the one table that the verdict concerns.
+// Of sets the one table that the verdict is about.
 func (v *Verdict) Of(table string) *Verdict {
 	v.Table = table
 	return v
 }
 
-// Within is the verdict with what it is about before its sentence, as where it names a shard and there are several keyspaces.
+// Within adds a context before the verdict's sentence, for example if it names a shard and there are several keyspaces.
 func (v *Verdict) Within(what string) *Verdict {
 	within := *v
 	within.What = what + ": " + v.What
 	return &within
 }
 
-// In finds the verdict of an error, nil if it was given none.
+// In finds the verdict of an error, nil if it has none.
 func In(err error) *Verdict {
 	var v *Verdict
 	if errors.As(err, &v) {
@@ -135,13 +135,13 @@ func Judge(err error) *Verdict {
 	return System("", "Unexpected error in the connector: %s", err).Because(err)
 }
 
-// Unreachable is the verdict on a server that gives no answer.
+// Unreachable is the verdict on a server that does not answer.
 func Unreachable(err error) *Verdict {
 	return Transient("check host and ports, and whether a firewall blocks this machine", "The server cannot be reached or does not "+
 		"answer in time").Because(err)
 }
 
-// Trace is the verdict as the platform is told of it; d is the stream that it concerns, nil for all.
+// Trace is the verdict in the form that the platform gets; d is the stream that it is about, nil for all.
 func (v *Verdict) Trace(d *airbyte.StreamDescriptor) *airbyte.TraceError {
 	t := &airbyte.TraceError{Message: v.Message(), FailureType: v.Kind, Stream: d}
 	if v.Cause != nil {

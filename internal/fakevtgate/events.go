@@ -9,7 +9,7 @@ import (
 	querypb "vitess.io/vitess/go/vt/proto/query"
 )
 
-// Script makes the events of one shard, as Vitess 24 sends them.
+// Script creates the events of one shard, as Vitess 24 sends them.
 type Script struct{ Keyspace, Shard string }
 
 // At is a time in whole seconds since 1970, zero for the events of a copy.
@@ -18,7 +18,7 @@ type At int64
 // UUID is the server that positions of this script name.
 const UUID = "16b1039f-22b6-11ed-b765-0a43f95f28a3"
 
-// GTID is the position that holds the transactions 1 to n.
+// GTID is the position that contains the transactions 1 to n.
 func GTID(n int) string { return "MySQL56/" + UUID + ":1-" + strconv.Itoa(n) }
 
 // Begin opens transaction n; 0 for the batches of a copy.
@@ -35,7 +35,7 @@ func Commit(at At) *binlogdatapb.VEvent {
 	return &binlogdatapb.VEvent{Type: binlogdatapb.VEventType_COMMIT, Timestamp: int64(at)}
 }
 
-// Other is what an empty or unrelated statement leaves.
+// Other is the event of an empty or unrelated statement.
 func Other() *binlogdatapb.VEvent { return &binlogdatapb.VEvent{Type: binlogdatapb.VEventType_OTHER} }
 
 // Heartbeat is vtgate's sign of life.
@@ -61,7 +61,7 @@ func Field(name, columnType string, t querypb.Type) *querypb.Field {
 	return &querypb.Field{Name: name, Type: t, ColumnType: columnType, Charset: collation(t)}
 }
 
-// collation is a column's, by number: utf8mb4_0900_ai_ci, or binary for what is no text.
+// collation is a column's, by number: utf8mb4_0900_ai_ci, or binary for what is not text.
 func collation(t querypb.Type) uint32 {
 	if sqltypes.IsText(t) {
 		return collations.CollationUtf8mb4ID
@@ -69,7 +69,7 @@ func collation(t querypb.Type) uint32 {
 	return collations.CollationBinaryID
 }
 
-// Row is a row change; before or after may be nil. A value is its text.
+// Row is a row change; before or after may be nil. A value is given as text.
 func Row(at At, table string, before, after []string) *binlogdatapb.VEvent {
 	return &binlogdatapb.VEvent{
 		Type: binlogdatapb.VEventType_ROW, Timestamp: int64(at),

@@ -1,5 +1,5 @@
-// Package fakevtgate is an in-process VTGate for the faults that a real one cannot be made to show: it plays scripted
-// VStream events over a real gRPC connection. Tests only.
+// Package fakevtgate is an in-process VTGate for faults that a real one cannot be made to show: it plays scripted VStream events over a
+// real gRPC connection. Tests only.
 package fakevtgate
 
 import (
@@ -15,8 +15,8 @@ import (
 	"vitess.io/vitess/go/vt/proto/vtgateservice"
 )
 
-// Stream answers one VStream RPC: send sends one response, and what Stream returns ends the RPC. It may wait for the
-// client to leave with <-done.
+// Stream answers one VStream RPC: send sends one response, and the result of Stream ends the RPC. It may wait with <-done for the client
+// to leave.
 type Stream func(r *vtgatepb.VStreamRequest, send func(...*binlogdatapb.VEvent), done <-chan struct{}) error
 
 // Server is a fake VTGate. Close it.

@@ -10,7 +10,7 @@ import (
 	"source-planetscale/internal/state"
 )
 
-// Shards is what a stream has of each shard.
+// Shards is the state of a stream in each shard.
 type Shards = map[gtid.Shard]*state.Shard
 
 // Resharded reports whether the stream was read from shards that were split or merged since.
@@ -35,8 +35,8 @@ func Ancestors(shards Shards, existing []gtid.Shard) []gtid.Shard {
 	return names
 }
 
-// Descend gives a state to the shards that replaced those which were read to their journals, where they no longer exist
-// themselves: they are to be read to their own journals next.
+// Descend gives a state to the shards that replaced those which were read up to their journals, if they no longer exist themselves: next
+// they must be read up to their own journals.
 func Descend(shards Shards, existing []gtid.Shard, incremental bool) {
 	next := Shards{}
 	for shard, saved := range shards {
@@ -52,8 +52,8 @@ func Descend(shards Shards, existing []gtid.Shard, incremental bool) {
 	maps.Copy(shards, next)
 }
 
-// Inherit makes the existing shards' states of those of the shards that they replaced, which have all reached their journal, were
-// not begun, or are of a full refresh.
+// Inherit derives the existing shards' states from those of the shards that they replaced, which have all reached their journal, were not
+// begun, or are of a full refresh.
 func Inherit(shards Shards, existing []gtid.Shard, incremental bool) {
 	for _, shard := range existing {
 		if shards[shard] != nil {
@@ -65,8 +65,8 @@ func Inherit(shards Shards, existing []gtid.Shard, incremental bool) {
 	}
 }
 
-// Stray returns a shard that no longer exists, of which the stream has something, and rows of which are in a wanted shard that
-// nothing led to, if there is one.
+// Stray returns a shard that no longer exists, of which the stream has a state, and whose rows are in a wanted shard that nothing led to,
+// if there is one.
 func Stray(shards Shards, wanted, existing []gtid.Shard) (gtid.Shard, bool) {
 	for _, former := range slices.SortedFunc(maps.Keys(shards), ByName) {
 		if !shards[former].Begun() || slices.Contains(existing, former) {
@@ -79,7 +79,7 @@ func Stray(shards Shards, wanted, existing []gtid.Shard) (gtid.Shard, bool) {
 	return gtid.Shard{}, false
 }
 
-// inherited returns the state of a new shard after those old ones that lead to it, or were not begun; nil if there are none.
+// inherited returns the state of a new shard from those old ones that lead to it, or were not begun; nil if there are none.
 func inherited(shards Shards, existing []gtid.Shard, shard gtid.Shard, incremental bool) *state.Shard {
 	var before []*state.Shard
 	for _, name := range slices.SortedFunc(maps.Keys(shards), ByName) {

@@ -1,5 +1,5 @@
-// Package lineage is about shards that replaced one another: which of them hold the same rows, which ones a name stands for, and
-// what state a new shard inherits from those that it replaced. It does no I/O.
+// Package lineage handles shards that replaced one another: which of them hold the same rows, which ones a name stands for, and what
+// state a new shard inherits from those that it replaced. It does no I/O.
 package lineage
 
 import (
@@ -23,8 +23,8 @@ func Related(shard gtid.Shard, existing []gtid.Shard) bool {
 	return slices.ContainsFunc(existing, func(s gtid.Shard) bool { return s == shard || Overlap(s, shard) })
 }
 
-// Cover returns the existing shards that together hold exactly the rows of a shard that was split, in the order of their key
-// ranges; nil if there are none such.
+// Cover returns the existing shards that together hold exactly the rows of a shard that was split, ordered by their key ranges; nil if
+// there are none.
 func Cover(shard gtid.Shard, existing []gtid.Shard) []gtid.Shard {
 	whole, err := key.ParseShardingSpec(shard.Name)
 	if err != nil || len(whole) != 1 {

@@ -1,5 +1,5 @@
-// Package plan decides what a sync does with each stream in each shard. It is a function of what was saved and of what the source
-// says, and does no I/O; the log's sentences come from the same value. testdata/plan.txt has a line for every case.
+// Package plan decides what a sync does with each stream in each shard. It is a function of the saved state and of what the source
+// reports, and does no I/O; the log's sentences come from the same value. testdata/plan.txt has a line for every case.
 package plan
 
 import (
@@ -17,27 +17,27 @@ type Step string
 const (
 	// Copy: from the first row.
 	Copy Step = "copied"
-	// ResumeCopy: after the key that was reached.
+	// ResumeCopy: after the last key.
 	ResumeCopy Step = "copied further"
 	// Replicate: the changes since the saved position.
 	Replicate Step = "replicated"
-	// Nothing: it has all up to the target, or is a snapshot that is complete.
+	// Nothing: it has everything up to the target, or is a complete snapshot.
 	Nothing Step = "up to date"
-	// ReadToJournal: a shard that no longer exists, up to where those that replaced it continue. It comes before all others.
+	// ReadToJournal: a shard that no longer exists, up to where those that replaced it continue. It precedes all others.
 	ReadToJournal Step = "read to its journal"
-	// Refuse: the saved position is lost, and the user wants to be told.
+	// Refuse: the saved position is lost, and the user wants that to be reported.
 	Refuse Step = "refused"
-	// StartOver: the saved position is lost, and the user wants the stream copied again, in all shards.
+	// StartOver: the saved position is lost, and the user wants the stream to be copied again, in all shards.
 	StartOver Step = "copied again"
 )
 
-// Loss is why a saved position can't be used.
+// Loss is the reason why a saved position can't be used.
 type Loss struct {
 	Shard gtid.Shard
 	Why   string // continues "shard -80"
 }
 
-// Stream is what is known of one stream.
+// Stream is what is known about one stream.
 type Stream struct {
 	Name        string
 	Incremental bool
@@ -45,13 +45,13 @@ type Stream struct {
 	Lost        *Loss
 }
 
-// Source is what the source says.
+// Source is what the source reports.
 type Source struct {
 	// Wanted are the shards to read, Existing all of the keyspace.
 	Wanted, Existing []gtid.Shard
-	// Targets are where the reading of each shard ends.
+	// Targets are where reading of each shard ends.
 	Targets map[gtid.Shard]gtid.Position
-	// Resync is set where the user wants streams whose position is lost copied again.
+	// Resync is set if the user wants streams whose position is lost to be copied again.
 	Resync bool
 }
 

@@ -44,7 +44,7 @@ func Number(n int, kind string) string {
 	return fmt.Sprintf("%d %s", n, kind)
 }
 
-// NameShards names shards, but of very many only the first.
+// NameShards lists shards, but if there are very many only the first ones.
 func NameShards(shards []gtid.Shard) string {
 	if len(shards) == 1 {
 		return "shard " + shards[0].Name
@@ -52,7 +52,7 @@ func NameShards(shards []gtid.Shard) string {
 	return "shards " + Enumerate(gtid.Names(shards), shardsNamed)
 }
 
-// Enumerate lists names, but of very many only the first.
+// Enumerate lists names, but if there are very many only the first ones.
 func Enumerate(names []string, most int) string {
 	if len(names) > most {
 		names = append(slices.Clone(names[:most]), fmt.Sprintf("and %d more", len(names)-most))

@@ -1,5 +1,5 @@
-// Package quiet silences the loggers of the libraries: Vitess' SQL parser logs a DDL statement with its literals, gRPC what its
-// peers say, all to stderr. What matters of it comes back as an error, and goes to Airbyte.
+// Package quiet silences the loggers of the libraries: Vitess' SQL parser logs a DDL statement with its literals, gRPC what its peers
+// send, all to stderr. Whatever matters is also returned as an error, and goes to Airbyte.
 package quiet
 
 import (
