@@ -16,7 +16,7 @@ import (
 	"source-planetscale/internal/destination"
 )
 
-// module is the connector's import path, so that the demo builds it from any folder of the module.
+// module is the connector's import path, so that the demo can build it from any folder of the module.
 const module = "source-planetscale"
 
 // stopDelay is how long the connector may take to stop after SIGTERM.
@@ -33,7 +33,7 @@ func (d *demo) build(ctx context.Context) error {
 	return nil
 }
 
-// result is one run of the connector.
+// result is the result of one run of the connector.
 type result struct {
 	*destination.Output
 	file  string // what it printed
@@ -80,7 +80,7 @@ func execInto(ctx context.Context, file string, args []string) error {
 	return errors.Join(err, out.Close())
 }
 
-// reasons are the connector's own; where many streams fail, it is mostly for the same.
+// reasons are the connector's own; if many streams fail, mostly for the same reason.
 func (r *result) reasons() string {
 	switch n := len(r.Errors); n {
 	case 0:
@@ -107,7 +107,7 @@ func shorten(path string) string {
 	return short
 }
 
-// shellLine writes arguments as a POSIX shell reads them.
+// shellLine formats arguments for a POSIX shell.
 func shellLine(args []string) string {
 	words := make([]string, len(args))
 	for i, a := range args {

@@ -15,7 +15,7 @@ import (
 	"source-planetscale/internal/sandbox"
 )
 
-// demo is one run of the show.
+// demo is one run of the demo.
 type demo struct {
 	*screen
 	sandbox *sandbox.Sandbox
@@ -25,7 +25,7 @@ type demo struct {
 	source  source
 }
 
-// source is what the demo knows of its source, which reads both keyspaces, in the course of the show.
+// source is what the demo knows about its source, which reads both keyspaces, as the demo proceeds.
 type source struct {
 	config  string // a file
 	catalog []byte // configured
@@ -36,7 +36,7 @@ type source struct {
 // keyspaces are those of the source.
 var keyspaces = []string{commerce, customer}
 
-// run shows everything. dir is the sandbox's folder; slow work of the sandbox is told to progress.
+// run shows everything. dir is the sandbox's folder; slow work of the sandbox is reported to progress.
 func run(ctx context.Context, dir string, s *screen, progress io.Writer) (err error) {
 	began := time.Now()
 	d := &demo{screen: s}
@@ -82,8 +82,7 @@ func (d *demo) show(ctx context.Context) error {
 	return nil
 }
 
-// prepare makes the demo's folder, which nobody else may use in the meantime, and opens the keyspaces. The caller releases
-// both.
+// prepare creates the demo's folder, which nobody else may use in the meantime, and opens the keyspaces. The caller releases both.
 func (d *demo) prepare() (release func() error, err error) {
 	d.dir = filepath.Join(d.sandbox.Dir, "demo")
 	d.program = d.path("source-planetscale")

@@ -77,7 +77,7 @@ func describeColumns(schema json.RawMessage, order []string) ([]string, error) {
 	return columns, nil
 }
 
-// String is the shortest name of the type: what is said last in the schema says most.
+// String is the shortest name of the type: the last keyword of the schema says most.
 func (p property) String() string {
 	switch {
 	case p.Airbyte != "":

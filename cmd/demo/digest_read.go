@@ -16,7 +16,7 @@ const columnDeletedAt = "_ab_cdc_deleted_at"
 
 var cdcColumns = []string{"_ab_cdc_cursor", "_ab_cdc_updated_at", columnDeletedAt}
 
-// times are when the streams' statuses were said, in milliseconds since 1970.
+// times are when the streams' statuses were reported, in milliseconds since 1970.
 type times map[destination.Stream]map[string]int64
 
 // parseTimes finds the stream statuses in what the connector printed.
@@ -56,7 +56,7 @@ func (t times) seconds(s destination.Stream) float64 {
 	return float64(ended-running) / 1000
 }
 
-// readDigest is what a read brought of one stream.
+// readDigest summarizes the output of a read for one stream.
 type readDigest struct {
 	records, states int
 	seconds         float64
@@ -88,7 +88,7 @@ func digestRead(r *result) map[destination.Stream]*readDigest {
 	return digests
 }
 
-// rate is in records a second; what took no time that can be told has none.
+// rate is in records per second; there is none if the time was too short to measure.
 func (g *readDigest) rate() string {
 	if g.seconds < 0.01 {
 		return "-"
@@ -96,13 +96,13 @@ func (g *readDigest) rate() string {
 	return count(int(float64(g.records) / g.seconds))
 }
 
-// changeCount is what a read from a state brought of one stream.
+// changeCount counts the output of a read from a state for one stream.
 type changeCount struct {
 	inserted, updated, deleted int
 	delete                     *destination.Record // one of them; nil if there is none
 }
 
-// foldChanges writes records to the tables one by one, and tells by what the tables had before what each did.
+// foldChanges applies records to the tables one by one, and determines from the previous contents what each of them did.
 func foldChanges(tables destination.Tables, records []destination.Record) (map[destination.Stream]*changeCount, error) {
 	counts := map[destination.Stream]*changeCount{}
 	for i, r := range records {

@@ -13,7 +13,7 @@ type optionGroup struct {
 	options []string
 }
 
-// option is what the demo reads of an option's schema.
+// option is the part of an option's schema that the demo reads.
 type option struct {
 	name    string
 	Group   string          `json:"group"`

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// dirFlag is what a sandbox command line needs for another folder than its own default.
+// dirFlag is the flag that a sandbox command line needs for a folder other than its default.
 func dirFlag(dir string) string {
 	if shorten(dir) == ".sandbox" {
 		return ""

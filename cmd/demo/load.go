@@ -17,8 +17,8 @@ const (
 	schemaDelay = 20 * time.Second
 )
 
-// openVTGate opens a keyspace of the sandbox by the face without password. OLAP lifts vtgate's limit on the rows of a
-// select (10,000), and refuses transactions, which the demo does not need.
+// openVTGate opens a keyspace of the sandbox through the endpoint without a password. OLAP lifts vtgate's limit on the rows of a select
+// (10,000), and rejects transactions, which the demo does not need.
 func openVTGate(addr, keyspace string) (*sql.DB, error) {
 	c := mysql.NewConfig()
 	c.Net, c.Addr, c.User, c.DBName = "tcp", addr, "root", keyspace
@@ -31,7 +31,7 @@ func openVTGate(addr, keyspace string) (*sql.DB, error) {
 	return sql.OpenDB(connector), nil
 }
 
-// load makes the tables of both keyspaces anew and fills them.
+// load recreates the tables of both keyspaces and fills them.
 func load(ctx context.Context, dbs map[string]*sql.DB) error {
 	group, groupCtx := errgroup.WithContext(ctx)
 	for keyspace, db := range dbs {
@@ -86,7 +86,7 @@ func (t *table) fill(ctx context.Context, db *sql.DB) error {
 	return nil
 }
 
-// insert makes a statement for the rows from and to and those between.
+// insert creates a statement for the rows from and to and those between.
 func (t *table) insert(from, to int) (query string, args []any) {
 	var names []string
 	for _, c := range t.columns {
@@ -107,7 +107,7 @@ func (t *table) insert(from, to int) (query string, args []any) {
 	return query, args
 }
 
-// execute tries again while vtgate has not yet seen the table or its vindex.
+// execute retries while vtgate has not yet seen the table or its vindex.
 func execute(ctx context.Context, db *sql.DB, query string, args []any) error {
 	_, err := backoff.Retry(ctx, func() (sql.Result, error) {
 		result, err := db.ExecContext(ctx, query, args...)
@@ -119,8 +119,8 @@ func execute(ctx context.Context, db *sql.DB, query string, args []any) error {
 	return err
 }
 
-// isUnseen says whether vtgate refused a statement because it does not know a new table yet: VT05004 and VT05005 for the
-// table, VT09001 for its vindex, VT09004 for its columns.
+// isUnseen reports whether vtgate rejected a statement because it does not know a new table yet: VT05004 and VT05005 for the table,
+// VT09001 for its vindex, VT09004 for its columns.
 func isUnseen(err error) bool {
 	for _, code := range []string{"VT05004", "VT05005", "VT09001", "VT09004"} {
 		if strings.Contains(err.Error(), code) {

@@ -10,14 +10,14 @@ import (
 	"strings"
 )
 
-// The picture's measures, in pixels.
+// The picture's dimensions, in pixels.
 const (
 	pictureColumn = 8
 	pictureLine   = 18
 	pictureMargin = 16
 )
 
-// picturedSteps are those of the demo that the picture shows, by how their titles begin: as much as fits a page.
+// picturedSteps are the demo's steps in the picture, by how their titles begin: as many as fit on a page.
 var picturedSteps = []string{"check:", "read:", "Is the destination"}
 
 // look is how a terminal shows the screen's styles.
@@ -28,7 +28,7 @@ var look = map[string]string{
 // part is a piece of a line in one style, "" for none.
 type part struct{ style, text string }
 
-// picture makes an SVG of what a screen of that width has shown in color: of the steps whose titles begin so.
+// picture creates an SVG of what a screen of that width has shown in color: of the steps whose titles begin that way.
 func picture(shown []byte, width int, steps []string) []byte {
 	lines := stepsOf(partsOf(string(shown)), steps)
 	var b bytes.Buffer
@@ -46,7 +46,7 @@ func picture(shown []byte, width int, steps []string) []byte {
 
 var escape = regexp.MustCompile(`\x1b\[(\d+)m`)
 
-// partsOf are the parts of each line. A style lasts until it is ended, over lines, too.
+// partsOf are the parts of each line. A style lasts until it is ended, even across lines.
 func partsOf(text string) [][]part {
 	var lines [][]part
 	style := ""
@@ -101,7 +101,7 @@ func spans(line []part, width int) string {
 	return b.String()
 }
 
-// writePicture writes a picture of what was shown, unless there is no file for it.
+// writePicture writes a picture of what was shown, unless file is empty.
 func writePicture(file string, shown []byte, width int) error {
 	if file == "" {
 		return nil

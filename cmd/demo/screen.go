@@ -12,7 +12,7 @@ import (
 	"golang.org/x/text/width"
 )
 
-// plainWidth is how wide the output is where no terminal says so.
+// plainWidth is the width of the output if there is no terminal.
 const plainWidth = 110
 
 // screen is where the demo shows what it does.
@@ -60,7 +60,7 @@ func (s *screen) say(format string, args ...any) {
 	s.flow("  ", strings.Fields(line))
 }
 
-// good says what went well.
+// good reports a success.
 func (s *screen) good(format string, args ...any) {
 	s.say("%s "+format, append([]any{s.paint(green, "✓")}, args...)...)
 }
@@ -131,7 +131,7 @@ func columnsOf(r rune) int {
 	return 1
 }
 
-// count writes a number with commas between the thousands.
+// count formats a number with commas between the thousands.
 func count[N int | int64](n N) string {
 	return message.NewPrinter(language.English).Sprintf("%d", n)
 }

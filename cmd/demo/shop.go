@@ -32,7 +32,7 @@ type column struct {
 	value            func(row) any
 }
 
-// row is the number of a row, from 1, and the dice for its values. They fall the same way in every run.
+// row is the number of a row, from 1, and the random generator for its values, which gives the same in every run.
 type row struct {
 	n int
 	*rand.Rand
@@ -82,7 +82,7 @@ func (t *table) create() string {
 	return "create table " + t.name + " (" + strings.Join(lines, ", ") + ") charset utf8mb4"
 }
 
-// roll returns dice that depend on their name and number only, so that tables agree on what they share.
+// roll returns a random generator that depends only on its name and number, so that tables agree on what they share.
 func roll(name string, n int) row {
 	return row{n, rand.New(rand.NewPCG(uint64(crc32.ChecksumIEEE([]byte(name))), uint64(n)))}
 }
@@ -108,7 +108,7 @@ func someOf(labels ...string) func(row) any {
 	}
 }
 
-// sometimes is NULL in the other rows: in one of n.
+// sometimes is NULL except in one of n rows.
 func sometimes(n int, value func(row) any) func(row) any {
 	return func(r row) any {
 		if r.IntN(n) == 0 {
@@ -124,7 +124,7 @@ func text(format string) func(row) any {
 	return func(r row) any { return fmt.Sprintf(format, r.n) }
 }
 
-// money writes cents as a DECIMAL.
+// money formats cents as a DECIMAL.
 func money(cents int) string { return fmt.Sprintf("%d.%02d", cents/100, cents%100) }
 
 // moment is a time in 2025 or in the first half of 2026, in whole microseconds.

@@ -99,7 +99,7 @@ var payments = &table{
 	},
 }
 
-// What more than one table must know of an order or of one of its lines.
+// What more than one table needs to know about an order or one of its lines.
 func customerOf(order int) int     { return 1 + roll("customer", order).IntN(customerCount) }
 func placedAt(order int) time.Time { return moment(roll("placed", order)) }
 func orderOf(line int) int         { return 1 + (line-1)/linesPerOrder }

@@ -41,7 +41,7 @@ func (d *demo) showCopy(r *result) {
 	d.good("%s records in %.1f s, %s a second", count(len(r.Records)), seconds, count(int(float64(len(r.Records))/seconds)))
 }
 
-// saveState writes what Airbyte would hand to the next sync.
+// saveState writes what Airbyte would pass to the next sync.
 func (d *demo) saveState(r *result, n int) error {
 	d.source.states = append(d.source.states, r.States...)
 	state, err := destination.StateFile(d.source.states)
@@ -84,7 +84,7 @@ func (d *demo) showChanges(r *result, changes map[destination.Stream]*changeCoun
 	d.good("%s records in %.1f s", count(len(r.Records)), r.took.Seconds())
 }
 
-// compare holds the tables that the records of both syncs left against what the source itself selects.
+// compare compares the tables that result from the records of both syncs with what the source itself selects.
 func (d *demo) compare(ctx context.Context) error {
 	streams, err := parseStreams(d.source.catalog)
 	if err != nil {

@@ -18,7 +18,7 @@ import (
 // is source-planetscale-sandbox in the user's cache folder.
 const CacheVariable = "SANDBOX_CACHE"
 
-// cache is that folder, and the writer that hears about slow work in it.
+// cache is that folder, and the writer to which slow work is reported.
 type cache struct {
 	dir      string
 	progress io.Writer
@@ -51,9 +51,8 @@ func (c cache) say(format string, args ...any) {
 	_, _ = fmt.Fprintf(c.progress, format+"\n", args...)
 }
 
-// install fills the folder of that name, once for all sandboxes: of several
-// at the same time one does it and the others wait. The folder appears whole
-// or not at all. What the fill puts into the file VERSIONS is told.
+// install fills the folder of that name, once for all sandboxes: if several run at the same time, one does it and the others wait. The
+// folder appears complete or not at all. What the fill writes to the file VERSIONS is reported.
 func (c cache) install(name string, fill func(dir string) error) (string, error) {
 	dir := c.path(name)
 	if exists(dir) {
@@ -110,7 +109,7 @@ func (c cache) step(what, expected string, work func() error) error {
 	}
 }
 
-// run runs a program and returns its output; the error shows what it said.
+// run runs a program and returns its output; the error contains what it printed.
 func run(ctx context.Context, dir string, env []string, program string, args ...string) ([]byte, error) {
 	cmd := exec.CommandContext(ctx, program, args...)
 	var stdout, stderr bytes.Buffer

@@ -78,13 +78,12 @@ func (s *Sandbox) electPrimary(ctx context.Context, t tablet) error {
 	}, func() error { return fmt.Errorf("electing the primary of %s: %w", t.target(), last) })
 }
 
-// shardRecord is what Vitess's topology says of a shard (topodata.Shard).
+// shardRecord is Vitess' topology record of a shard (topodata.Shard).
 type shardRecord struct {
 	PrimaryAlias *struct {
 		UID int `json:"uid"`
 	} `json:"primary_alias"`
-	// Serving is false before a reshard switched to the shard, and after one
-	// switched from it.
+	// Serving is false before a reshard has switched to the shard, and after one has switched away from it.
 	Serving bool `json:"is_primary_serving"`
 }
 

@@ -13,8 +13,8 @@ import (
 // disguiseRecipe changes with what installDisguise puts into its folder.
 const disguiseRecipe = "mysqld-disguised-1"
 
-// firstWithMySQL9 is the first major version of Vitess that knows MySQL 9.
-// Those before take it for 5.7, and cannot make replicas of it.
+// firstWithMySQL9 is the first major version of Vitess that knows MySQL 9. Earlier ones mistake it for 5.7, and cannot make replicas of
+// it.
 const firstWithMySQL9 = 23
 
 // mysqldFolder is the folder in the cache with the bin/mysqld for vttablets of
@@ -28,8 +28,7 @@ func mysqldFolder(vttablet string) string {
 
 var mysqlVersion = regexp.MustCompile(`Ver ([0-9]+\.[0-9]+\.[0-9]+)`)
 
-// installDisguise makes a copy of mysqld that says it is MySQL 8.4, which no
-// Debian has. It is the same server in all else.
+// installDisguise makes a copy of mysqld that reports to be MySQL 8.4, which no Debian has. Otherwise it is the same server.
 func (c cache) installDisguise(ctx context.Context, debian string) error {
 	_, err := c.install(disguiseRecipe, func(dir string) error {
 		plain := filepath.Join(debian, "bin", "mysqld")
@@ -70,7 +69,7 @@ func (c cache) installDisguise(ctx context.Context, debian string) error {
 	return err
 }
 
-// versionOf asks a mysqld.
+// versionOf queries a mysqld's version.
 func versionOf(ctx context.Context, mysqld string) (string, error) {
 	said, err := run(ctx, "", nil, mysqld, "--version")
 	if err != nil {
@@ -83,8 +82,7 @@ func versionOf(ctx context.Context, mysqld string) (string, error) {
 	return string(version[1]), nil
 }
 
-// pretend returns a version 8.4 of the same length, which takes its place in a
-// program.
+// pretend returns a version 8.4 of the same length, which replaces it in a program.
 func pretend(version string) (string, error) {
 	const series = "8.4."
 	if len(version) <= len(series) {

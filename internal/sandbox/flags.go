@@ -13,7 +13,7 @@ const flagsSuffix = ".flags"
 
 var flagPattern = regexp.MustCompile(`(?m)^\s+(?:-\w, )?--([a-zA-Z0-9][a-zA-Z0-9_.-]*)`)
 
-// flagNames reads the names of a program's flags from what it says to --help.
+// flagNames parses the names of a program's flags from its --help output.
 func flagNames(help string) []string {
 	var names []string
 	for _, match := range flagPattern.FindAllStringSubmatch(help, -1) {

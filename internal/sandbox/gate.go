@@ -13,8 +13,7 @@ import (
 	"time"
 )
 
-// Gate is one more vtgate before the sandbox's tablets, protected in its own
-// way. It ends with who started it.
+// Gate is another vtgate in front of the sandbox's tablets, protected in its own way. It ends along with the process that started it.
 type Gate struct {
 	MySQLPort, GRPCPort int
 	cmd                 *exec.Cmd
@@ -81,5 +80,5 @@ func (g *Gate) await(ctx context.Context) error {
 // Stop ends it.
 func (g *Gate) Stop() {
 	_ = g.cmd.Process.Kill()
-	_ = g.cmd.Wait() // says that it was killed
+	_ = g.cmd.Wait() // reports that it was killed
 }

@@ -10,10 +10,8 @@ import (
 	"syscall"
 )
 
-// Grow adds tablets to a shard of a running sandbox, as replicas. A shard that
-// does not exist is made, its first tablet the primary; it gets rows by a
-// Reshard. Another Sandbox of the same folder does not know of them: Open it
-// again.
+// Grow adds tablets to a shard of a running sandbox, as replicas. A shard that does not exist is created, with its first tablet as the
+// primary; it gets rows by a Reshard. Another Sandbox of the same folder does not know about them: Open it again.
 func (s *Sandbox) Grow(ctx context.Context, keyspace, shard string, tablets int) error {
 	release, err := s.lock(func() {})
 	if err != nil {
@@ -81,8 +79,8 @@ func (s *Sandbox) startTablets(ctx context.Context, added []tablet) error {
 	return s.electPrimaries(ctx)
 }
 
-// Remove deletes a shard from the cluster and the sandbox, with its tablets
-// and their data, as one does with the old shards after a Reshard.
+// Remove deletes a shard from the cluster and the sandbox, with its tablets and their data, as is done with the old shards after a
+// Reshard.
 func (s *Sandbox) Remove(ctx context.Context, keyspace, shard string) error {
 	release, err := s.lock(func() {})
 	if err != nil {
@@ -117,8 +115,7 @@ func (s *Sandbox) Remove(ctx context.Context, keyspace, shard string) error {
 	return r.save(s.Dir)
 }
 
-// discard ends a tablet's processes, without a farewell to a topology that has
-// forgotten them, and removes the data.
+// discard ends a tablet's processes, without signing off from a topology that has forgotten them, and removes the data.
 func (s *Sandbox) discard(ctx context.Context, t tablet) error {
 	if err := s.stop(ctx, syscall.SIGKILL, t.vttablet(), t.mysqld()); err != nil {
 		return err

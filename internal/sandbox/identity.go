@@ -9,8 +9,8 @@ import (
 	"syscall"
 )
 
-// identity tells a process from all others, also from a later one with the
-// same number: Started is the boot and the clock tick of its start.
+// identity distinguishes a process from all others, including a later one with the same pid: Started is the boot and the clock tick of
+// its start.
 type identity struct {
 	PID     int    `json:"pid"`
 	Started string `json:"started"`

@@ -49,8 +49,7 @@ innodb_use_native_aio = OFF
 `, prefix, dir, strings.Join(additions, "\n"))
 }
 
-// initSQL is what follows Vitess's own users: one for sessions behind Vitess's
-// back, and then no trace of anything in the binary log.
+// initSQL follows Vitess' own users: a user for sessions that bypass Vitess, and then no trace of anything in the binary log.
 const initSQL = `
 SET sql_log_bin = 0;
 CREATE USER 'root'@'127.0.0.1';
@@ -110,7 +109,7 @@ func runMysqld(ctx context.Context, debian, dir, mode string) error {
 	return nil
 }
 
-// copyOwned copies a folder for who runs the programs.
+// copyOwned copies a folder for the user who runs the programs.
 func copyOwned(to, from string) error {
 	uid, gid, err := owner()
 	if err != nil {

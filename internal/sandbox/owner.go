@@ -35,7 +35,7 @@ func unprivileged(ctx context.Context, dir string, args ...string) (*exec.Cmd, e
 	return cmd, nil
 }
 
-// owner is who runs the programs and owns their files.
+// owner is the user who runs the programs and owns their files.
 func owner() (uid, gid int, err error) {
 	if os.Geteuid() != 0 {
 		return os.Geteuid(), os.Getegid(), nil

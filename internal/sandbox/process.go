@@ -20,7 +20,7 @@ type process struct {
 	spell bool     // the arguments as the program knows them, before it starts
 	dir   string   // its working folder
 	ready []string // the addresses it listens on once it is up
-	// prepare makes ready what the program needs on disk; nil when nothing.
+	// prepare creates what the program needs on disk; nil if nothing.
 	prepare func() error
 }
 

@@ -5,8 +5,7 @@ import (
 	"fmt"
 )
 
-// Primary returns the name of the shard's primary as the topology has it: its
-// processes are "mysqld-" and "vttablet-" and that name.
+// Primary returns the name of the shard's primary according to the topology: its processes are "mysqld-" and "vttablet-" plus that name.
 func (s *Sandbox) Primary(ctx context.Context, keyspace, shard string) (string, error) {
 	target := tablet{Keyspace: keyspace, Shard: shard}.target()
 	record, err := s.shard(ctx, target)
@@ -36,17 +35,16 @@ func (s *Sandbox) Replicas(ctx context.Context, keyspace, shard string) ([]strin
 	return names, nil
 }
 
-// Reparent makes another tablet of the shard its primary, with the consent of
-// the one that is (PlannedReparentShard). No transaction is lost.
+// Reparent makes another tablet of the shard its primary, in cooperation with the current one (PlannedReparentShard). No transaction is
+// lost.
 func (s *Sandbox) Reparent(ctx context.Context, keyspace, shard string) error {
 	_, err := s.vtctl(ctx, "PlannedReparentShard", tablet{Keyspace: keyspace, Shard: shard}.target())
 	return err
 }
 
-// EmergencyReparent makes another tablet of the shard its primary when the one
-// that is does not answer (EmergencyReparentShard): Kill its processes first.
-// What it had not yet given to its replicas is lost. Started again it follows
-// the new primary, unless it holds transactions that are lost.
+// EmergencyReparent makes another tablet of the shard its primary if the current one does not answer (EmergencyReparentShard): Kill its
+// processes first. What it had not yet sent to its replicas is lost. When started again it follows the new primary, unless it has
+// transactions that are lost.
 func (s *Sandbox) EmergencyReparent(ctx context.Context, keyspace, shard string) error {
 	_, err := s.vtctl(ctx, "EmergencyReparentShard", "--wait-replicas-timeout", "3s", tablet{Keyspace: keyspace, Shard: shard}.target())
 	return err

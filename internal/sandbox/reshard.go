@@ -7,8 +7,7 @@ import (
 	"strings"
 )
 
-// Reshard is a change of a keyspace's shards that is under way. The new shards
-// have all rows and follow the old ones, which still serve.
+// Reshard is a change of a keyspace's shards in progress. The new shards have all rows and follow the old ones, which still serve.
 type Reshard struct {
 	sandbox  *Sandbox
 	keyspace string
@@ -32,8 +31,7 @@ func (s *Sandbox) Reshard(ctx context.Context, keyspace string, from, to []strin
 	return r, r.awaitCopy(ctx)
 }
 
-// Switch makes the new shards serve, and no longer the old ones
-// (SwitchTraffic). A position in the old ones can still be streamed from.
+// Switch makes the new shards serve instead of the old ones (SwitchTraffic). A position in the old ones can still be streamed from.
 func (r *Reshard) Switch(ctx context.Context) error {
 	return r.direct(ctx, "SwitchTraffic", r.to)
 }
@@ -50,8 +48,7 @@ func (r *Reshard) Reverse(ctx context.Context) error {
 	return r.direct(ctx, "ReverseTraffic", r.from)
 }
 
-// direct gives the shards to the keyspace's users, and returns when vtgate has
-// heard of their primaries, which is a moment later.
+// direct gives the shards to the keyspace's users, and returns when vtgate knows their primaries, which is a moment later.
 func (r *Reshard) direct(ctx context.Context, command string, shards []string) error {
 	if _, err := r.command(ctx, command); err != nil {
 		return err
@@ -99,7 +96,7 @@ func (r *Reshard) command(ctx context.Context, name string, args ...string) ([]b
 	return r.sandbox.vtctl(ctx, append([]string{"Reshard", "--workflow", r.workflow(), "--target-keyspace", r.keyspace, name}, args...)...)
 }
 
-// awaitCopy waits until every stream of the workflow is past its copy.
+// awaitCopy waits until every stream of the workflow has completed its copy.
 func (r *Reshard) awaitCopy(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()

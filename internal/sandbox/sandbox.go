@@ -3,9 +3,8 @@
 // shard, as plain processes that outlive who started them. It needs Linux,
 // Go, apt-get and dpkg-deb, no container and no root.
 //
-// A sandbox has two faces. The edge looks like the hosted service: gRPC and
-// MySQL over TLS, with a user and a password. Behind it is the plain vtgate, as
-// in a self-hosted Vitess: no TLS, no password.
+// A sandbox has two endpoints. The edge looks like the hosted service: gRPC and MySQL over TLS, with a user and a password. Behind it is
+// the plain vtgate, as in a self-hosted Vitess: no TLS, no password.
 package sandbox
 
 import (
@@ -29,14 +28,13 @@ const host = "localhost"
 type Sandbox struct {
 	Dir string // absolute
 
-	// The hosted service's face: TLS by the authority in the file CA.
+	// The hosted service's endpoint: TLS with the authority in the file CA.
 	Host                string
 	MySQLPort, GRPCPort int
 	Username, Password  string
 	CA                  string
 
-	// The self-hosted face, host:port: MySQL as root without password, gRPC
-	// without login.
+	// The self-hosted endpoint, host:port: MySQL as root without password, gRPC without login.
 	PlainMySQL, PlainGRPC string
 
 	// VTCtld is the address of vtctld, VTCtldClient the program that talks to
@@ -59,7 +57,7 @@ type Sandbox struct {
 	cache         cache
 }
 
-// record is what the folder remembers, in sandbox.json.
+// record is what is stored in the folder, in sandbox.json.
 type record struct {
 	Topology Topology `json:"topology"`
 	// Tablets are the topology's, those added since and without those removed.
@@ -185,8 +183,7 @@ func (s *Sandbox) Kill(ctx context.Context, name string) error {
 	return s.stop(ctx, syscall.SIGKILL, name)
 }
 
-// Start brings back one process that was killed and returns when it listens.
-// It is no error when the process is running.
+// Start brings back one process that was killed and returns when it listens. It is not an error if the process is running.
 func (s *Sandbox) Start(ctx context.Context, name string) error {
 	p, err := s.process(name)
 	if err != nil {

@@ -18,9 +18,8 @@ func (s *Sandbox) MySQLSocket(keyspace, shard string) string {
 	return filepath.Join(s.data(tablet{Keyspace: keyspace, Shard: shard}.mysqld()), "data", "mysql.sock")
 }
 
-// Session opens a tablet's own mysqld, behind Vitess's back, in its shard's
-// database: with all rights, though a replica takes writes from nobody (see
-// Errant). The name is one of Primary's or Replicas'. The caller closes it.
+// Session opens a tablet's own mysqld, bypassing Vitess, in its shard's database: with all privileges, although a replica accepts writes
+// from nobody (see Errant). The name is one of Primary's or Replicas'. The caller closes it.
 func (s *Sandbox) Session(name string) (*sql.DB, error) {
 	t, err := s.tablet(name)
 	if err != nil {
@@ -33,7 +32,7 @@ func (s *Sandbox) Session(name string) (*sql.DB, error) {
 	return sql.OpenDB(connector), nil
 }
 
-// dsn is how to log in to a tablet's own mysqld.
+// dsn is the login for a tablet's own mysqld.
 func (s *Sandbox) dsn(t tablet) *mysql.Config {
 	config := mysql.NewConfig()
 	config.Net, config.Addr, config.User, config.DBName = "tcp", s.ports.addr(t.mysqld()), "root", "vt_"+t.Keyspace
@@ -57,15 +56,13 @@ func (s *Sandbox) tablet(name string) (tablet, error) {
 	return tablet{}, fmt.Errorf("the sandbox has no tablet %s; it has %s", name, strings.Join(names, ", "))
 }
 
-// HoldBack stops a replica from applying what it receives from its primary, so
-// that it stays as it is now; Vitess still takes it for a healthy replica.
-// Release, or a start of its mysqld, lets it continue.
+// HoldBack stops a replica from applying what it receives from its primary, so that it stays as it is now; Vitess still considers it a
+// healthy replica. Release, or a start of its mysqld, lets it continue.
 func (s *Sandbox) HoldBack(ctx context.Context, name string) error {
 	return s.execute(ctx, name, "stop replica sql_thread")
 }
 
-// Release lets a replica continue that was held back. It is no error when it was
-// not.
+// Release lets a replica continue that was held back. It is not an error if it was not.
 func (s *Sandbox) Release(ctx context.Context, name string) error {
 	return s.execute(ctx, name, "start replica sql_thread")
 }

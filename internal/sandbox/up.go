@@ -13,11 +13,10 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// Up makes the folder's sandbox run: it installs what the machine lacks
-// (minutes, once per machine), sets the cluster up and starts whatever is not
-// running. Called again it heals, and returns at once when all is well. It
-// tells slow work to progress. The caller ends the cluster with Down or Purge;
-// it does not end with the caller or the context. What no option says is as
+// Up makes the folder's sandbox run: it installs what the machine lacks (minutes, once per machine), sets the cluster up and starts
+// whatever is not running. Called again it repairs, and returns at once if all is well. It reports slow work to progress. The caller ends
+// the cluster with Down or Purge; it does not end with the caller or the context. Without an option, a setting is the default in a new
+// sandbox, and unchanged in an existing one.
 // usual in a new sandbox, and stays as it is in another.
 func Up(ctx context.Context, dir string, topology Topology, progress io.Writer, options ...Option) (*Sandbox, error) {
 	c, err := openCache(progress)

@@ -9,8 +9,7 @@ import (
 	"strings"
 )
 
-// VitessVersion is the Vitess the sandbox runs unless told otherwise, the one
-// in go.mod.
+// VitessVersion is the Vitess that the sandbox runs by default, the one in go.mod.
 const VitessVersion = "24.0.4"
 
 // VTGateVariable and VTTabletVariable name the environment variables with the
@@ -22,7 +21,7 @@ const (
 	VTTabletVariable = "SANDBOX_VTTABLET_VERSION"
 )
 
-// Option is how a cluster differs from the usual one.
+// Option is how a cluster differs from the default one.
 type Option func(*record)
 
 // VTGate gives the cluster a vtgate of another version, such as 22.0.0.

@@ -100,8 +100,7 @@ func buildVitess(ctx context.Context, module, source, dir string, programs []str
 	return err
 }
 
-// describeProgram adds to files what is to be known of a program: its line of
-// VERSIONS, and which flags it has.
+// describeProgram adds to files what must be known about a program: its line in VERSIONS, and which flags it has.
 func describeProgram(ctx context.Context, dir, program string, files map[string]string) error {
 	path := filepath.Join(dir, program)
 	sum, err := checksum(path)

@@ -7,11 +7,11 @@ import (
 
 type alteration struct {
 	weighted
-	may  failing                         // whether the stream may fail for it, until it is cleared
+	may  failing                         // whether the stream may fail because of it, until it is cleared
 	make func(*generator, *table) string // the clause of ALTER TABLE, "" for none; nil truncates
 }
 
-// failing is whether a change of columns is a reason to fail.
+// failing decides when a change of columns is a reason to fail.
 type failing int
 
 const (
@@ -128,7 +128,7 @@ func (t *table) forget(name string) {
 	}
 }
 
-// ofColumn makes a clause about one of the columns that may be changed at will, if there are any.
+// ofColumn creates a clause about one of the columns that may be changed freely, if there are any.
 func ofColumn(clause func(*generator, *table, *column) string) func(*generator, *table) string {
 	return func(g *generator, t *table) string {
 		free := t.free()
@@ -156,7 +156,7 @@ func (g *generator) addColumn(t *table, where string, withDefault bool) string {
 	return "add column " + definition + where
 }
 
-// alter changes a table, and refreshes the schema as often as not.
+// alter changes a table, and refreshes the schema half of the time.
 func (g *generator) alter() {
 	g.addAlter(g.table(), pick(g, alters))
 	if g.chance(2) {
@@ -195,7 +195,7 @@ func (g *generator) addAlter(t *table, a alteration) {
 	}
 }
 
-// clause makes the ALTER's clause. An index is made in place, and explains nothing.
+// clause creates the ALTER's clause. An index is made in place, and explains nothing.
 func (a *alteration) clause(g *generator, t *table) string {
 	clause := a.make(g, t)
 	if clause != "" && a.name != "index" {

@@ -10,14 +10,14 @@ import (
 type columnKind struct {
 	tag     string // what it is called in the list of what is not mended
 	decl    string
-	edges   []string // literals of SQL
+	edges   []string // SQL literals
 	random  func(*rand.Rand) string
 	key     bool   // may be in a key
 	vindex  string // the vindex that can shard by it, if any
 	numeric bool
 }
 
-// Mark is in texts, so that a value that turns up where none may be is recognized.
+// Mark is in texts, so that a value that appears where none may be is recognized.
 const Mark = "zqx"
 
 func integers(bits int, unsigned bool) func(*rand.Rand) string {
@@ -118,5 +118,5 @@ var columnKinds = []columnKind{
 	{tag: "point", decl: "point", edges: []string{"point(0,0)"}, random: numbered("point(%d, -1.5)", 100)},
 }
 
-// Quote is a name as an identifier of SQL.
+// Quote quotes a name as an SQL identifier.
 func Quote(name string) string { return "`" + strings.ReplaceAll(name, "`", "``") + "`" }

@@ -2,7 +2,7 @@ package torture
 
 import "fmt"
 
-// Finding is what a connector did wrong. Two findings of one kind are treated as the same while a history is made smaller.
+// Finding is what a connector did wrong. Two findings of one kind are treated as the same while a history is reduced.
 type Finding struct {
 	Kind   string
 	Stream string

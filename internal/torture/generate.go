@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// Generate makes a history of about so many steps. What is in without is not generated: "type:T", "key:T", "vindex:T" or the name of a
-// move, of which is known that the connector does it wrong.
+// Generate creates a history of about that many steps. What is in without is not generated: "type:T", "key:T", "vindex:T" or the name of
+// a move that the connector is known to handle wrongly.
 func Generate(seed uint64, steps int, without map[string]bool) History {
 	g := &generator{r: rand.New(rand.NewPCG(seed, 17)), without: without}
 	g.begin()
@@ -33,7 +33,7 @@ type generator struct {
 	bare     bool // states do not say which columns there were
 }
 
-// weighted is what a list is drawn from by: its entries' names and weights.
+// weighted is a list to draw from: its entries' names and weights.
 type weighted struct {
 	name   string
 	weight int
@@ -43,12 +43,12 @@ func (w weighted) odds() weighted { return w }
 
 func (g *generator) may(tag string) bool { return !g.without[tag] }
 
-// chance is one in n.
+// chance is true one time in n.
 func (g *generator) chance(n int) bool { return g.r.IntN(n) == 0 }
 
 func (g *generator) one(list ...string) string { return list[g.r.IntN(len(list))] }
 
-// pick takes one of those that may be, by weight.
+// pick draws one of the allowed entries, by weight.
 func pick[T interface{ odds() weighted }](g *generator, list []T) T {
 	var may []T
 	sum := 0
@@ -75,7 +75,7 @@ func (g *generator) table() *table {
 	return t
 }
 
-// neighbor picks a table of the keyspace that the last one was of.
+// neighbor picks a table of the keyspace that the last one belonged to.
 func (g *generator) neighbor() *table {
 	for {
 		if t := g.tables[g.r.IntN(len(g.tables))]; t.keyspace == g.keyspace {
@@ -168,7 +168,7 @@ type move struct {
 	make func(*generator)
 }
 
-// moves are what may happen next, by weight: a new kind of event is a new line here.
+// moves are the possible next events, by weight: a new kind of event is a new line here.
 var moves = []move{
 	{weighted{"insert", 20}, func(g *generator) { g.insert(g.table()) }},
 	{weighted{"update", 20}, func(g *generator) { g.add(Step{Verb: "sql", SQL: []string{g.update(g.table())}}) }},
@@ -233,7 +233,7 @@ func (g *generator) interrupt() {
 		g.add(Step{Verb: "read", Words: []string{fmt.Sprint(g.r.IntN(3000))}})
 	case 1:
 		g.add(Step{Verb: "state"})
-	default: // the copy of a table that was filled gives a state when it has gone on for a second
+	default: // the copy of a table that was filled writes a state once it has run for a second
 		g.add(Step{Verb: "read", Words: []string{fmt.Sprint(g.r.IntN(300))}})
 		g.add(Step{Verb: "pause", Words: []string{"1100"}})
 		g.add(Step{Verb: "state"})
@@ -249,7 +249,7 @@ func (g *generator) stop() {
 	}
 }
 
-// value is a literal for a column: an edge as often as not.
+// value is a literal for a column: half of the time an edge case.
 func (g *generator) value(t *table, c *column) string {
 	if c.name == counter {
 		return fmt.Sprint(g.r.IntN(30))
@@ -293,7 +293,7 @@ func (g *generator) insertion(t *table) string {
 
 func (g *generator) insert(t *table) { g.add(Step{Verb: "sql", SQL: []string{g.insertion(t)}}) }
 
-// fill inserts enough rows for a copy of several packets (of 250 kB).
+// fill inserts enough rows for a copy of several packets (of 250 kB each).
 func (g *generator) fill(t *table) {
 	if t.full || !g.may("fill") || len(t.key) == 0 && !g.may("keyless-resume") {
 		return
@@ -372,7 +372,7 @@ func (g *generator) statement(t *table) string {
 	return g.update(t)
 }
 
-// transaction is of several tables, and now and then a long one.
+// transaction covers several tables, and now and then it is a long one.
 func (g *generator) transaction() {
 	n := 2 + g.r.IntN(5)
 	if g.chance(20) {
@@ -401,12 +401,12 @@ func (g *generator) statements() {
 
 type exchange struct {
 	weighted
-	may    bool   // the stream may fail for it
-	hidden bool   // VStream sends nothing of it
+	may    bool   // the stream may fail because of it
+	hidden bool   // VStream sends nothing about it
 	direct string // T is the table, O and N are its neighbours, V is its database
 }
 
-// swaps take a table's rows away without a delete for each, or seem to. Those that may not fail a stream are harmless.
+// swaps remove a table's rows without a delete event for each, or seem to. Those that must not fail a stream are harmless.
 var swaps = []exchange{
 	{weighted{"swap-rename", 1}, true, false, "rename table T to O, N to T"},
 	{weighted{"swap-alter", 1}, true, false, "alter table T autoextend_size=4M, rename to O ;; alter table N rename to T"},
@@ -422,7 +422,7 @@ var swaps = []exchange{
 	{weighted{rebuild, 1}, false, false, "alter table T engine = innodb"},
 }
 
-// rebuild gives a table a new place, which its rows keep.
+// rebuild gives a table a new place, while its rows stay the same.
 const rebuild = "rebuild"
 
 // swap does one of the swaps in each shard.
@@ -450,8 +450,8 @@ func (g *generator) swap() {
 	}
 }
 
-// hides is called before a table is emptied by a statement that is not sent, explains before one that is, and that may be the reason
-// why it is another table. In one sync the second would be taken for the reason of the first, too.
+// hides is called before a table is emptied by a statement that is not sent, explains before one that is sent, and that may be the reason
+// why the table's identity changes. In one sync the second would be mistaken for the reason of the first as well.
 func (g *generator) hides(t *table) {
 	if t.explained && !g.may("truncate-masked") {
 		g.judge()
@@ -466,7 +466,7 @@ func (g *generator) explains(t *table) {
 	t.explained = true
 }
 
-// judge makes a quiet point.
+// judge adds a quiet point.
 func (g *generator) judge() {
 	g.stop()
 	g.add(Step{Verb: "judge"})
@@ -485,7 +485,7 @@ var letter = regexp.MustCompile(`\b[TONV]\b`)
 
 var shards = map[string][]string{"commerce": {"-"}, "customer": {"-80", "80-"}}
 
-// reparent makes another server the primary, which numbers its tables otherwise.
+// reparent makes another server the primary, which has other IDs for its tables.
 func (g *generator) reparent() {
 	if g.table(); g.keyspace != "commerce" || g.errants { // it alone has replicas
 		return

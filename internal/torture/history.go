@@ -1,5 +1,5 @@
-// Package torture makes random histories of a database and of a connector that reads it, and judges what the connector gave.
-// It is pure: all of it follows from a seed, and who runs a history (e2e) hands it what was seen. It shares no code with the
+// Package torture generates random histories of a database and of a connector that reads it, and judges what the connector sent. It is
+// pure: everything follows from a seed, and whoever runs a history (e2e) passes in what was observed. It shares no code with the
 // connector.
 package torture
 
@@ -22,7 +22,7 @@ type Step struct {
 // separator stands between the statements of a step.
 const separator = " ;; "
 
-// Prefix stands in a history for what makes the names of a run's tables unique.
+// Prefix is a placeholder in a history for what makes the names of a run's tables unique.
 const Prefix = "tt_"
 
 func (s Step) String() string {
@@ -84,7 +84,7 @@ func Parse(text string) (History, error) {
 	return h, nil
 }
 
-// Verbs are the steps that there are, and what they do.
+// Verbs are the possible steps, and what they do.
 var Verbs = map[string]string{
 	"keyspace": "NAME: where all of this happens",
 	"source":   "[option=JSON]...: the connection's configuration; the schema is read",

@@ -14,7 +14,7 @@ type Table struct {
 	Rows    []map[string][]byte
 }
 
-// Compare holds the destination against the source, row by row, in the columns that both the catalog and the table have.
+// Compare compares the destination with the source, row by row, in the columns that both the catalog and the table have.
 func (s *Stream) Compare(t *Table, altered *Altered) *Finding {
 	shared := s.shared(t)
 	if len(s.Key) == 0 {
@@ -66,7 +66,7 @@ func (s *Stream) compareRow(key string, row map[string][]byte, at Row, shared []
 	return nil
 }
 
-// looselyEqual forgives that a column's type was changed after the schema was read: the values still have to read alike.
+// looselyEqual allows for a column's type that was changed after the schema was read: the values still have to look alike.
 func (s *Stream) looselyEqual(c Column, want, given string) bool {
 	if s.Types[c.Name] == c.ColumnType {
 		return false
@@ -121,8 +121,8 @@ func form(parts []string) string {
 	return string(encoded)
 }
 
-// compareContents counts the rows of a table without key by what is in them. After an update there are records of the row
-// that was, too, and after a repetition any number, if one came at all.
+// compareContents counts the rows of a table without a key by their contents. After an update there are records of the previous row, too,
+// and after a repetition any number, if one arrived at all.
 func (s *Stream) compareContents(t *Table, shared []Column) *Finding {
 	want, given, came := map[string]int{}, map[string]int{}, map[string]bool{}
 	for _, row := range t.Rows {
@@ -156,8 +156,7 @@ func (s *Stream) compareContents(t *Table, shared []Column) *Finding {
 	return nil
 }
 
-// Altered is the list of what ALTERs made of a table's rows without an event: rows that were not changed since may have what
-// they had.
+// Altered lists what ALTERs changed in a table's rows without row events: rows that were not changed since may have their old values.
 type Altered struct {
 	after map[string]string              // the whole row after the last ALTER, by key
 	forms map[string]map[string][]string // by key and column: what it had before each ALTER
@@ -165,7 +164,7 @@ type Altered struct {
 	columns map[string]bool
 }
 
-// Note takes down a table's rows before and after an ALTER.
+// Note records a table's rows before and after an ALTER.
 func (a *Altered) Note(s *Stream, before, after *Table) *Altered {
 	next := &Altered{after: map[string]string{}, forms: map[string]map[string][]string{}, columns: map[string]bool{}}
 	if a != nil {
@@ -209,7 +208,7 @@ func rowsByKey(s *Stream, t *Table) map[string]map[string][]byte {
 	return rows
 }
 
-// may reports whether a row that was not changed since the last ALTER may have that in a column.
+// may reports whether a row that was not changed since the last ALTER may have that value in a column.
 func (a *Altered) may(key, column, given string, row map[string][]byte) bool {
 	return a != nil && a.after[key] == whole(row) && slices.Contains(a.forms[key][column], given)
 }

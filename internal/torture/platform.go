@@ -11,17 +11,17 @@ import (
 	"source-planetscale/internal/destination"
 )
 
-// Platform stands for Airbyte: it has a connection's catalog and states and what its destination holds. Streams go by their
-// bare names, since a connection is of one keyspace.
+// Platform plays the role of Airbyte: it has a connection's catalog and states and the destination's contents. Streams are identified by
+// their bare names, since a connection has one keyspace.
 type Platform struct {
 	Streams map[string]*Stream
 	Sharded bool
-	// States and catalogs are handed over without namespaces.
+	// States and catalogs are passed without namespaces.
 	BareStates, BareCatalog bool
 	job                     int
 }
 
-// Stream is a configured stream and what the destination has of it.
+// Stream is a configured stream and the destination's data of it.
 type Stream struct {
 	Name       string
 	Mode, Dest string // sync_mode, destination_sync_mode
@@ -33,23 +33,23 @@ type Stream struct {
 	Rows       map[string]Row    // by key as JSON; of append without key by number
 	Gone       map[string]int64  // cursors of deleted rows
 	Last       int64             // the largest cursor
-	added      map[string]int64  // columns that the catalog got later: rows whose cursor is not larger came without
-	floor      int64             // what it was when the run began
+	added      map[string]int64  // columns that the catalog got later: rows whose cursor is not larger do not have them
+	floor      int64             // its value when the run began
 	seen       map[int64]bool    // the run's cursors
 	Status     string            // in the last run
-	Settled    bool              // the last run ended it well: nothing comes twice from here
+	Settled    bool              // the last run completed it: nothing is sent twice from here on
 	since      int               // records since its last state
-	Repeats    bool              // some records may have come twice: a run of it did not end well
+	Repeats    bool              // some records may have been sent twice: a run of it did not complete
 	Deleted    bool              // rows of it were deleted
-	Updated    bool              // rows of it were updated: without a key nothing tells of the row that was
-	Given      map[string]bool   // for a stream without key: contents that came
-	Count      map[string]int    // for a stream without key: how often each content was given, less its deletes
+	Updated    bool              // rows of it were updated: without a key nothing identifies the previous row
+	Given      map[string]bool   // for a stream without key: contents that arrived
+	Count      map[string]int    // for a stream without key: how often each content was sent, less its deletes
 }
 
 // Property is what the stream's json_schema says of a column.
 type Property struct{ Bool bool }
 
-// Row is what a record says.
+// Row is the contents of a record.
 type Row struct {
 	Data   map[string]any
 	cursor int64
@@ -62,7 +62,7 @@ type Choice struct {
 	Key        []string
 }
 
-// NewPlatform makes a connection that has read no schema.
+// NewPlatform creates a connection that has read no schema.
 func NewPlatform() *Platform { return &Platform{Streams: map[string]*Stream{}} }
 
 type discovered struct {
@@ -150,7 +150,7 @@ func (s *Stream) empty() {
 	s.Rows, s.Gone, s.Count = map[string]Row{}, map[string]int64{}, map[string]int{}
 }
 
-// keep takes over what a stream had before its schema was read again. Airbyte keeps state and rows.
+// keep carries over what a stream had before its schema was read again. Airbyte keeps state and rows.
 func (s *Stream) keep(old *Stream) {
 	s.State, s.Rows, s.Gone, s.Last = old.State, old.Rows, old.Gone, old.Last
 	s.Count, s.Given, s.Repeats, s.Updated, s.Deleted = old.Count, old.Given, old.Repeats, old.Updated, old.Deleted
@@ -166,7 +166,7 @@ func (s *Stream) keep(old *Stream) {
 	}
 }
 
-// rekey files the rows under another key, as a destination does that deduplicates again.
+// rekey stores the rows under another key, as a destination does that deduplicates again.
 func (s *Stream) rekey() {
 	rows := s.Rows
 	s.Rows = map[string]Row{}
@@ -177,8 +177,8 @@ func (s *Stream) rekey() {
 	}
 }
 
-// Clear is what Airbyte does when a stream's data is cleared. No later record is held against what is gone: cursors begin anew,
-// maybe below those that ran ahead of the clock after a kill.
+// Clear does what Airbyte does when a stream's data is cleared. Later records are not compared with the deleted ones: cursors start over,
+// possibly below those that ran ahead of the clock after a kill.
 func (s *Stream) Clear() {
 	s.State, s.Settled, s.Last = nil, false, 0
 	s.empty()
@@ -256,7 +256,7 @@ func (p *Platform) States() []byte {
 	return data
 }
 
-// Deliver folds one run's output in the order of its records and states, up to that many of the states (-1: all).
+// Deliver applies one run's output in the order of its records and states, up to that many of the states (-1: all).
 func (p *Platform) Deliver(out *destination.Output, steady bool) *Finding {
 	state := 0
 	for n := 0; n <= len(out.Records); n++ {
@@ -315,8 +315,8 @@ func (p *Platform) takeRecord(r *destination.Record, steady bool) *Finding {
 	return s.fold(r, cursor, steady && s.Settled)
 }
 
-// takeCursor sees that a stream's cursors only grow. Those of two shards may be printed out of order, but none twice, and
-// none that is not later than those of earlier runs.
+// takeCursor checks that a stream's cursors only increase. Those of two shards may be printed out of order, but none twice, and none that
+// is not later than those of earlier runs.
 func (p *Platform) takeCursor(s *Stream, cursor int64) *Finding {
 	floor := s.Last
 	if p.Sharded {
@@ -330,7 +330,7 @@ func (p *Platform) takeCursor(s *Stream, cursor int64) *Finding {
 	return nil
 }
 
-// fold writes a record. exact: nothing may come that is there already.
+// fold applies a record. exact: no record may arrive that is already there.
 func (s *Stream) fold(r *destination.Record, cursor int64, exact bool) *Finding {
 	deleted := r.Data["_ab_cdc_deleted_at"] != nil
 	if len(s.Key) == 0 {
@@ -376,8 +376,8 @@ func decode(encoded string, v any) {
 	_ = d.Decode(v)
 }
 
-// complete reports whether every change of a row shows in its records: all columns are there, and none has fewer values in
-// JSON than in MySQL.
+// complete reports whether every change of a row shows in its records: all columns are there, and none has fewer distinct values in JSON
+// than in MySQL.
 func (s *Stream) complete() bool {
 	for column, columnType := range s.Types {
 		if p, ok := s.Columns[column]; !ok || p.Bool && columnType != "bit(1)" {

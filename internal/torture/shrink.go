@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// Shrink takes steps away from a history that fails, as long as it still does, and returns the smallest one found. more is
-// asked before each try: false ends it.
+// Shrink removes steps from a failing history as long as it still fails, and returns the smallest one found. more is called before each
+// try: false ends it.
 func Shrink(h History, fails func(History) bool, more func() bool) History {
 	for size := max(1, len(h)/2); ; {
 		before := len(h)
@@ -30,7 +30,7 @@ func Shrink(h History, fails func(History) bool, more func() bool) History {
 	}
 }
 
-// shrinkSQL takes single statements away from the steps.
+// shrinkSQL removes single statements from the steps.
 func shrinkSQL(h History, fails func(History) bool, more func() bool) History {
 	for i := range h {
 		for n := 0; n < len(h[i].SQL) && len(h[i].SQL) > 1; {
@@ -52,14 +52,14 @@ func shrinkSQL(h History, fails func(History) bool, more func() bool) History {
 // rowSeparator stands between the rows of an insert.
 const rowSeparator = "), ("
 
-// shrinkRows takes single rows away from inserts.
+// shrinkRows removes single rows from inserts.
 func shrinkRows(h History, fails func(History) bool, more func() bool) History {
 	for i := range h {
 		for j := range h[i].SQL {
 			for n := 0; strings.HasPrefix(h[i].SQL[j], "insert") && more(); {
 				head, values, _ := strings.Cut(h[i].SQL[j], " values (")
 				rows := strings.Split(values, rowSeparator)
-				if len(rows) < 2 || n >= len(rows)-1 { // the last one may have more than a row behind it
+				if len(rows) < 2 || n >= len(rows)-1 { // the last one may have more than a row after it
 					break
 				}
 				smaller := slices.Clone(h)

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// table is what the generator knows of a table.
+// table is what the generator knows about a table.
 type table struct {
 	name     string
 	keyspace string
@@ -16,8 +16,8 @@ type table struct {
 	vindex   []string // columns that shard it
 	next     int      // numbers texts and fills
 	full     bool     // it was filled with many rows
-	// Since the last quiet point it was emptied by a statement that is not sent, or changed by one that may be the reason why it is
-	// another table.
+	// Since the last quiet point it was emptied by a statement that is not sent, or changed by one that may be the reason why its
+	// identity changed.
 	emptied, explained bool
 }
 
@@ -27,14 +27,14 @@ type column struct {
 	null bool
 }
 
-// counter is a column of every table that the key has no part in: statements pick rows by it.
+// counter is a column of every table that is not part of the key: statements select rows by it.
 const counter = "n"
 
 func (t *table) keyed(name string) bool {
 	return slices.Contains(t.key, name) || slices.Contains(t.vindex, name)
 }
 
-// free are the columns that may be updated, altered and dropped at will.
+// free are the columns that may be updated, altered and dropped freely.
 func (t *table) free() []*column {
 	var list []*column
 	for i := range t.columns {
@@ -45,7 +45,7 @@ func (t *table) free() []*column {
 	return list
 }
 
-// newTable makes up a table, and the steps that create it.
+// newTable invents a table, and the steps that create it.
 func (g *generator) newTable() {
 	t := &table{name: fmt.Sprintf("%s%c", Prefix, 'a'+len(g.tables)), keyspace: g.keyspace}
 	shape := pick(g, []weighted{{"primary", 12}, {"unique", 3}, {"nokey", 2}}).name
@@ -114,7 +114,7 @@ func (c *column) definition() string {
 	return d + " null"
 }
 
-// shard gives a table a vindex, on columns of the key where they can have it, else on a column of its own.
+// shard gives a table a vindex, on columns of the key if they support it, else on a column of its own.
 func (g *generator) shard(t *table) string {
 	var able, hashed []string
 	using := map[string]string{counter: "hash"}

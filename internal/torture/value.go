@@ -12,13 +12,14 @@ import (
 	"time"
 )
 
-// Column is a column of the source as information_schema has it.
+// Column is a column of the source as in information_schema.
 type Column struct{ Name, DataType, ColumnType string }
 
 // null is the form of NULL.
 const null = "NULL"
 
-// fromSource is the form in which a value that the source selected is compared; asBool as the stream's schema has the column.
+// fromSource is the form in which a value selected from the source is compared; asBool if the stream's schema has the column as a
+// boolean.
 func (c Column) fromSource(v []byte, asBool bool) string {
 	if v == nil {
 		return null
@@ -79,7 +80,7 @@ func number(s string) string {
 	return r.RatString()
 }
 
-// floating takes FLOATs by six digits, which is what a SELECT gives of them (TYPES.md).
+// floating rounds FLOATs to six digits, which is what a SELECT returns (TYPES.md).
 func (c Column) floating(s string) string {
 	digits := -1
 	if c.DataType == "float" {
@@ -94,7 +95,7 @@ func (c Column) floating(s string) string {
 
 var timeOfDay = regexp.MustCompile(`^([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d+)?$`)
 
-// temporal is the value as Airbyte has it: what is no day of the calendar or time of day is null.
+// temporal is the value in Airbyte's form: whatever is not a calendar day or a time of day is null.
 func (c Column) temporal(s string) string {
 	if c.DataType == "time" {
 		if !timeOfDay.MatchString(s) {
@@ -124,7 +125,7 @@ func document(encoded []byte) string {
 	if err := d.Decode(&v); err != nil {
 		return "not a document: " + string(encoded)
 	}
-	if v == nil { // a document of null cannot be told from no document
+	if v == nil { // a document of null is indistinguishable from no document
 		return null
 	}
 	again, _ := json.Marshal(plain(v))

@@ -10,8 +10,8 @@ import (
 	"source-planetscale/internal/destination"
 )
 
-// Verdict judges how a run ended that was not killed: whether each stream is complete or has a failure that names it, and
-// whether it may have failed. It returns the failures.
+// Verdict judges how a run that was not killed ended: whether each stream is complete or has a failure that names it, and whether it may
+// have failed. It returns the failures.
 func Verdict(
 	out *destination.Output, end error, p *Platform, mayFail func(stream string) bool, shaken bool,
 ) ([]destination.Error, *Finding) {
@@ -62,7 +62,7 @@ func deserved(e destination.Error, mayFail func(string) bool, shaken bool) *Find
 	return found(Undeserved, stream, "%s: %s (%.500s)", e.FailureType, e.Message, e.InternalMessage)
 }
 
-// Warned are the streams of which a run's log says that they are to be refreshed, for rows that were lost without a word.
+// Warned are the streams that a run's log says to refresh, because rows were lost silently.
 func Warned(out *destination.Output, p *Platform, mayFail func(stream string) bool) ([]string, *Finding) {
 	var names []string
 	for _, l := range out.Logs {
