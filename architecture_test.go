@@ -70,24 +70,24 @@ var arrows = map[string][]string{
 	"internal/wire":         {},
 }
 
-// pure are the rooms that hold the rules that keep rows right. They do no I/O, so that each rule can be tried in all its states.
+// pure are the packages of the rules that keep rows right. They do no I/O, so that each rule can be tested in all its states.
 var pure = []string{
 	"internal/failure", "internal/gtid", "internal/lineage", "internal/partition", "internal/plan", "internal/record", "internal/row",
 	"internal/state", "internal/table", "internal/wire",
 }
 
-// impure is what they don't import, themselves or through another room of ours. What Vitess' packages import is theirs.
+// impure is what they must not import, directly or through another package of the program. Imports of Vitess' packages do not count.
 var impure = []string{"net", "net/", "google.golang.org/grpc", "database/sql", module + "/internal/dial"}
 
-// largestRoom is how much of what users run one package may have, in percent of the lines.
-const largestRoom = 18
+// largestShare is the largest share of the program that one package may have, in percent of the lines.
+const largestShare = 18
 
 const (
 	fieldsOfAStruct  = 14
 	methodsOfAStruct = 20
 )
 
-// core are the rooms whose structs stay small. The other ones describe foreign things: configurations, messages.
+// core are the packages whose structs stay small. The others describe external things: configurations, messages.
 var core = []string{
 	"internal/engine", "internal/failure", "internal/gtid", "internal/lineage", "internal/partition", "internal/plan", "internal/reader",
 	"internal/record", "internal/table",
@@ -115,19 +115,19 @@ func TestImportsPointOneWay(t *testing.T) {
 	}
 }
 
-func TestPureRoomsDoNoIO(t *testing.T) {
+func TestPurePackagesDoNoIO(t *testing.T) {
 	imports := map[string][]string{}
 	for _, p := range packages(t, "./...") {
 		imports[p.ImportPath] = p.Imports
 	}
-	for _, room := range pure {
+	for _, name := range pure {
 		seen := map[string]bool{}
-		for todo := []string{module + "/" + room}; len(todo) > 0; todo = todo[1:] {
+		for todo := []string{module + "/" + name}; len(todo) > 0; todo = todo[1:] {
 			for _, imported := range imports[todo[0]] {
 				if slices.ContainsFunc(impure, func(bad string) bool {
 					return imported == bad || strings.HasPrefix(imported, strings.TrimSuffix(bad, "/")+"/")
 				}) {
-					t.Errorf("%s imports %s, by %s", room, imported, todo[0])
+					t.Errorf("%s imports %s, by %s", name, imported, todo[0])
 				}
 				if strings.HasPrefix(imported, module+"/") && !seen[imported] {
 					seen[imported] = true
@@ -138,7 +138,7 @@ func TestPureRoomsDoNoIO(t *testing.T) {
 	}
 }
 
-func TestNoRoomIsLargerThanItsShare(t *testing.T) {
+func TestNoPackageIsLargerThanItsShare(t *testing.T) {
 	lines, all := map[string]int{}, 0
 	for _, p := range packages(t, ".") {
 		for _, dep := range p.Deps {
@@ -156,19 +156,19 @@ func TestNoRoomIsLargerThanItsShare(t *testing.T) {
 		}
 	}
 	if len(lines) < 10 {
-		t.Fatalf("only %d rooms were found", len(lines))
+		t.Fatalf("only %d packages were found", len(lines))
 	}
-	for room, n := range lines {
-		if 100*n > largestRoom*all {
-			t.Errorf("%s has %d lines of %d, more than %d %%", room, n, all, largestRoom)
+	for name, n := range lines {
+		if 100*n > largestShare*all {
+			t.Errorf("%s has %d lines of %d, more than %d %%", name, n, all, largestShare)
 		}
 	}
 }
 
 func TestStructsOfTheCoreAreSmall(t *testing.T) {
-	for _, room := range core {
+	for _, pkg := range core {
 		fields, methods := map[string]int{}, map[string]int{}
-		for _, file := range sources(t, room) {
+		for _, file := range sources(t, pkg) {
 			tree, err := parser.ParseFile(token.NewFileSet(), file, nil, 0)
 			if err != nil {
 				t.Fatal(err)
@@ -179,7 +179,7 @@ func TestStructsOfTheCoreAreSmall(t *testing.T) {
 		}
 		for name, n := range fields {
 			if n > fieldsOfAStruct || methods[name] > methodsOfAStruct {
-				t.Errorf("%s.%s has %d fields and %d methods", room, name, n, methods[name])
+				t.Errorf("%s.%s has %d fields and %d methods", pkg, name, n, methods[name])
 			}
 		}
 	}

@@ -21,7 +21,7 @@ import (
 // cluster is a Vitess: the one that all tests share, or one of a test's own.
 type cluster struct{ *sandbox.Sandbox }
 
-// shared is the cluster that `make test` starts. Tests use it one after the other and side by side: its servers stay as they are.
+// shared is the cluster that `make test` starts. Tests use it one after the other and in parallel: its servers stay as they are.
 func shared(t *testing.T) cluster {
 	t.Helper()
 	script.RequireSandbox(t)

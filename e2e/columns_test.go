@@ -282,7 +282,7 @@ func (p *pipeline) why(table string) string {
 	return ""
 }
 
-// TestColumnsChangeUnderKills kills syncs while they read rows of several changes of columns: the next one goes on with the columns
+// TestColumnsChangeUnderKills kills syncs while they read rows of several changes of columns: the next one continues with the columns
 // that the table had there.
 func TestColumnsChangeUnderKills(t *testing.T) {
 	c := shared(t)

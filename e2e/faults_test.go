@@ -144,8 +144,8 @@ func (p *pipeline) strike(phase string, one fault) {
 	p.writer.recovered(p.t)
 }
 
-// struck tells whether the last sync's streams were broken: the connector says so, or vtgate, which opens a tablet's stream
-// again by itself, so that the connector sees nothing but heartbeats meanwhile.
+// struck reports whether the last sync's streams were broken: the connector says so, or vtgate, which opens a tablet's stream
+// again by itself, so that the connector sees nothing but heartbeats in the meantime.
 func (p *pipeline) struck(logged int) bool {
 	if strings.Contains(p.logged("WARN"), "trying again in") {
 		return true
@@ -182,7 +182,7 @@ func (p *pipeline) restartReplicaOf(kind string) error {
 }
 
 // emergency kills a primary for good, promotes its replica, and lets the old primary come back as a replica. Nobody writes
-// meanwhile, since without semi-synchronous replication that would be lost at the source, after the connector read it.
+// in the meantime, since without semi-synchronous replication that would be lost at the source, after the connector read it.
 func (p *pipeline) emergency() error {
 	p.writer.quiet.Lock()
 	defer p.writer.quiet.Unlock()

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// resumableKeys are columns of keys after which a copy can go on, and expressions of their values in which %[1]d is a number.
+// resumableKeys are columns of keys after which a copy can continue, and expressions of their values in which %[1]d is a number.
 var resumableKeys = []struct{ name, column, value string }{
 	{"unsigned", "bigint unsigned", "18446744073709551615 - %[1]d"},
 	{"decimal", "decimal(20,5)", "%[1]d * 1.00001 - 500"},

@@ -81,7 +81,7 @@ func TestKeyspacesOfOneSource(t *testing.T) {
 	}
 }
 
-// TestKeyspaceDown stops the tablet of one keyspace: its stream fails alone, and goes on from its position afterwards.
+// TestKeyspaceDown stops the tablet of one keyspace: its stream fails alone, and continues from its position afterwards.
 func TestKeyspaceDown(t *testing.T) {
 	long(t)
 	c := own(t, sandbox.Default())

@@ -28,7 +28,7 @@ func newKillPipeline(t *testing.T, table string) *pipeline {
 }
 
 // TestKilledAtRandomMoments kills the connector again and again while it copies and replicates a sharded table that is
-// written to, and goes on each time from the last state printed. The destination must end equal to the source.
+// written to, and continues each time from the last state printed. The destination must end equal to the source.
 func TestKilledAtRandomMoments(t *testing.T) {
 	p := newKillPipeline(t, "kill_orders")
 	seed := uint64(time.Now().UnixNano())
@@ -77,7 +77,7 @@ func (p *pipeline) isDue() (what string, lines int) {
 	return "replication", changesMeanwhile
 }
 
-// TestEveryStateReplays reads the table once, under writes, and goes on from each state of that run.
+// TestEveryStateReplays reads the table once, under writes, and continues from each state of that run.
 func TestEveryStateReplays(t *testing.T) {
 	p := newKillPipeline(t, "kill_replay")
 	p.write(writes{seed: 1, rows: killRows})

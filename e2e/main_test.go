@@ -34,7 +34,7 @@ func TestScripts(t *testing.T) {
 	script.Run(t, "testdata/script", nil, func(*testscript.Env) error { return nil })
 }
 
-// testAll tells whether there is time for all tests, and for the long forms of the others.
+// testAll reports whether there is time for all tests, and for the long forms of the others.
 func testAll() bool { return os.Getenv("TEST_ALL") != "" }
 
 // long skips a test that needs minutes.

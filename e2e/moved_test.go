@@ -41,7 +41,7 @@ func TestTableMovedToAnotherKeyspace(t *testing.T) {
 	p.mustSayWhereTo("commerce")
 
 	p.reset()
-	for _, warns := range []bool{true, false} { // a table made anew is not told from the kept one; once is enough to say so
+	for _, warns := range []bool{true, false} { // a recreated table cannot be distinguished from the kept one; one warning is enough
 		p.readToEnd()
 		if logged := p.logged("WARN"); strings.Contains(logged, "MoveTables moved table customer.mov_t to keyspace commerce") != warns {
 			t.Errorf("the sync warns: %q", logged)

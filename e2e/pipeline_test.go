@@ -17,7 +17,7 @@ import (
 	"source-planetscale/internal/destination"
 )
 
-// pipeline is tables of a source, the connector and a destination, as the platform has them: a sync goes on from the last state,
+// pipeline is tables of a source, the connector and a destination, as the platform has them: a sync continues from the last state,
 // the destination keeps the rows of all, and is compared with the source.
 type pipeline struct {
 	t *testing.T
@@ -161,7 +161,7 @@ func (p *pipeline) reset() {
 	p.state = nil
 }
 
-// clear empties the destination, whose rows are not to matter any more; the next sync goes on from the state.
+// clear empties the destination, whose rows are not to matter any more; the next sync continues from the state.
 func (p *pipeline) clear() {
 	p.t.Helper()
 	p.warehouse = &destination.Warehouse{}

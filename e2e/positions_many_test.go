@@ -12,7 +12,7 @@ import (
 	"source-planetscale/internal/sandbox"
 )
 
-// TestManyPositions copies 900 tables while all of them are written to, so that each ends at a position of its own, and goes on with them
+// TestManyPositions copies 900 tables while all of them are written to, so that each ends at a position of its own, and continues with them
 // in the next sync. Before Vitess 23 transactions have no names; all the same one stream reads the changes of all tables: each stream has a
 // connection to MySQL.
 func TestManyPositions(t *testing.T) {

@@ -31,7 +31,7 @@ func TestPurgedPosition(t *testing.T) {
 			t.Errorf("something was streamed: %s", l.Message)
 		}
 	}
-	// Rows that were deleted meanwhile are the destination's to remove, by a refresh.
+	// Rows that were deleted in the meantime are the destination's to remove, by a refresh.
 	p.clear()
 	p.with(map[string]any{"invalid_cdc_cursor_position_behavior": "Re-sync data"}).readToEnd()
 	p.mustEqualTheSource()

@@ -136,7 +136,7 @@ func (p *proxy) each(end func(net.Conn)) {
 	}
 }
 
-// freeze lets nothing more through the connections there are, as when the other machine is gone without a word. New ones
+// freeze lets nothing more through the connections there are, as when the other machine disappears silently. New ones
 // work.
 func (p *proxy) freeze() {
 	p.mu.Lock()

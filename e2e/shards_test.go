@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// TestShardsSharedOut reads a keyspace once whole, and once with a process for each shard, side by side. Together the two
+// TestShardsSharedOut reads a keyspace once whole, and once with a process for each shard, in parallel. Together the two
 // must give exactly what the one gives, by copy and by replication.
 func TestShardsSharedOut(t *testing.T) {
 	name := "shards_shared_out"

@@ -129,7 +129,7 @@ exec ` + sshdProgram + ` -D -e -f "$0/config"`
 	})
 }
 
-// killSessions kills all connections' processes, and returns how many; the server goes on.
+// killSessions kills all connections' processes, and returns how many; the server continues.
 func (s *sshd) killSessions(t *testing.T) (killed int) {
 	t.Helper()
 	parents := map[int]int{}

@@ -41,7 +41,7 @@ type play struct {
 	errors   []destination.Error
 	warned   []string // streams of which the last run's log says that they are to be refreshed
 	finding  *torture.Finding
-	held     chan struct{} // closed when the replica that was held back goes on again
+	held     chan struct{} // closed when the replica that was held back resumes
 	errant   string        // the GTID that only a replica has
 }
 
@@ -491,7 +491,7 @@ func (p *play) compare(ctx context.Context, platform *torture.Platform, kind str
 	}
 }
 
-// replay goes on from one of the last run's states, to a destination that has what had come by then.
+// replay continues from one of the last run's states, to a destination that has what had arrived until then.
 func (p *play) replay(ctx context.Context, n int) {
 	p.finish()
 	if p.finding != nil || p.last == nil || p.before == nil || len(p.last.States) == 0 {

@@ -43,7 +43,7 @@ func (c *typesColumn) filler() string {
 	return "NULL"
 }
 
-// warns tells whether discover has to warn of the column.
+// warns reports whether discover has to warn of the column.
 func (c *typesColumn) warns() bool {
 	return slices.ContainsFunc(c.but, func(f typesForced) bool { return f.difference == emojiLabel })
 }

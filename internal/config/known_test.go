@@ -17,7 +17,7 @@ var valid = map[string]any{
 	"tunnel_host": "h.example.com", "tunnel_port": 22, "tunnel_user": "u", "tunnel_user_password": "p", "ssh_key": "k",
 }
 
-// places calls f for every property of the specification, with a way to set it in a configuration that is right but for it.
+// places calls f for every property of the specification, with a way to set it in an otherwise valid configuration.
 func places(t *testing.T, f func(name string, p specProperty, set func(value any) []byte)) {
 	t.Helper()
 	base := func() map[string]any {

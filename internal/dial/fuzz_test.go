@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// PEM texts and keys are taken or refused, without a word of what they hold.
+// PEM texts and keys are taken or refused, without revealing their contents.
 func FuzzPEM(f *testing.F) {
 	f.Add("-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n", "-----BEGIN PRIVATE KEY-----\nMIIB\n-----END PRIVATE "+
 		"KEY-----\n", "")

@@ -200,7 +200,7 @@ func TestTunnelToNoSSHServer(t *testing.T) {
 	}
 }
 
-// gRPC and TLS set deadlines on connections that they close, and would wait for ever for a tunnel that is stuck.
+// gRPC and TLS set deadlines on connections that they close, and would wait forever for a tunnel that is stuck.
 func TestTunnelledConnectionsEndAtTheirDeadline(t *testing.T) {
 	s := newJumpServer(t, nil)
 	tunnel, err := NewTunnel(s.options(), func(string) {})

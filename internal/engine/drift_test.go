@@ -71,7 +71,7 @@ func (r *rig) asked() []string {
 		}
 		list = append(list, asks)
 	}
-	slices.Sort(list) // of two that run side by side none is the first
+	slices.Sort(list) // of two that run in parallel none is the first
 	return list
 }
 

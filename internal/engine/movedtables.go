@@ -23,8 +23,8 @@ type movedTables struct{ *Sync }
 // journals are those of MoveTables.
 type journals map[gtid.Shard][]*binlogdatapb.Journal
 
-// whereabouts of a table that went to a keyspace; the zero value means here.
-type whereabouts struct {
+// location is the keyspace that a table went to; the zero value means that it is here.
+type location struct {
 	keyspace string
 	sure     bool // it is certainly still there
 }
@@ -67,7 +67,7 @@ func (m movedTables) check(ctx context.Context, of moves, refused failures) erro
 	return nil
 }
 
-func (m movedTables) leaveOut(routed map[string]string, left map[*partition.Stream]whereabouts, refused failures) {
+func (m movedTables) leaveOut(routed map[string]string, left map[*partition.Stream]location, refused failures) {
 	s := m.Sync
 	var here []*partition.Stream
 	for _, st := range s.streams {
@@ -99,7 +99,7 @@ func (e *Engine) successor(d airbyte.StreamDescriptor, keyspace string) string {
 
 // find finds the streams whose tables MoveTables moved away, and not back, since their saved positions: an earlier move was reported by
 // the sync after it. For most keyspaces, the journals show that there is none.
-func (m movedTables) find(ctx context.Context, from journals) (map[*partition.Stream]whereabouts, error) {
+func (m movedTables) find(ctx context.Context, from journals) (map[*partition.Stream]location, error) {
 	departures := m.departures(from)
 	others := map[gtid.Shard]bool{}
 	for _, d := range departures {
@@ -112,8 +112,8 @@ func (m movedTables) find(ctx context.Context, from journals) (map[*partition.St
 }
 
 // away are the streams whose tables were not moved back. One shard that is sure decides.
-func away(departures []departure, to journals) map[*partition.Stream]whereabouts {
-	found := map[*partition.Stream]whereabouts{}
+func away(departures []departure, to journals) map[*partition.Stream]location {
+	found := map[*partition.Stream]location{}
 	for _, d := range departures {
 		if now := d.now(to); now.keyspace != "" && !found[d.st].sure {
 			found[d.st] = now
@@ -173,7 +173,7 @@ type departure struct {
 
 // now finds out where the table is from the journals of the shards it went to: if it was moved back, they have one that names the
 // position of this shard from which it is here again.
-func (d departure) now(to journals) whereabouts {
+func (d departure) now(to journals) location {
 	sure := d.sure
 	for _, other := range d.to.ShardGtids {
 		back, asked := to[gtid.Shard{Keyspace: other.Keyspace, Name: other.Shard}]
@@ -189,12 +189,12 @@ func (d departure) now(to journals) whereabouts {
 					sure = false // it went on to a third keyspace, which may have returned it
 				case into.Shard != d.shard.Name:
 				case at.Contains(d.at):
-					return whereabouts{}
+					return location{}
 				case !d.at.Contains(at):
 					sure = false // after a failover that lost transactions, positions do not show which was first
 				}
 			}
 		}
 	}
-	return whereabouts{d.to.ShardGtids[0].Keyspace, sure}
+	return location{d.to.ShardGtids[0].Keyspace, sure}
 }

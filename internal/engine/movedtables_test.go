@@ -26,31 +26,31 @@ func TestWhereATableIs(t *testing.T) {
 	position := fakevtgate.GTID
 	led := switched(position(5), "elsewhere", "-", other)
 	replicated := func(n int) *state.Shard { return &state.Shard{Position: at(n)} }
-	gone, doubtful := whereabouts{"elsewhere", true}, whereabouts{"elsewhere", false}
+	gone, doubtful := location{"elsewhere", true}, location{"elsewhere", false}
 	for name, c := range map[string]struct {
 		saved *state.Shard
 		left  []*binlogdatapb.Journal
 		back  []*binlogdatapb.Journal // nil if they cannot be asked
-		want  whereabouts
+		want  location
 	}{
-		"never moved": {replicated(3), nil, none, whereabouts{}},
+		"never moved": {replicated(3), nil, none, location{}},
 		"another table": {replicated(3), []*binlogdatapb.Journal{{
 			Tables: []string{"user"}, LocalPosition: position(5),
 			ShardGtids: led.ShardGtids,
-		}}, none, whereabouts{}},
+		}}, none, location{}},
 		"of an unknown form": {replicated(3), []*binlogdatapb.Journal{
 			{Tables: []string{"users"}, LocalPosition: "5", ShardGtids: led.ShardGtids},
 			{Tables: []string{"users"}, LocalPosition: position(5)},
-		}, none, whereabouts{}},
+		}, none, location{}},
 		"since the last sync":            {replicated(3), []*binlogdatapb.Journal{led}, none, gone},
 		"nothing was changed before":     {replicated(5), []*binlogdatapb.Journal{led}, none, gone},
-		"before the last sync":           {replicated(6), []*binlogdatapb.Journal{led}, none, whereabouts{}},
+		"before the last sync":           {replicated(6), []*binlogdatapb.Journal{led}, none, location{}},
 		"and the other may not be asked": {replicated(3), []*binlogdatapb.Journal{led}, nil, doubtful},
 		"and back": {
 			replicated(3),
 			[]*binlogdatapb.Journal{led},
 			[]*binlogdatapb.Journal{switched(other, "shop", "-", position(6))},
-			whereabouts{},
+			location{},
 		},
 		"another table is back": {replicated(3), []*binlogdatapb.Journal{led}, []*binlogdatapb.Journal{{
 			Tables: []string{"orders"}, LocalPosition: other,
@@ -63,7 +63,7 @@ func TestWhereATableIs(t *testing.T) {
 		"a copy, and an unknown form": {&state.Shard{Copy: &state.Copy{}}, []*binlogdatapb.Journal{{
 			Tables: []string{"users"}, LocalPosition: "5",
 			ShardGtids: led.ShardGtids,
-		}}, none, whereabouts{}},
+		}}, none, location{}},
 		"another shard of ours has it":    {replicated(3), []*binlogdatapb.Journal{led}, []*binlogdatapb.Journal{switched(other, "shop", "80-", position(6))}, gone},
 		"and on to a third":               {replicated(3), []*binlogdatapb.Journal{led}, []*binlogdatapb.Journal{switched(other, "third", "-", position(6))}, doubtful},
 		"after a failover":                {replicated(3), []*binlogdatapb.Journal{led}, []*binlogdatapb.Journal{switched(other, "shop", "-", failedOver)}, doubtful},
@@ -73,7 +73,7 @@ func TestWhereATableIs(t *testing.T) {
 			&state.Shard{Copy: &state.Copy{}},
 			[]*binlogdatapb.Journal{led},
 			[]*binlogdatapb.Journal{switched(other, "shop", "-", position(6))},
-			whereabouts{},
+			location{},
 		},
 		"a copy that starts over":  {&state.Shard{Copy: &state.Copy{Oldest: at(4)}}, []*binlogdatapb.Journal{led}, none, gone},
 		"read from a former shard": {nil, []*binlogdatapb.Journal{led}, none, doubtful},
@@ -89,7 +89,7 @@ func TestWhereATableIs(t *testing.T) {
 				to[gtid.Shard{Keyspace: "elsewhere", Name: "-"}] = c.back
 			}
 			got := away(movedTables{r.sync()}.departures(journals{in("-"): c.left}), to)[st]
-			if diff := cmp.Diff(c.want, got, cmp.AllowUnexported(whereabouts{})); diff != "" {
+			if diff := cmp.Diff(c.want, got, cmp.AllowUnexported(location{})); diff != "" {
 				t.Error(diff)
 			}
 		})

@@ -26,7 +26,7 @@ import (
 	"source-planetscale/internal/table"
 )
 
-// A copy that cannot go on where it breaks gives all its rows again each time: the third time it ends, with the reason. Attempts that gave
+// A copy that cannot resume where it breaks sends all its rows again each time: the third time it ends, with the reason. Attempts that gave
 // no row do not count. No state ever holds a key of such a table, of which all columns are the row.
 func TestCopyThatStartsOverIsGivenUp(t *testing.T) {
 	t.Parallel()

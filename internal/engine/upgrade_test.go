@@ -6,7 +6,7 @@ import (
 )
 
 // MySQL 8.0.19 and later say bigint where older ones said bigint(20). A server that was upgraded between two syncs has not changed its
-// tables: they go on together.
+// tables: they continue together.
 func TestUpgradeOfMySQLChangesNoColumns(t *testing.T) {
 	r := newRig(t, 7, func(_ *request, send func(...*event), done <-chan struct{}) error {
 		send(insert(6, "orders", "users")...)

@@ -16,7 +16,7 @@ import (
 	"source-planetscale/internal/table"
 )
 
-// vtgate asks for ever for a copy that MySQL cannot sort. After a while without a row the server is asked for the reason, once.
+// vtgate asks forever for a copy that MySQL cannot sort. After a while without a row the server is asked for the reason, once.
 func TestCopyThatCannotBeSorted(t *testing.T) {
 	memory := "Out of sort memory, consider increasing server sort buffer size"
 	for name, c := range map[string]struct {

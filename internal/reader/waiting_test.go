@@ -87,7 +87,7 @@ func TestStopIsHeldAgainstThePositionEachMinute(t *testing.T) {
 }
 
 // A copy that breaks at the same row each time catches up with newer changes all the same, and a vtgate that asks for it again and again
-// does so for ever.
+// does so forever.
 func TestCopyThatOnlyCatchesUpIsStuck(t *testing.T) {
 	for name, c := range map[string]struct {
 		target gtid.Position

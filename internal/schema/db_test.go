@@ -55,7 +55,7 @@ func TestEachShardEndsWithTheFirstError(t *testing.T) {
 			if shard == "80-" {
 				return broken
 			}
-			<-ctx.Done() // for ever, unless the other's error ends it
+			<-ctx.Done() // forever, unless the other's error ends it
 			return ctx.Err()
 		})
 		if !errors.Is(err, broken) {

@@ -433,7 +433,7 @@ func TestTheTargetIsSelectedWithTheQuestion(t *testing.T) {
 	}
 }
 
-// Once the first login has succeeded, the others follow at once, as many as are used side by side; one that is of no use is replaced.
+// Once the first login has succeeded, the others follow at once, as many as are used in parallel; one that is of no use is replaced.
 func TestConnectionsAreMadeAhead(t *testing.T) {
 	const broken = 3 // the number of a login that breaks; the first one is alone
 	began, connections := make(chan int, 16), 0

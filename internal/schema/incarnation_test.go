@@ -23,7 +23,7 @@ func incarnationOf(t *testing.T, db *DB, shard, name string) table.Incarnation {
 	return found[name]
 }
 
-// What a real server numbers anew when rows are replaced, and what not.
+// What a real server renumbers when rows are replaced, and what it does not.
 func TestIncarnations(t *testing.T) {
 	db := openSandbox(t, "commerce")
 	const plain, twin, parts, odd = "sch_i_plain", "sch_i_twin", "sch_i_parts", "sch_i a-b.c#p漢"

@@ -228,7 +228,7 @@ func (p *proxy) close() {
 	p.cut()
 }
 
-// Each question to all shards would otherwise log in anew for all but two of its connections.
+// Each question to all shards would otherwise log in again for all but two of its connections.
 func TestConnectionsAreKept(t *testing.T) {
 	db := openSandbox(t, "customer")
 	var conns []*sql.Conn

@@ -39,7 +39,7 @@ func TestKey(t *testing.T) {
 		{"bit(8)", false, key, true, false},
 		{"vector(3)", false, key, true, false},
 		{"of a later server", false, key, true, false},
-		// Without a key all columns are taken for it, which equal rows share: those behind the last one would be passed over.
+		// Without a key, all columns are used as one, which equal rows share: those behind the last one would be passed over.
 		{"bigint", false, none, false, false},
 		{"varchar(64)", false, none, false, false},
 		{"bigint", true, none, false, false},
