@@ -5,7 +5,7 @@ ARG BASE_IMAGE=docker.io/library/debian:trixie-slim
 
 FROM --platform=$BUILDPLATFORM ${GO_IMAGE} AS build
 WORKDIR /src
-# Passed where modules come from elsewhere than Go's proxy.
+# Set it if modules come from somewhere other than Go's proxy.
 ARG GOPROXY
 COPY go.mod go.sum ./
 RUN go mod download
@@ -16,11 +16,11 @@ ARG TARGETARCH
 RUN --mount=type=cache,target=/root/.cache/go-build \
     CGO_ENABLED=0 GOOS=$TARGETOS GOARCH=$TARGETARCH \
     go build -trimpath -buildvcs=false -tags=grpcnotrace -ldflags='-s -w -funcalign=64' -o /out/source-planetscale .
-# The user is written rather than made by useradd, which notes the day in /etc/shadow.
+# The user is added by hand and not by useradd, which records the day in /etc/shadow.
 RUN mkdir -p /out/etc /out/airbyte && cp /etc/passwd /etc/group /out/etc/ && \
     echo 'airbyte:x:1000:1000::/airbyte:/usr/sbin/nologin' >>/out/etc/passwd && echo 'airbyte:x:1000:' >>/out/etc/group
 
-# Said aloud, because Podman 4 would take the platform of the stage before.
+# Stated explicitly, because Podman 4 would use the platform of the previous stage.
 FROM --platform=$TARGETPLATFORM ${BASE_IMAGE}
 COPY --from=build /out/etc /etc/
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/

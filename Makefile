@@ -1,4 +1,4 @@
-# Everything a person needs is here; `make` lists it.
+# Everything you need is here; `make` lists it.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
@@ -26,7 +26,7 @@ demo: ## Show the connector at work on a real local Vitess (installs what it nee
 	@go run ./cmd/demo --dir $(SANDBOX)
 
 .PHONY: picture
-picture: ## Run the demo, and draw it as in a terminal, for the README
+picture: ## Run the demo, and draw it as a terminal shows it, for the README
 	@go run ./cmd/demo --dir $(SANDBOX) --picture docs/images/demo.svg
 
 # In CI the image is tested, too; elsewhere that is for those who have podman, or want it: make test-image.
@@ -35,10 +35,10 @@ export SOURCE_PLANETSCALE_IMAGE := $(IMAGE)
 test test-all: image
 endif
 
-# The race detector doubles the time of e2e, whose program runs what internal's tests try with it on servers of their own. Both
+# The race detector doubles the time of e2e, whose program runs code that internal's tests already cover with it, on their own servers. Both
 # halves are run, whatever the first one says, and have one summary.
 .PHONY: test
-test: ## Run all tests but the long ones, on a real local Vitess (installs what it needs)
+test: ## Run all tests except the long ones, on a real local Vitess (installs what it needs)
 	@$(WITH_SANDBOX) go run $(GOTESTSUM) --format pkgname-and-test-fails --raw-command -- bash -c '\
 		go test -json -race -timeout 25m ./internal/... && first=0 || first=$$?; \
 		go test -json -timeout 25m $$(go list ./... | grep -v /internal/) && exit $$first'
@@ -69,7 +69,7 @@ test-versions: ## Run them, and more, on Vitess 21 to 23 and mixed clusters, int
 SEED ?= $(shell date +%s)
 MINUTES ?= 10
 .PHONY: torture
-# Its Vitess is one of its own: by -short the tests ask for no other.
+# It uses a Vitess of its own: with -short the tests need no other.
 torture: ## Play random histories on a Vitess until the connector fails: SEED=… MINUTES=… (HISTORY=file: that one)
 	@TORTURE_SANDBOX=$(CURDIR)/.sandbox-torture TORTURE_SEED=$(SEED) TORTURE_MINUTES=$(MINUTES) \
 		TORTURE_HISTORY=$(abspath $(HISTORY)) go test ./e2e -short -run '^TestTorture$$' -v -count=1 -timeout 0
@@ -98,7 +98,7 @@ lint: ## Check format and style
 # What a fuzzer finds is kept in its package's testdata/fuzz, where every test run tries it again.
 FUZZTIME := 2s
 .PHONY: fuzz
-fuzz: ## Run every fuzzer for a moment, a minute in all; FUZZTIME=10m for longer
+fuzz: ## Run every fuzzer briefly, about a minute in total; FUZZTIME=10m for longer
 	@set -euo pipefail; for package in $$(grep -rl --include='*_test.go' '^func Fuzz' internal | xargs -n1 dirname | sort -u); do \
 	  for fuzzer in $$(grep -h '^func Fuzz' $$package/*_test.go | sed -E 's/^func (Fuzz[A-Za-z0-9_]*).*/\1/'); do \
 	    echo "$$package $$fuzzer"; \
@@ -106,7 +106,7 @@ fuzz: ## Run every fuzzer for a moment, a minute in all; FUZZTIME=10m for longer
 	  done; done
 
 .PHONY: vulnerabilities
-vulnerabilities: ## Hold the code against Go's vulnerability database (needs vuln.go.dev)
+vulnerabilities: ## Check the code against Go's vulnerability database (needs vuln.go.dev)
 	@go run $(GOVULNCHECK) ./...
 
 .PHONY: format

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes stand-ins for the Dockerfile's two base images, where Docker Hub cannot be reached: image/bases.sh PREFIX ARCH.
+# Builds replacements for the Dockerfile's two base images if Docker Hub cannot be reached: image/bases.sh PREFIX ARCH.
 # PREFIX/debian is Debian's own minimal system, less what Docker's -slim images leave out; PREFIX/golang is that with certificates
 # and this machine's Go.
 set -euo pipefail
