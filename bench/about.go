@@ -15,7 +15,7 @@ import (
 	"source-planetscale/internal/sandbox"
 )
 
-// about says when and where something was measured, and of what.
+// about says when and where something was measured, and which build.
 type about struct {
 	Date   string `json:"date"`
 	Commit string `json:"commit"`
@@ -27,7 +27,7 @@ type about struct {
 	Vitess string `json:"vitess"`
 	MySQL  string `json:"mysql"`
 	Rounds int    `json:"rounds"`
-	// Load is the machine's load average over a minute before: more than about 1 means that others worked on it.
+	// Load is the machine's load average over the minute before: more than about 1 means that other programs were running.
 	Load string `json:"load"`
 }
 

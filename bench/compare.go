@@ -53,7 +53,7 @@ func (b *bench) compare(ctx context.Context, w *workload) ([]comparison, error) 
 	return []comparison{real, replayed}, err
 }
 
-// race is a workload at one endpoint.
+// race is a workload on one server.
 type race struct {
 	*workload
 	source  string
@@ -94,7 +94,7 @@ func (b *bench) race(ctx context.Context, r race, others ...*contender) (compari
 	return c, err
 }
 
-// race2 measures two builds of the connector in turn, and the first of them again: what it differs from itself is noise.
+// race2 measures two builds of the connector alternately, and the first of them a second time: how far that differs from itself is noise.
 func (b *bench) race2(ctx context.Context, r race, config, catalog string) error {
 	one := b.connectorContenders(b.connector.program, r.rows, config, catalog)[0]
 	other := b.connectorContenders(b.against, r.rows, config, catalog)[0]
@@ -124,7 +124,7 @@ func (b *bench) onSandbox(ctx context.Context, w *workload, from string, more ma
 	return b.race(ctx, r, b.mysqlContender(w))
 }
 
-// onReplay records the workload's stream and measures who reads the recording.
+// onReplay records the workload's stream and measures the contenders that read the recording.
 func (b *bench) onReplay(ctx context.Context, w *workload, from string, more map[string]any) (comparison, error) {
 	path := filepath.Join(b.connector.dir, w.name+".recording")
 	r := race{workload: w, source: onReplay, streams: w.streams(from), options: more}
@@ -151,8 +151,8 @@ func (b *bench) onReplay(ctx context.Context, w *workload, from string, more map
 	return b.race(ctx, r, raw)
 }
 
-// measure runs the contenders in turn, once to warm up and then for all rounds, and takes medians. Each round begins with
-// another one, since who comes first finds the machine as nobody else does.
+// measure runs the contenders alternately, once to warm up and then for all rounds, and takes medians. Each round begins with another
+// one, since the first one finds the machine in a state that no other does.
 func (b *bench) measure(ctx context.Context, what string, rows int, contenders []*contender) ([]figure, error) {
 	for _, c := range contenders {
 		if err := c.try(ctx, c); err != nil {

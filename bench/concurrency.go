@@ -5,7 +5,7 @@ import (
 	"fmt"
 )
 
-// concurrent is what the option concurrency gives, in one place.
+// concurrent is what the option concurrency gains, on one server.
 type concurrent struct {
 	Place string `json:"place"`
 	// Start is the time of a sync of the same tables without changes, in seconds.
@@ -13,13 +13,13 @@ type concurrent struct {
 	Figures []figure `json:"figures"` // named by the option's value
 }
 
-// parallelTables are copied at the same time, each with so many rows in each of two shards.
+// parallelTables are copied at the same time, each with that many rows in each of two shards.
 const (
 	parallelTables = 8
 	parallelRows   = 50_000
 )
 
-// measureConcurrency copies the same tables with more and more streams at a time, beside vtgate and far from it.
+// measureConcurrency copies the same tables with an increasing number of streams at a time, next to vtgate and far from it.
 func (b *bench) measureConcurrency(ctx context.Context) ([]concurrent, error) {
 	var names []string
 	for i := range parallelTables {

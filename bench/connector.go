@@ -13,7 +13,7 @@ import (
 	"strings"
 )
 
-// connector is the program as it is shipped, in a folder of files that it is run with.
+// connector is the program as it is shipped, in a folder with the files that it is run with.
 type connector struct {
 	program, dir string
 	catalogs     map[string]streamsByTable // what was discovered, by keyspace
@@ -22,7 +22,7 @@ type connector struct {
 // streamsByTable are the streams of a catalog, as JSON.
 type streamsByTable map[string]json.RawMessage
 
-// buildConnector builds the connector as it is shipped: `make build` alone knows how.
+// buildConnector builds the connector as it is shipped: only `make build` knows how.
 func buildConnector(ctx context.Context, dir string) (*connector, error) {
 	c := &connector{program: filepath.Join(dir, "source-planetscale"), dir: dir, catalogs: map[string]streamsByTable{}}
 	module, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}").Output()
@@ -127,8 +127,8 @@ func (c *connector) discover(ctx context.Context, config string) (streamsByTable
 // lines counts what a connector prints.
 type lines struct {
 	bytes, records int64
-	rest           []byte // a line that has not ended
-	last           []byte // the last line that is no record
+	rest           []byte // an unterminated line
+	last           []byte // the last line that is not a record
 }
 
 var recordStart = []byte(`{"type":"RECORD"`)

@@ -10,12 +10,12 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// contender is a program that reads a workload, in a way that can be measured again and again.
+// contender is a program that reads a workload, in a way that can be measured repeatedly.
 type contender struct {
 	name string
 	// bytes and wire are as in figure, known after try.
 	bytes, wire int64
-	// try runs it once, not measured, and checks that it reads what it should.
+	// try runs it once, unmeasured, and checks that it reads what it should.
 	try func(ctx context.Context, c *contender) error
 	run func(ctx context.Context) (sample, error)
 }

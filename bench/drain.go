@@ -39,7 +39,7 @@ type drainStream struct {
 	Table string `json:"table"`
 	// Columns is the select list.
 	Columns string `json:"columns"`
-	// From is empty for a copy, which ends by itself; changes end with so many rows.
+	// From is empty for a copy, which ends by itself; changes end after that many rows.
 	From string `json:"from,omitempty"`
 	Rows int    `json:"rows,omitempty"`
 	// Bytes of messages are the end of a raw drain that knows them.
@@ -66,7 +66,7 @@ type drained struct {
 	Wire     int64 `json:"wire"`     // bytes read from the connection
 }
 
-// drain is Go's standard gRPC client with Vitess's generated messages and decoder. It throws away all that it receives.
+// drain is Go's standard gRPC client with Vitess' generated messages and decoder. It discards everything that it receives.
 type drain struct {
 	job    drainJob
 	vtgate vtgateservice.VitessClient
@@ -139,7 +139,7 @@ func (c *counted) Read(p []byte) (int, error) {
 // copiesPerShard is the connector's limit.
 const copiesPerShard = 2
 
-// run receives all streams. A stream takes its place on the shard before one of the common places.
+// run receives all streams. A stream takes its slot on the shard before one of the common slots.
 func (d *drain) run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	all, perShard := make(chan struct{}, d.job.Concurrency), map[string]chan struct{}{}
@@ -214,7 +214,7 @@ func request(keyspace string, s drainStream, excludeKeyspace bool) *vtgatepb.VSt
 	}
 }
 
-// drainCodec uses the marshallers generated for Vitess's messages, which need no reflection.
+// drainCodec uses the marshallers generated for Vitess' messages, which need no reflection.
 type drainCodec struct {
 	undecoded int // bytes above which messages are not decoded
 	bytes     atomic.Int64

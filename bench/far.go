@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// far is what takes round trips more than anything else: in seconds, beside the server and through proxies that make it distant.
+// far is what depends on round trips most: in seconds, next to the server and through proxies that make it distant.
 type far struct {
 	Near reach `json:"near"`
 	Far  reach `json:"far"`
@@ -25,7 +25,7 @@ type reach struct {
 // farRuns is how often each is measured.
 const farRuns = 5
 
-// trips is how many round trips the distance adds, one after the other.
+// trips is how many sequential round trips the distance adds.
 func trips(near, far float64) float64 { return (far - near) / (2 * delay).Seconds() }
 
 func (b *bench) measureFar(ctx context.Context, w *workload) (*far, error) {

@@ -9,9 +9,9 @@ import (
 	"path/filepath"
 )
 
-// results are what was measured last of each part. They are kept as JSON, so that parts can be measured one by one.
+// results are the last measurements of each part. They are kept as JSON, so that parts can be measured one at a time.
 type results struct {
-	// About says of each part when, where and of what it was measured.
+	// About says for each part when and where it was measured, and which build.
 	About       map[string]about `json:"about"`
 	Comparisons []comparison     `json:"comparisons,omitempty"`
 	Concurrency []concurrent     `json:"concurrency,omitempty"`
@@ -24,7 +24,7 @@ type results struct {
 	Took float64 `json:"took,omitempty"`
 }
 
-// figure is what one contender needed, as medians; the peak is the highest.
+// figure is the resources that one contender needed, as medians; the peak is the highest.
 type figure struct {
 	Name  string `json:"name"`
 	Rows  int    `json:"rows"`
@@ -34,16 +34,16 @@ type figure struct {
 	sample
 }
 
-// rate is in rows a second, of the whole time of the process.
+// rate is in rows per second, over the whole run time of the process.
 func (f figure) rate() float64 { return float64(f.Rows) / f.Seconds }
 
 // megabytes is in MB/s.
 func (f figure) megabytes() float64 { return float64(f.Bytes) / f.Seconds / 1e6 }
 
-// cpu is in seconds for a million rows.
+// cpu is in seconds per million rows.
 func (f figure) cpu() float64 { return f.CPU / float64(f.Rows) * 1e6 }
 
-// cores is how many of the machine's were busy, whoever kept them so.
+// cores is how many of the machine's cores were busy, with any program.
 func (f figure) cores() float64 { return f.Machine / f.Seconds }
 
 func (f figure) String() string {
@@ -84,7 +84,7 @@ func (c *comparison) of(name string) *figure {
 	return nil
 }
 
-// ratio is how many times as fast as drain a contender is.
+// ratio is the speed of a contender relative to drain's.
 func (c *comparison) ratio(name string) float64 {
 	f, drain := c.of(name), c.of(byDrain)
 	if f == nil || drain == nil {

@@ -5,14 +5,14 @@ import (
 	"fmt"
 )
 
-// flagged is one setting of the connection, in one place.
+// flagged is one setting of the connection, on one server.
 type flagged struct {
 	Setting string `json:"setting"`
 	Near    figure `json:"near"`
 	Far     figure `json:"far"` // 20 ms away, each way
 }
 
-// settings differ from the first in one thing each.
+// settings each differ from the first in one respect.
 var settings = []struct {
 	name    string
 	options options
@@ -28,8 +28,7 @@ var settings = []struct {
 	{"no compression, gRPC's own windows", options{Compressor: "none", Window: -1}},
 }
 
-// measureFlags copies the narrow table with a client that throws messages away as they come, so that the connection alone
-// is measured.
+// measureFlags copies the narrow table with a client that discards messages as they arrive, so that only the connection is measured.
 func (b *bench) measureFlags(ctx context.Context, w *workload) ([]flagged, error) {
 	t := w.tables[0]
 	if err := b.load(ctx, t); err != nil {

@@ -2,7 +2,7 @@ package main
 
 import "fmt"
 
-// goal is something that the connector is to reach.
+// goal is something that the connector should reach.
 type goal struct {
 	what   string
 	wanted string
@@ -72,7 +72,7 @@ func (r *results) goals() []goal {
 	return append(list, r.smallGoals()...)
 }
 
-// peak is the connector's highest.
+// peak is the connector's highest peak.
 func (r *results) peak() int64 {
 	var peak int64
 	for _, c := range r.Comparisons {

@@ -13,7 +13,7 @@ import (
 	"source-planetscale/internal/sandbox"
 )
 
-// loader fills tables of the sandbox. Rows are made by each shard's own MySQL, ten times as fast as through vtgate.
+// loader fills tables of the sandbox. Rows are created by each shard's own MySQL, ten times as fast as through vtgate.
 type loader struct {
 	sandbox *sandbox.Sandbox
 	say     func(format string, args ...any)
@@ -99,7 +99,7 @@ func (l *loader) loaded(ctx context.Context, t *table) (bool, error) {
 	return loaded, nil
 }
 
-// define makes the table anew and empty, and waits until it can be streamed.
+// define recreates the table, empty, and waits until it can be streamed.
 func (l *loader) define(ctx context.Context, t *table) error {
 	db, err := l.vtgate(t.keyspace)
 	if err != nil {
@@ -124,7 +124,7 @@ func (l *loader) define(ctx context.Context, t *table) error {
 // fillRows is how many rows a statement makes.
 const fillRows = 50_000
 
-// fill makes the table's rows in one shard. They are not written to the binary log, which nobody reads them from.
+// fill creates the table's rows in one shard. They are not written to the binary log, from which nobody reads them.
 func (t *table) fill(ctx context.Context, conn *sql.Conn, s shard) error {
 	if _, err := conn.ExecContext(ctx, fmt.Sprintf("set session sql_log_bin = 0, cte_max_recursion_depth = %d", fillRows+1)); err != nil {
 		return err

@@ -152,7 +152,7 @@ func together(samples []sample) sample {
 	return sum
 }
 
-// median takes the median of each figure by itself, and of the peaks the highest: a limit of memory is met in each run.
+// median takes the median of each figure separately, and the highest of the peaks: a memory limit applies to each run.
 func median(samples []sample) sample {
 	var m sample
 	var seconds, cpu, machine []float64

@@ -7,10 +7,10 @@ import (
 	"fmt"
 )
 
-// poolBytes of each MySQL hold all tables, so that the disk's speed is not measured.
+// poolBytes is enough buffer pool in each MySQL for all tables, so that the speed of the disk is not measured.
 const poolBytes = 2 << 30
 
-// growPools gives the sandbox's MySQL servers enough memory; shrink takes it away again.
+// growPools gives the sandbox's MySQL servers enough memory; shrink reverses that.
 func (l *loader) growPools(ctx context.Context) (shrink func() error, err error) {
 	undo := func() error { return nil }
 	for keyspace, list := range shards {

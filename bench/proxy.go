@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// proxy passes TCP connections on to a server far away: each byte arrives so much later, in both directions, with as many
-// bytes on their way as are sent. So does the connection itself: a client's first byte waits until it would be connected, and a server that
-// speaks first hears of the client as late as TCP would tell it.
+// proxy passes TCP connections on to a server far away: each byte arrives later by a delay, in both directions, without a limit on the
+// bytes in flight. The same goes for opening a connection: a client's first byte waits until it would be connected, and a server that
+// speaks first learns about the client as late as with TCP.
 type proxy struct {
 	listener net.Listener
 	server   string
@@ -94,7 +94,7 @@ type chunk struct {
 
 const (
 	chunkBytes = 64 << 10
-	// inFlight chunks are far more than what a client's windows let be sent.
+	// inFlight chunks are far more than a client's windows allow to be sent.
 	inFlight = 4096
 )
 
@@ -117,7 +117,7 @@ func (p *proxy) take(from net.Conn, line chan<- chunk, opened time.Time) {
 	}
 }
 
-// give writes when it is time, and tells the end.
+// give writes when it is time, and reports the end.
 func give(to, from net.Conn, line <-chan chunk) {
 	for c := range line {
 		time.Sleep(time.Until(c.due))
@@ -128,7 +128,7 @@ func give(to, from net.Conn, line <-chan chunk) {
 	_ = to.(*net.TCPConn).CloseWrite() // fails when it is closed already
 }
 
-// delay is what the distant vtgate adds to each way: 40 ms there and back, as from one continent to the next.
+// delay is what the distant vtgate adds in each direction: 40 ms there and back, as between two continents.
 const delay = 20 * time.Millisecond
 
 // distant is the endpoint behind proxies that add the delay. Call done at the end.

@@ -4,7 +4,7 @@ import (
 	"google.golang.org/grpc/mem"
 )
 
-// rawCodec passes messages as the bytes that they are on the wire, *[]byte, so that none is made or read anew.
+// rawCodec passes messages as their bytes on the wire, *[]byte, so that none is created or parsed again.
 type rawCodec struct{}
 
 // Name implements encoding.CodecV2.

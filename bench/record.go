@@ -27,13 +27,13 @@ type recording struct {
 	Loop   [2]int
 	// Rows in the frames before the loop, in it, and after it.
 	Rows [3]int
-	// Current is what to say when asked for the current position: what MySQL had executed once all was recorded. The
-	// last position in the frames is the same, as if all between were changes of other tables.
+	// Current is the answer to a query for the current position: what MySQL had executed once everything was recorded. The last position
+	// in the frames is the same, as if everything in between were changes of other tables.
 	Current string
 }
 
-// end takes a position for the one where the stream ends. Without it the replay would lag behind the MySQL beside it as
-// soon as that executed anything more, for which the connector looks the tables up again.
+// end uses a position as the one where the stream ends. Without it the replay would lag behind the MySQL next to it as soon as that
+// executed anything more, for which the connector queries the tables again.
 func (r *recording) end(position string) error {
 	for i := len(r.Frames) - 1; i >= r.Loop[1]; i-- {
 		var response vtgatepb.VStreamResponse

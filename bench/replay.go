@@ -22,13 +22,13 @@ import (
 	vtgatepb "vitess.io/vitess/go/vt/proto/vtgate"
 )
 
-// replay is a vtgate that plays one recording from memory, as fast as gRPC goes. Its messages are neither marshalled nor
-// compressed while they are played.
+// replay is a vtgate that plays one recording from memory, as fast as gRPC allows. Its messages are neither marshalled nor compressed
+// while they are played.
 type replay struct {
 	rec    *recording
 	loops  int
 	frames []frame // the recording's
-	peek   frame   // the answer to who asks for the current position
+	peek   frame   // the answer to a query for the current position
 }
 
 // frame is a response, as its bytes and as snappy.
@@ -143,7 +143,7 @@ func send(rpc grpc.ServerStream, snappied bool, parts ...[]frame) error {
 	return nil
 }
 
-// precompressed passes what is compressed already.
+// precompressed passes on what is already compressed.
 type precompressed struct{ encoding.Compressor }
 
 // Compress implements encoding.Compressor.

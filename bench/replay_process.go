@@ -38,7 +38,7 @@ func startReplay(ctx context.Context, self, file string, loops int) (*replayServ
 	return &replayServer{addr: fmt.Sprintf("127.0.0.1:%d", port), stdin: stdin, cmd: cmd}, nil
 }
 
-// stop ends the process by closing its stdin; how it ends says nothing.
+// stop ends the process by closing its stdin; its exit code is irrelevant.
 func (s *replayServer) stop() {
 	s.stdin.Close()
 	_ = s.cmd.Wait()

@@ -11,7 +11,7 @@ import (
 	"strconv"
 )
 
-// small are figures of which there is one each.
+// small are the single figures.
 type small struct {
 	Spec      float64 `json:"spec"`      // seconds
 	Binary    int64   `json:"binary"`    // bytes
@@ -109,7 +109,7 @@ func (b *bench) unchanged(ctx context.Context, at endpoint, keyspace string, tab
 	return s.Seconds, err
 }
 
-// lastStates are what Airbyte would hand back: the last state of each stream.
+// lastStates are what Airbyte would pass back: the last state of each stream.
 func lastStates(out []byte) ([]json.RawMessage, error) {
 	var states []json.RawMessage
 	place := map[string]int{}

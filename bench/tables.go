@@ -25,8 +25,8 @@ const (
 	discoverRuns     = 3
 )
 
-// withCluster runs f with a cluster of its own that has the sandbox's keyspaces: thousands of tables would slow down
-// everything else there is in the sandbox.
+// withCluster runs f with a cluster of its own that has the sandbox's keyspaces: thousands of tables would slow down everything else in
+// the sandbox.
 func (b *bench) withCluster(ctx context.Context, f func(*bench) error) (err error) {
 	dir := b.sandbox.Dir + "-bench"
 	own, err := sandbox.Up(ctx, dir, sandbox.Default(), os.Stderr)

@@ -10,8 +10,8 @@ import (
 // the column part is the shard's.
 type column struct{ name, definition, value string }
 
-// table is a table to load, with as many rows in each shard. The column part is its vindex in a sharded keyspace; all rows
-// of a shard have the value of it that belongs there, so that they can be written behind vtgate's back.
+// table is a table to load, with the same number of rows in each shard. The column part is its vindex in a sharded keyspace; all rows of
+// a shard have the value that belongs there, so that they can be written directly to MySQL.
 type table struct {
 	keyspace, name string
 	columns        []column
@@ -111,7 +111,7 @@ func (t *table) values(s shard) string {
 	return strings.Join(list, ", ")
 }
 
-// workload is something that each of the contenders reads.
+// workload is what each of the contenders reads.
 type workload struct {
 	name, title string
 	tables      []*table
