@@ -4,23 +4,19 @@ import (
 	"context"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"slices"
 	"syscall"
 	"time"
 
 	"source-planetscale/internal/airbyte"
 	"source-planetscale/internal/crash"
+	"source-planetscale/internal/engine"
 	"source-planetscale/internal/failure"
 	"source-planetscale/internal/quiet"
 )
 
 // grace is how long a command may take to stop when asked to. A write to a stdout that nobody reads cannot be interrupted.
 const grace = 3 * time.Second
-
-// garbage is the heap growth, in percent of what is in use, at which garbage is collected: less than Go's default of 100. Nearly all of
-// it is buffers without pointers, so that more frequent collection costs hardly any time (ADR 5).
-const garbage = 75
 
 // Main runs the command that the program's arguments name, and returns its exit code. SIGTERM and SIGINT end it. A command that connects
 // to anything is run in a second process, so that one process remains to report whatever ends it.
@@ -74,9 +70,7 @@ func died(c *crash.Crash) *failure.Verdict {
 
 // work runs the command in this process.
 func work() int {
-	if _, set := os.LookupEnv("GOGC"); !set {
-		debug.SetGCPercent(garbage)
-	}
+	engine.CollectGarbage()
 	if err := quiet.Libraries(); err != nil {
 		return exitFailed // it only fails for a nil logger
 	}
