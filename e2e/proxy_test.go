@@ -22,6 +22,9 @@ type proxy struct {
 type pair struct {
 	client, server net.Conn
 	frozen         chan struct{} // closed when nothing more is to pass
+
+	mu   sync.Mutex
+	held chan struct{} // closed when bytes pass again; nil if they do
 }
 
 func newProxy(t *testing.T, server string) *proxy {
@@ -39,7 +42,7 @@ func newProxy(t *testing.T, server string) *proxy {
 			t.Error(err)
 		}
 		p.open()
-		p.cut()
+		p.forget()
 		wait.Wait()
 	})
 	return p
@@ -101,10 +104,8 @@ func (c *pair) pass(to, from net.Conn, may func(bytes int)) {
 	for {
 		n, err := from.Read(buf)
 		may(n)
-		select {
-		case <-c.frozen:
+		if !c.passes() {
 			return // what was read is lost, and the connections stay open
-		default:
 		}
 		if err == nil {
 			_, err = to.Write(buf[:n])
@@ -115,6 +116,50 @@ func (c *pair) pass(to, from net.Conn, may func(bytes int)) {
 			return
 		}
 	}
+}
+
+// passes waits while the connection is held, and reports whether it is not frozen.
+func (c *pair) passes() bool {
+	c.mu.Lock()
+	held := c.held
+	c.mu.Unlock()
+	if held != nil {
+		select {
+		case <-held:
+		case <-c.frozen:
+		}
+	}
+	select {
+	case <-c.frozen:
+		return false
+	default:
+		return true
+	}
+}
+
+// hold lets nothing through the connections there are until resume is called, which then passes on what came meanwhile. It returns how
+// many there are, with those that have ended. New ones work.
+func (p *proxy) hold() (connections int, resume func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	held := make(chan struct{})
+	for _, c := range p.pairs {
+		c.mu.Lock()
+		if c.held == nil {
+			c.held = held
+		}
+		c.mu.Unlock()
+	}
+	return len(p.pairs), sync.OnceFunc(func() { close(held) })
+}
+
+// forget ends all connections, those that are frozen or held as well.
+func (p *proxy) forget() {
+	p.freeze()
+	p.cut()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.pairs = nil
 }
 
 // cut ends all connections as a server does that closes them.

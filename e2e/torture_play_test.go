@@ -81,6 +81,9 @@ func (p *play) cleanUp() {
 	defer cancel()
 	p.release(ctx)
 	p.mendErrant(ctx)
+	for _, proxy := range p.proxies {
+		proxy.forget()
+	}
 	for table, keyspace := range p.homes {
 		db := p.gate(keyspace)
 		for _, name := range []string{table, table + "_old", table + "_new"} { // also those that were put in its place
@@ -136,6 +139,8 @@ func (p *play) step(ctx context.Context, s torture.Step) {
 	case "reparent":
 		p.shaken = true
 		p.failed(p.Reparent(ctx, p.keyspace, s.Word(0)))
+	case "half-open":
+		p.halfOpen(s.Word(0), s.Word(1))
 	case "hold":
 		p.hold(ctx, s.Word(0))
 	case "errant":
@@ -246,7 +251,7 @@ func (p *play) write(name string, data []byte) string {
 // configFile is the sandbox's own, with the history's options.
 func (p *play) configFile() string {
 	like := p.ConfigPlain
-	if p.config["face"] == "hosted" {
+	if p.face() == "hosted" {
 		like = p.ConfigSharded
 	}
 	config := map[string]any{}
@@ -256,6 +261,7 @@ func (p *play) configFile() string {
 	}
 	p.failed(err)
 	config["database"], config["checkpoint_interval_seconds"] = p.database, 1
+	config["mysql_port"], config["grpc_port"] = p.proxies[p.face()+" mysql"].port(), p.proxies[p.face()+" grpc"].port()
 	maps.Copy(config, p.config)
 	delete(config, "face")
 	if data, err = json.Marshal(config); err != nil {
@@ -319,7 +325,7 @@ func (p *play) start(ctx context.Context) {
 	}
 	bound := p.bound
 	if p.shaken {
-		bound += 3 * time.Minute
+		bound += shakenBound
 	}
 	var err error
 	p.current, err = startConnector(ctx, p.program, bound, args...)
@@ -400,6 +406,9 @@ func lastWords(out *destination.Output) string {
 	}
 	return strings.Join(lines, " / ")
 }
+
+// shakenBound is how much longer a sync may take during which a fault happened.
+const shakenBound = 3 * time.Minute
 
 // rounds is how often the torturer does what a failure says.
 const rounds = 5

@@ -4,8 +4,10 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -35,6 +37,7 @@ type tortureRig struct {
 	program string // the built connector
 	dir     string
 	gates   map[string]*sql.DB // vtgate, by keyspace
+	proxies map[string]*proxy  // between the connector and vtgate, by face and protocol
 	plays   int
 	run     string // in the names of this run's tables
 	note    func(format string, args ...any)
@@ -70,6 +73,11 @@ func newTortureRig(t *testing.T) *tortureRig {
 	}
 	if os.Getenv("TORTURE_SANDBOX") != "" {
 		r.empty(t)
+	}
+	r.proxies = map[string]*proxy{
+		"plain mysql": newProxy(t, s.PlainMySQL), "plain grpc": newProxy(t, s.PlainGRPC),
+		"hosted mysql": newProxy(t, net.JoinHostPort(s.Host, strconv.Itoa(s.MySQLPort))),
+		"hosted grpc":  newProxy(t, net.JoinHostPort(s.Host, strconv.Itoa(s.GRPCPort))),
 	}
 	t.Cleanup(func() {
 		for _, db := range r.gates {

@@ -246,6 +246,36 @@ func (p *play) fault(ctx context.Context, process string) {
 	}
 }
 
+// face is which of vtgate's two faces the connector uses.
+func (p *play) face() string {
+	if p.config["face"] == "hosted" {
+		return "hosted"
+	}
+	return "plain"
+}
+
+// halfOpen stops the bytes of the connections of these protocols without closing them: for that many milliseconds, or for good.
+func (p *play) halfOpen(protocols, milliseconds string) {
+	if p.current == nil {
+		return
+	}
+	p.shaken = true
+	p.current.bound.Reset(p.bound + shakenBound)
+	for protocol := range strings.SplitSeq(protocols, ",") {
+		proxy := p.proxies[p.face()+" "+protocol]
+		if milliseconds == "" {
+			proxy.freeze()
+			p.counts["half-open for good: "+protocol]++
+			continue
+		}
+		n, err := strconv.Atoi(milliseconds)
+		p.failed(err)
+		connections, resume := proxy.hold()
+		time.AfterFunc(time.Duration(n)*time.Millisecond, resume)
+		p.counts["held connections: "+protocol] += connections
+	}
+}
+
 // awaitShard waits until a shard answers through vtgate and its front.
 func (p *play) awaitShard(ctx context.Context, shard string) {
 	p.await(ctx, func() error {

@@ -17,7 +17,27 @@ func Generate(seed uint64, steps int, without map[string]bool) History {
 		g.move()
 	}
 	g.judge()
+	g.halfOpen(rand.New(rand.NewPCG(seed, 18)))
 	return g.h
+}
+
+// halfOpen makes connections half-open in the middle of one of the syncs, in few histories: the connector needs 20 s to notice. It draws
+// from numbers of its own, so that a seed's other steps are what they were without it.
+func (g *generator) halfOpen(r *rand.Rand) {
+	var places []int
+	for i, s := range g.h {
+		if s.Verb == "read" || s.Verb == "state" {
+			places = append(places, i+1)
+		}
+	}
+	if len(places) == 0 || r.IntN(8) > 0 || !g.may("half-open") {
+		return
+	}
+	s := Step{Verb: "half-open", Words: []string{[]string{"grpc", "grpc", "mysql", "grpc,mysql"}[r.IntN(4)]}}
+	if length := []string{"", "", "4000", "25000"}[r.IntN(4)]; length != "" {
+		s.Words = append(s.Words, length)
+	}
+	g.h = slices.Insert(g.h, places[r.IntN(len(places))], s)
 }
 
 type generator struct {

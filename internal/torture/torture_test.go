@@ -27,6 +27,23 @@ func TestAHistoryFollowsFromItsSeed(t *testing.T) {
 	}
 }
 
+// TestAHalfOpenConnectionShiftsNothing: seeds that were kept before there were such steps still play the same.
+func TestAHalfOpenConnectionShiftsNothing(t *testing.T) {
+	some := 0
+	for seed := range uint64(300) {
+		without := Generate(seed, 30, map[string]bool{"half-open": true}).String()
+		with := Generate(seed, 30, nil)
+		rest := slices.DeleteFunc(slices.Clone(with), func(s Step) bool { return s.Verb == "half-open" })
+		some += len(with) - len(rest)
+		if rest.String() != without {
+			t.Fatalf("seed %d has other steps:\n%s\n%s", seed, rest, without)
+		}
+	}
+	if some == 0 {
+		t.Error("no history has such a step")
+	}
+}
+
 func TestNothingIsGeneratedThatIsLeftOut(t *testing.T) {
 	without := map[string]bool{"idle": true, "key:bool": true, "swap-rename": true}
 	for seed := range uint64(300) {
@@ -49,7 +66,7 @@ func TestEveryMoveAlterAndSwapIsMade(t *testing.T) {
 	}
 	text := all.String()
 	for _, part := range []string{
-		"\nfill ", "\nreplay ", "\npurge ", "\nidle ", "\nfault ", "\nclear ", "\nhold", "\nerrant", "use_replica", "\nbare", "\nterm", "\nkill", "\npause ", "\nstate", " in=-80 ",
+		"\nfill ", "\nreplay ", "\npurge ", "\nidle ", "\nfault ", "\nclear ", "\nhold", "\nhalf-open grpc\n", "\nhalf-open mysql\n", "\nhalf-open grpc,mysql 25000\n", "\nhalf-open grpc 4000\n", "\nerrant", "use_replica", "\nbare", "\nterm", "\nkill", "\npause ", "\nstate", " in=-80 ",
 		"mode=full_refresh", "dest=append", "without=", "binlog_format", "rename column", "drop column", " first", "add index",
 		"truncate table", "rename table", "use mysql", "temporary", "xa start", "optimize", "virtual invisible", "unique key",
 	} {
