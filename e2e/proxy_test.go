@@ -24,7 +24,7 @@ type pair struct {
 	frozen         chan struct{} // closed when nothing more is to pass
 
 	mu   sync.Mutex
-	held chan struct{} // closed when bytes pass again; nil if they do
+	held chan struct{} // closed when bytes pass again; nil if it was never held
 }
 
 func newProxy(t *testing.T, server string) *proxy {
@@ -145,9 +145,7 @@ func (p *proxy) hold() (connections int, resume func()) {
 	held := make(chan struct{})
 	for _, c := range p.pairs {
 		c.mu.Lock()
-		if c.held == nil {
-			c.held = held
-		}
+		c.held = held
 		c.mu.Unlock()
 	}
 	return len(p.pairs), sync.OnceFunc(func() { close(held) })
