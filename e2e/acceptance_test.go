@@ -219,7 +219,7 @@ func handedBack(t *testing.T, state destination.State, namespace bool) []byte {
 	return data
 }
 
-// future reads from a position that the server has not reached: that is another server's, and told so, before anything is read.
+// future reads from a position that the server has not reached: it belongs to another server, which is reported before anything is read.
 func (a *acceptance) future() {
 	a.t.Helper()
 	a.readToEnd()

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// marked is in each row of the table, and markedID begins their ids, which is what they are told by from all else that is logged.
+// marked is in each row of the table, and markedID begins their ids, which distinguishes them from everything else in the log.
 const (
 	marked   = "only-in-rows"
 	markedID = 77_700_000_000_000

@@ -183,7 +183,7 @@ func TestKilledInACopyWithoutAKey(t *testing.T) {
 }
 
 // TestCopyThatMySQLCannotSort copies a table without a key whose documents are larger than the server's buffer for sorting. vtgate asks
-// again and again, and tells nobody.
+// again and again, and reports nothing.
 func TestCopyThatMySQLCannotSort(t *testing.T) {
 	long(t)
 	c := shared(t)

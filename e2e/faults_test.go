@@ -10,7 +10,7 @@ import (
 
 const (
 	// faultNote is the size of a row in bytes; faultGate is how many bytes the connector gets before the fault, so that the
-	// most is still at the source then. Of so many it gives faultRecords at least: a change has two images, and each shard's
+	// most is still at the source then. Of these it emits at least faultRecords: a change has two images, and each shard's
 	// reader holds up to 1 MiB of records back.
 	faultNote    = 3_000
 	faultGate    = 5 << 20

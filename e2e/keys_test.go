@@ -96,7 +96,7 @@ func (p *pipeline) unfinished(state []byte) map[string]copyState {
 	return copies
 }
 
-// TestCollationChangedBetweenAttemptsOfACopy reorders the rows of a copy that stands at x, before the ä and ö of Swedish: in the
+// TestCollationChangedBetweenAttemptsOfACopy reorders the rows of a copy that has reached x, before the ä and ö of Swedish: in the
 // new order they come before x.
 func TestCollationChangedBetweenAttemptsOfACopy(t *testing.T) {
 	const column = "varchar(40) character set utf8mb4 collate utf8mb4_"

@@ -66,7 +66,7 @@ func TestKilledAtRandomMoments(t *testing.T) {
 	t.Logf("%v; %d records", killed, records)
 }
 
-// isDue tells what the next sync does first, and about how many lines of it there may be.
+// isDue returns what the next sync does first, and about how many lines that takes.
 func (p *pipeline) isDue() (what string, lines int) {
 	switch {
 	case p.state == nil:
@@ -94,7 +94,7 @@ func TestEveryStateReplays(t *testing.T) {
 	t.Logf("%d states replayed", len(first.States))
 }
 
-// TestKeyChangedBetweenAttemptsOfACopy gives the table another key of as many columns while its copy is unfinished.
+// TestKeyChangedBetweenAttemptsOfACopy changes the key to another one of as many columns while the copy is unfinished.
 func TestKeyChangedBetweenAttemptsOfACopy(t *testing.T) {
 	p := newKillPipeline(t, "kill_key")
 	p.copyHalf(killRows * 2 / 3)

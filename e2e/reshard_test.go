@@ -90,7 +90,7 @@ func TestReshardTwice(t *testing.T) {
 	}
 }
 
-// TestReshardTakenBack splits shards and gives the traffic back to the former ones (ReverseTraffic): after a sync has gone on in
+// TestReshardTakenBack splits shards and switches the traffic back to the former ones (ReverseTraffic): after a sync has continued in
 // the new ones, and between two syncs.
 func TestReshardTakenBack(t *testing.T) {
 	long(t)
@@ -185,7 +185,7 @@ func (p *pipeline) mustServe(tabletType topodatapb.TabletType, shards ...string)
 	}
 }
 
-// takeBack gives the traffic to the former shards again.
+// takeBack switches the traffic back to the former shards.
 func (p *pipeline) takeBack(r *sandbox.Reshard) {
 	p.t.Helper()
 	if err := r.Reverse(p.t.Context()); err != nil {
@@ -194,7 +194,7 @@ func (p *pipeline) takeBack(r *sandbox.Reshard) {
 	p.writer.recovered(p.t)
 }
 
-// pastTheJournal reads from where the former shard stands, to which Vitess writes changes back. That must end.
+// pastTheJournal reads from the position of the former shard, to which Vitess writes changes back. The sync must end.
 func (p *pipeline) pastTheJournal() {
 	p.t.Helper()
 	var now string

@@ -7,7 +7,7 @@ import (
 )
 
 // TestSelfHosted reads through vtgates that are protected in every way Vitess has: check must pass, and the table must
-// arrive. What is wrong in the configuration must be said.
+// arrive. Errors in the configuration must be reported.
 func TestSelfHosted(t *testing.T) {
 	c := shared(t)
 	p := newPipeline(t, c, c.ConfigPlain, "self_hosted")

@@ -59,7 +59,7 @@ func TestTerminatedWhileNobodyReads(t *testing.T) {
 	}
 }
 
-// What the kernel kills, as when memory runs out, is told by the process that watches over it, behind the line that was cut: the pipe is
+// If the kernel kills the process, as when memory runs out, the watching process reports it, after the line that was cut: the pipe is
 // full, and its last line is not whole.
 func TestKilledProcessIsToldByItsWatcher(t *testing.T) {
 	s := startRead(t, "stop_killed")

@@ -140,7 +140,7 @@ func (r *typesRig) checkRow(table *typesTable, n int, phase string, record *dest
 	}
 }
 
-// nullReason stands for a null of which meta.changes gives the reason.
+// nullReason is the expected value of a null whose reason is in meta.changes.
 type nullReason string
 
 func reasonOf(change map[string]string) nullReason {

@@ -131,7 +131,7 @@ func (table *typesTable) conditions() []string {
 	return conditions
 }
 
-// configure makes the catalog of the rig's tables, and checks what is said of them.
+// configure makes the catalog of the rig's tables, and checks what discover says about them.
 func (r *typesRig) configure() {
 	names := make([]string, len(r.types))
 	for i, table := range r.types {

@@ -1,4 +1,4 @@
-// Package image tests the image, and what the registry and the platform are told of it.
+// Package image tests the image, and the metadata for the registry and the platform.
 package image
 
 import (
@@ -227,7 +227,7 @@ func TestImageIsSmall(t *testing.T) {
 	t.Logf("%d bytes compressed", size)
 }
 
-// One commit gives one image, whenever it is built.
+// A commit always builds to the same image.
 func TestImageIsReproducible(t *testing.T) {
 	image := requireImage(t)
 	const again = "localhost/source-planetscale-again"

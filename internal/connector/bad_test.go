@@ -19,14 +19,14 @@ import (
 
 var update = flag.Bool("update", false, "write testdata/bad.txt anew")
 
-// files are what a read is given where nothing else is said. Nothing listens at the address.
+// files are the default input of a read. Nothing listens at the address.
 var files = map[string]string{
 	"config":  `{"host":"127.0.0.1","mysql_port":1,"database":"shop","username":"u","password":"p"}`,
 	"catalog": `{"streams":[{"stream":{"name":"a","json_schema":{}},"sync_mode":"incremental","destination_sync_mode":"append"}]}`,
 	"state":   `[]`,
 }
 
-// TestBadInputs gives the program what it cannot use, each line of testdata/bad.txt, and holds its exit code and its message against those
+// TestBadInputs gives the program invalid input, each line of testdata/bad.txt, and compares its exit code and message with those
 // that stand below: of read, which ends with 1 and a TRACE, and of check, which answers and ends with 0. A line is the name of a file of
 // read's, or "arguments", and what is in it. "+ {…}" are keys that the configuration has, too. No secret comes back.
 func TestBadInputs(t *testing.T) {
@@ -70,7 +70,7 @@ func TestBadInputs(t *testing.T) {
 	}
 }
 
-// unescaped is what stands for a line of the table: \xNN is a byte, and {…*N} its inside N times.
+// unescaped is the meaning of a line of the table: \xNN is a byte, and {…*N} its inside N times.
 func unescaped(t *testing.T, input string) string {
 	t.Helper()
 	if before, repeat, found := strings.Cut(input, "{{"); found {
@@ -96,7 +96,7 @@ func commands(kind string) []string {
 	return []string{"read"}
 }
 
-// run runs a command with the input, and returns its exit code and what it said.
+// run runs a command with the input, and returns its exit code and its messages.
 func run(t *testing.T, command, kind, input string) string {
 	t.Helper()
 	args := strings.Fields(input)

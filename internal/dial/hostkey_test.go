@@ -134,7 +134,7 @@ func TestPasswordsAreForPinnedServersOnly(t *testing.T) {
 	}
 }
 
-// A key's login gives nothing away that could be used elsewhere.
+// A login by key discloses nothing that could be used elsewhere.
 func TestFirstHostKeyIsTrustedWithAKey(t *testing.T) {
 	private, public := newKey(t, "")
 	s, target := newJumpServer(t, public), echo(t)

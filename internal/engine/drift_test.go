@@ -178,7 +178,7 @@ func (k *killer) Write(p []byte) (int, error) {
 	return k.w.Write(p)
 }
 
-// What cannot be known of the columns ends the stream alone, before it gives a row; with "Re-sync data" it is copied again in the same
+// If the columns cannot be known, the stream fails alone, before its first record; with "Re-sync data" it is copied again in the same
 // sync.
 func TestRowsOfUnknowableColumns(t *testing.T) {
 	log := func(events ...*event) fakevtgate.Stream {
@@ -270,7 +270,7 @@ func TestColumnsThatWereChangedBack(t *testing.T) {
 	}
 }
 
-// A stream that breaks between two statements, or before the position of one is said, meets each of them once.
+// A stream that breaks between two statements, or before the position of one has arrived, handles each statement once.
 func TestAStreamThatBreaksBetweenTwoChangesOfColumns(t *testing.T) {
 	for name, said := range map[string]bool{"between": true, "before the position": false} {
 		t.Run(name, func(t *testing.T) {
@@ -319,7 +319,7 @@ func TestColumnsAddedAtTheEndAreNoReasonToFail(t *testing.T) {
 	}
 }
 
-// The columns are changed while rows are read: those that were given come again, unless it is their key that was wrong.
+// The columns change while rows are read: rows already emitted are emitted again, unless their key was wrong.
 func TestChangeOfColumnsDuringTheSync(t *testing.T) {
 	for name, c := range map[string]struct {
 		now   []table.Column
@@ -538,7 +538,7 @@ func definesUsers(context.Context, gtid.Shard, string) (string, error) {
 }
 
 // A copy of the table that takes its place has the name of gh-ost's or pt-online-schema-change's: a user's own table may have it, too,
-// which is said once. Vitess' names are nobody else's.
+// which is logged once. Only Vitess uses its names.
 func TestSwapsForACopyOfTheTable(t *testing.T) {
 	const vitess = "_vt_vrp_6ace8bcef73211ea87e9f875a4d24e90_20200915120410_"
 	for copied, warned := range map[string]bool{"_users_gho": true, "_users_new": true, vitess: false} {
@@ -632,7 +632,7 @@ func TestOlderRowsWithLabelsAreRefused(t *testing.T) {
 }
 
 // Columns were changed and changed back, and once more while rows from before that are read: a statement shows the one, and a look at the
-// table that the rows stood under wrong keys.
+// table whose rows had wrong keys.
 func TestAStatementAfterRowsOfWrongKeys(t *testing.T) {
 	r := newRig(t, 7, func(_ *request, send func(...*event), done <-chan struct{}) error {
 		send(insert(6, "users", "others")...)

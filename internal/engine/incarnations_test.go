@@ -11,7 +11,7 @@ import (
 	"source-planetscale/internal/table"
 )
 
-// A sync that is killed after a state must have said what no later one can tell.
+// A sync that is killed after a state must already have logged what no later sync can detect.
 func TestAReplacedTableIsWarnedOfBeforeItsState(t *testing.T) {
 	was, now := table.Incarnation{Server: "s", IDs: []uint64{1}}, table.Incarnation{Server: "s", IDs: []uint64{2}}
 	for _, c := range []struct {
@@ -51,7 +51,7 @@ func TestAReplacedTableIsWarnedOfBeforeItsState(t *testing.T) {
 	}
 }
 
-// A table that is replaced between two attempts at its copy takes rows with it that were given already.
+// A table that is replaced between two attempts to copy it loses rows that were already emitted.
 func TestATableReplacedInTheMiddleOfItsCopyIsWarnedOf(t *testing.T) {
 	was, now := table.Incarnation{Server: "s", IDs: []uint64{1}}, table.Incarnation{Server: "s", IDs: []uint64{2}}
 	const rebuilds = "alter table users engine=innodb"

@@ -12,8 +12,8 @@ import (
 	"source-planetscale/internal/state"
 )
 
-// switched is a journal of the table users, of a shard that stood there; its traffic went to the shard other of a keyspace, which
-// stood at gtid.
+// switched is a journal of the table users, of a shard at that position; its traffic went to the shard other of a keyspace, which
+// was at gtid.
 func switched(from string, keyspace, shard, position string) *binlogdatapb.Journal {
 	return &binlogdatapb.Journal{
 		Tables: []string{"orders", "users"}, LocalPosition: from,

@@ -371,7 +371,7 @@ func TestPositionBetweenTheViewsOfTheColumns(t *testing.T) {
 	}
 }
 
-// What no further look can change is looked at once, and told as it is.
+// What another look cannot change is read once, and reported as it is.
 func TestLooksAtTheTables(t *testing.T) {
 	t.Parallel()
 	const again = "The tables are being altered"

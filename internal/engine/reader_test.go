@@ -375,7 +375,7 @@ func TestSilentStreamIsOpenedAgain(t *testing.T) {
 	}
 }
 
-// A stream that fails in one shard is over when its other shards are, too, and its end is told once.
+// A stream that fails in one shard ends when its other shards have ended, and its end is reported once.
 func TestStreamThatOneShardDroppedEndsWithItsOtherShards(t *testing.T) {
 	ended := make(chan struct{})
 	r := newRig(t, 20, nil)
@@ -477,7 +477,7 @@ func TestOneFailingStreamLeavesTheOthers(t *testing.T) {
 	}
 }
 
-// A server that logs parts of rows gives NULLs that are none.
+// A server that logs only parts of rows sends NULLs for values that are not NULL.
 func TestPartialRowsFailLoudly(t *testing.T) {
 	for name, mark := range map[string]func(*binlogdatapb.RowChange){
 		"row image": func(c *binlogdatapb.RowChange) {

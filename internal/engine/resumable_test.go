@@ -53,7 +53,7 @@ func (r *rig) mustStartOver(n int) {
 	}
 }
 
-// The server went on after the former key's values as if they were the new one's. MySQL, which is asked before the next
+// The server continued after the former key's values as if they were the new key's. MySQL, which is asked before the next
 // attempt, has the new key: it must not look like one to resume after.
 func TestCopyWhoseKeyChangesDoesNotGoOnAfterTheNewOne(t *testing.T) {
 	t.Parallel()
@@ -74,7 +74,7 @@ func TestCopyWhoseKeyChangesDoesNotGoOnAfterTheNewOne(t *testing.T) {
 }
 
 // Nothing comes after the former key's values if the server takes them for the last ones of the new key, so that no key of
-// the server's tells of the change: the columns looked up at the snapshot do.
+// the server's events shows the change: the columns read at the snapshot do.
 func TestCopyWhoseKeyWasChangedJustBeforeItWentOnStartsOver(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, 6, nil)

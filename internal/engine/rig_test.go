@@ -91,7 +91,7 @@ func (r *rig) requests() []*request {
 
 var script = fakevtgate.Script{Keyspace: "shop", Shard: "-"}
 
-// newRig makes a rig whose source stands at transaction stop.
+// newRig makes a rig whose source is at transaction stop.
 func newRig(t *testing.T, stop int, stream fakevtgate.Stream) *rig {
 	t.Helper()
 	r := &rig{t: t, stands: stop, stream: stream, now: map[string]table.Table{}}
@@ -123,7 +123,7 @@ func newRig(t *testing.T, stop int, stream fakevtgate.Stream) *rig {
 	return r
 }
 
-// hear makes another client, which gives a stream up that says nothing for so long.
+// hear makes another client, which abandons a stream that is silent for that long.
 func (r *rig) hear(silence time.Duration) {
 	r.t.Helper()
 	cfg := r.cfg.VStream()
@@ -317,7 +317,7 @@ func (r *rig) change(f func(*airbyte.Tx)) {
 	}
 }
 
-// hangs is how long a sync may take before it is said to hang.
+// hangs is how long a sync may take before the test reports that it hangs.
 const hangs = time.Minute
 
 // run runs the sync and returns what it printed.
@@ -438,7 +438,7 @@ func lastOf(t *testing.T, states []destination.State, name string) *state.Shard 
 	return nil
 }
 
-// said is a sync's log.
+// said is the log of a sync.
 func said(out *destination.Output) string {
 	var b strings.Builder
 	for _, l := range out.Logs {

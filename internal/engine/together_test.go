@@ -28,7 +28,7 @@ func newRound(name string, want int) *round {
 	return &round{name: name, want: want, all: make(chan struct{})}
 }
 
-// ask waits for the other questions. After the sync was given up it says which have come.
+// ask waits for the other queries. If the sync is cancelled, it returns which of them have arrived.
 func (r *round) ask(ctx context.Context, question string) error {
 	r.mu.Lock()
 	if r.came = append(r.came, question); len(r.came) == r.want {

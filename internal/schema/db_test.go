@@ -64,7 +64,7 @@ func TestEachShardEndsWithTheFirstError(t *testing.T) {
 	})
 }
 
-// A target is told from a keyspace before anybody is asked.
+// Targets and keyspaces are distinguished before any query.
 func TestOpenOfATarget(t *testing.T) {
 	for target, keyspace := range map[string]string{"shop/-": "shop", "shop:-80": "shop", "shop@replica": "shop", "shop/-80@rdonly": "shop", "/": ""} {
 		_, err := Open(t.Context(), dial.Config{}, "", "", target, "primary")

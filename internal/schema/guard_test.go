@@ -22,9 +22,9 @@ import (
 // rawServer speaks MySQL's protocol, byte by byte, so that each of them can be another.
 type rawServer struct {
 	answer  func(statement string) [][]string // as scripted's; nil for an OK
-	asked   func(packet string)               // is told of each packet, if not nil
+	asked   func(packet string)               // is called with each packet, if not nil
 	wait    chan struct{}                     // it greets nobody until this is closed, if not nil
-	denied  func()                            // is told of each login, if not nil, which is refused
+	denied  func()                            // is called for each login, if not nil; the login is refused
 	single  bool                              // it takes one statement to a packet
 	unknown string                            // no database, in logins and packets that name it
 	change  func(at int, out []byte) []byte   // what is sent instead, at that place of all that was sent
@@ -190,7 +190,7 @@ func (s *rawServer) send(packets ...[]byte) bool {
 	}
 	s.sent += len(out)
 	_, err := s.conn.Write(as)
-	if &as[:1][0] != &out[0] { // changed: whoever waits for more is told that there is none
+	if &as[:1][0] != &out[0] { // changed: if more is awaited, the answer is that there is none
 		_ = s.conn.(*net.TCPConn).CloseWrite()
 		_, _ = io.Copy(io.Discard, s.conn)
 		return false

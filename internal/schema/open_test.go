@@ -118,7 +118,7 @@ func TestOpenSilentServer(t *testing.T) {
 	}
 }
 
-// A lost connection is told from a refusal, and a pool whose connections were all cut opens new ones.
+// A lost connection is not taken for a refusal, and a pool whose connections were all cut opens new ones.
 func TestLostConnection(t *testing.T) {
 	server := sandboxServer(t)
 	proxy := newProxy(t, server.MySQLAddr())

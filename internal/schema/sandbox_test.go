@@ -131,7 +131,7 @@ func eventually(t *testing.T, what string, try func() error) {
 	}
 }
 
-// question takes a connection that is given back when the test is over.
+// question takes a connection that is returned when the test ends.
 func question(t *testing.T, db *DB) *sql.Conn {
 	t.Helper()
 	conn, err := db.conn(t.Context(), "")
