@@ -100,7 +100,7 @@ var (
 	hclOption    = regexp.MustCompile(`(?m)^    ([a-z_]+) +=`)
 )
 
-// terraformFits looks at the attributes of each resource, and lets Terraform parse the text where it is installed.
+// terraformFits looks at the attributes of each resource, and has Terraform parse the text if it is installed.
 func terraformFits(t *testing.T, text string) {
 	t.Helper()
 	var provider struct {

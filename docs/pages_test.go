@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// TestMain lets the tests name files as the pages do: from the root.
+// TestMain makes the tests use the same file names as the pages: relative to the root.
 func TestMain(m *testing.M) {
 	if err := os.Chdir(".."); err != nil {
 		panic(err)

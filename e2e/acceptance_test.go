@@ -165,7 +165,7 @@ func (a *acceptance) basicRead() {
 	}
 }
 
-// twiceTheSame reads in full twice: all but the columns that acceptance-test-config.yml lets differ is the same.
+// twiceTheSame reads in full twice: everything except the columns that acceptance-test-config.yml exempts is the same.
 func (a *acceptance) twiceTheSame() {
 	a.t.Helper()
 	a.catalog = a.file("full.json", bytes.ReplaceAll(read(a.t, a.catalog), []byte(`"incremental",`+"\n"), []byte(`"full_refresh",`+"\n")))

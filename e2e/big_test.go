@@ -239,7 +239,7 @@ func TestBigTransaction(t *testing.T) {
 // hugeText is the length of a value that Airbyte does not take, and that makes a message of more than half its limit.
 const hugeText = 60_000_000
 
-// TestHugeRows reads a row of 60 MB by copy, insert and delete: its value is null, which is said, and the row is there. A row
+// TestHugeRows reads a row of 60 MB by copy, insert and delete: its value is null and marked, and the row is there. A row
 // that is larger than the server's messages may be fails its stream alone.
 func TestHugeRows(t *testing.T) {
 	p := newBigPipeline(t, "big_rows", "big_beside")

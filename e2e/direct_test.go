@@ -53,7 +53,7 @@ var directs = []struct {
 	{"indexed", columns, []string{"alter table T add index i (v)", "alter table T drop index i, comment = 'c'"}, right},
 }
 
-// TestDirectSessions changes tables in one of two shards by sessions of its own mysqld, which vtgate knows nothing of. Each stream has one
+// TestDirectSessions changes tables in one of two shards by sessions of its own mysqld, which vtgate does not see. Each stream has one
 // fate, whatever happens to the others in the same binary log.
 func TestDirectSessions(t *testing.T) {
 	c := shared(t)
@@ -216,7 +216,7 @@ func TestCopyThatMySQLCannotSort(t *testing.T) {
 }
 
 // TestTransactionOfOneReplica reads from two replicas, one of which has a transaction that no other server of the shard has. Whichever of
-// them answered the sync before and answers now, nobody waits for it, and no stream fails for it.
+// them answered the previous sync and answers now, the connector does not wait for it, and no stream fails because of it.
 func TestTransactionOfOneReplica(t *testing.T) {
 	long(t)
 	topology := customer(3)

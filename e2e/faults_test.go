@@ -78,7 +78,7 @@ var replicaFaults = []fault{
 	{name: "emergency reparent", slow: true, inject: (*pipeline).emergency},
 }
 
-// TestFaults lets things happen to the source in the middle of a copy and of a replication, while the table is written to.
+// TestFaults causes faults in the source in the middle of a copy and of a replication, while the table is written to.
 // Each sync must end well by itself, and the destination equal to the source.
 func TestFaults(t *testing.T) {
 	p := newFaultPipeline(t, own(t, customer(2)), "faults")
@@ -181,7 +181,7 @@ func (p *pipeline) restartReplicaOf(kind string) error {
 	return p.restart(p.t, kind+replicas[0])
 }
 
-// emergency kills a primary for good, promotes its replica, and lets the old primary come back as a replica. Nobody writes
+// emergency kills a primary, promotes its replica, and restarts the old primary as a replica. Nothing writes
 // in the meantime, since without semi-synchronous replication that would be lost at the source, after the connector read it.
 func (p *pipeline) emergency() error {
 	p.writer.quiet.Lock()

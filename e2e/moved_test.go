@@ -8,7 +8,7 @@ import (
 	"source-planetscale/internal/sandbox"
 )
 
-// TestTableMovedToAnotherKeyspace moves a table away, back, and away for good, its old table kept. No event tells a stream of it.
+// TestTableMovedToAnotherKeyspace moves a table away, back, and away permanently, its old table kept. No event reports it to a stream.
 func TestTableMovedToAnotherKeyspace(t *testing.T) {
 	c := own(t, sandbox.Default())
 	p := newPipeline(t, c, c.ConfigSharded, "mov_t", "mov_beside")

@@ -95,7 +95,7 @@ func movingInPlace(t *testing.T) {
 	p.catalog = p.formerCatalog(true)
 	p.readToEnd()
 	p.mustEqualTheSource()
-	// The platform forgets the former state with the first new one: each stream has one by then.
+	// The platform drops the former state with the first new one: by that time each stream has one.
 	first := map[string]bool{}
 	for _, s := range p.last.States {
 		if s.Before == 0 {
@@ -141,7 +141,7 @@ func movingSideBySide(t *testing.T) {
 	p := formerPipeline(t)
 	printed := p.positions()
 	p.change()
-	p.state = nil // the former connector runs once more, and is paused; what it brings is brought by this one
+	p.state = nil // the former connector runs once more, and is paused; what it would read is read by this one
 	p.clear()
 	p.readToEnd()
 	p.exec("update "+p.table+" set v = 4 where id = 7", "delete from "+p.table+" where id = 1")

@@ -22,8 +22,8 @@ import (
 	querypb "vitess.io/vitess/go/vt/proto/query"
 )
 
-// TestOlderValuesBecomeWhatAlterMakesOfThem lets MySQL turn the columns of tables into columns of each other type, in strict mode, and
-// holds what it made of each value against what we make of the older one.
+// TestOlderValuesBecomeWhatAlterMakesOfThem has MySQL convert the columns of tables to each other type, in strict mode, and
+// compares each value with our conversion of the older one.
 func TestOlderValuesBecomeWhatAlterMakesOfThem(t *testing.T) {
 	d := newOlderRig(t)
 	pairs, refused := 0, 0
@@ -53,7 +53,7 @@ func TestOlderValuesBecomeWhatAlterMakesOfThem(t *testing.T) {
 	}
 }
 
-// TestAddedColumnsHaveTheDefaultOfTheStatement lets MySQL add columns to a table with a row.
+// TestAddedColumnsHaveTheDefaultOfTheStatement has MySQL add columns to a table with a row.
 func TestAddedColumnsHaveTheDefaultOfTheStatement(t *testing.T) {
 	d := newOlderRig(t)
 	added, refused := 0, 0
@@ -207,12 +207,12 @@ func newOlderRig(t *testing.T) *olderRig {
 			t.Error(err)
 		}
 	})
-	// Strict, but not afraid of zero dates, which have no counterpart in JSON anyhow.
+	// Strict, but zero dates are allowed: they have no equivalent in JSON anyway.
 	execOn(t, db, "set sql_log_bin = 0, character_set_results = null, sql_mode = 'STRICT_ALL_TABLES,ALLOW_INVALID_DATES'")
 	return &olderRig{t: t, db: db, reasons: map[string]int{}}
 }
 
-// alter lets MySQL make columns of one type those of others, with all values for which we have a counterpart. It returns for how many
+// alter has MySQL convert columns of one type to others, with all values for which we have an equivalent. It returns for how many
 // types we have none.
 func (d *olderRig) alter(from olderType, others []string) (refused int) {
 	d.t.Helper()

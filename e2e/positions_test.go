@@ -52,7 +52,7 @@ func TestPartialRowImages(t *testing.T) {
 		{"row image", image, "NOBLOB", "FULL", "update pos_image set v = v + 1"},
 		// The server does not mark the rows as lacking a column.
 		{"deleted rows", image, "NOBLOB", "FULL", "delete from pos_image where id > 2"},
-		// Vitess does not stream these, and says so in its own words.
+		// Vitess does not stream these, and returns an error of its own.
 		{"minimal row image", image, "MINIMAL", "FULL", "update pos_image set v = v + 1"},
 		{"partial JSON", options, "PARTIAL_JSON", "", "update pos_image set doc = json_set(doc, '$.a', 2)"},
 	} {

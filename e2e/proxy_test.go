@@ -137,7 +137,7 @@ func (c *pair) passes() bool {
 	}
 }
 
-// hold lets nothing through the connections there are until resume is called, which then passes on what came meanwhile. It returns how
+// hold lets nothing through the connections there are until resume is called, which then passes on what has arrived. It returns how
 // many there are, with those that have ended. New ones work.
 func (p *proxy) hold() (connections int, resume func()) {
 	p.mu.Lock()

@@ -162,7 +162,7 @@ func (p *pipeline) readWithin(limit time.Duration) {
 	s.toEnd()
 }
 
-// readFails runs a sync in which the stream of the table is to fail, alone, for good; its trace is returned.
+// readFails runs a sync in which the stream of the table must fail, alone and permanently; its trace is returned.
 func (p *pipeline) readFails() destination.Error {
 	p.t.Helper()
 	s := p.start()
@@ -184,7 +184,7 @@ func (p *pipeline) readFails() destination.Error {
 	return e
 }
 
-// readUntilKilled reads that many lines and kills the connector; false if it had ended by then.
+// readUntilKilled reads that many lines and kills the connector; false if it had ended before.
 func (p *pipeline) readUntilKilled(lines int) bool {
 	p.t.Helper()
 	s := p.start()

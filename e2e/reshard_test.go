@@ -269,7 +269,7 @@ func (p *pipeline) inTheMiddle(from, to []string) {
 	p.ends(r)
 }
 
-// gone lets the old shards go before the changes in them were read. Then a sync must say so.
+// gone removes the old shards before the changes in them were read. Then a sync must report it.
 func (p *pipeline) gone() {
 	p.readToEnd()
 	p.writePatiently()

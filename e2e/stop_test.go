@@ -25,7 +25,7 @@ func startRead(t *testing.T, table string) *reading {
 	return s
 }
 
-// ended waits for the end of the process, while nobody reads, and returns how it ended.
+// ended waits for the end of the process, while nothing reads its output, and returns how it ended.
 func (s *reading) ended() string {
 	s.p.t.Helper()
 	exited := make(chan string, 1)

@@ -37,7 +37,7 @@ func startConnector(ctx context.Context, program string, bound time.Duration, ar
 	c.stdout = bufio.NewReaderSize(stdout, 1<<16)
 	c.bound = time.AfterFunc(bound, func() {
 		c.late.Store(true)
-		_ = c.cmd.Process.Signal(syscall.SIGQUIT) // says where it stands
+		_ = c.cmd.Process.Signal(syscall.SIGQUIT) // prints where it is
 		time.AfterFunc(2*time.Second, func() { _ = c.cmd.Process.Kill() })
 	})
 	return c, nil

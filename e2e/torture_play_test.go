@@ -515,13 +515,13 @@ func (p *play) replay(ctx context.Context, n int) {
 		p.finding = f
 		return
 	}
-	for _, s := range at.Streams { // records behind a state come again
+	for _, s := range at.Streams { // records after a state are sent again
 		s.Settled, s.Repeats = false, true
 	}
 	q := *p
 	q.platform, q.before, q.last = at, nil, nil
 	q.mayFail, q.altered, q.shaken = maps.Clone(p.mayFail), maps.Clone(p.altered), p.shaken
-	q.clear(p.warned...) // the run whose state this is has said so
+	q.clear(p.warned...) // the run that wrote this state has warned about it
 	q.judge(ctx)
 	if p.finding = q.finding; p.finding != nil && p.finding.Kind == torture.Differs {
 		p.finding.Kind = torture.StateReplays

@@ -254,7 +254,7 @@ func (p *play) face() string {
 	return "plain"
 }
 
-// halfOpen stops the bytes of the connections of these protocols without closing them: for that many milliseconds, or for good.
+// halfOpen stops the bytes of the connections of these protocols without closing them: for that many milliseconds, or permanently.
 func (p *play) halfOpen(protocols, milliseconds string) {
 	if p.current == nil {
 		return

@@ -25,7 +25,7 @@ const (
 	patience = 4 * time.Minute
 )
 
-// TestTorture plays random histories from a seed on, until its time is over or the connector does something wrong; then it
+// TestTorture plays random histories, beginning with a seed, until its time is over or the connector does something wrong; then it
 // prints the history that shows it, after making that as small as it can. With TORTURE_HISTORY it plays that file.
 func TestTorture(t *testing.T) {
 	seed, history := os.Getenv("TORTURE_SEED"), os.Getenv("TORTURE_HISTORY")
@@ -48,7 +48,7 @@ func TestTorture(t *testing.T) {
 	r.torture(t, counting(first), time.Duration(minutes*float64(time.Minute)))
 }
 
-// TestTortureKept plays the histories and seeds that once showed something, then seeds that nobody has tried.
+// TestTortureKept plays the histories and seeds that once showed something, then seeds that were never tried.
 func TestTortureKept(t *testing.T) {
 	script.RequireSandbox(t)
 	r := newTortureRig(t)

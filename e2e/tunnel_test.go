@@ -20,7 +20,7 @@ func with(tunnel map[string]any, pairs ...any) map[string]any {
 	return tunnel
 }
 
-// TestTunnel checks the database through a real SSH server, and what is said when that does not work.
+// TestTunnel checks the database through a real SSH server, and the messages if that does not work.
 func TestTunnel(t *testing.T) {
 	c := shared(t)
 	p := newPipeline(t, c, c.ConfigSharded)

@@ -80,7 +80,7 @@ func TestParseTakesTheFormerConnectors(t *testing.T) {
 	}
 }
 
-// Its form saves options that nobody touched, and among them a constant that means nothing.
+// Its form saves untouched options, among them a constant without a meaning.
 func TestUntouchedOptionsOfTheFormerConnectorMeanTheDefaults(t *testing.T) {
 	want, err := Parse([]byte(`{`+minimal+`}`), slog.New(slog.DiscardHandler))
 	if err != nil {

@@ -109,7 +109,7 @@ func endless(n int) int {
 	return endless(n+1) + n
 }
 
-// library runs f as a library would, in a goroutine that nobody of ours started.
+// library runs f as a library would, in a goroutine that is not ours.
 func library(f func()) {
 	time.AfterFunc(0, f)
 	select {}
@@ -125,7 +125,7 @@ func start(t *testing.T, end string) (cmd *exec.Cmd, stdout *bytes.Buffer, stder
 	return cmd, stdout, stderr
 }
 
-// Whatever ends a process that is watched, what is said of it tells what happened and where, and no value.
+// Whatever ends a watched process, the report says what happened and where, and contains no value.
 func TestWhatCrashesAProcessIsTold(t *testing.T) {
 	for _, c := range []struct{ end, said string }{
 		{"text", `the program panicked in source-planetscale/internal/crash\.init\..*\(watch_linux_test\.go:\d+\), called by .*time\.goFunc \(sleep\.go:\d+\)`},

@@ -6,7 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A silent cut cannot be staged on loopback; what can be seen is that the kernel was told to look for one.
+// A silent cut cannot be staged on loopback; what can be checked is that the kernel was configured to detect one.
 func TestSocketOptions(t *testing.T) {
 	raw, err := dialLoopback(t).SyscallConn()
 	if err != nil {

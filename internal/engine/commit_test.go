@@ -11,7 +11,7 @@ import (
 )
 
 // vttablet says no position of a transaction that ends in a COMMIT statement: an empty one, or one of tables without transactions. The
-// sync ends at such a one, too, and its state holds it.
+// sync can end at such a transaction, too, and its state contains it.
 func TestTransactionThatEndsInACommitStatement(t *testing.T) {
 	t.Parallel()
 	row := func(id string) *event { return rowOf(7, "users", nil, []string{id, "m"}) }

@@ -19,7 +19,7 @@ import (
 	"source-planetscale/internal/table"
 )
 
-// looks lets users have these columns when it is looked up for the first time, the second and so on; then the last.
+// looks gives users these columns at its first lookup, its second and so on; after that the last ones.
 func (r *rig) looks(columns ...[]table.Column) {
 	r.look = func(ctx context.Context, shard gtid.Shard, only []string, keys bool) (map[string]table.Table, error) {
 		r.alter("users", columns[0]...)
@@ -78,7 +78,7 @@ func TestColumnsChangedBeforeACopyBegins(t *testing.T) {
 	}
 }
 
-// What was changed once the copy was complete comes after what it copied.
+// Changes made after the copy was complete come after the copied rows.
 func TestColumnsChangedOnceTheCopyIsComplete(t *testing.T) {
 	r := newRig(t, 5, copyOfUsers())
 	r.add(testTable("users"), airbyte.Incremental, nil)
@@ -284,7 +284,7 @@ func TestACopyThatBreaksBeforeItsSnapshotForgetsItsColumns(t *testing.T) {
 	}
 }
 
-// After a failover the stop may lie behind a change of columns: they are those of the saved position until a statement comes.
+// After a failover the stop position may be before a change of columns: they are those of the saved position until a statement comes.
 func TestColumnsAreNotKnownWhereTheStopWasMovedTo(t *testing.T) {
 	t.Parallel()
 	opened := 0

@@ -71,7 +71,7 @@ func (r *rig) asked() []string {
 		}
 		list = append(list, asks)
 	}
-	slices.Sort(list) // of two that run in parallel none is the first
+	slices.Sort(list) // two that run in parallel have no order
 	return list
 }
 
@@ -359,7 +359,7 @@ func TestChangeOfColumnsDuringTheSync(t *testing.T) {
 	}
 }
 
-// Nothing was changed in the table while its columns were: the next sync starts behind the change.
+// No rows changed in the table while its columns did: the next sync starts after the change.
 func TestChangeOfColumnsWithoutRowsIsPassed(t *testing.T) {
 	r := newRig(t, 6, func(_ *request, send func(...*event), done <-chan struct{}) error {
 		send(changed(6, "alter table users drop column gone")...)
@@ -473,7 +473,7 @@ func TestStatementsThatChangeNoColumns(t *testing.T) {
 	}
 }
 
-// Nothing tells which columns the table had at a position of the former connector, or of the option starting_gtids: unless some were only
+// It is unknown which columns the table had at a position of the former connector, or of the option starting_gtids: unless some were only
 // added at the end.
 func TestChangeOfColumnsSinceAPositionOfUnknownColumns(t *testing.T) {
 	for statement, want := range map[string][]string{
@@ -570,7 +570,7 @@ func TestSwapsForACopyOfTheTable(t *testing.T) {
 	}
 }
 
-// A value that strict mode would not have let ALTER TABLE convert is met among the rows: nobody knows what became of it.
+// The rows contain a value that strict mode would not have let ALTER TABLE convert: it is unknown what it became.
 func TestAValueThatAlterTableWouldNotTake(t *testing.T) {
 	for _, resync := range []bool{false, true} {
 		t.Run(fmt.Sprintf("resync %v", resync), func(t *testing.T) {

@@ -74,7 +74,7 @@ func down(keyspace string) map[string]func(*Server) {
 	}}
 }
 
-// Neither copy begins before the other one does. Two tables of one name are two streams; what is said of shards names the keyspace.
+// Neither copy begins before the other one does. Two tables of one name are two streams; messages about shards name the keyspace.
 func TestKeyspacesAreReadSideBySide(t *testing.T) {
 	begun := map[string]chan struct{}{"shop": make(chan struct{}), "billing": make(chan struct{})}
 	r := newRig(t, 5, copies(func(keyspace string) {

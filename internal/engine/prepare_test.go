@@ -156,7 +156,7 @@ func TestDamagedStateOfAnotherDatabaseIsNotOurs(t *testing.T) {
 	}
 }
 
-// A transaction that one replica alone has is left out of where a sync stops, of where it begins, and of what it saves.
+// A transaction that only one replica has is left out of the positions where a sync stops and begins, and of those it saves.
 func TestTransactionsOfOneReplicaAloneAreLeftOut(t *testing.T) {
 	const uuid, another = fakevtgate.UUID, "88b1039f-22b6-11ed-b765-0a43f95f28a3"
 	five, six := fakevtgate.GTID(5), fakevtgate.GTID(6)

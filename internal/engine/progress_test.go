@@ -70,7 +70,7 @@ func TestProgressCountsCopiesApart(t *testing.T) {
 	}{
 		{count: record.Count{Copied: 10, Replicated: 9}, expected: 100, startsOver: true},
 		{count: record.Count{Copied: 500}, expected: 100},
-		{count: record.Count{Copied: 7000}, expected: 9000, again: true}, // of which nobody knows how much is left
+		{count: record.Count{Copied: 7000}, expected: 9000, again: true}, // whose remaining rows are unknown
 	} {
 		p := r.add(testTable(fmt.Sprintf("t%d", i)), airbyte.FullRefresh, nil).In(in("-"))
 		p.Origin.Add(c.count)

@@ -114,7 +114,7 @@ func TestARowThatCannotBeReadEndsItsTableAlone(t *testing.T) {
 	}
 }
 
-// The position of a row that cannot be read is behind the reader. Going on from there would lose the row.
+// The reader is past the position of a row that cannot be read. Continuing from there would lose the row.
 func TestARowThatCannotBeReadIsNotTriedAgain(t *testing.T) {
 	r := newRig(t, 7, func(_ *request, send func(...*event), done <-chan struct{}) error {
 		bad := rowOf(7, "users", nil, []string{"1", "a"})
@@ -191,7 +191,7 @@ func TestAStreamOfNoTablesIsNotOpened(t *testing.T) {
 	}
 }
 
-// A ROW event may be malformed behind its first rows. It is asked for again, and the numbers of records do not go back.
+// A ROW event may be malformed after its first rows. It is requested again, and the records' numbers do not go back.
 func TestMalformedEventIsReadAgain(t *testing.T) {
 	t.Parallel()
 	attempts := 0

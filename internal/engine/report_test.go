@@ -50,7 +50,7 @@ func TestProgressOfAPartition(t *testing.T) {
 	}
 }
 
-// Only those that gave something since the last report are told of, and of very many only those that gave the most.
+// Only streams with records since the last report are reported, and of very many only those with the most.
 func TestProgressIsToldOfThoseThatGaveTheMost(t *testing.T) {
 	r := newRig(t, 5, nil)
 	r.newShards("-80", "80-", "c0-")

@@ -109,7 +109,7 @@ func TestSplitShardIsReadToItsJournal(t *testing.T) {
 }
 
 // Columns are changed before a shard is split, or after that: rows of the former shard, and of the new ones, are read by the columns that
-// they were written under. Without the statement nobody knows.
+// they were written under. Without the statement they are unknown.
 func TestColumnsChangedAroundASplit(t *testing.T) {
 	const drop = "alter table users drop column gone, modify column name varchar(50) character set utf8mb4"
 	was := []table.Column{dropped[0], dropped[1], {Name: "name", Type: "varchar(40)", Charset: "utf8mb4"}}
@@ -385,7 +385,7 @@ func TestOneOfTwoFormerShardsNoLongerExists(t *testing.T) {
 	}
 }
 
-// A stream that fails in one former shard is over when the others are read, too.
+// A stream that fails in one former shard ends when the others have been read, too.
 func TestStreamThatOneFormerShardDroppedEndsWithTheOthers(t *testing.T) {
 	r := newRig(t, 0, nil)
 	r.stream = func(q *request, send func(...*event), done <-chan struct{}) error {
@@ -560,7 +560,7 @@ func TestFormerShardThatLeadsNowhere(t *testing.T) {
 	}
 }
 
-// A vtgate before 21 streams from no former shard, and says nothing: for good, unless it says nothing of the others either.
+// A vtgate before 21 does not stream from former shards, and stays silent: a permanent failure, unless it is silent for the others, too.
 func TestFormerShardThatNeverAnswers(t *testing.T) {
 	const why = "does not answer, while the shards that replaced it do"
 	for name, c := range map[string]struct {

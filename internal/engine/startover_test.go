@@ -160,7 +160,7 @@ func TestStatesAreAheadOfTheCursorsThatFollow(t *testing.T) {
 	}
 	next := newRig(t, 5, r.stream)
 	next.exists("users")
-	first.Cursor += time.Hour.Microseconds() // the clock of this machine is behind the killed one's
+	first.Cursor += time.Hour.Microseconds() // this machine's clock is behind that of the killed one
 	again, err := next.read(next.handedBack(map[string]*state.Stream{"users": first}), "users")
 	if err != nil {
 		t.Fatal(err)

@@ -155,7 +155,7 @@ func TestWitnessOfAReplacedTable(t *testing.T) {
 	}
 }
 
-// ALTER TABLE changes rows without an event for each; it is said once for a stream, however many there are, and not of what changes no row.
+// ALTER TABLE changes rows without an event for each; a stream gets one warning, however many there are, and none if no row changes.
 func TestAlterIsWarnedOf(t *testing.T) {
 	const words = "the table was altered in shard -"
 	for name, c := range map[string]struct {

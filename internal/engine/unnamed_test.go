@@ -67,7 +67,7 @@ func TestManyPositionsOfAnOlderServerShareOneStream(t *testing.T) {
 	}
 }
 
-// The stream of all passes a table's position without being there: nobody knows which of its rows the table has, and it is read again
+// The shared stream passes a table's position without being at it: it is unknown which of its rows the table has, and it is read again
 // from its own. Nothing is lost, and no state covers what was skipped.
 func TestPositionThatIsPassedIsReadAgain(t *testing.T) {
 	for name, c := range map[string]struct {

@@ -13,7 +13,7 @@ import (
 )
 
 // One shard of a stream is copied again while another one is read. Go ends a program that reads a map while it is written to, without a
-// trace; the race detector sees it each time, and without it the former state tells.
+// trace; the race detector sees it each time, and without it the former state shows it.
 func TestOneShardIsForgottenWhileAnotherIsRead(t *testing.T) {
 	users := &table.Table{Name: "users", Columns: []table.Column{{Name: "id", Type: "bigint"}}}
 	shards := map[gtid.Shard]*state.Shard{}

@@ -40,7 +40,7 @@ var loggers = map[string]func(secret string){
 	"MySQL": func(secret string) { mysqlLogs(secret) },
 }
 
-// mysqlLogs lets the driver read a packet with a wrong number, which it logs.
+// mysqlLogs makes the driver read a packet with a wrong number, which it logs.
 func mysqlLogs(secret string) {
 	config := mysql.NewConfig()
 	config.Net, config.Addr = "tcp", secret

@@ -78,7 +78,7 @@ func TestRowsOfACopyAndOfTheBinaryLogAreReadDifferently(t *testing.T) {
 	}
 }
 
-// A stream that is alive and gives nothing: what the server does not tell apart, the user is told to look at.
+// A stream that is alive and sends nothing: the message names the causes that the server does not distinguish.
 func TestAStallNamesItsCauses(t *testing.T) {
 	users, tab := stream(t, "users")
 	s := newRig(io.Discard, at(9), tab).session(users)

@@ -95,7 +95,7 @@ func TestAwaitShowsWhyAProcessDied(t *testing.T) {
 	}
 }
 
-// closedAddr is an address on which nobody listens.
+// closedAddr is an address on which nothing listens.
 func closedAddr(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")

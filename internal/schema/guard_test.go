@@ -23,7 +23,7 @@ import (
 type rawServer struct {
 	answer  func(statement string) [][]string // as scripted's; nil for an OK
 	asked   func(packet string)               // is called with each packet, if not nil
-	wait    chan struct{}                     // it greets nobody until this is closed, if not nil
+	wait    chan struct{}                     // it sends no greeting until this is closed, if not nil
 	denied  func()                            // is called for each login, if not nil; the login is refused
 	single  bool                              // it takes one statement to a packet
 	unknown string                            // no database, in logins and packets that name it

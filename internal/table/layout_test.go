@@ -47,7 +47,7 @@ func withMember(columns []Column) []Column {
 	return more
 }
 
-// happen lets something happen to a layout; ok is false where it cannot happen.
+// happen applies an event to a layout; ok is false if it cannot occur.
 func happen(l *Layout, event string) (reads string, ok bool) {
 	was := streams
 	if l.Columns != nil {

@@ -13,7 +13,7 @@ import (
 	"source-planetscale/internal/failure"
 )
 
-// TestVerdict says what the ends of streams mean. A line that is missing is an error nobody has judged yet.
+// TestVerdict lists what the ends of streams mean. An error without a line has no verdict yet.
 func TestVerdict(t *testing.T) {
 	const config, transient = airbyte.ConfigError, airbyte.TransientError
 	for _, c := range []struct {
