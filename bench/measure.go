@@ -23,9 +23,12 @@ type sample struct {
 	Machine float64 `json:"machine"` // CPU time of everything that ran meanwhile on all cores, in seconds
 }
 
-// peakPoll is how often a program's peak memory is looked up: what it takes in its last moments is missed. Each look costs
-// time on the cores that the program needs, more for a program of two processes.
-const peakPoll = 100 * time.Millisecond
+// A program's peak memory is looked up after firstPoll, then after twice as long each time, up to peakPoll: what it takes in its last
+// moments is missed. Each look costs time on the cores that the program needs, more for a program of two processes.
+const (
+	firstPoll = 5 * time.Millisecond
+	peakPoll  = 100 * time.Millisecond
+)
 
 // run runs a program to its end and measures it. What it prints to stdout goes to out; nil for /dev/null.
 func run(ctx context.Context, out io.Writer, args ...string) (sample, error) {
@@ -70,15 +73,13 @@ func machineCPU() float64 {
 // own (both have the program's file, which is in memory once). The rusage of an ended one does not tell: it counts
 // what its parent had before the exec.
 func watchPeak(pid int, ended <-chan struct{}) int64 {
-	ticker := time.NewTicker(peakPoll)
-	defer ticker.Stop()
 	var peak int64
-	for {
+	for pause := firstPoll; ; pause = min(2*pause, peakPoll) {
 		peak = max(peak, peakOf(pid))
 		select {
 		case <-ended:
 			return peak
-		case <-ticker.C:
+		case <-time.After(pause):
 		}
 	}
 }

@@ -124,6 +124,9 @@ func (s *survey) streamOf(c *airbyte.ConfiguredStream, t *table.Table, saved *st
 		if err := s.checkShards(d, saved); err != nil {
 			return nil, err
 		}
+		if err := partition.CheckSavedKey(c, saved); err != nil {
+			return nil, err
+		}
 	}
 	st, err := partition.NewStream(c, t, saved, s.shared.Sequence, 2*s.cfg.CheckpointInterval())
 	if err != nil {

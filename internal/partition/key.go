@@ -7,6 +7,8 @@ import (
 	"source-planetscale/internal/failure"
 	"source-planetscale/internal/record"
 	"source-planetscale/internal/row"
+	"source-planetscale/internal/state"
+	"source-planetscale/internal/table"
 )
 
 // CheckKey compares what a stream's destination uses, the key and the cursor, with the table and the catalog. The catalog also decides
@@ -46,6 +48,23 @@ func CheckKey(s *Stream, c *airbyte.ConfiguredStream, chosen row.Options) (warni
 		warnings = append(warnings, cursor)
 	}
 	return warnings, err
+}
+
+// CheckSavedKey refuses a stream whose rows in the destination have no value in a column of its key, because the column did not exist,
+// under that name, when the state was saved. ALTER TABLE emits no row events, so changes of those rows would not find them.
+func CheckSavedKey(c *airbyte.ConfiguredStream, saved *state.Stream) error {
+	key, err := c.Key()
+	if err != nil || saved.FullRefresh || len(saved.Columns) == 0 || !c.Deduplicates() {
+		return nil // what is wrong with the key is CheckKey's to say
+	}
+	for _, name := range key {
+		had := slices.ContainsFunc(saved.Columns, func(c table.Column) bool { return c.Name == name })
+		if !had && !record.IsOwn(name) {
+			return failure.Config("clear the stream's data and sync again", "Stream %s cannot be continued: the column %q of its primary key was "+
+				"added or renamed since the last sync, and rows already in the destination have no value in it", c.Stream.Descriptor(), name)
+		}
+	}
+	return nil
 }
 
 func refused(s *Stream, err error) error {

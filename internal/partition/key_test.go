@@ -11,6 +11,7 @@ import (
 	"source-planetscale/internal/airbyte"
 	"source-planetscale/internal/failure"
 	"source-planetscale/internal/row"
+	"source-planetscale/internal/state"
 	"source-planetscale/internal/table"
 )
 
@@ -96,6 +97,43 @@ func TestCheckKey(t *testing.T) {
 		}
 		if err == nil && !slices.Equal(s.Records.Types.Integers, c.integers) {
 			t.Errorf("%s: integers %q, want %q", c.name, s.Records.Types.Integers, c.integers)
+		}
+	}
+}
+
+// Rows that were sent before a column of the key existed, under its name, have no value in it.
+func TestAKeyThatRowsInTheDestinationDoNotHave(t *testing.T) {
+	columns := func(names string) (list []table.Column) {
+		for _, name := range strings.Fields(names) {
+			list = append(list, table.Column{Name: name, Type: "int"})
+		}
+		return list
+	}
+	for name, c := range map[string]struct {
+		saved   state.Stream
+		key     string
+		mode    airbyte.DestinationSyncMode
+		refused string
+	}{
+		"renamed":                  {state.Stream{Columns: columns("id v")}, "ident", "append_dedup", `"ident"`},
+		"one of two":               {state.Stream{Columns: columns("a v")}, "a b", "append_dedup", `"b"`},
+		"spelled otherwise":        {state.Stream{Columns: columns("id v")}, "ID", "append_dedup", `"ID"`},
+		"another column":           {state.Stream{Columns: columns("id v")}, "v", "append_dedup", ""},
+		"the same":                 {state.Stream{Columns: columns("id v")}, "id", "append_dedup", ""},
+		"ours":                     {state.Stream{Columns: columns("id v")}, "id _ab_cdc_cursor", "append_dedup", ""},
+		"every record is kept":     {state.Stream{Columns: columns("id v")}, "ident", "append", ""},
+		"a full refresh":           {state.Stream{FullRefresh: true, Columns: columns("id v")}, "ident", "overwrite_dedup", ""},
+		"the former connector's":   {state.Stream{}, "ident", "append_dedup", ""},
+		"a destination without it": {state.Stream{Columns: columns("id v")}, "ident", "", ""},
+	} {
+		stream := &airbyte.ConfiguredStream{Stream: airbyte.Stream{Name: "users"}, SyncMode: airbyte.Incremental, DestinationSyncMode: c.mode}
+		for _, column := range strings.Fields(c.key) {
+			stream.PrimaryKey = append(stream.PrimaryKey, []string{column})
+		}
+		err := CheckSavedKey(stream, &c.saved)
+		if (err != nil) != (c.refused != "") || err != nil && (!strings.Contains(err.Error(), c.refused) ||
+			failure.Judge(err).Kind != airbyte.ConfigError) {
+			t.Errorf("%s: %v, want %q", name, err, c.refused)
 		}
 	}
 }
