@@ -21,13 +21,13 @@ func CheckKey(s *Stream, c *airbyte.ConfiguredStream, chosen row.Options) (warni
 	s.Records.Types = chosen.InCatalog(s.Table, schemas)
 	key, err := c.Key()
 	if err != nil {
-		return nil, refused(s, err)
+		return nil, refused(s.Descriptor, err)
 	}
 	key = slices.DeleteFunc(key, record.IsOwn)
 	gives := func(column string) bool { return schemas[column] != nil }
 	keyless, err := s.Table.CheckKey(key, gives, c.Deduplicates())
 	if err != nil {
-		return nil, refused(s, err)
+		return nil, refused(s.Descriptor, err)
 	}
 	if len(key) == 0 { // the catalog does not say it
 		key = slices.DeleteFunc(slices.Clone(s.Table.MySQLKey), func(column string) bool { return !gives(column) })
@@ -41,7 +41,7 @@ func CheckKey(s *Stream, c *airbyte.ConfiguredStream, chosen row.Options) (warni
 		})
 	})
 	if err := row.CheckKey(s.Table, discovered, s.Records.Types); err != nil {
-		return nil, refused(s, err)
+		return nil, refused(s.Descriptor, err)
 	}
 	cursor, err := c.CursorWarning(record.ColumnCursor)
 	if cursor != "" {
@@ -54,8 +54,11 @@ func CheckKey(s *Stream, c *airbyte.ConfiguredStream, chosen row.Options) (warni
 // under that name, when the state was saved. ALTER TABLE emits no row events, so changes of those rows would not find them.
 func CheckSavedKey(c *airbyte.ConfiguredStream, saved *state.Stream) error {
 	key, err := c.Key()
-	if err != nil || saved.FullRefresh || len(saved.Columns) == 0 || !c.Deduplicates() {
-		return nil // what is wrong with the key is CheckKey's to say
+	if err != nil {
+		return refused(c.Stream.Descriptor(), err)
+	}
+	if saved.FullRefresh || len(saved.Columns) == 0 || !c.Deduplicates() {
+		return nil
 	}
 	for _, name := range key {
 		had := slices.ContainsFunc(saved.Columns, func(c table.Column) bool { return c.Name == name })
@@ -67,6 +70,6 @@ func CheckSavedKey(c *airbyte.ConfiguredStream, saved *state.Stream) error {
 	return nil
 }
 
-func refused(s *Stream, err error) error {
-	return failure.Config("", "Stream %s cannot be read: %s", s.Descriptor, err).Because(err)
+func refused(d airbyte.StreamDescriptor, err error) error {
+	return failure.Config("", "Stream %s cannot be read: %s", d, err).Because(err)
 }
