@@ -95,9 +95,9 @@ func (s *survey) ask(ctx context.Context, catalog *airbyte.ConfiguredCatalog, sa
 		}
 	}
 	return together(ctx,
-		// The rows themselves do not always show it: nothing marks what was not logged of a deleted one.
-		func(ctx context.Context) error { return CheckRowImages(ctx, s.shared.Log, s.server, s.wanted) },
 		func(ctx context.Context) error { return s.tablesAtTarget(ctx, catalog, once) },
+		// The rows themselves do not always show it: nothing marks what was not logged of a deleted one.
+		then(func(ctx context.Context) error { return CheckRowImages(ctx, s.shared.Log, s.server, s.wanted) }),
 		then(func(ctx context.Context) error {
 			return WarnOfCascades(ctx, s.shared.Log, s.server, s.wanted, catalog.Has)
 		}),

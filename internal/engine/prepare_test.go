@@ -371,6 +371,26 @@ func TestPositionBetweenTheViewsOfTheColumns(t *testing.T) {
 	}
 }
 
+// The columns are read once if nothing was written from before they were read until the peek.
+func TestNothingWrittenUntilThePeek(t *testing.T) {
+	for name, c := range map[string]struct {
+		before, after string
+		want          bool
+	}{
+		"nothing":                         {"1-5", "1-5", true},
+		"while the columns were read":     {"1-4", "1-5", false},
+		"after the columns were read":     {"1-4", "1-4", false},
+		"the peek is of a replica behind": {"1-6", "1-6", false},
+		"another server's":                {"1-5," + stray, "1-5," + stray, false},
+		"damaged":                         {"x", "x", false},
+	} {
+		v := &view{before: &schema.Moment{Before: fakevtgate.UUID + ":" + c.before, After: fakevtgate.UUID + ":" + c.after}}
+		if got := v.rested(at(5)); got != c.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}
+
 // What another look cannot change is read once, and reported as it is.
 func TestLooksAtTheTables(t *testing.T) {
 	t.Parallel()
@@ -379,19 +399,23 @@ func TestLooksAtTheTables(t *testing.T) {
 		replica  bool
 		refuses  int      // the looks from which on moments are refused; 0 for never
 		errant   bool     // the replica that answers has transactions of its own
+		busy     bool     // there are transactions while the columns are read for the first time
+		moments  int      // how often the columns are read together with a position
 		change   int      // the question for tables by which a column was added; 0 for none
 		looks    int      // how often all tables are asked for, and at most once more where a moment is refused
 		says     []string // in the log
 		saysNone string
 	}{
-		"well":                                {looks: 1, saysNone: again},
-		"well, replicas":                      {replica: true, looks: 1, saysNone: again},
-		"a replica's own transactions":        {replica: true, errant: true, looks: 1, saysNone: again},
-		"refused":                             {refuses: 1, looks: 2, saysNone: again},
-		"refused, replicas":                   {replica: true, refuses: 1, looks: 2, says: []string{"does not report its position and its tables' columns together"}, saysNone: again},
-		"refused after the peek":              {replica: true, refuses: 2, looks: 2, says: []string{"does not report its position"}, saysNone: again},
-		"refused, and altered at the peek":    {refuses: 1, change: 2, looks: 4, says: []string{again}},
-		"refused after it, and altered there": {replica: true, refuses: 2, change: 2, looks: 4, says: []string{again}},
+		"nothing is written":                  {looks: 1, moments: 1, saysNone: again},
+		"nothing is written, replicas":        {replica: true, looks: 1, moments: 1, saysNone: again},
+		"well":                                {busy: true, looks: 1, moments: 2, saysNone: again},
+		"well, replicas":                      {replica: true, busy: true, looks: 1, moments: 2, saysNone: again},
+		"a replica's own transactions":        {replica: true, errant: true, looks: 1, moments: 2, saysNone: again},
+		"refused":                             {refuses: 1, looks: 2, moments: 1, saysNone: again},
+		"refused, replicas":                   {replica: true, refuses: 1, looks: 2, moments: 1, says: []string{"does not report its position and its tables' columns together"}, saysNone: again},
+		"refused after the peek":              {replica: true, busy: true, refuses: 2, moments: 2, looks: 2, says: []string{"does not report its position"}, saysNone: again},
+		"refused, and altered at the peek":    {refuses: 1, moments: 2, change: 2, looks: 4, says: []string{again}},
+		"refused after it, and altered there": {replica: true, busy: true, refuses: 2, moments: 3, change: 2, looks: 4, says: []string{again}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel() // some look again, after a pause
@@ -406,17 +430,20 @@ func TestLooksAtTheTables(t *testing.T) {
 				return r.tables(ctx, shard, only, keys)
 			}
 			r.asks = func(s *Server) {
-				inner := s.ColumnsAt
-				s.ColumnsAt = func(ctx context.Context, shard gtid.Shard, names []string) (schema.Moment, error) {
+				inner := s.TablesAt
+				s.TablesAt = func(ctx context.Context, shard gtid.Shard, names []string, keys bool) (map[string]table.Table, schema.Moment, error) {
 					if n := int(moments.Add(1)); c.refuses > 0 && n >= c.refuses {
-						return schema.Moment{}, schema.ErrRefused
+						return nil, schema.Moment{}, schema.ErrRefused
 					}
-					m, err := inner(ctx, shard, names)
+					found, m, err := inner(ctx, shard, names, keys)
+					if c.busy && moments.Load() == 1 {
+						m.Before = at(4).GTIDSet()
+					}
 					if c.errant {
 						m.Before += "," + stray
 						m.After += "," + stray
 					}
-					return m, err
+					return found, m, err
 				}
 				s.Executed = func(context.Context, gtid.Shard) (string, error) { return fakevtgate.UUID + ":1-7", nil }
 			}
@@ -426,6 +453,9 @@ func TestLooksAtTheTables(t *testing.T) {
 			}
 			if n := int(tables.Load()); n != c.looks {
 				t.Errorf("the tables were asked for %d times", n)
+			}
+			if n := int(moments.Load()); n != c.moments {
+				t.Errorf("the columns were read %d times together with a position", n)
 			}
 			log := said(out)
 			for _, words := range c.says {

@@ -7,6 +7,7 @@ import (
 
 	"source-planetscale/internal/gtid"
 	"source-planetscale/internal/schema"
+	"source-planetscale/internal/table"
 )
 
 // A sync continues without each question that an older server does not know, or a service does not allow, and without all of them.
@@ -26,8 +27,8 @@ func TestSyncWithoutWhatIsRefused(t *testing.T) {
 			s.Cascades = func(context.Context, []gtid.Shard) ([]schema.Cascade, error) { return nil, schema.ErrRefused }
 		},
 		"columns at a position": func(s *Server) {
-			s.ColumnsAt = func(context.Context, gtid.Shard, []string) (schema.Moment, error) {
-				return schema.Moment{}, schema.ErrRefused
+			s.TablesAt = func(context.Context, gtid.Shard, []string, bool) (map[string]table.Table, schema.Moment, error) {
+				return nil, schema.Moment{}, schema.ErrRefused
 			}
 		},
 		"purged": func(s *Server) {

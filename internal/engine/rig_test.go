@@ -173,13 +173,17 @@ func (r *rig) answers() Server {
 			return r.look(ctx, shard, only, keys)
 		},
 		Executed: func(context.Context, gtid.Shard) (string, error) { return "", schema.ErrRefused },
-		ColumnsAt: func(ctx context.Context, shard gtid.Shard, names []string) (schema.Moment, error) {
-			tables, err := r.look(ctx, shard, names, false)
+		TablesAt: func(ctx context.Context, shard gtid.Shard, names []string, keys bool) (map[string]table.Table, schema.Moment, error) {
+			only := names
+			if keys {
+				only = nil
+			}
+			tables, err := r.look(ctx, shard, only, keys)
 			m := schema.Moment{Server: "a", Before: at(r.stands).GTIDSet(), After: at(r.stands).GTIDSet(), Columns: map[string][]table.Column{}}
 			for name, t := range tables {
 				m.Columns[name] = t.Columns
 			}
-			return m, err
+			return tables, m, err
 		},
 		Sorts: func(context.Context, gtid.Shard, *table.Table) error { return nil },
 		Statements: Statements{

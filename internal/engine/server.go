@@ -17,8 +17,9 @@ type Server struct {
 	Shards func(context.Context) ([]gtid.Shard, error)
 	// Tables queries a shard for its tables by name, all or only some. Without keys, only their columns are queried, which takes a third
 	// of the time, and views may be among them.
-	Tables     func(ctx context.Context, shard gtid.Shard, only []string, keys bool) (map[string]table.Table, error)
-	ColumnsAt  func(ctx context.Context, shard gtid.Shard, tables []string) (schema.Moment, error)
+	Tables func(ctx context.Context, shard gtid.Shard, only []string, keys bool) (map[string]table.Table, error)
+	// TablesAt are some tables, and the moment that their columns are of; without keys, only their columns.
+	TablesAt   func(ctx context.Context, shard gtid.Shard, only []string, keys bool) (map[string]table.Table, schema.Moment, error)
 	Statements Statements
 	// Incarnations distinguish tables from others that replaced them.
 	Incarnations func(ctx context.Context, shard gtid.Shard, tables []string) (map[string]table.Incarnation, error)
@@ -53,15 +54,13 @@ func ServerOf(db *schema.DB, keyspace string) Server {
 			names, err := db.Shards(ctx)
 			return gtid.Shards(keyspace, names...), err
 		},
-		Tables: tablesBy(db),
+		Tables:   tablesBy(db),
+		TablesAt: tablesAtBy(db),
 		Variables: func(ctx context.Context, shard gtid.Shard) (schema.Variables, error) {
 			return db.Variables(ctx, shard.Name)
 		},
 		Purged: func(ctx context.Context, shard gtid.Shard, gtid string) (bool, error) {
 			return db.Purged(ctx, shard.Name, gtid)
-		},
-		ColumnsAt: func(ctx context.Context, shard gtid.Shard, tables []string) (schema.Moment, error) {
-			return db.ColumnsAt(ctx, shard.Name, tables)
 		},
 		Statements: Statements{
 			Definition: func(ctx context.Context, shard gtid.Shard, table string) (string, error) {
@@ -88,23 +87,44 @@ func tablesBy(db *schema.DB) func(ctx context.Context, shard gtid.Shard, only []
 		if len(only) == 1 {
 			one = only[0]
 		}
-		tables := map[string]table.Table{}
 		if keys {
 			k, err := ofShard(ctx, db, shard, func(shard string) (*schema.Contents, error) { return db.TablesOf(ctx, shard, one) })
-			if err != nil {
-				return nil, err
-			}
-			for _, t := range k.Tables {
-				tables[t.Name] = t
-			}
-			return tables, nil
+			return byName(k), err
 		}
 		columns, err := columnsOf(ctx, db, shard, only)
-		for name, c := range columns {
-			tables[name] = table.Table{Name: name, Columns: c}
-		}
-		return tables, err
+		return withColumns(columns), err
 	}
+}
+
+func tablesAtBy(db *schema.DB) func(context.Context, gtid.Shard, []string, bool) (map[string]table.Table, schema.Moment, error) {
+	return func(ctx context.Context, shard gtid.Shard, only []string, keys bool) (map[string]table.Table, schema.Moment, error) {
+		if keys {
+			k, m, err := db.TablesAt(ctx, shard.Name, only)
+			return byName(k), m, err
+		}
+		m, err := db.ColumnsAt(ctx, shard.Name, only)
+		return withColumns(m.Columns), m, err
+	}
+}
+
+// byName are the tables by name, none if they are unknown.
+func byName(k *schema.Contents) map[string]table.Table {
+	tables := map[string]table.Table{}
+	if k != nil {
+		for _, t := range k.Tables {
+			tables[t.Name] = t
+		}
+	}
+	return tables
+}
+
+// withColumns are tables of which only the columns are known.
+func withColumns(columns map[string][]table.Column) map[string]table.Table {
+	tables := make(map[string]table.Table, len(columns))
+	for name, c := range columns {
+		tables[name] = table.Table{Name: name, Columns: c}
+	}
+	return tables
 }
 
 // columnsOf queries the columns of some tables, or of all.

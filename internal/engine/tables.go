@@ -17,7 +17,7 @@ import (
 
 // The tables of a sync are those at the position where it stops. Facts of one moment come from one server: the columns are queried
 // together with that server's position, before the peek and after it. If the peeked position lies between the two, and the columns are
-// the same, they are those at the position.
+// the same, they are those at the position. If nothing is written meanwhile, the first of the two is enough.
 
 const (
 	// looks is how often the tables may change while they are queried, or the replicas that answer may be at different positions.
@@ -124,11 +124,12 @@ func existing(names []string, views map[gtid.Shard]*view) []string {
 }
 
 func (v *view) lookBefore(ctx context.Context, s *survey, shard gtid.Shard, names []string) error {
-	var all map[string]table.Table
-	err := together(ctx,
-		func(ctx context.Context) (err error) { all, err = s.server.Tables(ctx, shard, nil, true); return err },
-		func(ctx context.Context) (err error) { v.before, err = moment(ctx, s.server, shard, names); return err },
-	)
+	all, m, err := s.server.TablesAt(ctx, shard, names, true)
+	if err == nil {
+		v.before = &m
+	} else if notAllowed(ctx, err) {
+		all, err = s.server.Tables(ctx, shard, nil, true)
+	}
 	for _, name := range names {
 		if t, ok := all[name]; ok {
 			v.tables[name] = t
@@ -137,30 +138,39 @@ func (v *view) lookBefore(ctx context.Context, s *survey, shard gtid.Shard, name
 	return err
 }
 
-func (v *view) lookAfter(ctx context.Context, s *survey, shard gtid.Shard, names []string) (err error) {
+func (v *view) lookAfter(ctx context.Context, s *survey, shard gtid.Shard, names []string) error {
+	var err error
 	if v.before != nil {
-		if v.after, err = moment(ctx, s.server, shard, names); err != nil {
+		m := *v.before
+		if !v.rested(s.targets.Of(shard)) {
+			_, m, err = s.server.TablesAt(ctx, shard, names, false)
+		}
+		if err == nil {
+			v.after = &m
+			v.known, err = s.primaryKnows(ctx, shard)
+			return err
+		}
+		if !notAllowed(ctx, err) {
 			return err
 		}
 	}
-	if v.refused() {
-		v.again, err = s.server.Tables(ctx, shard, nil, true)
-		return err
-	}
-	v.known, err = s.primaryKnows(ctx, shard)
+	v.again, err = s.server.Tables(ctx, shard, nil, true)
 	return err
+}
+
+// rested reports whether nothing was written from before the columns were read until the peek: they are those at the target.
+func (v *view) rested(target gtid.Position) bool {
+	at := v.before.Before
+	position, err := gtid.Parse(at)
+	return err == nil && at == v.before.After && position.Equal(target)
 }
 
 // refused reports whether the service did not allow querying a moment. It will not the next time, either.
 func (v *view) refused() bool { return v.before == nil || v.after == nil }
 
-// moment is nil if the service does not allow the query.
-func moment(ctx context.Context, server Server, shard gtid.Shard, names []string) (*schema.Moment, error) {
-	m, err := server.ColumnsAt(ctx, shard, names)
-	if errors.Is(err, schema.ErrRefused) && ctx.Err() == nil {
-		return nil, nil
-	}
-	return &m, err
+// notAllowed reports whether the service does not allow a query.
+func notAllowed(ctx context.Context, err error) bool {
+	return errors.Is(err, schema.ErrRefused) && ctx.Err() == nil
 }
 
 // apart are the shards whose target does not lie between the positions at which their columns were read: another attempt may settle it.

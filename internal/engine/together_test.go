@@ -49,38 +49,28 @@ func (r *round) ask(ctx context.Context, question string) error {
 type rounds struct{ before, after, purged *round }
 
 func (r *rig) inRounds(shards, copies int) *rounds {
-	of := &rounds{newRound("before the peek", 4*shards), newRound("after the peek", shards+4+copies), newRound("of positions", shards)}
+	of := &rounds{newRound("before the peek", 2*shards), newRound("after the peek", 2*shards+4+copies), newRound("of positions", shards)}
 	r.asks = func(s *Server) {
-		tables, columns, variables := s.Tables, s.ColumnsAt, s.Variables
-		s.Tables = func(ctx context.Context, shard gtid.Shard, only []string, keys bool) (map[string]table.Table, error) {
-			if only != nil {
-				return tables(ctx, shard, only, keys)
+		tables, variables := s.TablesAt, s.Variables
+		s.TablesAt = func(ctx context.Context, shard gtid.Shard, names []string, keys bool) (map[string]table.Table, schema.Moment, error) {
+			in := of.after
+			if keys {
+				in = of.before
 			}
-			if err := of.before.ask(ctx, "tables of "+shard.Name); err != nil {
-				return nil, err
+			if err := in.ask(ctx, "tables of "+shard.Name); err != nil {
+				return nil, schema.Moment{}, err
 			}
-			return tables(ctx, shard, only, keys)
-		}
-		var mu sync.Mutex
-		looked := map[gtid.Shard]bool{}
-		s.ColumnsAt = func(ctx context.Context, shard gtid.Shard, names []string) (schema.Moment, error) {
-			mu.Lock()
-			in := of.before
-			if looked[shard] {
-				in = of.after
+			found, m, err := tables(ctx, shard, names, keys)
+			if keys { // something is written: the columns are queried again
+				m.Before = at(19).GTIDSet()
 			}
-			looked[shard] = true
-			mu.Unlock()
-			if err := in.ask(ctx, "columns of "+shard.Name); err != nil {
-				return schema.Moment{}, err
-			}
-			return columns(ctx, shard, names)
+			return found, m, err
 		}
 		s.Incarnations = func(ctx context.Context, shard gtid.Shard, _ []string) (map[string]table.Incarnation, error) {
 			return map[string]table.Incarnation{}, of.before.ask(ctx, "incarnations of "+shard.Name)
 		}
 		s.Variables = func(ctx context.Context, shard gtid.Shard) (schema.Variables, error) {
-			if err := of.before.ask(ctx, "variables of "+shard.Name); err != nil {
+			if err := of.after.ask(ctx, "variables of "+shard.Name); err != nil {
 				return schema.Variables{}, err
 			}
 			return variables(ctx, shard)

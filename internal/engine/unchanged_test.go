@@ -69,15 +69,11 @@ func distant(s Server, keyspace string, connections chan struct{}) Server {
 		<-connections
 	}
 	shards := gtid.Shards(keyspace, "-80", "80-")
-	tables, columns, variables := s.Tables, s.ColumnsAt, s.Variables
+	tables, variables := s.TablesAt, s.Variables
 	s.Shards = func(context.Context) ([]gtid.Shard, error) { ask(); return shards, nil }
-	s.Tables = func(ctx context.Context, shard gtid.Shard, only []string, keys bool) (map[string]table.Table, error) {
+	s.TablesAt = func(ctx context.Context, shard gtid.Shard, names []string, keys bool) (map[string]table.Table, schema.Moment, error) {
 		ask()
-		return tables(ctx, shard, only, keys)
-	}
-	s.ColumnsAt = func(ctx context.Context, shard gtid.Shard, names []string) (schema.Moment, error) {
-		ask()
-		return columns(ctx, shard, names)
+		return tables(ctx, shard, names, keys)
 	}
 	s.Variables = func(ctx context.Context, shard gtid.Shard) (schema.Variables, error) {
 		ask()

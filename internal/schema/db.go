@@ -23,7 +23,7 @@ const (
 	// kernel keeps the connection (dial notices when that is gone). All vindexes of a batch take vtgate 5 s.
 	answerTimeout = 2 * time.Minute
 	// maxConnections at a time for one keyspace: what is asked of a few shards goes out together.
-	maxConnections = 12
+	maxConnections = 16
 	// maxConnectionsOfAll is how many there are for several keyspaces: one that does not answer is not to keep the others waiting.
 	maxConnectionsOfAll = 24
 	// connectionsInTunnel are made ahead in a tunnel, where each logs in to the SSH server, too (see vstream).

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"source-planetscale/internal/table"
@@ -36,9 +37,29 @@ var errManyColumns = errors.New("too many columns for one answer")
 // position P that was queried between two Moments a and b, contains a.After and is contained in b.Before, has the columns of both if they
 // are the same.
 func (db *DB) ColumnsAt(ctx context.Context, shard string, tables []string) (Moment, error) {
+	return db.momentWith(ctx, shard, tables, func() []pages { return nil })
+}
+
+// TablesAt reads the tables of those names as TablesOf does, with the columns of a Moment, which it returns as well: in the same packet.
+func (db *DB) TablesAt(ctx context.Context, shard string, names []string) (*Contents, Moment, error) {
+	var types *list[string]
+	var keys *list[keyPart]
+	m, err := db.momentWith(ctx, shard, names, func() []pages {
+		types, keys = newList(db.pageRows, tablesQuery, "", scanType), newList(db.pageRows, keysQuery, "", scanKeyPart)
+		return []pages{types, keys}
+	})
+	if err != nil {
+		return nil, m, err
+	}
+	contents, err := assemble(types.all, m.Columns, keys.all)
+	return contents, m, err
+}
+
+// momentWith reads a Moment, and other lists with it, which are made anew for each attempt.
+func (db *DB) momentWith(ctx context.Context, shard string, tables []string, others func() []pages) (Moment, error) {
 	size := columnsOfTables
 	for range sameServerTries {
-		m, err := db.moment(ctx, shard, tables, size)
+		m, err := db.moment(ctx, shard, tables, size, others())
 		switch {
 		case errors.Is(err, errManyColumns) && size > 1:
 			size = max(size/5, 1)
@@ -52,82 +73,96 @@ func (db *DB) ColumnsAt(ctx context.Context, shard string, tables []string) (Mom
 }
 
 // moment returns a Moment without a server if the answers came from different ones. A transaction runs on one server.
-func (db *DB) moment(ctx context.Context, shard string, tables []string, size int) (Moment, error) {
+func (db *DB) moment(ctx context.Context, shard string, tables []string, size int, others []pages) (Moment, error) {
 	conn, err := db.sql.Conn(ctx)
 	if err != nil {
 		return Moment{}, err
 	}
 	defer conn.Close()
-	var packet strings.Builder
-	var args []any
-	packet.WriteString("use " + quoted(db.target(shard)) + ";begin;" + positionQuery)
-	for from := 0; from < len(tables); from += size {
-		some := tables[from:min(from+size, len(tables))]
-		fmt.Fprintf(&packet, ";"+columnsOfQuery, strings.TrimSuffix(strings.Repeat("?, ", len(some)), ", "))
-		for _, name := range some {
-			args = append(args, name)
-		}
-		args = append(args, db.pageRows)
-	}
-	packet.WriteString(";" + positionQuery + ";rollback")
-	rows, err := conn.QueryContext(ctx, packet.String(), args...)
-	if err == nil {
-		var m Moment
-		if m, err = readMoment(rows, tables, db.pageRows); err == nil {
-			return m, nil
-		}
-	}
-	// What failed in the middle has left the transaction open.
-	_, undone := conn.ExecContext(ctx, "rollback")
-	return Moment{}, errors.Join(err, undone)
-}
-
-// readMoment reads the results of the packet, and closes them. The results of use, begin and rollback have no columns.
-func readMoment(rows *sql.Rows, tables []string, page int) (Moment, error) {
-	defer rows.Close()
-	asked := make(map[string]bool, len(tables))
-	for _, name := range tables {
-		asked[name] = true
-	}
 	m := Moment{Columns: map[string][]table.Column{}}
-	var servers []string
-	for more := true; more; more = rows.NextResultSet() {
-		columns, err := rows.Columns()
-		switch {
-		case err != nil:
-			return Moment{}, err
-		case len(columns) == 0:
-			continue
-		case len(columns) == 2:
-			var server string
-			m.Before = m.After
-			for rows.Next() {
-				if err := rows.Scan(&server, &m.After); err != nil {
-					return Moment{}, err
-				}
-			}
-			servers = append(servers, server)
-			continue
-		}
-		count := 0
-		for ; rows.Next(); count++ {
-			name, c, err := scanColumn(rows)
-			if err != nil {
-				return Moment{}, err
-			}
-			if asked[name] { // the server may take others' names for equal
-				m.Columns[name] = append(m.Columns[name], c)
-			}
-		}
-		if count >= page {
-			return Moment{}, errManyColumns
-		}
+	var before, after serverPosition
+	questions := []asked{&before}
+	for some := range slices.Chunk(tables, size) {
+		questions = append(questions, &columnsOfSome{some, db.pageRows, m.Columns})
 	}
-	if err := rows.Err(); err != nil {
+	for _, l := range others {
+		questions = append(questions, l)
+	}
+	questions = append(questions, &after)
+	if err := inTransaction(ctx, conn, db.target(shard), questions); err != nil {
 		return Moment{}, err
 	}
-	if len(servers) == 2 && servers[0] == servers[1] {
-		m.Server = servers[0]
+	for _, l := range others {
+		if err := l.rest(ctx, conn); err != nil {
+			return Moment{}, err
+		}
+	}
+	m.Before, m.After = before.executed, after.executed
+	if before.server == after.server {
+		m.Server = before.server
 	}
 	return m, nil
+}
+
+// inTransaction asks the questions in one packet.
+func inTransaction(ctx context.Context, conn *sql.Conn, target string, questions []asked) error {
+	packet, args := joined(questions)
+	rows, err := conn.QueryContext(ctx, "use "+quoted(target)+";begin;"+packet+";rollback", args...)
+	if err == nil {
+		err = firstPages(rows, questions)
+	}
+	if err != nil { // what failed in the middle has left the transaction open
+		_, undone := conn.ExecContext(ctx, "rollback")
+		err = errors.Join(err, undone)
+	}
+	return err
+}
+
+// serverPosition is the answer to positionQuery.
+type serverPosition struct{ server, executed string }
+
+func (p *serverPosition) statement() (query string, args []any) { return positionQuery, nil }
+
+func (p *serverPosition) add(rows *sql.Rows) error {
+	for rows.Next() {
+		if err := rows.Scan(&p.server, &p.executed); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// columnsOfSome are the columns of tables that one statement asks about.
+type columnsOfSome struct {
+	names []string
+	page  int
+	into  map[string][]table.Column
+}
+
+func (c *columnsOfSome) statement() (query string, args []any) {
+	for _, name := range c.names {
+		args = append(args, name)
+	}
+	return fmt.Sprintf(columnsOfQuery, strings.TrimSuffix(strings.Repeat("?, ", len(c.names)), ", ")), append(args, c.page)
+}
+
+func (c *columnsOfSome) add(rows *sql.Rows) error {
+	asked := make(map[string]bool, len(c.names))
+	for _, name := range c.names {
+		asked[name] = true
+	}
+	count := 0
+	for ; rows.Next(); count++ {
+		name, column, err := scanColumn(rows)
+		if err != nil {
+			return err
+		}
+		if asked[name] { // the server may take others' names for equal
+			c.into[name] = append(c.into[name], column)
+		}
+	}
+	if count >= c.page {
+		return errManyColumns
+	}
+	return rows.Err()
 }

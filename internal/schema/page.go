@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
-	"slices"
 	"strings"
 )
 
@@ -26,10 +25,15 @@ func newList[R any](page int, query, from string, scan func(*sql.Rows) (string, 
 	return &list[R]{query: query, from: from, page: page, scan: scan, all: map[string][]R{}}
 }
 
-// asked is a list of any kind of rows.
+// asked is a statement and what becomes of its answer.
 type asked interface {
 	statement() (query string, args []any)
 	add(*sql.Rows) error
+}
+
+// pages are a list of any kind of rows.
+type pages interface {
+	asked
 	rest(context.Context, *sql.Conn) error
 }
 
@@ -84,16 +88,15 @@ func (l *list[R]) next(ctx context.Context, conn *sql.Conn) error {
 
 // inOnePacket asks for the first pages of lists together, since each alone would cost a round trip, and for what is left one by one: that
 // is all where the server takes one statement to a packet.
-func inOnePacket(ctx context.Context, conn *sql.Conn, lists ...asked) error {
-	var queries []string
-	var args []any
-	for _, l := range lists {
-		query, its := l.statement()
-		queries, args = append(queries, query), slices.Concat(args, its)
+func inOnePacket(ctx context.Context, conn *sql.Conn, lists ...pages) error {
+	questions := make([]asked, len(lists))
+	for i, l := range lists {
+		questions[i] = l
 	}
-	rows, err := conn.QueryContext(ctx, strings.Join(queries, ";"), args...)
+	packet, args := joined(questions)
+	rows, err := conn.QueryContext(ctx, packet, args...)
 	if err == nil {
-		err = firstPages(rows, lists)
+		err = firstPages(rows, questions)
 	}
 	if err != nil && !isNumbered(err, erParse, erSyntax) {
 		return err
@@ -106,16 +109,32 @@ func inOnePacket(ctx context.Context, conn *sql.Conn, lists ...asked) error {
 	return nil
 }
 
-// firstPages reads the answers to a packet, and closes them. There may be fewer than questions.
-func firstPages(rows *sql.Rows, lists []asked) error {
+// joined is the packet of questions.
+func joined(questions []asked) (packet string, args []any) {
+	queries := make([]string, len(questions))
+	for i, q := range questions {
+		query, its := q.statement()
+		queries[i], args = query, append(args, its...)
+	}
+	return strings.Join(queries, ";"), args
+}
+
+// firstPages reads the answers to a packet, and closes them. There may be fewer than questions. Statements without answers, such as USE,
+// may be among them.
+func firstPages(rows *sql.Rows, questions []asked) error {
 	defer rows.Close()
-	for i, l := range lists {
-		if i > 0 && !rows.NextResultSet() {
-			break
-		}
-		if err := l.add(rows); err != nil {
+	for more := true; more; more = rows.NextResultSet() {
+		columns, err := rows.Columns()
+		if err != nil {
 			return err
 		}
+		if len(columns) == 0 || len(questions) == 0 {
+			continue
+		}
+		if err := questions[0].add(rows); err != nil {
+			return err
+		}
+		questions = questions[1:]
 	}
 	return rows.Err()
 }
