@@ -54,7 +54,7 @@ var arrows = map[string][]string{
 	},
 	"internal/plan": {"internal/gtid", "internal/lineage", "internal/state"},
 	"internal/reader": {
-		"internal/airbyte", "internal/failure", "internal/gtid", "internal/partition", "internal/plan", "internal/record", "internal/row",
+		"internal/airbyte", "internal/crash", "internal/failure", "internal/gtid", "internal/partition", "internal/plan", "internal/record", "internal/row",
 		"internal/table", "internal/vstream", "internal/wire",
 	},
 	"internal/quiet":        {},

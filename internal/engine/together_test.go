@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	binlogdatapb "vitess.io/vitess/go/vt/proto/binlogdata"
@@ -145,5 +146,36 @@ func TestQuestionsGoOutTogether(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// Before its first row a copy asks for the columns and for the shards that serve: in one round trip.
+func TestACopyAsksTogetherBeforeItsFirstRow(t *testing.T) {
+	r := newRig(t, 7, func(_ *request, send func(...*event), done <-chan struct{}) error {
+		copyOf(send, "users", 7)
+		return hold(done)
+	})
+	r.exists("users")
+	of, asked := newRound("before the first row", 2), atomic.Bool{}
+	r.look = func(ctx context.Context, shard gtid.Shard, only []string, keys bool) (map[string]table.Table, error) {
+		if only != nil && keys && !asked.Swap(true) {
+			if err := of.ask(ctx, "columns"); err != nil {
+				return nil, err
+			}
+		}
+		return r.tables(ctx, shard, only, keys)
+	}
+	var prepared atomic.Bool
+	r.serving = func(ctx context.Context) ([]gtid.Shard, error) {
+		if prepared.Swap(true) {
+			if err := of.ask(ctx, "shards"); err != nil {
+				return nil, err
+			}
+		}
+		return r.wanted(), nil
+	}
+	out, err := r.read(noState(), "users")
+	if err != nil || len(out.Records) == 0 {
+		t.Errorf("%d records, error %v, traces %+v", len(out.Records), err, out.Errors)
 	}
 }

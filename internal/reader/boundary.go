@@ -78,12 +78,13 @@ func ReplacedMeanwhile(shard gtid.Shard) error {
 // copyStarted saves the position of a copy's snapshot before its first row. Changes cannot be replicated from it until the copy is
 // complete.
 func (s *session) copyStarted(ctx context.Context) error {
-	exist, err := s.env.Serving(ctx)
-	if err != nil {
-		return err
+	if s.exist == nil { // there was no description of columns
+		if err := askServing(ctx, s); err != nil {
+			return err
+		}
 	}
 	// vtgate also copies from a shard that no longer serves. The position would be past the journal, a dead end.
-	if !slices.Contains(exist, s.shard) {
+	if !slices.Contains(s.exist, s.shard) {
 		return ReplacedMeanwhile(s.shard)
 	}
 	at, err := s.at.Follow(s.next.gtid)
@@ -97,6 +98,11 @@ func (s *session) copyStarted(ctx context.Context) error {
 		p.StartCopy(tx, at)
 		return p.Stream.Put(tx)
 	})
+}
+
+func askServing(ctx context.Context, s *session) (err error) {
+	s.exist, err = s.env.Serving(ctx)
+	return err
 }
 
 // committed handles the end of a transaction. vttablet sends no position for one that ends in a COMMIT statement: an empty one, or one of

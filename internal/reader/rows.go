@@ -1,12 +1,15 @@
 package reader
 
 import (
+	"cmp"
 	"context"
 	"time"
 
+	"golang.org/x/sync/errgroup"
 	binlogdatapb "vitess.io/vitess/go/vt/proto/binlogdata"
 
 	"source-planetscale/internal/airbyte"
+	"source-planetscale/internal/crash"
 	"source-planetscale/internal/failure"
 	"source-planetscale/internal/record"
 	"source-planetscale/internal/row"
@@ -74,7 +77,7 @@ func compile(s *session, t *tableReader, f *binlogdatapb.FieldEvent, phase row.P
 
 // describe handles the server's description of the columns of a copy's rows.
 func (s *session) describe(ctx context.Context, t *tableReader, f *binlogdatapb.FieldEvent) error {
-	if err := s.look(ctx, true); err != nil {
+	if err := lookAtCopy(ctx, s); err != nil {
 		return err
 	}
 	if !s.env.Settings.Primary && !t.DescribesTypes(f.Fields) {
@@ -89,6 +92,17 @@ func (s *session) describe(ctx context.Context, t *tableReader, f *binlogdatapb.
 	}
 	t.Stream.WarnMissing(s.env.Log, t.Table)
 	return nil
+}
+
+// lookAtCopy queries the tables while the server copies and, before the first row, which shards serve: together, because each takes a
+// round trip.
+func lookAtCopy(ctx context.Context, s *session) error {
+	var serving errgroup.Group
+	if s.copying != nil && s.at.IsZero() {
+		serving.Go(func() error { return crash.Guard(func() error { return askServing(ctx, s) }) })
+	}
+	err := s.look(ctx, true)
+	return cmp.Or(err, serving.Wait())
 }
 
 // row queues the rows of an event.

@@ -6,6 +6,7 @@ import (
 
 	binlogdatapb "vitess.io/vitess/go/vt/proto/binlogdata"
 
+	"source-planetscale/internal/gtid"
 	"source-planetscale/internal/record"
 	"source-planetscale/internal/row"
 	"source-planetscale/internal/vstream"
@@ -19,10 +20,11 @@ type session struct {
 	made   *record.Moment // when the current replicated changes were made
 	waiting
 	next        candidate
-	transaction bool   // between BEGIN and COMMIT
-	replaying   bool   // the transaction comes from the binary log
-	eventGTID   string // the transaction's own GTID
-	nameless    int64  // transactions that ended since the last position without a position of their own
+	transaction bool         // between BEGIN and COMMIT
+	replaying   bool         // the transaction comes from the binary log
+	eventGTID   string       // the transaction's own GTID
+	nameless    int64        // transactions that ended since the last position without a position of their own
+	exist       []gtid.Shard // those that served once the copy's snapshot was made; nil until then
 	outcome     Outcome
 }
 
