@@ -12,8 +12,8 @@ import (
 	"source-planetscale/internal/state"
 )
 
-// switched is a journal of the table users, of a shard at that position; its traffic went to the shard other of a keyspace, which
-// was at gtid.
+// switched is a journal of the table users, written at the position from; its traffic was switched to a shard of a keyspace, which
+// was at position.
 func switched(from string, keyspace, shard, position string) *binlogdatapb.Journal {
 	return &binlogdatapb.Journal{
 		Tables: []string{"orders", "users"}, LocalPosition: from,
@@ -30,7 +30,7 @@ func TestWhereATableIs(t *testing.T) {
 	for name, c := range map[string]struct {
 		saved *state.Shard
 		left  []*binlogdatapb.Journal
-		back  []*binlogdatapb.Journal // nil if they cannot be asked
+		back  []*binlogdatapb.Journal // nil if they cannot be queried
 		want  location
 	}{
 		"never moved": {replicated(3), nil, none, location{}},

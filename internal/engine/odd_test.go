@@ -34,7 +34,7 @@ func vgtidText(gtid string, key *binlogdatapb.TableLastPK) *event {
 	return e
 }
 
-// within runs the sync, and ends it where it does not end by itself.
+// within runs the sync, and ends it after d if it does not end by itself.
 func within(t *testing.T, r *rig, d time.Duration) (*destination.Output, error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), d)
@@ -54,7 +54,7 @@ func TestOlderVTGatePutsTheKeyspaceBeforeTheName(t *testing.T) {
 	}
 }
 
-// A failover that vtgate hid, and that lost transactions: the stop would never be reached.
+// After a failover that lost transactions and that vtgate hid, the target would never be reached.
 func TestStopThatIsGoneIsNoticedOnABusySource(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, 9, nil)
@@ -78,7 +78,7 @@ func TestStopThatIsGoneIsNoticedOnABusySource(t *testing.T) {
 	}
 }
 
-// The copy's stream broke in a failover, and the stop moved; what follows the copy ends there, too.
+// The copy's stream broke in a failover, and the target was changed; the replication after the copy ends there, too.
 func TestReplicationAfterACopyEndsAtTheNewStop(t *testing.T) {
 	t.Parallel()
 	attempts := 0
@@ -111,7 +111,7 @@ func TestReplicationAfterACopyEndsAtTheNewStop(t *testing.T) {
 	}
 }
 
-// The message also names the keyspace, which is the name of a table.
+// The message also contains the keyspace, whose name is also a table's.
 func TestOnlyTheTableThatTheServerNamesIsBlamed(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, 6, func(q *request, send func(...*event), done <-chan struct{}) error {
@@ -167,7 +167,7 @@ func TestNoRecordFollowsItsStreamsEnd(t *testing.T) {
 	}
 }
 
-// The platform reads nothing for longer than timeout_seconds, in which heartbeats come: the server did not stall.
+// The platform reads nothing for longer than timeout_seconds, while heartbeats are received: the server did not stall.
 func TestSlowConsumerIsNoStall(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, 6, nil)
@@ -198,7 +198,7 @@ func TestSlowConsumerIsNoStall(t *testing.T) {
 	}
 }
 
-// slowWriter takes its first long text only when it may continue.
+// slowWriter blocks at its first long text until it may continue.
 type slowWriter struct {
 	w           io.Writer
 	began, goOn chan struct{}
@@ -253,7 +253,7 @@ func TestCopyThatAlwaysStartsOverMakesNoProgress(t *testing.T) {
 	}
 }
 
-// A transaction that always breaks in the middle is read from its beginning each time: its first rows are no progress.
+// A transaction that always fails in the middle is read from its start each time: its first rows are no progress.
 func TestTransactionThatNeverEndsMakesNoProgress(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, 6, func(_ *request, send func(...*event), done <-chan struct{}) error {
@@ -302,7 +302,7 @@ func TestStdoutThatClosesBeforeTheFirstRecordEndsTheSync(t *testing.T) {
 	defer cancel()
 	err := r.sync().Run(ctx)
 	if !errors.Is(err, airbyte.ErrWrite) || len(r.requests()) > 1 {
-		t.Error("a closed stdout is retried")
+		t.Error("a closed stdout was retried")
 	}
 }
 
@@ -318,7 +318,7 @@ func (c *closing) Write(p []byte) (int, error) {
 func TestOldestSnapshotOfAResumableCopyIsNotNeeded(t *testing.T) {
 	got := positionsOf(&state.Shard{Position: at(9), Copy: &state.Copy{Oldest: at(2), LastPK: pk("users", "1").Lastpk}})
 	if len(got) != 1 {
-		t.Errorf("asks for %v", got)
+		t.Errorf("requests %v", got)
 	}
 }
 
@@ -333,7 +333,7 @@ func TestNoStateCoversRowsReadUnderOtherColumns(t *testing.T) {
 	r.add(testTable("users"), airbyte.Incremental, &state.Shard{Position: at(5)})
 	r.add(testTable("others"), airbyte.Incremental, &state.Shard{Position: at(5)})
 	r.now["users"] = table.Table{Columns: []table.Column{{Name: "name", Type: "varchar(50)"}}}
-	out, _ := within(t, r, 2*time.Second) // stopped before the end
+	out, _ := within(t, r, 2*time.Second) // stopped before it ends
 	var last *state.Shard
 	for _, s := range out.States {
 		if s.Stream.Name == "users" {
@@ -345,7 +345,7 @@ func TestNoStateCoversRowsReadUnderOtherColumns(t *testing.T) {
 	}
 }
 
-// The server would take the values for those of the table's new key, and leave rows out.
+// The server would interpret the values as those of the table's new key, and leave rows out.
 func TestCopyWhoseKeyWasChangedStartsOver(t *testing.T) {
 	r := newRig(t, 6, func(q *request, send func(...*event), done <-chan struct{}) error {
 		copyOf(send, "users", 6)
@@ -357,7 +357,7 @@ func TestCopyWhoseKeyWasChangedStartsOver(t *testing.T) {
 	r.add(users, airbyte.Incremental, &state.Shard{Position: at(6), Copy: &state.Copy{Oldest: at(6), LastPK: former}})
 	r.must()
 	if g := r.requests()[0].Vgtid.ShardGtids[0]; g.Gtid != "" || g.TablePKs != nil {
-		t.Errorf("the copy went on at %v", g)
+		t.Errorf("the copy continued at %v", g)
 	}
 }
 
@@ -380,11 +380,11 @@ func TestCopyWhoseKeyWasChangedWhenItBrokeStartsOver(t *testing.T) {
 	r.add(testTable("users"), airbyte.Incremental, nil)
 	r.must()
 	if g := r.requests()[1].Vgtid.ShardGtids[0]; g.Gtid != "" || g.TablePKs != nil {
-		t.Errorf("the copy went on at %v", g)
+		t.Errorf("the copy continued at %v", g)
 	}
 }
 
-// The same while the copy is read: the server has gone on after a key that is the table's no longer.
+// The same while the copy is read: the server has continued after a key that is no longer the table's.
 func TestCopyWhoseKeyChangesStartsOver(t *testing.T) {
 	t.Parallel()
 	renamed := pk("users", "7")
@@ -406,7 +406,7 @@ func TestCopyWhoseKeyChangesStartsOver(t *testing.T) {
 	}
 }
 
-// vtgate opened the stream again by itself after the last row: without a key it only replicates.
+// vtgate reopened the stream by itself after the last row: without a key it only replicates.
 func TestCopyThatTheServerForgotStartsOver(t *testing.T) {
 	t.Parallel()
 	var n atomic.Int64

@@ -15,20 +15,20 @@ import (
 	"source-planetscale/internal/table"
 )
 
-// addUnfinished configures users, whose copy got to a key.
+// addUnfinished configures users with a copy that has reached a key.
 func (r *rig) addUnfinished(key *querypb.QueryResult) *partition.Stream {
 	r.t.Helper()
 	return r.add(namedUsers(), airbyte.Incremental, &state.Shard{Position: at(6), Copy: &state.Copy{Oldest: at(6), LastPK: key}})
 }
 
-// namedUsers is users with names that may be a key.
+// namedUsers is users with a column name that can be a key.
 func namedUsers() *table.Table {
 	users := testTable("users")
 	users.Columns[1].Nullable = false
 	return users
 }
 
-// keyIsNameFrom makes name the key of users from the n-th time on that they are looked up.
+// keyIsNameFrom makes name the key of users from the n-th lookup on.
 func (r *rig) keyIsNameFrom(n int) {
 	looks := 0
 	r.look = func(context.Context, gtid.Shard, []string, bool) (map[string]table.Table, error) {
@@ -40,7 +40,7 @@ func (r *rig) keyIsNameFrom(n int) {
 	}
 }
 
-// mustStartOver runs a sync whose n-th attempt is to copy from the first row.
+// mustStartOver runs a sync whose n-th attempt must copy from the first row.
 func (r *rig) mustStartOver(n int) {
 	r.t.Helper()
 	r.must()
@@ -49,12 +49,12 @@ func (r *rig) mustStartOver(n int) {
 		r.t.Fatalf("the copy was complete after %d attempts", len(requests))
 	}
 	if g := requests[n-1].Vgtid.ShardGtids[0]; g.Gtid != "" || g.TablePKs != nil {
-		r.t.Errorf("the copy went on at %v", g)
+		r.t.Errorf("the copy continued at %v", g)
 	}
 }
 
-// The server continued after the former key's values as if they were the new key's. MySQL, which is asked before the next
-// attempt, has the new key: it must not look like one to resume after.
+// The server continued after the former key's values as if they were the new key's. MySQL, which is queried before the next
+// attempt, has the new key: the copy must not resume after that either.
 func TestCopyWhoseKeyChangesDoesNotGoOnAfterTheNewOne(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, 6, nil)
@@ -73,7 +73,7 @@ func TestCopyWhoseKeyChangesDoesNotGoOnAfterTheNewOne(t *testing.T) {
 	r.mustStartOver(2)
 }
 
-// Nothing comes after the former key's values if the server takes them for the last ones of the new key, so that no key of
+// If the server takes the former key's values for the last ones of the new key, it sends no rows after them, so no key in
 // the server's events shows the change: the columns read at the snapshot do.
 func TestCopyWhoseKeyWasChangedJustBeforeItWentOnStartsOver(t *testing.T) {
 	t.Parallel()
@@ -91,7 +91,7 @@ func TestCopyWhoseKeyWasChangedJustBeforeItWentOnStartsOver(t *testing.T) {
 	r.mustStartOver(2)
 }
 
-// The server compares the key's values as what the column is now: '7' > '50' as text, but 7 < 50 as a number.
+// The server compares the key's values with the column's current type: '7' > '50' as text, but 7 < 50 as a number.
 func TestCopyWhoseKeyGotAnotherTypeOrCollationStartsOver(t *testing.T) {
 	t.Parallel()
 	text := func(declaration string, collation uint32) *querypb.Field {
@@ -117,7 +117,7 @@ func TestCopyWhoseKeyGotAnotherTypeOrCollationStartsOver(t *testing.T) {
 					copyOf(send, "users", 6)
 					return hold(done)
 				}
-				key := q.Vgtid.ShardGtids[0].TablePKs[0] // which vtgate says again
+				key := q.Vgtid.ShardGtids[0].TablePKs[0] // vtgate sends it back
 				send(begin(0, 0), fakevtgate.Fields(0, "users", c.now, idAndName[1]), script.VGTID(6, key), commit(0), script.CopyCompleted())
 				return hold(done)
 			})
@@ -134,7 +134,7 @@ func TestCopyWhoseKeyGotAnotherTypeOrCollationStartsOver(t *testing.T) {
 	}
 }
 
-// A key comes from the server without its columns' lengths and, from older servers, collations.
+// The server sends a key without its columns' lengths and, if it is an older one, without their collations.
 func TestAStateDescribesItsCopysKey(t *testing.T) {
 	r := newRig(t, 6, func(_ *request, send func(...*event), done <-chan struct{}) error {
 		copyOf(send, "users", 6)
@@ -145,7 +145,7 @@ func TestAStateDescribesItsCopysKey(t *testing.T) {
 	for _, s := range r.must().States {
 		if c := shardOf(t, s).Copy; c != nil && c.LastPK != nil {
 			if f := c.LastPK.Fields[0]; f.ColumnType != "bigint" || f.Charset != idAndName[0].Charset || f.Type != querypb.Type_INT64 {
-				t.Errorf("the key is saved as that of %v", f)
+				t.Errorf("the key is saved with the fields %v", f)
 			}
 			return
 		}
@@ -153,7 +153,7 @@ func TestAStateDescribesItsCopysKey(t *testing.T) {
 	t.Error("no state has a key")
 }
 
-// Of a table without a key all columns are the key; those that are not read stand in no description but the key's own.
+// In a table without a key all columns are the key; columns that are not selected are described only in the key itself.
 func TestCopyWhoseUnreadKeyGotAnotherTypeStartsOver(t *testing.T) {
 	t.Parallel()
 	both := func(name querypb.Type) *binlogdatapb.TableLastPK {

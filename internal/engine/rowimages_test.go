@@ -11,12 +11,12 @@ import (
 	"source-planetscale/internal/schema"
 )
 
-// A shard that does not say how it logs rows is no reason not to ask the others.
+// If one shard does not report how it logs rows, the others are still checked.
 func TestEachShardIsAskedHowItLogsRows(t *testing.T) {
 	partial, whole := schema.Variables{RowImage: "NOBLOB", Format: "ROW"}, schema.Variables{RowImage: "FULL", Format: "ROW"}
 	for name, c := range map[string]struct {
 		refuse []string
-		lost   bool // the connection, at shard 80-
+		lost   bool // the connection is lost at shard 80-
 		other  schema.Variables
 		fails  string
 		says   string

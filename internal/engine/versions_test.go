@@ -9,7 +9,7 @@ import (
 	"source-planetscale/internal/schema"
 )
 
-// The log says which servers are read, and what they lose.
+// The log names the servers' versions, and the data that they lose.
 func TestVersionsAreSaid(t *testing.T) {
 	for said, want := range map[schema.Variables][]string{
 		{Vitess: "24.0.4", MySQL: "8.4.6"}: {"VTGate reports Vitess 24.0.4, and MySQL reports 8.4.6."},
@@ -37,7 +37,7 @@ func TestVersionsAreSaid(t *testing.T) {
 	}
 }
 
-// sentences is a Logger.
+// sentences is a Logger that collects messages.
 type sentences []string
 
 func (s *sentences) Info(text string, _ ...any) { *s = append(*s, text) }
