@@ -106,7 +106,7 @@ func TestAbsentNamespaceIsTheKeyspace(t *testing.T) {
 	if want := `b{"n":3} elsewhere.a{"n":7} elsewhere.d{"n":6} shop.a{"n":1} shop.b{"n":2} shop.c{"n":5}`; strings.Join(got, " ") != want {
 		t.Errorf("the state has %q, want %s", got, want)
 	}
-	// b without a namespace, since shop.b has a state, too; c, whose namespace differs in the catalog; a of another keyspace. d is …
+	// b without a namespace (shop.b has another state), and c and a with another namespace than in the catalog; d is not in the catalog.
 	unused := map[string]bool{}
 	for _, d := range state.Unused(catalog) {
 		unused[d.String()] = true
