@@ -170,8 +170,8 @@ func TestColumnsChangedWhenAStreamBroke(t *testing.T) {
 	}
 }
 
-// A copy that resumes after its last key starts with older changes of the rows already copied, with the columns of that time: if the columns
-// have changed, it starts again from the first row, and then the changes since its first snapshot are read.
+// A copy that resumes after its last key starts with older changes of the rows already copied, with the columns of that time: if the
+// columns have changed, it starts again from the first row, and then the changes since its first snapshot are read.
 func TestColumnsChangedBeforeACopyGoesOn(t *testing.T) {
 	was := func(r *rig, columns []table.Column) {
 		r.addUnder(columns, "users", map[string]*state.Shard{"-": {Position: at(5), Copy: &state.Copy{Oldest: at(5), LastPK: pk("users", "1").Lastpk}}})
