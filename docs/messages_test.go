@@ -194,16 +194,16 @@ func foldersOfTheProgram(t *testing.T) []string {
 	return strings.Fields(string(out))
 }
 
-// speakers are the functions whose first string argument is a message: an error, or a warning in the log.
-var speakers = []string{"New", "Errorf", "fault", "misfit", "Warn", "warn", "Lost"}
+// messageFunctions are the functions whose first string argument is a message: an error, or a warning in the log.
+var messageFunctions = []string{"New", "Errorf", "fault", "misfit", "Warn", "warn", "Lost"}
 
-// judges are the functions of package failure that take what happened and what to do.
-var judges = []string{"Config", "Transient", "System"}
+// verdictFunctions are the functions of package failure that take what happened and what to do.
+var verdictFunctions = []string{"Config", "Transient", "System"}
 
 // verdict returns the message that a call of one of them makes, "" for another call.
 func verdict(call *ast.CallExpr) string {
 	name, ok := strings.CutPrefix(types.ExprString(call.Fun), "failure.")
-	if !slices.Contains(judges, name) || !ok && len(call.Args) < 2 {
+	if !slices.Contains(verdictFunctions, name) || !ok && len(call.Args) < 2 {
 		return ""
 	}
 	if remedy := normal(text(call.Args[0])); remedy != "" {
@@ -230,7 +230,7 @@ func messagesOf(t *testing.T, file string, found map[string]string) {
 			// Some warnings are collected first, or returned.
 			collected := calledName(n) == "append" && strings.HasSuffix(types.ExprString(n.Args[0]), ".Warnings")
 			returned := calledName(n) == "Sprintf" && filepath.Base(file) == "warning.go"
-			if slices.Contains(speakers, calledName(n)) || collected || returned {
+			if slices.Contains(messageFunctions, calledName(n)) || collected || returned {
 				candidates = n.Args
 			}
 		}

@@ -22,7 +22,7 @@ func TestAcceptance(t *testing.T) {
 	t.Run("connection", func(t *testing.T) { p.under(t).connection() })
 	t.Run("discovery", func(t *testing.T) { p.under(t).discovery() })
 	t.Run("basic_read", func(t *testing.T) { p.under(t).basicRead() })
-	t.Run("full_refresh", func(t *testing.T) { p.under(t).twiceTheSame() })
+	t.Run("full_refresh", func(t *testing.T) { p.under(t).fullRefreshTwice() })
 	for _, namespace := range []bool{true, false} {
 		t.Run(fmt.Sprintf("incremental, with namespace %t", namespace), func(t *testing.T) { p.under(t).incremental(namespace) })
 	}
@@ -166,7 +166,7 @@ func (a *acceptance) basicRead() {
 }
 
 // twiceTheSame does two full refreshes: everything except the columns that acceptance-test-config.yml exempts must be the same.
-func (a *acceptance) twiceTheSame() {
+func (a *acceptance) fullRefreshTwice() {
 	a.t.Helper()
 	a.catalog = a.file("full.json", bytes.ReplaceAll(read(a.t, a.catalog), []byte(`"incremental",`+"\n"), []byte(`"full_refresh",`+"\n")))
 	var runs [2][]destination.Record
@@ -193,7 +193,7 @@ func (a *acceptance) incremental(namespace bool) {
 		a.t.Fatalf("the first read has %d records and %d states", len(first.Records), len(first.States))
 	}
 	for i := len(first.States) - 1; i >= 0; i-- {
-		a.state = handedBack(a.t, first.States[i], namespace)
+		a.state = stateFile(a.t, first.States[i], namespace)
 		a.readToEnd()
 		// Records before the state must not be emitted again; those after it must.
 		if got, want := len(a.last.Records), len(first.Records)-first.States[i].Before; got != want {
@@ -202,8 +202,8 @@ func (a *acceptance) incremental(namespace bool) {
 	}
 }
 
-// handedBack returns the file with one state, as the platform passes it back, or without its namespace.
-func handedBack(t *testing.T, state destination.State, namespace bool) []byte {
+// stateFile returns the file with one state, as the platform passes it back, or without its namespace.
+func stateFile(t *testing.T, state destination.State, namespace bool) []byte {
 	t.Helper()
 	var message map[string]any
 	if err := json.Unmarshal(state.Message, &message); err != nil {
@@ -225,7 +225,7 @@ func (a *acceptance) future() {
 	a.readToEnd()
 	last := a.last.States[len(a.last.States)-1]
 	const ours, foreign = "MySQL56/", "MySQL56/00000000-0000-0000-0000-000000000001:1-1000,"
-	a.state = bytes.ReplaceAll(handedBack(a.t, last, true), []byte(ours), []byte(foreign))
+	a.state = bytes.ReplaceAll(stateFile(a.t, last, true), []byte(ours), []byte(foreign))
 	if failed := a.readFails(); !strings.Contains(failed.Message, "saved position") || len(a.last.Records) > 0 {
 		a.t.Errorf("for a position in the future the message is %q, after %d records", failed.Message, len(a.last.Records))
 	}

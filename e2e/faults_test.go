@@ -111,17 +111,17 @@ func (p *pipeline) survives(one fault) {
 		long(t)
 	}
 	p.writePatiently()
-	p.strike("the copy", one)
+	p.runWithFault("the copy", one)
 	p.burst()
-	p.strike("the replication", one)
+	p.runWithFault("the replication", one)
 	p.writer.stop()
 	p.awaitReplicas(p.t, "-80", "80-")
 	p.readToEnd()
 	p.mustEqualTheSource()
 }
 
-// strike runs one sync and causes the fault in the middle.
-func (p *pipeline) strike(phase string, one fault) {
+// runWithFault runs one sync and causes the fault in the middle.
+func (p *pipeline) runWithFault(phase string, one fault) {
 	p.awaitReplicas(p.t, "-80", "80-")
 	logged := len(p.vtgateLog(p.t, 0))
 	began := time.Now()
@@ -138,15 +138,15 @@ func (p *pipeline) strike(phase string, one fault) {
 	sync.toEnd()
 	ended := time.Since(began).Seconds()
 	p.t.Logf("%s: injected after %.1f s, ended after %.1f s; warnings: %s", phase, injected, ended, p.logged("WARN"))
-	if !p.struck(logged) {
+	if !p.streamsBroken(logged) {
 		p.t.Errorf("in %s: the fault missed the stream, so that nothing is tested: %s", phase, p.logged("INFO", "WARN"))
 	}
 	p.writer.recovered(p.t)
 }
 
-// struck reports whether the last sync's streams were broken, according to the log of the connector, or of vtgate, which reopens a
+// streamsBroken reports whether the last sync's streams were broken, according to the log of the connector, or of vtgate, which reopens a
 // tablet's stream by itself, so that the connector receives nothing but heartbeats during that time.
-func (p *pipeline) struck(logged int) bool {
+func (p *pipeline) streamsBroken(logged int) bool {
 	if strings.Contains(p.logged("WARN"), "trying again in") {
 		return true
 	}

@@ -47,7 +47,7 @@ func TestKilledAtRandomMoments(t *testing.T) {
 	p.write(writes{seed: random.Uint64(), rows: killRows})
 	killed, records := map[string]int{}, 0
 	for n := 0; n < kills; {
-		what, lines := p.isDue()
+		what, lines := p.nextStep()
 		if p.readUntilKilled(1 + random.IntN(lines)) {
 			killed[what]++
 			n++
@@ -66,8 +66,8 @@ func TestKilledAtRandomMoments(t *testing.T) {
 	t.Logf("%v; %d records", killed, records)
 }
 
-// isDue returns what the next sync will do first, and about how many lines that takes.
-func (p *pipeline) isDue() (what string, lines int) {
+// nextStep returns what the next sync will do first, and about how many lines that takes.
+func (p *pipeline) nextStep() (what string, lines int) {
 	switch {
 	case p.state == nil:
 		return "a copy", killRows

@@ -24,7 +24,7 @@ func TestTableMovedToAnotherKeyspace(t *testing.T) {
 	p.mustEqualTheSource()
 
 	await(t, time.Minute, func() error { return move("SwitchTraffic") }) // refused until the copy has finished
-	p.mustSayWhereTo("commerce")
+	p.mustNameKeyspace("commerce")
 
 	await(t, time.Minute, func() error { return move("ReverseTraffic") })
 	p.exec("update mov_t set v = 2")
@@ -38,7 +38,7 @@ func TestTableMovedToAnotherKeyspace(t *testing.T) {
 	if err := move("complete", "--keep-data"); err != nil {
 		t.Fatal(err)
 	}
-	p.mustSayWhereTo("commerce")
+	p.mustNameKeyspace("commerce")
 
 	p.reset()
 	for _, warns := range []bool{true, false} { // a recreated table cannot be distinguished from the kept one; one warning is enough
@@ -49,8 +49,8 @@ func TestTableMovedToAnotherKeyspace(t *testing.T) {
 	}
 }
 
-// mustSayWhereTo runs a sync in which only the stream of the moved table must fail.
-func (p *pipeline) mustSayWhereTo(keyspace string) {
+// mustNameKeyspace runs a sync in which only the stream of the moved table must fail.
+func (p *pipeline) mustNameKeyspace(keyspace string) {
 	p.t.Helper()
 	failed := p.readFails()
 	for _, part := range []string{"customer." + p.table + " are now in keyspace " + keyspace, "source of database " + keyspace} {

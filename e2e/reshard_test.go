@@ -29,31 +29,31 @@ func TestReshard(t *testing.T) {
 		p.readToEnd()
 		p.writePatiently()
 		r := p.switchTo(whole, halves)
-		p.ends(r)
+		p.finishReshard(r)
 	})
 	t.Run("merge between two syncs", func(t *testing.T) {
 		p := p.in(t, nil)
 		p.readToEnd()
 		p.writePatiently()
-		p.ends(p.switchTo(halves, whole))
+		p.finishReshard(p.switchTo(halves, whole))
 	})
 	t.Run("split between two attempts of a copy", func(t *testing.T) { p.in(t, nil).betweenAttempts(whole, halves) })
 	t.Run("merge between two attempts of a copy", func(t *testing.T) { p.in(t, nil).betweenAttempts(halves, whole) })
-	t.Run("split in a copy", func(t *testing.T) { p.in(t, nil).inTheMiddle(whole, halves) })
-	t.Run("merge in a copy", func(t *testing.T) { p.in(t, nil).inTheMiddle(halves, whole) })
+	t.Run("split in a copy", func(t *testing.T) { p.in(t, nil).duringSync(whole, halves) })
+	t.Run("merge in a copy", func(t *testing.T) { p.in(t, nil).duringSync(halves, whole) })
 	t.Run("split in a replication", func(t *testing.T) {
 		p := p.in(t, nil)
 		p.readToEnd()
 		p.burst()
-		p.inTheMiddle(whole, halves)
+		p.duringSync(whole, halves)
 	})
 	t.Run("merge in a replication", func(t *testing.T) {
 		p := p.in(t, nil)
 		p.readToEnd()
 		p.burst()
-		p.inTheMiddle(halves, whole)
+		p.duringSync(halves, whole)
 	})
-	t.Run("shards gone", func(t *testing.T) { p.in(t, nil).gone() })
+	t.Run("shards gone", func(t *testing.T) { p.in(t, nil).oldShardsRemoved() })
 }
 
 // TestReshardTwice splits a shard, and then one of its parts, between two syncs. Then it splits another part, which loses its binary logs
@@ -99,14 +99,14 @@ func TestReshardTakenBack(t *testing.T) {
 	p.writePatiently()
 	r := p.switchTo(whole, halves)
 	p.readToEnd()
-	p.takeBack(r)
+	p.reverse(r)
 	p.readToEnd()
 	p.writer.stop()
 	p.readToEnd()
 	p.mustEqualTheSource()
 
 	p.writePatiently()
-	p.takeBack(p.switchTo([]string{"80-"}, []string{"80-c0", "c0-"}))
+	p.reverse(p.switchTo([]string{"80-"}, []string{"80-c0", "c0-"}))
 	p.writer.stop()
 	p.readToEnd() // up to the journal, which vtgate does not read past
 	if err := p.start().finish(); err == nil {
@@ -185,8 +185,8 @@ func (p *pipeline) mustServe(tabletType topodatapb.TabletType, shards ...string)
 	}
 }
 
-// takeBack switches the traffic back to the former shards.
-func (p *pipeline) takeBack(r *sandbox.Reshard) {
+// reverse switches the traffic back to the former shards.
+func (p *pipeline) reverse(r *sandbox.Reshard) {
 	p.t.Helper()
 	if err := r.Reverse(p.t.Context()); err != nil {
 		p.t.Fatal(err)
@@ -227,8 +227,8 @@ func (p *pipeline) switchTo(from, to []string) *sandbox.Reshard {
 	return r
 }
 
-// ends reads what remains, compares, removes the old shards, and then reads and compares again.
-func (p *pipeline) ends(r *sandbox.Reshard) {
+// finishReshard reads what remains, compares, removes the old shards, and then reads and compares again.
+func (p *pipeline) finishReshard(r *sandbox.Reshard) {
 	p.t.Helper()
 	p.readToEnd()
 	p.readToEnd()
@@ -248,10 +248,10 @@ func (p *pipeline) betweenAttempts(from, to []string) {
 	if !p.readUntilKilled(faultRows() / 2) {
 		p.t.Fatal("the sync ended before it was killed")
 	}
-	p.ends(p.switchTo(from, to))
+	p.finishReshard(p.switchTo(from, to))
 }
 
-func (p *pipeline) inTheMiddle(from, to []string) {
+func (p *pipeline) duringSync(from, to []string) {
 	p.writePatiently()
 	p.proxy.shut(2 * faultGate) // for up to three shards
 	sync := p.start()
@@ -266,11 +266,11 @@ func (p *pipeline) inTheMiddle(from, to []string) {
 			}
 		}
 	}
-	p.ends(r)
+	p.finishReshard(r)
 }
 
-// gone removes the old shards before the changes in them were read. A sync must report this.
-func (p *pipeline) gone() {
+// oldShardsRemoved removes the old shards before the changes in them were read. A sync must report this.
+func (p *pipeline) oldShardsRemoved() {
 	p.readToEnd()
 	p.writePatiently()
 	r := p.switchTo(whole, halves)

@@ -351,7 +351,7 @@ func (p *play) settle(end error) {
 	case err != nil:
 		p.report(torture.Protocol, "%v", err)
 	case run.late.Load():
-		p.report(torture.Stuck, "%s", lastWords(out))
+		p.report(torture.Stuck, "%s", lastLines(out))
 	case bytes.Contains(run.out.Bytes(), []byte(`"namespace":""`)):
 		p.report(torture.Protocol, "a namespace is an empty text")
 	case run.stderr.Len() > 0:
@@ -398,8 +398,8 @@ func (p *play) clear(names ...string) {
 	}
 }
 
-// lastWords returns the last lines of a log.
-func lastWords(out *destination.Output) string {
+// lastLines returns the last lines of a log.
+func lastLines(out *destination.Output) string {
 	var lines []string
 	for _, l := range out.Logs[max(0, len(out.Logs)-6):] {
 		lines = append(lines, l.Message)

@@ -160,12 +160,12 @@ func (r *typesRig) compare(what string, got any, want string) {
 		}
 	}
 	if !reflect.DeepEqual(got, wanted) {
-		r.t.Errorf("%s: %s", what, apart(shown(got), want))
+		r.t.Errorf("%s: %s", what, firstDifference(asJSON(got), want))
 	}
 }
 
-// apart prints two values, starting a little before the place where they differ.
-func apart(got, want string) string {
+// firstDifference prints two values, starting a little before the place where they differ.
+func firstDifference(got, want string) string {
 	const before, after = 30, 300
 	same := 0
 	for same < min(len(got), len(want)) && got[same] == want[same] {
@@ -175,8 +175,8 @@ func apart(got, want string) string {
 	return fmt.Sprintf("got %.*q, want %.*q, from character %d on", after, got[from:], after, want[from:], from)
 }
 
-// shown returns a decoded value as JSON.
-func shown(v any) string {
+// asJSON returns a decoded value as JSON.
+func asJSON(v any) string {
 	if reason, ok := v.(nullReason); ok {
 		return string(reason)
 	}
@@ -189,9 +189,9 @@ func shown(v any) string {
 	return strings.TrimSpace(b.String())
 }
 
-func quoteJSON(s string) string { return shown(s) }
+func quoteJSON(s string) string { return asJSON(s) }
 
-func base64JSON(b []byte) string { return shown(base64.StdEncoding.EncodeToString(b)) }
+func base64JSON(b []byte) string { return asJSON(base64.StdEncoding.EncodeToString(b)) }
 
 // wkb returns MySQL's format of a geometry, in base64.
 func wkb(srid uint32, geometry []byte) string {

@@ -17,8 +17,8 @@ var valid = map[string]any{
 	"tunnel_host": "h.example.com", "tunnel_port": 22, "tunnel_user": "u", "tunnel_user_password": "p", "ssh_key": "k",
 }
 
-// places calls f for every property of the specification, with a way to set it in an otherwise valid configuration.
-func places(t *testing.T, f func(name string, p specProperty, set func(value any) []byte)) {
+// eachProperty calls f for every property of the specification, with a way to set it in an otherwise valid configuration.
+func eachProperty(t *testing.T, f func(name string, p specProperty, set func(value any) []byte)) {
 	t.Helper()
 	base := func() map[string]any {
 		return map[string]any{"host": valid["host"], "database": valid["database"], "username": valid["username"], "password": valid["password"]}
@@ -72,7 +72,7 @@ func TestMessagesRepeatNoValue(t *testing.T) {
 		map[string]any{"tunnel_method": marker},
 	}
 	refused := 0
-	places(t, func(name string, _ specProperty, set func(any) []byte) {
+	eachProperty(t, func(name string, _ specProperty, set func(any) []byte) {
 		for _, form := range forms {
 			log, out := logged()
 			_, err := Parse(set(form), log)
@@ -102,7 +102,7 @@ func TestKeysCountAsTheyAreWritten(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	places(t, func(name string, _ specProperty, _ func(any) []byte) {
+	eachProperty(t, func(name string, _ specProperty, _ func(any) []byte) {
 		key, inner, nested := strings.Cut(name, ".")
 		key, _, _ = strings.Cut(key, "[")
 		for _, as := range []func(string) string{

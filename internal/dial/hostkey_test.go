@@ -37,8 +37,8 @@ func ecdsaSigner(t *testing.T, curve elliptic.Curve) ssh.Signer {
 	return signerOf(t, key, err)
 }
 
-// showing returns a jump server with these host keys.
-func showing(t *testing.T, keys ...ssh.Signer) *jumpServer {
+// jumpServerWith returns a jump server with these host keys.
+func jumpServerWith(t *testing.T, keys ...ssh.Signer) *jumpServer {
 	t.Helper()
 	s := newJumpServer(t, nil)
 	s.mu.Lock()
@@ -66,7 +66,7 @@ func TestAnyOfSeveralHostKeysMayBePinned(t *testing.T) {
 	keys := []ssh.Signer{
 		newSigner(t), rsaSigner(t, 2048), ecdsaSigner(t, elliptic.P256()), ecdsaSigner(t, elliptic.P384()), ecdsaSigner(t, elliptic.P521()),
 	}
-	s, target := showing(t, keys...), echo(t)
+	s, target := jumpServerWith(t, keys...), echo(t)
 	for _, key := range keys {
 		o := s.options()
 		o.HostKey = "SHA256:AAAA, " + ssh.FingerprintSHA256(key.PublicKey()) + "="
@@ -99,7 +99,7 @@ func TestAnyOfSeveralHostKeysMayBePinned(t *testing.T) {
 // Servers behind the same name may have keys of different kinds.
 func TestAKeyOfAnotherKindIsAskedForAgain(t *testing.T) {
 	first, second := newSigner(t), rsaSigner(t, 2048)
-	s, target := showing(t, first), echo(t)
+	s, target := jumpServerWith(t, first), echo(t)
 	o := s.options()
 	o.HostKey += "," + ssh.FingerprintSHA256(second.PublicKey())
 	tunnel, err := NewTunnel(o, nil)
@@ -186,7 +186,7 @@ func TestWeakHostKeysAreRefused(t *testing.T) {
 		"signing with SHA-1": {sha1, "no host key that can be trusted"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := showing(t, c.key)
+			s := jumpServerWith(t, c.key)
 			wantFault(t, through(t.Context(), s.options(), echo(t)), c.want)
 		})
 	}

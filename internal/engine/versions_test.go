@@ -21,7 +21,7 @@ func TestVersionsAreSaid(t *testing.T) {
 	} {
 		said.RowImage, said.Format = "FULL", "ROW"
 		server := Server{Variables: func(context.Context, gtid.Shard) (schema.Variables, error) { return said, nil }}
-		var log sentences
+		var log messages
 		if err := CheckRowImages(t.Context(), &log, server, gtid.Shards("shop", "-80", "80-")); err != nil {
 			t.Fatal(err)
 		}
@@ -37,7 +37,7 @@ func TestVersionsAreSaid(t *testing.T) {
 	}
 }
 
-// sentences is a Logger that collects messages.
-type sentences []string
+// messages is a Logger that collects messages.
+type messages []string
 
-func (s *sentences) Info(text string, _ ...any) { *s = append(*s, text) }
+func (s *messages) Info(text string, _ ...any) { *s = append(*s, text) }

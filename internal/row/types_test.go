@@ -316,7 +316,7 @@ func TestEveryTypeInBothPhases(t *testing.T) {
 				if diff := cmp.Diff(wantChanges, changes); diff != "" {
 					t.Error(diff)
 				}
-				obeys(t, JSONSchema(tab.Columns[0], e.options), got[len(`"v":`):])
+				matchesSchema(t, JSONSchema(tab.Columns[0], e.options), got[len(`"v":`):])
 			})
 		}
 		wantCopied := e.wantCopied
@@ -328,8 +328,8 @@ func TestEveryTypeInBothPhases(t *testing.T) {
 	}
 }
 
-// obeys validates a value, with the formats as Airbyte defines them: without a time zone if airbyte_type says so.
-func obeys(t *testing.T, fragment json.RawMessage, value []byte) {
+// matchesSchema validates a value, with the formats as Airbyte defines them: without a time zone if airbyte_type says so.
+func matchesSchema(t *testing.T, fragment json.RawMessage, value []byte) {
 	t.Helper()
 	instance, err := jsonschema.UnmarshalJSON(bytes.NewReader(value))
 	if err != nil {

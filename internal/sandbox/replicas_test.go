@@ -82,7 +82,7 @@ func testReplicas(t *testing.T, s *Sandbox) {
 	if err != nil || its == "" {
 		t.Errorf("the replica has no errant transaction: %q (%v)", its, err)
 	}
-	forgive(t, primary, its)
+	commitOnPrimary(t, primary, its)
 	if _, err := other.ExecContext(ctx, "insert into sharded (id) values (1003)"); err == nil ||
 		!strings.Contains(err.Error(), "super-read-only") {
 		t.Errorf("a replica accepts writes after Errant: %v", err)
@@ -101,9 +101,9 @@ func testReplicas(t *testing.T, s *Sandbox) {
 	}
 }
 
-// forgive commits an empty transaction with a replica's errant GTID on the primary:
+// commitOnPrimary commits an empty transaction with a replica's errant GTID on the primary:
 // a vttablet does not start if a replica has transactions that its primary lacks.
-func forgive(t *testing.T, primary *sql.DB, transaction string) {
+func commitOnPrimary(t *testing.T, primary *sql.DB, transaction string) {
 	t.Helper()
 	ctx := testContext(t, time.Minute)
 	conn, err := primary.Conn(ctx)

@@ -17,8 +17,8 @@ import (
 
 const oddName = "sch_a.b \"c\" 'd' e`f;é漢\\"
 
-// mine returns the contents of the keyspace without the tables of other tests.
-func mine(t *testing.T, db *DB, prefix string) *Contents {
+// contentsOf returns the contents of the keyspace without the tables of other tests.
+func contentsOf(t *testing.T, db *DB, prefix string) *Contents {
 	t.Helper()
 	all, err := db.Tables(t.Context())
 	if err == nil {
@@ -73,7 +73,7 @@ func TestTables(t *testing.T) {
 	create(t, db, "table", "sch_u_prefix", "(a varchar(9) not null, unique (a(4)))")
 	create(t, db, "table", strings.Replace(oddName, "sch_", "sch_u_", 1), "(`"+"x.y ``z"+"` int primary key)")
 	create(t, db, "view", "sch_u_view", "as select id from sch_u_T")
-	got := mine(t, db, "sch_u_")
+	got := contentsOf(t, db, "sch_u_")
 	identifying := func(columns ...string) []table.UniqueKey {
 		return []table.UniqueKey{{Columns: columns, Identifies: true}}
 	}
@@ -142,7 +142,7 @@ func TestTablesOfShardedKeyspace(t *testing.T) {
 	create(t, db, "table", "sch_s_outside", "(id bigint primary key)")
 	for _, size := range []int{1, 2, batchStatements} {
 		db.batchSize = size
-		got := mine(t, db, "sch_s_")
+		got := contentsOf(t, db, "sch_s_")
 		keys := map[string]string{}
 		for _, table := range got.Tables {
 			keys[table.Name] = strings.Join(table.MySQLKey, "|") + " > " + strings.Join(table.Key, "|")

@@ -47,8 +47,8 @@ func withMember(columns []Column) []Column {
 	return more
 }
 
-// happen applies an event to a layout; ok is false if it cannot occur.
-func happen(l *Layout, event string) (reads string, ok bool) {
+// applyEvent applies an event to a layout; ok is false if it cannot occur.
+func applyEvent(l *Layout, event string) (reads string, ok bool) {
 	was := streams
 	if l.Columns != nil {
 		was = l.Columns
@@ -149,7 +149,7 @@ func TestLayout(t *testing.T) {
 	for _, state := range []string{"shared", "own", "unknown"} {
 		for _, event := range events {
 			l := layoutOf(state)
-			reads, ok := happen(&l, event)
+			reads, ok := applyEvent(&l, event)
 			if !ok {
 				continue
 			}
