@@ -39,7 +39,7 @@ func TestFold(t *testing.T) {
 
 func TestFoldRefuses(t *testing.T) {
 	for name, output := range map[string]string{
-		"a cursor given twice":  record("1", "10", "") + record("1", "10", ""),
+		"a cursor used twice":   record("1", "10", "") + record("1", "10", ""),
 		"a record without key":  record("null", "10", ""),
 		"a stream not selected": strings.ReplaceAll(record("1", "1", ""), "users", "others"),
 	} {

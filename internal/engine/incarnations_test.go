@@ -61,12 +61,12 @@ func TestATableReplacedInTheMiddleOfItsCopyIsWarnedOf(t *testing.T) {
 		statement string
 		warnings  int
 	}{
-		"goes on after its key":                    {state.Copy{Oldest: at(3), LastPK: pk("users", "1").Lastpk}, now, "", 1},
-		"goes on, and a statement says why":        {state.Copy{Oldest: at(3), LastPK: pk("users", "1").Lastpk}, now, rebuilds, 0},
-		"goes on, the same":                        {state.Copy{Oldest: at(3), LastPK: pk("users", "1").Lastpk}, was, "", 0},
+		"resumes after its key":                    {state.Copy{Oldest: at(3), LastPK: pk("users", "1").Lastpk}, now, "", 1},
+		"resumes, and a statement explains":        {state.Copy{Oldest: at(3), LastPK: pk("users", "1").Lastpk}, now, rebuilds, 0},
+		"resumes, the same":                        {state.Copy{Oldest: at(3), LastPK: pk("users", "1").Lastpk}, was, "", 0},
 		"starts over":                              {state.Copy{Oldest: at(3)}, now, "", 1},
 		"starts over, and a statement will say it": {state.Copy{Oldest: at(3)}, now, rebuilds, 0},
-		"begins": {state.Copy{}, now, "", 0},
+		"not started":                              {state.Copy{}, now, "", 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t, 6, func(q *request, send func(...*event), done <-chan struct{}) error {

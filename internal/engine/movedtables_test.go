@@ -64,12 +64,12 @@ func TestWhereATableIs(t *testing.T) {
 			Tables: []string{"users"}, LocalPosition: "5",
 			ShardGtids: led.ShardGtids,
 		}}, none, location{}},
-		"another shard of ours has it":    {replicated(3), []*binlogdatapb.Journal{led}, []*binlogdatapb.Journal{switched(other, "shop", "80-", position(6))}, gone},
+		"another of our shards has it":    {replicated(3), []*binlogdatapb.Journal{led}, []*binlogdatapb.Journal{switched(other, "shop", "80-", position(6))}, gone},
 		"and on to a third":               {replicated(3), []*binlogdatapb.Journal{led}, []*binlogdatapb.Journal{switched(other, "third", "-", position(6))}, doubtful},
 		"after a failover":                {replicated(3), []*binlogdatapb.Journal{led}, []*binlogdatapb.Journal{switched(other, "shop", "-", failedOver)}, doubtful},
 		"back at a position that is none": {replicated(3), []*binlogdatapb.Journal{led}, []*binlogdatapb.Journal{switched(other, "shop", "-", "6")}, doubtful},
-		"a copy that begins":              {&state.Shard{Copy: &state.Copy{}}, []*binlogdatapb.Journal{led}, none, doubtful},
-		"a copy that begins, and back": {
+		"a new copy":                      {&state.Shard{Copy: &state.Copy{}}, []*binlogdatapb.Journal{led}, none, doubtful},
+		"a new copy, and moved back": {
 			&state.Shard{Copy: &state.Copy{}},
 			[]*binlogdatapb.Journal{led},
 			[]*binlogdatapb.Journal{switched(other, "shop", "-", position(6))},

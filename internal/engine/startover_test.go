@@ -192,8 +192,8 @@ func TestReferenceTableIsReadFromOneShard(t *testing.T) {
 		"a reference table":             {map[string]bool{"users": true}, nil, []string{"-80"}},
 		"none":                          {nil, nil, []string{"-80", "80-"}},
 		"another one":                   {map[string]bool{"others": true}, nil, []string{"-80", "80-"}},
-		"one that goes on":              {map[string]bool{"users": true}, []string{"-80"}, nil},
-		"one that it is not any more":   {nil, []string{"-80"}, []string{"80-"}},
+		"one that continues":            {map[string]bool{"users": true}, []string{"-80"}, nil},
+		"no longer a reference table":   {nil, []string{"-80"}, []string{"80-"}},
 		"one that it has become":        {map[string]bool{"users": true}, []string{"-80", "80-"}, nil},
 		"one that was read of the last": {map[string]bool{"users": true}, []string{"80-"}, []string{"-80"}},
 	} {
@@ -255,8 +255,8 @@ func TestTableThatVttabletHasNotLoaded(t *testing.T) {
 	}{
 		"soon":                           {2, absent, nil, ""},
 		"later":                          {3, absent, nil, ""},
-		"while vttablet begins":          {2, unknown, nil, ""},
-		"not meanwhile":                  {1000, absent, nil, "transient_error"},
+		"while vttablet starts":          {2, unknown, nil, ""},
+		"not in time":                    {1000, absent, nil, "transient_error"},
 		"nor known":                      {1000, unknown, nil, "transient_error"},
 		"dropped":                        {1000, absent, func() (bool, error) { return false, nil }, "config_error"},
 		"dropped and forgotten":          {1000, unknown, func() (bool, error) { return false, nil }, "config_error"},

@@ -120,9 +120,9 @@ var eightShards = []string{"-20", "20-40", "40-60", "60-80", "80-a0", "a0-c0", "
 // must be known after that: four consecutive round trips after the login, and a fifth if saved positions differ from the shards'.
 func TestQuestionsGoOutTogether(t *testing.T) {
 	for name, c := range map[string]struct{ saved, copies, purged int }{
-		"a first sync":                    {0, 1, 0},
-		"nothing was changed":             {20, 0, 0},
-		"something was changed meanwhile": {15, 0, len(eightShards)},
+		"a first sync":                {0, 1, 0},
+		"nothing was changed":         {20, 0, 0},
+		"changed since the last sync": {15, 0, len(eightShards)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t, 20, func(_ *request, _ func(...*event), done <-chan struct{}) error { return hold(done) })

@@ -28,12 +28,12 @@ func TestStreamThatGivesNothingIsAskedFor(t *testing.T) {
 		arrives       bool
 		says          string
 	}{
-		"not yet":                  {askPause - time.Second, askPause - time.Second, at(5), nil, 0, false, ""},
-		"the stop is gone":         {askPause, askPause, at(5), nil, 1, true, "no longer has the position"},
-		"it is there":              {askPause, askPause + time.Second, at(9), nil, 1, false, "has sent nothing for 1m0s"},
-		"it is gone later":         {askPause, 2 * askPause, at(9), nil, 2, false, "has sent nothing for 1m0s"},
-		"no answer":                {askPause, askPause, at(5), errors.New("hangs"), 1, false, "did not report its position"},
-		"something came meanwhile": {askPause, 0, at(9), nil, 1, false, "has sent nothing for 1m0s"},
+		"not yet":                {askPause - time.Second, askPause - time.Second, at(5), nil, 0, false, ""},
+		"the target is lost":     {askPause, askPause, at(5), nil, 1, true, "no longer has the position"},
+		"it is there":            {askPause, askPause + time.Second, at(9), nil, 1, false, "has sent nothing for 1m0s"},
+		"it is lost later":       {askPause, 2 * askPause, at(9), nil, 2, false, "has sent nothing for 1m0s"},
+		"no answer":              {askPause, askPause, at(5), errors.New("hangs"), 1, false, "did not report its position"},
+		"something was received": {askPause, 0, at(9), nil, 1, false, "has sent nothing for 1m0s"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			users, tab := stream(t, "users")

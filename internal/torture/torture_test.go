@@ -300,11 +300,11 @@ func TestVerdict(t *testing.T) {
 		lines        []string
 		wantFailures int
 	}{
-		{name: "well", lines: []string{complete}},
-		{name: "well, incomplete", lines: []string{incomplete}, want: Silent},
-		{name: "well, no status", want: Silent},
+		{name: "success", lines: []string{complete}},
+		{name: "exit code 0, but incomplete", lines: []string{incomplete}, want: Silent},
+		{name: "exit code 0, no status", want: Silent},
 		{name: "exit code 0 with an error", lines: []string{complete, failure("config_error", "t")}, want: Silent},
-		{name: "badly without an error", end: bad, lines: []string{complete}, want: Silent},
+		{name: "exit code 1 without an error", end: bad, lines: []string{complete}, want: Silent},
 		{name: "an allowed failure", end: bad, may: true, lines: []string{incomplete, failure("config_error", "t")}, wantFailures: 1},
 		{name: "a failure that is not allowed", end: bad, lines: []string{incomplete, failure("config_error", "t")}, want: Undeserved},
 		{name: "a system error", end: bad, may: true, lines: []string{incomplete, failure("system_error", "t")}, want: Undeserved},
