@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -643,4 +644,27 @@ func TestAStatementAfterRowsOfWrongKeys(t *testing.T) {
 	r.add(testTable("others"), airbyte.Incremental, &state.Shard{Position: at(5)})
 	r.alter("users", testTable("users").Columns[1], testTable("users").Columns[0])
 	r.failsAlone("may have been written with wrong keys")
+}
+
+func TestNoStateCoversRowsReadUnderOtherColumns(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, 8, func(_ *request, send func(...*event), done <-chan struct{}) error {
+		send(insert(6, "users")...)
+		send(insert(7, "others")...)
+		return hold(done)
+	})
+	r.cfg.CheckpointIntervalSeconds = 0
+	r.add(testTable("users"), airbyte.Incremental, &state.Shard{Position: at(5)})
+	r.add(testTable("others"), airbyte.Incremental, &state.Shard{Position: at(5)})
+	r.now["users"] = table.Table{Columns: []table.Column{{Name: "name", Type: "varchar(50)"}}}
+	out, _ := within(t, r, 2*time.Second) // stopped before it ends
+	var last *state.Shard
+	for _, s := range out.States {
+		if s.Stream.Name == "users" {
+			last = shardOf(t, s)
+		}
+	}
+	if last != nil {
+		t.Errorf("a state past a row that was read with other columns: %s", last.Position)
+	}
 }

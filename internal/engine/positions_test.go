@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"context"
 	"slices"
 	"strings"
@@ -8,8 +9,10 @@ import (
 	"time"
 
 	"source-planetscale/internal/airbyte"
+	"source-planetscale/internal/destination"
 	"source-planetscale/internal/fakevtgate"
 	"source-planetscale/internal/gtid"
+	"source-planetscale/internal/record"
 	"source-planetscale/internal/state"
 )
 
@@ -105,5 +108,28 @@ func TestLogsSinceAnEarlierPositionAreThoseSinceLaterOnes(t *testing.T) {
 	}
 	if want := []string{"-80:1-5", "-80:1-4", "80-:1-6", "-80:1-2", "-80:1-3", "-80:1-2"}; !slices.Equal(asked, want) {
 		t.Errorf("queried %q, want %q", asked, want)
+	}
+}
+
+// MySQL prints GTID sets on several lines, and users paste them.
+func TestPositionOnTwoLinesStaysOutOfRecords(t *testing.T) {
+	p, err := gtid.Parse("MySQL56/" + fakevtgate.UUID + ":1-5,\n26b1039f-22b6-11ed-b765-0a43f95f28a3:1-3")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := newRig(t, 6, func(_ *request, send func(...*event), done <-chan struct{}) error {
+		send(begin(7, 6), fields(7, "users"), rowOf(7, "users", nil, []string{"1", "a"}),
+			vgtidText("MySQL56/"+fakevtgate.UUID+":1-6,26b1039f-22b6-11ed-b765-0a43f95f28a3:1-3", nil), commit(7))
+		return hold(done)
+	})
+	users := testTable("users")
+	r.addStream(users, airbyte.Incremental, &state.Stream{
+		Columns: users.Columns,
+		Shards:  map[gtid.Shard]*state.Shard{in("-"): {Position: p}},
+	}, record.ColumnMetadata)
+	err = r.sync().Run(context.Background())
+	_, perr := destination.Parse(bytes.NewReader(r.out.buf.Bytes()))
+	if perr != nil {
+		t.Errorf("sync error %v; output does not parse: %v", err, perr)
 	}
 }

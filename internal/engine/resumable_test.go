@@ -2,8 +2,13 @@ package engine
 
 import (
 	"context"
+	"slices"
+	"sync/atomic"
 	"testing"
+	"time"
 
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 	binlogdatapb "vitess.io/vitess/go/vt/proto/binlogdata"
 	querypb "vitess.io/vitess/go/vt/proto/query"
 
@@ -180,4 +185,99 @@ func TestCopyWhoseUnreadKeyGotAnotherTypeStartsOver(t *testing.T) {
 	}})
 	s.Columns = []string{"id"}
 	r.mustStartOver(2)
+}
+
+func TestOldestSnapshotOfAResumableCopyIsNotNeeded(t *testing.T) {
+	got := positionsOf(&state.Shard{Position: at(9), Copy: &state.Copy{Oldest: at(2), LastPK: pk("users", "1").Lastpk}})
+	if len(got) != 1 {
+		t.Errorf("requests %v", got)
+	}
+}
+
+// The server would interpret the values as those of the table's new key, and leave rows out.
+func TestCopyWhoseKeyWasChangedStartsOver(t *testing.T) {
+	r := newRig(t, 6, func(q *request, send func(...*event), done <-chan struct{}) error {
+		copyOf(send, "users", 6)
+		return hold(done)
+	})
+	former := &querypb.QueryResult{Fields: []*querypb.Field{{Name: "name", Type: querypb.Type_VARCHAR}}, Rows: pk("users", "1").Lastpk.Rows}
+	users := testTable("users")
+	users.Columns[1].Nullable = false
+	r.add(users, airbyte.Incremental, &state.Shard{Position: at(6), Copy: &state.Copy{Oldest: at(6), LastPK: former}})
+	r.must()
+	if g := r.requests()[0].Vgtid.ShardGtids[0]; g.Gtid != "" || g.TablePKs != nil {
+		t.Errorf("the copy continued at %v", g)
+	}
+}
+
+// The same when the copy's stream broke, and the change of the key waited for its end.
+func TestCopyWhoseKeyWasChangedWhenItBrokeStartsOver(t *testing.T) {
+	t.Parallel()
+	attempts := 0
+	r := newRig(t, 6, nil)
+	r.stream = func(_ *request, send func(...*event), done <-chan struct{}) error {
+		if attempts++; attempts > 1 {
+			copyOf(send, "users", 6)
+			return hold(done)
+		}
+		send(begin(0, 0), fields(0, "users"), script.VGTID(6, nil), rowOf(0, "users", nil, []string{"1", "a"}), script.VGTID(6, pk("users", "1")), commit(0))
+		other := testTable("users")
+		other.MySQLKey = []string{"name"}
+		r.replace(other)
+		return status.Error(codes.Unavailable, "gone")
+	}
+	r.add(testTable("users"), airbyte.Incremental, nil)
+	r.must()
+	if g := r.requests()[1].Vgtid.ShardGtids[0]; g.Gtid != "" || g.TablePKs != nil {
+		t.Errorf("the copy continued at %v", g)
+	}
+}
+
+// The same while the copy is read: the server has continued after a key that is no longer the table's.
+func TestCopyWhoseKeyChangesStartsOver(t *testing.T) {
+	t.Parallel()
+	renamed := pk("users", "7")
+	renamed.Lastpk.Fields = []*querypb.Field{{Name: "name", Type: querypb.Type_VARCHAR}}
+	attempts := 0
+	r := newRig(t, 6, func(_ *request, send func(...*event), done <-chan struct{}) error {
+		if attempts++; attempts > 1 {
+			copyOf(send, "users", 6)
+			return hold(done)
+		}
+		send(begin(0, 0), fields(0, "users"), script.VGTID(6, pk("users", "1")), rowOf(0, "users", nil, []string{"9", "z"}), script.VGTID(6, renamed), commit(0))
+		send(script.VGTID(6, nil), script.CopyCompleted())
+		return hold(done)
+	})
+	r.add(testTable("users"), airbyte.Incremental, &state.Shard{Position: at(6), Copy: &state.Copy{Oldest: at(6), LastPK: pk("users", "1").Lastpk}})
+	out := r.must()
+	if got := rows(out); !slices.Equal(got, []string{"9:z", "1:a", "2:b"}) {
+		t.Errorf("records %v", got)
+	}
+}
+
+// vtgate reopened the stream by itself after the last row: without a key it only replicates.
+func TestCopyThatTheServerForgotStartsOver(t *testing.T) {
+	t.Parallel()
+	var n atomic.Int64
+	r := newRig(t, 5, func(_ *request, send func(...*event), done <-chan struct{}) error {
+		if n.Add(1) > 1 {
+			copyOf(send, "users", 6)
+			return hold(done)
+		}
+		send(begin(0, 0), fields(0, "users"), script.VGTID(5, nil), rowOf(0, "users", nil, []string{"1", "a"}), script.VGTID(5, pk("users", "1")), commit(0))
+		send(begin(0, 0), script.VGTID(5, nil), commit(0))
+		for i := 6; ; i++ { // vtgate continues from position 5 without a key
+			send(begin(7, i), fields(7, "users"), rowOf(7, "users", nil, []string{"1", "b"}), script.VGTID(i, nil), commit(7))
+			select {
+			case <-done:
+				return nil
+			case <-time.After(20 * time.Millisecond):
+			}
+		}
+	})
+	r.add(testTable("users"), airbyte.Incremental, nil)
+	_, err := within(t, r, 6*time.Second)
+	if err != nil {
+		t.Errorf("never ends: %v", err)
+	}
 }

@@ -446,3 +446,17 @@ func said(out *destination.Output) string {
 	}
 	return b.String()
 }
+
+func vgtidText(gtid string, key *binlogdatapb.TableLastPK) *event {
+	e := script.VGTID(1, key)
+	e.Vgtid.ShardGtids[0].Gtid = gtid
+	return e
+}
+
+// within runs the sync, and ends it after d if it does not end by itself.
+func within(t *testing.T, r *rig, d time.Duration) (*destination.Output, error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), d)
+	defer cancel()
+	return r.runWith(ctx)
+}

@@ -2,11 +2,14 @@ package engine
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 
+	"source-planetscale/internal/airbyte"
 	"source-planetscale/internal/gtid"
 	"source-planetscale/internal/schema"
+	"source-planetscale/internal/state"
 )
 
 // The log names the servers' versions, and the data that they lose.
@@ -41,3 +44,15 @@ func TestVersionsAreSaid(t *testing.T) {
 type messages []string
 
 func (s *messages) Info(text string, _ ...any) { *s = append(*s, text) }
+
+func TestOlderVTGatePutsTheKeyspaceBeforeTheName(t *testing.T) {
+	r := newRig(t, 6, func(_ *request, send func(...*event), done <-chan struct{}) error {
+		send(begin(7, 6), fields(7, "shop.users"), rowOf(7, "shop.users", nil, []string{"1", "a"}), script.VGTID(6, nil), commit(7))
+		return hold(done)
+	})
+	r.add(testTable("users"), airbyte.Incremental, &state.Shard{Position: at(5)})
+	out, err := r.run()
+	if got := rows(out); err != nil || !slices.Equal(got, []string{"1:a"}) {
+		t.Errorf("records %v, error %v", got, err)
+	}
+}
