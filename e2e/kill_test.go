@@ -72,7 +72,7 @@ func (p *pipeline) nextStep() (what string, lines int) {
 	case p.state == nil:
 		return "a copy", killRows
 	case strings.Contains(string(p.state), `"last_pk"`):
-		return "a copy that goes on after its key", killRows
+		return "a copy that resumes after its key", killRows
 	}
 	return "replication", changesMeanwhile
 }

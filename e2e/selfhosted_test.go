@@ -64,7 +64,7 @@ func TestSelfHosted(t *testing.T) {
 				"refused to stream with this username and password",
 			},
 			"PlanetScale's way": {[]object{reader, {"grpc_auth": "basic"}}, "check both, \"gRPC authentication\" (grpc_auth)"},
-			"TLS asked for":     {[]object{reader, trusting("verify_identity")}, "the server does not offer it, but \"TLS mode\" (tls.mode) requires it"},
+			"TLS not offered":   {[]object{reader, trusting("verify_identity")}, "the server does not offer it, but \"TLS mode\" (tls.mode) requires it"},
 		}},
 		{"TLS and static passwords", append(tls(server), login...), map[string]gateCase{
 			"right":       {[]object{reader, trusting("verify_identity")}, ""},

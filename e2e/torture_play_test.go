@@ -55,7 +55,7 @@ func (r *tortureRig) play(ctx context.Context, h torture.History) (*torture.Find
 	}
 	defer p.cleanUp()
 	if err := os.MkdirAll(p.dir, 0o755); err != nil {
-		return &torture.Finding{Kind: "the torturer failed", Text: err.Error()}, 0
+		return &torture.Finding{Kind: "the torture test itself failed", Text: err.Error()}, 0
 	}
 	for n, s := range h {
 		r.counts[s.Verb]++

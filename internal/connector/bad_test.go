@@ -17,7 +17,7 @@ import (
 	"source-planetscale/internal/destination"
 )
 
-var update = flag.Bool("update", false, "write testdata/bad.txt anew")
+var update = flag.Bool("update", false, "rewrite testdata/bad.txt")
 
 // files are the default input of a read. Nothing listens on the configured address.
 var files = map[string]string{

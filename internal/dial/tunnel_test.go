@@ -77,7 +77,7 @@ func TestTunnelLogins(t *testing.T) {
 		options TunnelOptions
 	}{
 		"password":            {nil, false, TunnelOptions{Method: SSHPassword, Password: "right"}},
-		"password asked for":  {nil, true, TunnelOptions{Method: SSHPassword, Password: "right"}},
+		"password on request": {nil, true, TunnelOptions{Method: SSHPassword, Password: "right"}},
 		"OpenSSH key":         {public, false, TunnelOptions{Method: SSHKey, Key: plain}},
 		"key on one line":     {public, false, TunnelOptions{Method: SSHKey, Key: strings.ReplaceAll(plain, "\n", `\n`)}},
 		"protected key":       {protectedPublic, false, TunnelOptions{Method: SSHKey, Key: protected, KeyPassphrase: "open"}},

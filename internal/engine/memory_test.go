@@ -163,7 +163,7 @@ func TestMemoryOfOneProcess(t *testing.T) {
 	fmt.Printf("%s, nulled: %d\n", highWater(t), lines.nulled)
 }
 
-// measuresMemory skips tests that measure processes of this binary where they cannot.
+// measuresMemory skips a test that measures processes of this binary if the binary has the race detector.
 func measuresMemory(t *testing.T) {
 	t.Helper()
 	if info, ok := debug.ReadBuildInfo(); ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {

@@ -148,7 +148,7 @@ func TestTwoReasonsToEndTables(t *testing.T) {
 	} {
 		r := newRig(t, 7, func(q *request, send func(...*event), done <-chan struct{}) error {
 			if len(q.Filter.Rules) == 0 {
-				t.Error("a stream of no tables was asked for")
+				t.Error("a stream of no tables was requested")
 			}
 			send(begin(7, 6), fields(7, "orders"), fields(7, "users"), fields(7, "others"), rowOf(7, "orders", nil, []string{"1", "a"}), unreadable("users"),
 				rowOf(7, "others", nil, []string{"1", "a"}), script.VGTID(6, nil), commit(7), script.VGTID(7, nil), c.last)
@@ -177,7 +177,7 @@ func TestTwoReasonsToEndTables(t *testing.T) {
 func TestAStreamOfNoTablesIsNotOpened(t *testing.T) {
 	r := newRig(t, 7, func(q *request, send func(...*event), done <-chan struct{}) error {
 		if len(q.Filter.Rules) == 0 {
-			t.Error("a stream of no tables was asked for")
+			t.Error("a stream of no tables was requested")
 			return hold(done)
 		}
 		send(begin(7, 6), fields(7, "users"), unreadable("users"), fields(7, "orders"), unreadable("orders"), script.VGTID(6, nil), commit(7))

@@ -21,7 +21,7 @@ import (
 	querypb "vitess.io/vitess/go/vt/proto/query"
 )
 
-var update = flag.Bool("update", false, "write TYPES.md anew")
+var update = flag.Bool("update", false, "rewrite TYPES.md")
 
 // example is a value as it was received on a stream, and its JSON.
 type example struct {
