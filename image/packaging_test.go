@@ -137,7 +137,7 @@ func TestFlagsAreOne(t *testing.T) {
 }
 
 // TestAcceptanceConfig checks the configuration of Airbyte's acceptance tests against its model, and that the files it names
-// exist in the project; the script acceptance.txtar runs with their content.
+// exist and are JSON; the script acceptance.txtar runs with their content.
 func TestAcceptanceConfig(t *testing.T) {
 	var config struct {
 		Tests map[string]struct {

@@ -20,7 +20,7 @@ type jumpServer struct {
 	ended    chan struct{} // receives a value for each SSH connection that ended
 
 	mu     sync.Mutex // guards what the tests change
-	asks   bool       // asks for the password (keyboard-interactive) instead of accepting it
+	asks   bool       // accepts the password by keyboard-interactive, and not by the method password
 	refuse ssh.RejectionReason
 	keys   []ssh.Signer // host keys
 	logins int          // attempted with a password or key

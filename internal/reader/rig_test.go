@@ -46,7 +46,7 @@ func at(n int) gtid.Position {
 	return p
 }
 
-// savedAt is a state of the shard "-": at a position, or of a copy that starts there.
+// savedAt is a state of the shard "-": at a position, or of a copy that has not started yet.
 func savedAt(p gtid.Position, copying bool) *state.Stream {
 	shard := &state.Shard{Position: p}
 	if copying {
