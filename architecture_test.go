@@ -21,13 +21,13 @@ import (
 
 const module = "source-planetscale"
 
-// arrows are all imports between our packages; ARCHITECTURE.md draws them. An arrow that is not here is a decision to make.
+// arrows are all imports between our packages; ARCHITECTURE.md draws them. A new arrow is a decision to be made here.
 var arrows = map[string][]string{
 	".":                {"internal/connector"},
 	"bench":            {"internal/sandbox"},
 	"cmd/demo":         {"internal/destination", "internal/sandbox"},
 	"cmd/sandbox":      {"internal/sandbox", "internal/sandbox/edge"},
-	"docs":             {}, // its tests alone, as image's
+	"docs":             {}, // tests only, as in image
 	"e2e":              {},
 	"e2e/script":       {"internal/destination"},
 	"image":            {},
@@ -76,7 +76,7 @@ var pure = []string{
 	"internal/state", "internal/table", "internal/wire",
 }
 
-// impure is what they must not import, directly or through another package of the program. Imports of Vitess' packages do not count.
+// impure is what they must not import, directly or through another package of the program. What Vitess' packages import is not checked.
 var impure = []string{"net", "net/", "google.golang.org/grpc", "database/sql", module + "/internal/dial"}
 
 // largestShare is the largest share of the program that one package may have, in percent of the lines.
@@ -87,7 +87,7 @@ const (
 	methodsOfAStruct = 20
 )
 
-// core are the packages whose structs stay small. The others describe external things: configurations, messages.
+// core are the packages whose structs must stay small. Structs of the others describe external things: configurations, messages.
 var core = []string{
 	"internal/engine", "internal/failure", "internal/gtid", "internal/lineage", "internal/partition", "internal/plan", "internal/reader",
 	"internal/record", "internal/table",
@@ -185,7 +185,7 @@ func TestStructsOfTheCoreAreSmall(t *testing.T) {
 	}
 }
 
-// count counts the fields of a declared struct, or a method of its receiver's.
+// count counts the fields of a declared struct, or a method for its receiver.
 func count(d ast.Decl, fields, methods map[string]int) {
 	switch d := d.(type) {
 	case *ast.FuncDecl:
@@ -207,7 +207,7 @@ func count(d ast.Decl, fields, methods map[string]int) {
 	}
 }
 
-// columns is how long a line of code or comment may be. Texts don't count: of some it matters that they can be read as they are.
+// columns is the maximum length of a line of code or comment. String literals are not counted: some must stay readable in one piece.
 const columns = 140
 
 func TestLinesFit(t *testing.T) {
@@ -228,7 +228,7 @@ func TestLinesFit(t *testing.T) {
 	}
 }
 
-// lengths are those of a file's lines, without the texts in them.
+// lengths returns the lengths of a file's lines, without the string literals in them.
 func lengths(data []byte) []int {
 	var list []int
 	for line := range bytes.Lines(data) {
@@ -263,7 +263,7 @@ func sources(t *testing.T, folder string) []string {
 	return slices.DeleteFunc(files, func(f string) bool { return strings.HasSuffix(f, "_test.go") })
 }
 
-// What users run holds nothing that is only for tests.
+// The program that users run contains no code that is only for tests.
 func TestProgramHoldsNoTestCode(t *testing.T) {
 	for _, p := range packages(t, ".") {
 		for _, dep := range p.Deps {

@@ -16,7 +16,7 @@ import (
 	"time"
 )
 
-// TestMain makes the test a program that can run itself, as the measurements do.
+// TestMain lets the test binary start itself as another process, as the measurements do.
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && (os.Args[1] == "drain" || os.Args[1] == "replay") {
 		main()
@@ -36,7 +36,7 @@ func smallBench(t *testing.T) *bench {
 	default:
 		t.Skip("no sandbox: run the tests with `make test`, which starts one")
 	}
-	t.Setenv("GORACE", "atexit_sleep_ms=0") // a drain that ends does not sleep
+	t.Setenv("GORACE", "atexit_sleep_ms=0") // do not sleep when a drain ends
 	b, err := newBench(t.Context(), filepath.Dir(authority), t.TempDir(), 1)
 	if err != nil {
 		t.Fatal(err)
@@ -53,7 +53,7 @@ func TestOnTheSandbox(t *testing.T) {
 	t.Run("settings", func(t *testing.T) { testSettings(t, b) })
 }
 
-// Each contender must give the rows that there are, which measuring checks: on the sandbox and on the replay, which plays
+// Each contender must emit all rows, which the measurement checks: on the sandbox and on the replay, which sends
 // parts of them several times.
 func testRows(t *testing.T, b *bench) {
 	t.Helper()
@@ -84,18 +84,18 @@ func testRows(t *testing.T, b *bench) {
 			}
 		}
 		if !slices.Equal(names, want.contenders) {
-			t.Errorf("%s, %s: measured were %q", want.name, want.source, names)
+			t.Errorf("%s, %s: %q were measured", want.name, want.source, names)
 		}
 		if c.Start <= 0 {
 			t.Errorf("%s, %s: an unchanged sync took %v s", want.name, want.source, c.Start)
 		}
 	}
 	if replayed := r.find("copy-narrow", onReplay); replayed.Figures[0].Rows <= 2*r.find("copy-narrow", onSandbox).Figures[0].Rows {
-		t.Errorf("the replay gave %d rows", replayed.Figures[0].Rows)
+		t.Errorf("the replay sent %d rows", replayed.Figures[0].Rows)
 	}
 }
 
-// The settings reach the connection: without compression more bytes come over it, with keyspaces in names the messages
+// The settings reach the connection: without compression it transfers more bytes, and with keyspaces in names the messages
 // are larger.
 func testSettings(t *testing.T, b *bench) {
 	t.Helper()
@@ -127,7 +127,7 @@ func testSettings(t *testing.T, b *bench) {
 	usual := receive(options{})
 	if plain := receive(options{Compressor: "none", Window: 1 << 20, ReadBuffer: 128 << 10}); plain.wire < 2*usual.wire ||
 		plain.wire < plain.bytes {
-		t.Errorf("%d bytes came compressed, %d as they are, of messages of %d", usual.wire, plain.wire, plain.bytes)
+		t.Errorf("%d bytes were received compressed, %d uncompressed, for messages of %d", usual.wire, plain.wire, plain.bytes)
 	}
 	if named := receive(options{KeyspaceInName: true}); named.bytes < usual.bytes+int64(w.copied()*len("commerce.")) {
 		t.Errorf("messages of %d bytes without the keyspace, of %d with it", usual.bytes, named.bytes)
@@ -168,7 +168,7 @@ func TestProxyDelaysBothWays(t *testing.T) {
 	if _, err := io.ReadFull(conn, first); err != nil {
 		t.Fatal(err)
 	}
-	if took := time.Since(began); took < 4*delay { // to connect, and there and back
+	if took := time.Since(began); took < 4*delay { // one round trip to connect, one for the data
 		t.Errorf("the first byte came back after %s", took)
 	}
 	rest, err := io.ReadAll(conn)
@@ -177,7 +177,7 @@ func TestProxyDelaysBothWays(t *testing.T) {
 	}
 }
 
-// someResults meet all goals but that of the wide copy.
+// someResults meet all goals except the one for the wide copy.
 func someResults() *results {
 	compare := func(name, source string, connector, drain float64) comparison {
 		at := func(name string, rate float64) figure {
@@ -219,7 +219,7 @@ func TestGoalsAreJudged(t *testing.T) {
 	}
 	const slow = "the copy-wide, sandbox: rows/s, times drain's: 0.75"
 	if got := unmet(someResults()); !slices.Equal(got, []string{slow}) {
-		t.Errorf("not met are %q", got)
+		t.Errorf("goals not met: %q", got)
 	}
 	r := someResults()
 	r.find("copy-narrow", onReplay).of(byConnector).CPU = 0.9
@@ -228,7 +228,7 @@ func TestGoalsAreJudged(t *testing.T) {
 	r.Tables.Seconds, r.Discover.Seconds, r.Took = 2.1, 11, 901
 	r.Far = &far{Near: reach{0.1, 0.1, 0.3}, Far: reach{0.5, 0.7, 0.9}}
 	if got := unmet(r); len(got) != 14 {
-		t.Errorf("not met are %q", got)
+		t.Errorf("goals not met: %q", got)
 	}
 }
 
@@ -239,7 +239,7 @@ func TestResultsAreWritten(t *testing.T) {
 	}
 	r, err := loadResults(dir)
 	if err != nil || len(r.Comparisons) != 2*len(judged) || r.Small.Encode != 150 {
-		t.Fatalf("read back were %+v, error %v", r, err)
+		t.Fatalf("results read back: %+v, error %v", r, err)
 	}
 	text, err := os.ReadFile(filepath.Join(dir, textFile))
 	if err != nil {
@@ -281,7 +281,7 @@ func TestMedian(t *testing.T) {
 	}
 }
 
-// What this process takes shows in what the machine does.
+// CPU time used by this process is included in the machine's.
 func TestMachinesCPUIsRead(t *testing.T) {
 	own := func() float64 {
 		var usage syscall.Rusage
@@ -294,7 +294,7 @@ func TestMachinesCPUIsRead(t *testing.T) {
 	for own() < until { //nolint:revive // the work
 	}
 	if took := machineCPU() - before; took < 0.4 {
-		t.Errorf("the machine worked %.2f s while this process did 0.5 s", took)
+		t.Errorf("the machine used %.2f s of CPU while this process used 0.5 s", took)
 	}
 }
 
@@ -318,6 +318,6 @@ func TestEncodersBenchmarkIsRead(t *testing.T) {
 		t.Errorf("%v ns, %d allocations, error %v", nanoseconds, allocs, err)
 	}
 	if _, _, err := parseBenchmark([]byte("PASS\n")); err == nil {
-		t.Error("a benchmark that was not run gave a figure")
+		t.Error("a benchmark that was not run has a result")
 	}
 }

@@ -12,10 +12,10 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 )
 
-// models are Airbyte's: of its API, and of its Terraform provider.
+// models are those of Airbyte's API and of its Terraform provider.
 const models = "docs/testdata/airbyte-api.schema.json"
 
-// TestExamplesFitTheirModels holds the requests and the Terraform of docs/airbyte.md against Airbyte's models, and the configurations
+// TestExamplesFitTheirModels checks the requests and the Terraform of docs/airbyte.md against Airbyte's models, and the configurations
 // in them against the specification.
 func TestExamplesFitTheirModels(t *testing.T) {
 	page := string(read(t, "docs/airbyte.md"))
@@ -61,7 +61,7 @@ func compile(t *testing.T, file, part string) *jsonschema.Schema {
 	return schema
 }
 
-// fitsSpecification wants a valid configuration, whose keys are all known.
+// fitsSpecification requires a valid configuration whose keys are all known.
 func fitsSpecification(t *testing.T, configuration map[string]any) {
 	t.Helper()
 	if err := compile(t, "internal/config/spec.json", "#/connectionSpecification").Validate(configuration); err != nil {
@@ -85,7 +85,7 @@ func knowsOption(t *testing.T, key string) {
 	}
 }
 
-// codeBlocks are those of a page in that language.
+// codeBlocks returns the code blocks of a page in a language.
 func codeBlocks(page, language string) []string {
 	var blocks []string
 	for _, m := range regexp.MustCompile("(?s)\n```"+language+"\n(.*?)\n```").FindAllStringSubmatch(page, -1) {
@@ -100,7 +100,7 @@ var (
 	hclOption    = regexp.MustCompile(`(?m)^    ([a-z_]+) +=`)
 )
 
-// terraformFits looks at the attributes of each resource, and has Terraform parse the text if it is installed.
+// terraformFits checks the attributes of each resource, and has Terraform parse the text if it is installed.
 func terraformFits(t *testing.T, text string) {
 	t.Helper()
 	var provider struct {
@@ -111,7 +111,7 @@ func terraformFits(t *testing.T, text string) {
 	}
 	blocks := hclBlock.FindAllStringSubmatch(text, -1)
 	if len(blocks) != len(provider.Terraform) {
-		t.Errorf("%d blocks were found, and there are %d models", len(blocks), len(provider.Terraform))
+		t.Errorf("%d blocks were found for %d models", len(blocks), len(provider.Terraform))
 	}
 	for _, block := range blocks {
 		kind, body := block[1], block[2]

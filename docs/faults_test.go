@@ -16,7 +16,7 @@ var (
 	quotedName  = regexp.MustCompile("`([a-z_]+)`")
 )
 
-// Each bound has a test, and a row for itself.
+// Each bound has a test and a row of its own.
 func TestBoundsPageNamesTestsThatExist(t *testing.T) {
 	page, err := os.ReadFile("docs/bounds.md")
 	if err != nil {
@@ -30,7 +30,7 @@ func TestBoundsPageNamesTestsThatExist(t *testing.T) {
 	}
 }
 
-// TestFaultsPageNamesTestsThatExist keeps docs/faults.md honest.
+// TestFaultsPageNamesTestsThatExist checks that each test named in docs/faults.md exists.
 func TestFaultsPageNamesTestsThatExist(t *testing.T) {
 	page, err := os.ReadFile("docs/faults.md")
 	if err != nil {
@@ -49,7 +49,7 @@ func TestFaultsPageNamesTestsThatExist(t *testing.T) {
 	}
 }
 
-// findTests looks for the tests that a page names.
+// findTests searches for the tests that a page names.
 func findTests(t *testing.T, page []byte) {
 	t.Helper()
 	tests := allTests(t)
@@ -64,7 +64,7 @@ func findTests(t *testing.T, page []byte) {
 	}
 }
 
-// allTests is the text of all files with tests.
+// allTests returns the text of all files with tests.
 func allTests(t *testing.T) []byte {
 	t.Helper()
 	var all []byte

@@ -19,9 +19,9 @@ import (
 	"source-planetscale/internal/failure"
 )
 
-// TestEveryMessageIsInTheManual finds the errors and warnings in the code of the program, and holds them against the
-// manual's tables of messages, whose first column has them in code spans. A message that the tables lack, or that the code
-// no longer has, fails it.
+// TestEveryMessageIsInTheManual finds the errors and warnings in the program's code, and compares them with the
+// manual's tables of messages, whose first column has them in code spans. It fails for a message that the tables lack, and for
+// one that the code no longer has.
 func TestEveryMessageIsInTheManual(t *testing.T) {
 	inCode, inManual := messagesInCode(t), messagesInManual(t)
 	if len(inCode) < 100 {
@@ -29,47 +29,47 @@ func TestEveryMessageIsInTheManual(t *testing.T) {
 	}
 	for message, place := range inCode {
 		if !inManual[message] {
-			t.Errorf("%s gives a message that the manual lacks (docs/troubleshooting.md): %s", place, message)
+			t.Errorf("%s has a message that the manual lacks (docs/troubleshooting.md): %s", place, message)
 		}
 	}
 	for message := range inManual {
 		if inCode[message] == "" {
-			t.Errorf("the manual has a message that the program no longer gives: %s", message)
+			t.Errorf("the manual has a message that the program no longer has: %s", message)
 		}
 	}
 }
 
-// TestEveryMessageHasCauseAndCure refuses rows that leave the reader with the message alone.
+// TestEveryMessageHasCauseAndCure fails for rows that have a message without its cause and fix.
 func TestEveryMessageHasCauseAndCure(t *testing.T) {
 	empty := regexp.MustCompile(`^(Config error\. )?(As it says.*|See .*)?$`)
 	for _, row := range messageRows(t) {
 		if len(row) != 3 || empty.MatchString(row[1]) || empty.MatchString(row[2]) {
-			t.Errorf("the manual does not give a cause and a cure in the row %q", row)
+			t.Errorf("the manual names no cause or no fix in the row %q", row)
 		}
 	}
 }
 
-// TestTheFiveErrorsAreMessages holds what the page quotes first against the messages.
+// TestTheFiveErrorsAreMessages compares the messages that the page quotes first with those in the code.
 func TestTheFiveErrorsAreMessages(t *testing.T) {
 	_, section, _ := strings.Cut(string(read(t, "docs/troubleshooting.md")), "## The five most common errors")
 	section, _, _ = strings.Cut(section, "\n## ")
 	errors := regexp.MustCompile(`\n\n\*\*.+\*\*`).FindAllString(section, -1)
 	if len(errors) != 5 {
-		t.Errorf("there are %d of five errors", len(errors))
+		t.Errorf("%d of five errors were found", len(errors))
 	}
 	inCode := messagesInCode(t)
 	for _, e := range errors {
 		for _, quote := range regexp.MustCompile(`"([^"]+)"`).FindAllStringSubmatch(e, -1) {
 			words := strings.Trim(quote[1], "…. ")
 			if !slices.ContainsFunc(slices.Collect(maps.Keys(inCode)), func(m string) bool { return strings.Contains(m, words) }) {
-				t.Errorf("no message has the words %q", words)
+				t.Errorf("no message contains %q", words)
 			}
 		}
 	}
 }
 
-// TestMessagesNameOptionsAsThePageDoes holds each failure.Option in the code against the specification, and refuses a text that names an
-// option by itself: its title would no longer be found once the page has another one.
+// TestMessagesNameOptionsAsThePageDoes compares each failure.Option in the code with the specification, and rejects a text that names an
+// option without it: nothing would notice when the settings page gets another title for it.
 func TestMessagesNameOptionsAsThePageDoes(t *testing.T) {
 	titles := titlesOfOptions(t)
 	by := regexp.MustCompile(`\((?:\w+\.)?(\w+)\)`)
@@ -106,7 +106,7 @@ func TestMessagesNameOptionsAsThePageDoes(t *testing.T) {
 	}
 }
 
-// titlesOfOptions maps each key of the configuration to its titles: a key may be in several alternatives.
+// titlesOfOptions maps each key of the configuration to its titles: several alternatives may have the same key.
 func titlesOfOptions(t *testing.T) map[string][]string {
 	t.Helper()
 	type option struct {
@@ -139,7 +139,7 @@ func titlesOfOptions(t *testing.T) map[string][]string {
 	return titles
 }
 
-// messagesInManual are the code spans in the first column of the tables of messages.
+// messagesInManual returns the code spans in the first column of the tables of messages.
 func messagesInManual(t *testing.T) map[string]bool {
 	t.Helper()
 	found := map[string]bool{}
@@ -151,13 +151,13 @@ func messagesInManual(t *testing.T) map[string]bool {
 	return found
 }
 
-// messageRows are the rows of the tables of messages.
+// messageRows returns the rows of the tables of messages.
 func messageRows(t *testing.T) [][]string {
 	t.Helper()
 	return manualRows(t, "| Message")
 }
 
-// messagesInCode maps each message to its place. What the program fills in is "…".
+// messagesInCode maps each message to its place. Values that the program fills in are "…".
 func messagesInCode(t *testing.T) map[string]string {
 	t.Helper()
 	found := map[string]string{}
@@ -184,7 +184,7 @@ func filesOfTheProgram(t *testing.T) []string {
 	return list
 }
 
-// foldersOfTheProgram are those of our packages that are linked into it.
+// foldersOfTheProgram returns the folders of our packages that are linked into the program.
 func foldersOfTheProgram(t *testing.T) []string {
 	t.Helper()
 	out, err := exec.Command("go", "list", "-deps", "-f", "{{with .Module}}{{if .Main}}{{$.Dir}}{{end}}{{end}}", ".").Output()
@@ -194,16 +194,16 @@ func foldersOfTheProgram(t *testing.T) []string {
 	return strings.Fields(string(out))
 }
 
-// speakers are the functions whose first text is a message: of errors, and of warnings in the log.
-var speakers = []string{"New", "Errorf", "fault", "misfit", "Warn", "warn", "Lost"}
+// messageFunctions are the functions whose first string argument is a message: an error, or a warning in the log.
+var messageFunctions = []string{"New", "Errorf", "fault", "misfit", "Warn", "warn", "Lost"}
 
-// judges are package failure's functions: of a remedy, and of what happened.
-var judges = []string{"Config", "Transient", "System"}
+// verdictFunctions are the functions of package failure that take what happened and what to do.
+var verdictFunctions = []string{"Config", "Transient", "System"}
 
-// verdict is the message that a call of one of them makes, "" for another call.
+// verdict returns the message that a call of one of them makes, "" for another call.
 func verdict(call *ast.CallExpr) string {
 	name, ok := strings.CutPrefix(types.ExprString(call.Fun), "failure.")
-	if !slices.Contains(judges, name) || !ok && len(call.Args) < 2 {
+	if !slices.Contains(verdictFunctions, name) || !ok && len(call.Args) < 2 {
 		return ""
 	}
 	if remedy := normal(text(call.Args[0])); remedy != "" {
@@ -227,10 +227,10 @@ func messagesOf(t *testing.T, file string, found map[string]string) {
 				found[message] = set.Position(n.Pos()).String()
 				return true
 			}
-			// Warnings are also collected first, or returned.
+			// Some warnings are collected first, or returned.
 			collected := calledName(n) == "append" && strings.HasSuffix(types.ExprString(n.Args[0]), ".Warnings")
 			returned := calledName(n) == "Sprintf" && filepath.Base(file) == "warning.go"
-			if slices.Contains(speakers, calledName(n)) || collected || returned {
+			if slices.Contains(messageFunctions, calledName(n)) || collected || returned {
 				candidates = n.Args
 			}
 		}
@@ -254,7 +254,7 @@ func calledName(call *ast.CallExpr) string {
 	return ""
 }
 
-// text is the constant text of an expression; what is not constant is "%s".
+// text returns the constant text of an expression; parts that are not constant are "%s".
 func text(e ast.Expr) string {
 	switch e := e.(type) {
 	case *ast.BasicLit:
@@ -286,7 +286,7 @@ func normal(format string) string {
 	return strings.ReplaceAll(verb.ReplaceAllString(format, "…"), "%%", "%")
 }
 
-// isSentence leaves out what only puts other errors together.
+// isSentence excludes texts that only combine other errors.
 func isSentence(message string) bool {
 	return len(regexp.MustCompile(`\pL{2,}`).FindAllString(message, -1)) >= 3
 }

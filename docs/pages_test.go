@@ -1,4 +1,4 @@
-// Package docs holds the pages against the program and the tests.
+// Package docs checks the pages against the program and the tests.
 package docs
 
 import (
@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// TestMain makes the tests use the same file names as the pages: relative to the root.
+// TestMain lets the tests use file names relative to the repository's root.
 func TestMain(m *testing.M) {
 	if err := os.Chdir(".."); err != nil {
 		panic(err)
@@ -22,7 +22,7 @@ func TestMain(m *testing.M) {
 
 var codeSpan = regexp.MustCompile("`([^`]+)`")
 
-// TestManualHasTheTypes holds the manual's short table of types against TYPES.md, which is printed from the program's.
+// TestManualHasTheTypes compares the manual's short table of types with TYPES.md, which is generated from the program's.
 func TestManualHasTheTypes(t *testing.T) {
 	full, short := map[string]string{}, map[string]string{}
 	for _, row := range tableRows(t, "TYPES.md", "| MySQL") {
@@ -74,7 +74,7 @@ func airbyteType(t *testing.T, schema string) string {
 	return name
 }
 
-// TestManualHasTheOptions holds the manual's table of options against the specification: section, title, key and default.
+// TestManualHasTheOptions compares the manual's table of options with the specification: section, title, key and default.
 func TestManualHasTheOptions(t *testing.T) {
 	type option struct {
 		Title, Group string
@@ -122,10 +122,10 @@ func TestManualHasTheOptions(t *testing.T) {
 		option := row[0] + ": " + row[1]
 		standard, known := want[option]
 		if !known {
-			t.Errorf("the manual has the option %s, which the settings page has not", option)
+			t.Errorf("the manual has the option %s, which the settings page does not have", option)
 		}
 		if !strings.HasPrefix(row[3], standard) {
-			t.Errorf("the manual says of %s that the default is %q; it is %q", option, row[3], standard)
+			t.Errorf("the manual says that the default of %s is %q; it is %q", option, row[3], standard)
 		}
 		delete(want, option)
 	}
@@ -134,7 +134,7 @@ func TestManualHasTheOptions(t *testing.T) {
 	}
 }
 
-// manual are its pages. A table may be on any of them.
+// manual returns the manual's pages. A table may be on any of them.
 func manual(t *testing.T) []string {
 	t.Helper()
 	pages, err := filepath.Glob("docs/*.md")
@@ -144,7 +144,7 @@ func manual(t *testing.T) []string {
 	return pages
 }
 
-// manualRows are the rows of the manual's tables whose head begins so.
+// manualRows returns the rows of the manual's tables whose header starts with head.
 func manualRows(t *testing.T, head string) [][]string {
 	t.Helper()
 	var rows [][]string
@@ -154,17 +154,17 @@ func manualRows(t *testing.T, head string) [][]string {
 	return rows
 }
 
-// TestManualLeadsToEachPage holds that a reader who begins where the platform's link leads finds every page.
+// TestManualLeadsToEachPage checks that the page to which the platform links has links to all the others.
 func TestManualLeadsToEachPage(t *testing.T) {
 	index := string(read(t, "docs/planetscale.md"))
 	for _, page := range manual(t) {
 		if name := filepath.Base(page); name != "planetscale.md" && !strings.Contains(index, "]("+name+")") {
-			t.Errorf("docs/planetscale.md does not lead to %s", page)
+			t.Errorf("docs/planetscale.md has no link to %s", page)
 		}
 	}
 }
 
-// tableRows are the cells of each table whose head begins so.
+// tableRows returns the rows of cells of each table whose header starts with head.
 func tableRows(t *testing.T, file, head string) [][]string {
 	t.Helper()
 	var rows [][]string
@@ -182,7 +182,7 @@ func tableRows(t *testing.T, file, head string) [][]string {
 	return rows
 }
 
-// TestLinksLeadSomewhere follows the links between the pages, to the heading. Those of bench/ lead to what `make bench` writes, too.
+// TestLinksLeadSomewhere follows the links between the pages, to the heading. Links to bench/ include files that `make bench` writes.
 func TestLinksLeadSomewhere(t *testing.T) {
 	pages, err := filepath.Glob("*.md")
 	if err != nil {
@@ -208,13 +208,13 @@ func TestLinksLeadSomewhere(t *testing.T) {
 			if _, err := os.Stat(target); err != nil {
 				t.Errorf("%s links to %s: %v", page, link[1], err)
 			} else if heading != "" && !slices.Contains(headings(t, target), heading) {
-				t.Errorf("%s links to %s, a heading that %s has not", page, link[1], target)
+				t.Errorf("%s links to %s, a heading that %s does not have", page, link[1], target)
 			}
 		}
 	}
 }
 
-// headings are a page's, in the form that links have.
+// headings returns a page's headings, as they are written in links.
 func headings(t *testing.T, page string) []string {
 	t.Helper()
 	var list []string

@@ -14,15 +14,15 @@ import (
 	"source-planetscale/internal/destination"
 )
 
-// TestAcceptance does what Airbyte's acceptance tests do with the files that acceptance-test-config.yml names, of which it takes the
-// folder's: the tests themselves are a Python project that needs Docker.
+// TestAcceptance runs the checks of Airbyte's acceptance tests with the files in the folder that acceptance-test-config.yml names: the
+// tests themselves are a Python project that needs Docker.
 func TestAcceptance(t *testing.T) {
 	p := newAcceptance(t)
 	t.Run("spec", func(t *testing.T) { p.under(t).spec() })
 	t.Run("connection", func(t *testing.T) { p.under(t).connection() })
 	t.Run("discovery", func(t *testing.T) { p.under(t).discovery() })
 	t.Run("basic_read", func(t *testing.T) { p.under(t).basicRead() })
-	t.Run("full_refresh", func(t *testing.T) { p.under(t).twiceTheSame() })
+	t.Run("full_refresh", func(t *testing.T) { p.under(t).fullRefreshTwice() })
 	for _, namespace := range []bool{true, false} {
 		t.Run(fmt.Sprintf("incremental, with namespace %t", namespace), func(t *testing.T) { p.under(t).incremental(namespace) })
 	}
@@ -31,7 +31,7 @@ func TestAcceptance(t *testing.T) {
 
 type acceptance struct{ *pipeline }
 
-// newAcceptance runs the statements of acceptance/tables.sql, with more rows than one, and configures acceptance/catalog.json.
+// newAcceptance runs the statements of acceptance/tables.sql, and configures acceptance/catalog.json.
 func newAcceptance(t *testing.T) *acceptance {
 	t.Helper()
 	c := shared(t)
@@ -48,10 +48,10 @@ func newAcceptance(t *testing.T) *acceptance {
 	return &acceptance{p}
 }
 
-// under is the same for a subtest, without a state.
+// under returns the same for a subtest, without a state.
 func (a *acceptance) under(t *testing.T) *acceptance { return &acceptance{a.in(t, nil)} }
 
-// spec holds the specification against its file, its rules, and the configuration against it.
+// spec checks the specification against its file and the rules, and the configuration against the specification.
 func (a *acceptance) spec() {
 	a.t.Helper()
 	got := a.run("spec").Spec
@@ -105,15 +105,15 @@ func document(t *testing.T, data []byte) any {
 func (a *acceptance) connection() {
 	a.t.Helper()
 	if check := a.check(); check.Status != "SUCCEEDED" {
-		a.t.Errorf("check says %+v", check)
+		a.t.Errorf("check returns %+v", check)
 	}
 	a.config = "../acceptance/invalid_config.json"
 	if check := a.check(); check.Status != "FAILED" || check.Message == "" {
-		a.t.Errorf("with a configuration that cannot work check says %+v", check)
+		a.t.Errorf("with a configuration that cannot work check returns %+v", check)
 	}
 }
 
-// discovery holds each stream's schema, key and cursor against each other.
+// discovery checks that each stream's schema, key and cursor match each other.
 func (a *acceptance) discovery() {
 	a.t.Helper()
 	var catalog struct {
@@ -132,7 +132,7 @@ func (a *acceptance) discovery() {
 	seen := map[destination.Stream]bool{}
 	for _, s := range catalog.Streams {
 		if seen[s.Stream] {
-			a.t.Errorf("stream %s comes twice", s.Stream)
+			a.t.Errorf("stream %s is listed twice", s.Stream)
 		}
 		seen[s.Stream] = true
 		compiled(a.t, s.Schema)
@@ -142,7 +142,7 @@ func (a *acceptance) discovery() {
 		}
 		for _, path := range append(s.Key, s.Cursor) {
 			if len(path) != 1 || columns.Properties[path[0]] == nil {
-				a.t.Errorf("stream %s has no column %v, which is of its key or cursor", s.Stream, path)
+				a.t.Errorf("stream %s has no column %v, which is part of its key or cursor", s.Stream, path)
 			}
 		}
 		if !s.ItsOwnCursor || !slices.Equal(s.Modes, []string{"full_refresh", "incremental"}) {
@@ -154,19 +154,19 @@ func (a *acceptance) discovery() {
 	}
 }
 
-// basicRead is by the protocol, and has records of every stream.
+// basicRead checks that a read follows the protocol, and has records of every stream.
 func (a *acceptance) basicRead() {
 	a.t.Helper()
 	a.readToEnd()
 	for _, table := range a.tables {
 		if len(a.rows(table)) == 0 {
-			a.t.Errorf("no record of %s came", table)
+			a.t.Errorf("there is no record of %s", table)
 		}
 	}
 }
 
-// twiceTheSame reads in full twice: everything except the columns that acceptance-test-config.yml exempts is the same.
-func (a *acceptance) twiceTheSame() {
+// twiceTheSame does two full refreshes: everything except the columns that acceptance-test-config.yml exempts must be the same.
+func (a *acceptance) fullRefreshTwice() {
 	a.t.Helper()
 	a.catalog = a.file("full.json", bytes.ReplaceAll(read(a.t, a.catalog), []byte(`"incremental",`+"\n"), []byte(`"full_refresh",`+"\n")))
 	var runs [2][]destination.Record
@@ -184,7 +184,7 @@ func (a *acceptance) twiceTheSame() {
 	}
 }
 
-// incremental reads twice, then from each state of the first run. The acceptance tests hand states back without a namespace.
+// incremental reads twice, then from each state of the first run. The acceptance tests pass states back without a namespace.
 func (a *acceptance) incremental(namespace bool) {
 	a.t.Helper()
 	a.readToEnd()
@@ -193,17 +193,17 @@ func (a *acceptance) incremental(namespace bool) {
 		a.t.Fatalf("the first read has %d records and %d states", len(first.Records), len(first.States))
 	}
 	for i := len(first.States) - 1; i >= 0; i-- {
-		a.state = handedBack(a.t, first.States[i], namespace)
+		a.state = stateFile(a.t, first.States[i], namespace)
 		a.readToEnd()
-		// What came before the state is not to come again; what came after it is.
+		// Records before the state must not be emitted again; those after it must.
 		if got, want := len(a.last.Records), len(first.Records)-first.States[i].Before; got != want {
-			a.t.Errorf("from state %d of %d come %d records instead of %d", i+1, len(first.States), got, want)
+			a.t.Errorf("from state %d of %d there are %d records instead of %d", i+1, len(first.States), got, want)
 		}
 	}
 }
 
-// handedBack is the file of one state, as the platform hands it back, or without its namespace.
-func handedBack(t *testing.T, state destination.State, namespace bool) []byte {
+// stateFile returns the file with one state, as the platform passes it back, or without its namespace.
+func stateFile(t *testing.T, state destination.State, namespace bool) []byte {
 	t.Helper()
 	var message map[string]any
 	if err := json.Unmarshal(state.Message, &message); err != nil {
@@ -225,8 +225,8 @@ func (a *acceptance) future() {
 	a.readToEnd()
 	last := a.last.States[len(a.last.States)-1]
 	const ours, foreign = "MySQL56/", "MySQL56/00000000-0000-0000-0000-000000000001:1-1000,"
-	a.state = bytes.ReplaceAll(handedBack(a.t, last, true), []byte(ours), []byte(foreign))
+	a.state = bytes.ReplaceAll(stateFile(a.t, last, true), []byte(ours), []byte(foreign))
 	if failed := a.readFails(); !strings.Contains(failed.Message, "saved position") || len(a.last.Records) > 0 {
-		a.t.Errorf("of a position in the future it says %q, after %d records", failed.Message, len(a.last.Records))
+		a.t.Errorf("for a position in the future the message is %q, after %d records", failed.Message, len(a.last.Records))
 	}
 }

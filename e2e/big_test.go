@@ -20,7 +20,7 @@ import (
 
 const mebibyte = 1 << 20
 
-// newBigPipeline reads a cluster of its own with the connector as it is shipped: the race detector needs memory of its own.
+// newBigPipeline reads its own cluster with the connector as it is shipped: the race detector itself needs memory.
 func newBigPipeline(t *testing.T, tables ...string) *pipeline {
 	t.Helper()
 	c := own(t, customer(1))
@@ -34,10 +34,10 @@ func newBigPipeline(t *testing.T, tables ...string) *pipeline {
 type measured struct {
 	out  *destination.Output
 	err  error
-	peak int64 // of resident memory, in bytes
+	peak int64 // peak resident memory, in bytes
 }
 
-// measure reads, whether that ends well or not, and delivers what came.
+// measure runs a sync, which may fail, measures its memory, and delivers its output.
 func (p *pipeline) measure() measured {
 	p.t.Helper()
 	s := p.start()
@@ -56,8 +56,8 @@ func (p *pipeline) measure() measured {
 	return measured{p.last, err, peak}
 }
 
-// peakMemory is the most resident memory that a running process has had, with those that it has started, in bytes; 0 for one that has
-// ended. (The rusage of an ended one counts its parent's, too: Linux takes over what the process had before its exec, and Go forks with
+// peakMemory returns the peak resident memory of a running process and of the processes that it has started, in bytes; 0 if it has
+// ended. (The rusage of an ended process includes its parent's peak: Linux keeps the value from before the exec, and Go forks with
 // vfork.) What they share, the program's file, counts twice.
 func peakMemory(t *testing.T, pid int) int64 {
 	t.Helper()
@@ -83,7 +83,7 @@ func peakMemory(t *testing.T, pid int) int64 {
 	return peak
 }
 
-// childrenOf are the processes that a running one has started.
+// childrenOf returns the processes that a running one has started.
 func childrenOf(t *testing.T, pid int) []int {
 	t.Helper()
 	lists, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
@@ -115,15 +115,15 @@ func (r measured) mustBeGood(t *testing.T) measured {
 	return r
 }
 
-// mustStayUnder holds the peak against 128 MiB plus three times the largest message.
+// mustStayUnder checks that the peak is at most 128 MiB plus three times the largest message.
 func (r measured) mustStayUnder(t *testing.T, largest int64) {
 	t.Helper()
 	if limit := 128*mebibyte + 3*largest; r.peak > limit {
-		t.Errorf("the connector needed %d MiB, allowed are %d", r.peak/mebibyte, limit/mebibyte)
+		t.Errorf("the connector needed %d MiB, at most %d are allowed", r.peak/mebibyte, limit/mebibyte)
 	}
 }
 
-// fill inserts rows into one shard behind vtgate's back.
+// fill inserts rows into one shard, bypassing vtgate.
 func fill(t *testing.T, db *sql.DB, table string, rows int) {
 	t.Helper()
 	var first []string
@@ -134,7 +134,7 @@ func fill(t *testing.T, db *sql.DB, table string, rows int) {
 	grow(t, db, table, 1000, rows)
 }
 
-// grow doubles the rows with the ids 0 to from until there are so many.
+// grow doubles the rows, which have the ids 0 to from, until there are this many.
 func grow(t *testing.T, db *sql.DB, table string, from, rows int) {
 	t.Helper()
 	for n := from; n < rows; n *= 2 {
@@ -143,23 +143,23 @@ func grow(t *testing.T, db *sql.DB, table string, from, rows int) {
 	}
 }
 
-// TestBigCopy copies a table of more than 5 GB to a consumer that reads nothing for a minute in the middle: the memory is
+// TestBigCopy copies a table of more than 5 GB to a consumer that stops reading for a minute in the middle: memory is
 // bounded, and no stream breaks.
 func TestBigCopy(t *testing.T) {
 	long(t)
 	p := newBigPipeline(t, "big_copy")
 	db := p.mysqld(t, "-80")
 	db.SetMaxOpenConns(1)
-	execOn(t, db, "set sql_log_bin = 0") // half the space, and it is the copy that is of interest
+	execOn(t, db, "set sql_log_bin = 0") // needs half the space, and only the copy is tested
 	const rows = 1_300_000
 	fill(t, db, p.table, 1000)
 	execOn(t, db, "update big_copy set note = left(repeat(concat('row ', id * 7919, ' of many; '), 400), 4000)")
 	grow(t, db, p.table, 1000, rows)
 	c := consumer{reading: p.start(), pauseAfter: rows / 2, pause: time.Minute}
-	c.late.Reset(20 * time.Minute) // 5 GB, and the pause
+	c.late.Reset(20 * time.Minute) // for 5 GB and the pause
 	c.read()
 	if c.records != rows || c.sum != rows*(rows-1)/2 {
-		t.Errorf("%d records with ids of the sum %d", c.records, c.sum)
+		t.Errorf("%d records whose ids add up to %d", c.records, c.sum)
 	}
 	if c.bytes < 5e9 {
 		t.Errorf("the table has less than 5 GB")
@@ -170,14 +170,14 @@ func TestBigCopy(t *testing.T) {
 	measured{peak: c.peak}.mustStayUnder(t, mebibyte)
 }
 
-// consumer reads a sync whose records are too many to be kept.
+// consumer reads a sync that has too many records to keep.
 type consumer struct {
 	*reading
-	pauseAfter     int // records
+	pauseAfter     int // number of records
 	pause          time.Duration
 	records, bytes int
-	sum            int   // of the records' ids
-	peak           int64 // of the connector's memory
+	sum            int   // sum of the records' ids
+	peak           int64 // peak memory of the connector
 }
 
 func (c *consumer) read() {
@@ -216,8 +216,8 @@ func (c *consumer) read() {
 	t.Logf("%d records, %d MB of output in %.0f s, peak memory %d MiB", c.records, c.bytes/1e6, time.Since(began).Seconds(), c.peak/mebibyte)
 }
 
-// TestBigTransaction replicates one transaction of 500,000 rows: the destination is right, and the connector does not hold
-// the transaction in its memory.
+// TestBigTransaction replicates one transaction of 500,000 rows: the destination is correct, and the connector does not keep
+// the transaction in memory.
 func TestBigTransaction(t *testing.T) {
 	long(t)
 	p := newBigPipeline(t, "big_transaction")
@@ -236,11 +236,11 @@ func TestBigTransaction(t *testing.T) {
 	p.mustEqualTheSource()
 }
 
-// hugeText is the length of a value that Airbyte does not take, and that makes a message of more than half its limit.
+// hugeText is the length of a value that Airbyte does not accept, and that fills more than half of the largest message.
 const hugeText = 60_000_000
 
-// TestHugeRows reads a row of 60 MB by copy, insert and delete: its value is null and marked, and the row is there. A row
-// that is larger than the server's messages may be fails its stream alone.
+// TestHugeRows reads a row of 60 MB by copy, insert and delete: the row is emitted, and its value is null with a reason. A row
+// that is larger than the server's maximum message size makes only its stream fail.
 func TestHugeRows(t *testing.T) {
 	p := newBigPipeline(t, "big_rows", "big_beside")
 	p.exec("alter table big_rows add column body longtext")
@@ -269,7 +269,7 @@ func TestHugeRows(t *testing.T) {
 		t.Errorf("trace %+v", e)
 	}
 	if status := r.out.Statuses[p.stream("big_beside")]; status != "COMPLETE" {
-		t.Errorf("the stream beside is %s", status)
+		t.Errorf("the other stream is %s", status)
 	}
 	p.mustEqual("big_beside", "*")
 }
@@ -296,7 +296,7 @@ func (r measured) mustHaveHuge(t *testing.T, deleted bool) {
 	r.mustStayUnder(t, hugeText)
 }
 
-// TestManyTables reads 2,000 tables in one sync, and what changed in a few of them in the next: with one VStream a shard.
+// TestManyTables reads 2,000 tables in one sync, and changes of a few of them in the next one, with one VStream per shard.
 func TestManyTables(t *testing.T) {
 	long(t)
 	p := newBigPipeline(t)
@@ -338,7 +338,7 @@ func tableNames(n int) []string {
 	return names
 }
 
-// unchanged reads those tables when nothing has changed, and returns how long it took. No stream is opened for that.
+// unchanged reads these tables when nothing has changed, and returns how long that took. No stream may be opened for it.
 func (p *pipeline) unchanged(tables []string) time.Duration {
 	p.t.Helper()
 	q := p.in(p.t, nil)
@@ -355,7 +355,7 @@ func (p *pipeline) unchanged(tables []string) time.Duration {
 	return took
 }
 
-// streamsOpened counts what the connector says of its streams for rows.
+// streamsOpened counts the streams for rows that the connector's log reports.
 func streamsOpened(out *destination.Output) int {
 	n := 0
 	for _, l := range out.Logs {

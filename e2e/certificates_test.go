@@ -27,7 +27,7 @@ func newAuthority(t *testing.T) *identity {
 	})
 }
 
-// issue makes a certificate for clients or, with host names, for servers.
+// issue creates a certificate for clients or, with host names, for servers.
 func (id *identity) issue(t *testing.T, name string, hosts ...string) *identity {
 	t.Helper()
 	usage := x509.ExtKeyUsageClientAuth
@@ -37,7 +37,7 @@ func (id *identity) issue(t *testing.T, name string, hosts ...string) *identity 
 	return id.make(t, &x509.Certificate{Subject: pkix.Name{CommonName: name}, DNSNames: hosts, ExtKeyUsage: []x509.ExtKeyUsage{usage}})
 }
 
-// make signs the template, with itself when there is no issuer.
+// make signs the template, with its own key if there is no issuer.
 func (id *identity) make(t *testing.T, template *x509.Certificate) *identity {
 	t.Helper()
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

@@ -18,10 +18,10 @@ import (
 	"source-planetscale/internal/sandbox"
 )
 
-// cluster is a Vitess: the one that all tests share, or one of a test's own.
+// cluster is a Vitess: the one that all tests share, or a test's own.
 type cluster struct{ *sandbox.Sandbox }
 
-// shared is the cluster that `make test` starts. Tests use it one after the other and in parallel: its servers stay as they are.
+// shared returns the cluster that `make test` starts. Tests use it one after the other and in parallel, and must not change its servers.
 func shared(t *testing.T) cluster {
 	t.Helper()
 	script.RequireSandbox(t)
@@ -32,7 +32,7 @@ func shared(t *testing.T) cluster {
 	return cluster{s}
 }
 
-// own starts a cluster whose servers the test may spoil. It ends with the test.
+// own starts a cluster whose servers the test may change or break. It ends with the test.
 func own(t *testing.T, topology sandbox.Topology, options ...sandbox.Option) cluster {
 	t.Helper()
 	script.RequireSandbox(t)
@@ -48,7 +48,7 @@ func own(t *testing.T, topology sandbox.Topology, options ...sandbox.Option) clu
 	return cluster{s}
 }
 
-// customer is the sharded keyspace alone, with so many tablets in each of its two shards.
+// customer is only the sharded keyspace, with this many tablets in each of its two shards.
 func customer(tablets int) sandbox.Topology {
 	topology := sandbox.Default()[1:]
 	topology[0].Shards = []sandbox.Shard{{Name: "-80", Tablets: tablets}, {Name: "80-", Tablets: tablets}}
@@ -62,17 +62,17 @@ func (l testLog) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// vtgate opens a target ("customer", "customer/-80@replica") of the plain vtgate, with those settings of its sessions. OLAP, as
-// workload, lifts the limit on the rows of a select.
+// vtgate opens a target ("customer", "customer/-80@replica") of the plain vtgate, with these session settings. The workload OLAP
+// removes the limit on the rows of a select.
 func (c cluster) vtgate(t *testing.T, target string, settings map[string]string) *sql.DB {
 	t.Helper()
 	return connect(t, "tcp", c.PlainMySQL, "root", target, settings)
 }
 
-// mysqld opens the mysqld of a shard's first tablet, behind Vitess's back.
+// mysqld opens the mysqld of a shard's first tablet, bypassing Vitess.
 func (c cluster) mysqld(t *testing.T, shard string) *sql.DB { return c.mysqldOf(t, "customer", shard) }
 
-// mysqldOf does so in a keyspace.
+// mysqldOf does the same in any keyspace.
 func (c cluster) mysqldOf(t *testing.T, keyspace, shard string) *sql.DB {
 	t.Helper()
 	socket := c.MySQLSocket(keyspace, shard)
@@ -107,7 +107,7 @@ func execOn(t *testing.T, db *sql.DB, statements ...string) {
 	}
 }
 
-// purge removes a shard's binary logs but the newest.
+// purge removes all of a shard's binary logs except the newest.
 func (c cluster) purge(t *testing.T, shard string) {
 	t.Helper()
 	db := c.mysqld(t, shard)
@@ -129,7 +129,7 @@ func (c cluster) purge(t *testing.T, shard string) {
 	execOn(t, db, fmt.Sprintf("purge binary logs to '%s'", newest))
 }
 
-// executed are the transactions that a target has.
+// executed returns the transactions that a target has executed.
 func (c cluster) executed(t *testing.T, target string) string {
 	t.Helper()
 	db := c.vtgate(t, target, nil)
@@ -140,7 +140,7 @@ func (c cluster) executed(t *testing.T, target string) string {
 	return strings.ReplaceAll(gtids, "\n", "")
 }
 
-// awaitReplicas waits until the replicas of these shards of customer, where there are some, have what their primaries have.
+// awaitReplicas waits until the replicas of these shards of customer, if there are any, have caught up with their primaries.
 func (c cluster) awaitReplicas(t *testing.T, shards ...string) {
 	t.Helper()
 	for _, shard := range shards {
@@ -188,7 +188,7 @@ func (c cluster) vtctl(t *testing.T, args ...string) ([]byte, error) {
 	return out, nil
 }
 
-// gate starts one more vtgate before the cluster.
+// gate starts another vtgate for the cluster.
 func (c cluster) gate(t *testing.T, flags ...string) *sandbox.Gate {
 	t.Helper()
 	g, err := c.StartGate(t.Context(), t.TempDir(), flags...)
@@ -213,7 +213,7 @@ func (c cluster) limitMessages(t *testing.T, limit int) {
 	}
 }
 
-// vtgateLog is what vtgate has logged since that offset.
+// vtgateLog returns what vtgate has logged since this offset.
 func (c cluster) vtgateLog(t *testing.T, since int) string {
 	t.Helper()
 	return string(read(t, filepath.Join(c.Dir, "log", "vtgate.log"))[since:])

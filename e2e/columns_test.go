@@ -17,7 +17,7 @@ type columnsCase struct {
 	rows           []string
 	changes        []string
 	right          bool
-	reason         string // a word of it, where it is refused
+	reason         string // a word of the reason, if it is refused
 }
 
 // columnsCases reads testdata/columns.txt.
@@ -58,7 +58,7 @@ func (c *columnsCase) String() string {
 	return fmt.Sprintf("(%s) %s", c.columns, strings.Join(c.changes, "; "))
 }
 
-// make makes the table with its rows, of the ids from 1 on.
+// make creates the table with its rows, whose ids start at 1.
 func (c *columnsCase) make(p *pipeline) {
 	p.t.Helper()
 	definition := "(id int, touched int, " + c.columns
@@ -75,13 +75,13 @@ func (c *columnsCase) make(p *pipeline) {
 func (c *columnsCase) insert(p *pipeline, id, row int) {
 	p.t.Helper()
 	values := strings.Trim(c.rows[row], "()")
-	await(p.t, time.Minute, func() error { // until vtgate has heard of the table's vindex
+	await(p.t, time.Minute, func() error { // until vtgate knows the table's vindex
 		_, err := p.db.Exec(fmt.Sprintf("insert into %s values (%d, 0, %s)", c.table, id, values))
 		return err
 	})
 }
 
-// change does what is to happen between the two syncs.
+// change makes the changes between the two syncs.
 func (c *columnsCase) change(p *pipeline) {
 	p.t.Helper()
 	p.exec("update "+c.table+" set touched = 1", "delete from "+c.table+" where id = 50")
@@ -91,7 +91,7 @@ func (c *columnsCase) change(p *pipeline) {
 		switch verb {
 		case "update", "insert", "delete":
 			change = strings.Replace(change, " t ", " "+c.table+" ", 1)
-			await(p.t, time.Minute, func() error { // until vtgate has heard of the columns
+			await(p.t, time.Minute, func() error { // until vtgate knows the columns
 				_, err := p.db.Exec(change)
 				return err
 			})
@@ -108,7 +108,7 @@ func (c *columnsCase) change(p *pipeline) {
 	p.exec("update " + c.table + " set touched = 2 where id = 1")
 }
 
-// online changes a table by Vitess' online DDL, and waits until it is done.
+// online changes a table by Vitess' online DDL, and waits until that has finished.
 func (p *pipeline) online(statement string) {
 	p.t.Helper()
 	conn, err := p.db.Conn(p.t.Context())
@@ -126,7 +126,7 @@ func (p *pipeline) online(statement string) {
 	if err != nil {
 		p.t.Fatalf("%v: %s", err, statement)
 	}
-	plain := p.vtgate(p.t, p.keyspace, nil) // a session for OLAP does not know the question
+	plain := p.vtgate(p.t, p.keyspace, nil) // an OLAP session does not support this query
 	await(p.t, 3*time.Minute, func() error {
 		for _, status := range p.migration(plain, uuid) {
 			if status == "failed" { // on a busy machine
@@ -140,7 +140,7 @@ func (p *pipeline) online(statement string) {
 	})
 }
 
-// copied changes a table as gh-ost and pt-online-schema-change do: by a copy that takes its place.
+// copied changes a table as gh-ost and pt-online-schema-change do: by a copy that replaces it.
 func (p *pipeline) copied(table, name, change string) {
 	p.t.Helper()
 	shards := []string{"-"}
@@ -161,7 +161,7 @@ func (p *pipeline) copied(table, name, change string) {
 	}
 }
 
-// migration is how far an online DDL is, in each shard.
+// migration returns the status of an online DDL in each shard.
 func (p *pipeline) migration(db *sql.DB, uuid string) (statuses []string) {
 	p.t.Helper()
 	rows, err := db.Query("show vitess_migrations like '" + uuid + "'")
@@ -186,8 +186,8 @@ func (p *pipeline) migration(db *sql.DB, uuid string) (statuses []string) {
 	return statuses
 }
 
-// TestColumnsChange makes each change of testdata/columns.txt between two syncs: the destination has, in every row that was changed, what
-// the source has, or the stream fails with the reason.
+// TestColumnsChange makes each change of testdata/columns.txt between two syncs: every changed row in the destination equals that in
+// the source, or the stream fails with the reason.
 func TestColumnsChange(t *testing.T) {
 	c := shared(t)
 	t.Run("unsharded", func(t *testing.T) { changeColumns(t, newPipeline(t, c, c.ConfigUnsharded), columnsCases(t, "evu")) })
@@ -230,7 +230,7 @@ func changeColumns(t *testing.T, p *pipeline, cases []columnsCase) {
 	p.discover(names...)
 	began = time.Now()
 	s := p.start()
-	_ = s.finish() // each stream says how it ended
+	_ = s.finish() // each stream's status is checked below
 	t.Logf("%d tables: the first sync took %.1f s, the next one %.1f s", len(cases), first.Seconds(), time.Since(began).Seconds())
 	right, plain := 0, 0
 	for i := range cases {
@@ -244,13 +244,13 @@ func changeColumns(t *testing.T, p *pipeline, cases []columnsCase) {
 			}
 		}
 	}
-	t.Logf("%d of %d changes without an ENUM or SET beside them need no person (%d %%)", right, plain, 100*right/plain)
+	t.Logf("%d of %d changes of tables without an ENUM or SET need no manual step (%d %%)", right, plain, 100*right/plain)
 	if 100*right < 90*plain {
-		t.Error("too many changes need a person")
+		t.Error("too many changes need a manual step")
 	}
 }
 
-// judge says whether the rows of a table came right, or were refused.
+// judge returns whether the rows of a table are right in the destination, or were refused.
 func (c *columnsCase) judge(t *testing.T, p *pipeline) string {
 	t.Helper()
 	stream := p.stream(c.table)
@@ -266,13 +266,13 @@ func (c *columnsCase) judge(t *testing.T, p *pipeline) string {
 		t.Fatal(err)
 	}
 	if len(differences) > 0 || !c.right {
-		t.Errorf("%s: given, %s", c, strings.Join(differences, "; "))
+		t.Errorf("%s: emitted with differences: %s", c, strings.Join(differences, "; "))
 		return "wrong"
 	}
 	return "right"
 }
 
-// why is the reason for which a stream failed.
+// why returns the reason for which a stream failed.
 func (p *pipeline) why(table string) string {
 	for _, e := range p.last.Errors {
 		if e.Stream != nil && *e.Stream == p.stream(table) {
@@ -282,8 +282,8 @@ func (p *pipeline) why(table string) string {
 	return ""
 }
 
-// TestColumnsChangeUnderKills kills syncs while they read rows of several changes of columns: the next one continues with the columns
-// that the table had there.
+// TestColumnsChangeUnderKills kills syncs while they read rows from between several changes of columns: the next one continues with the
+// columns that the table had at the saved position.
 func TestColumnsChangeUnderKills(t *testing.T) {
 	c := shared(t)
 	for name, config := range map[string]string{"unsharded": c.ConfigUnsharded, "sharded": c.ConfigSharded} {
@@ -292,8 +292,8 @@ func TestColumnsChangeUnderKills(t *testing.T) {
 			p.insert(0, 400, noise(3000))
 			p.readToEnd()
 			touch := func(set string) {
-				for id := range 20 { // transactions of 20 rows
-					await(t, time.Minute, func() error { // until vtgate has heard of the columns
+				for id := range 20 { // 20 transactions with rows
+					await(t, time.Minute, func() error { // until vtgate knows the columns
 						_, err := p.db.Exec(fmt.Sprintf("update %s set %s where id %% 20 = %d", p.table, set, id))
 						return err
 					})
@@ -313,7 +313,7 @@ func TestColumnsChangeUnderKills(t *testing.T) {
 				kills++
 			}
 			if kills == 0 {
-				t.Error("no state came from between two changes of columns")
+				t.Error("there was no state between two changes of columns")
 			}
 			p.readToEnd()
 			p.mustEqualTheSource()
@@ -321,8 +321,8 @@ func TestColumnsChangeUnderKills(t *testing.T) {
 	}
 }
 
-// killBetweenChanges kills a sync, read by a slow consumer, at its first state from between two changes of columns; false if there was
-// none.
+// killBetweenChanges kills a sync, read by a slow consumer, at its first state between two changes of columns; it returns false if there
+// was none.
 func (p *pipeline) killBetweenChanges() bool {
 	p.t.Helper()
 	s := p.start()
@@ -340,13 +340,13 @@ func (p *pipeline) killBetweenChanges() bool {
 }
 
 // TestColumnsChangeAroundAReshard changes columns before a shard is split, and in the shards that replaced it, between two syncs: rows of
-// the former shard become those of columns that it never had.
+// the former shard are converted to columns that it never had.
 func TestColumnsChangeAroundAReshard(t *testing.T) {
 	long(t)
 	p := newFaultPipeline(t, own(t, customer(1)), "evr")
 	p.readToEnd()
 	touch := func(set string) {
-		await(t, time.Minute, func() error { // until vtgate has heard of the columns
+		await(t, time.Minute, func() error { // until vtgate knows the columns
 			_, err := p.db.Exec("update evr set " + set)
 			return err
 		})

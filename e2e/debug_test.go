@@ -14,8 +14,8 @@ const (
 	markedID = 77_700_000_000_000
 )
 
-// TestDebugShowsWhatIsDoneAndNoRows resumes a copy by its key and replicates after it: both have requests with values in them, or of
-// tables that have them.
+// TestDebugShowsWhatIsDoneAndNoRows resumes a copy by its key and then replicates: both make requests that contain values, or that are
+// about tables with them.
 func TestDebugShowsWhatIsDoneAndNoRows(t *testing.T) {
 	t.Setenv("LOG_LEVEL", "DEBUG")
 	c := shared(t)
@@ -44,13 +44,13 @@ func TestDebugShowsWhatIsDoneAndNoRows(t *testing.T) {
 	for _, text := range []string{said, p.logged("DEBUG", "INFO", "WARN", "ERROR")} {
 		for _, value := range []string{marked, strconv.Itoa(markedID)[:7]} {
 			if at := strings.Index(text, value); at >= 0 {
-				t.Errorf("the log holds a row's value: %.300s", text[max(0, at-200):])
+				t.Errorf("the log contains a row's value: %.300s", text[max(0, at-200):])
 			}
 		}
 	}
 }
 
-// TestLogLevels are those that the platform sets; a warning comes at each.
+// TestLogLevels tries the levels that the platform sets; a warning is logged at each.
 func TestLogLevels(t *testing.T) {
 	c := shared(t)
 	p := newPipeline(t, c, c.ConfigPlain, "log_levels")

@@ -11,13 +11,13 @@ import (
 	"source-planetscale/internal/destination"
 )
 
-// outcome is what is to become of a table's stream.
+// outcome is the expected result of a table's stream.
 type outcome int
 
 const (
 	right outcome = iota
-	fails         // alone, with the remedy
-	warns         // that the table is another one; the stream is complete
+	fails         // only this stream fails, and the message says what to do
+	warns         // a warning says that the table was replaced; the stream is complete
 )
 
 const (
@@ -25,7 +25,7 @@ const (
 	partitioned = columns + " partition by range (id) (partition p0 values less than (100), partition p1 values less than maxvalue)"
 )
 
-// directs are what sessions of a shard's own mysqld do to a table, T; N and O are names beside it.
+// directs are changes of a table, T, by sessions of a shard's own mysqld; N and O are further tables.
 var directs = []struct {
 	name, definition string
 	statements       []string
@@ -53,8 +53,8 @@ var directs = []struct {
 	{"indexed", columns, []string{"alter table T add index i (v)", "alter table T drop index i, comment = 'c'"}, right},
 }
 
-// TestDirectSessions changes tables in one of two shards by sessions of its own mysqld, which vtgate does not see. Each stream has one
-// fate, whatever happens to the others in the same binary log.
+// TestDirectSessions changes tables in one of two shards by sessions of its own mysqld, which vtgate does not see. Each stream has its own
+// result, whatever happens to the others in the same binary log.
 func TestDirectSessions(t *testing.T) {
 	c := shared(t)
 	p := newPipeline(t, c, c.ConfigSharded)
@@ -72,7 +72,7 @@ func TestDirectSessions(t *testing.T) {
 		c.direct(t, tables[i], d.statements...)
 	}
 	if err := p.start().finish(); err == nil {
-		t.Error("the sync ended well")
+		t.Error("the sync succeeded")
 	}
 	failed := map[string]destination.Error{}
 	for _, e := range p.last.Errors {
@@ -92,7 +92,7 @@ func TestDirectSessions(t *testing.T) {
 			t.Errorf("%s is %s", table, status)
 		}
 		if says := strings.Contains(warned, "Table customer."+table+" in shard -80, or one of its partitions, was replaced"); says != (d.outcome == warns) {
-			t.Errorf("%s: the log says\n%s", table, warned)
+			t.Errorf("%s: the log is\n%s", table, warned)
 		}
 		if d.outcome == right {
 			p.mustEqual(table, "*")
@@ -100,7 +100,7 @@ func TestDirectSessions(t *testing.T) {
 	}
 }
 
-// direct runs statements in one session of the mysqld of the shard -80, and drops the tables beside T when the test is over.
+// direct runs statements in one session of the mysqld of the shard -80, and drops the tables other than T when the test has finished.
 func (c cluster) direct(t *testing.T, table string, statements ...string) {
 	t.Helper()
 	db := c.mysqld(t, "-80")
@@ -114,8 +114,8 @@ func (c cluster) direct(t *testing.T, table string, statements ...string) {
 
 var letter = regexp.MustCompile(`\b[TNO]\b`)
 
-// TestEmptyTransactionIsTheLast commits empty transactions under names that the sessions chose, as who skips a transaction on a replica
-// does. Nothing follows, and the sync must not wait for more.
+// TestEmptyTransactionIsTheLast commits empty transactions with GTIDs chosen by the session, as one does to skip a transaction on a
+// replica. No transaction follows, and the sync must not wait for one.
 func TestEmptyTransactionIsTheLast(t *testing.T) {
 	c := shared(t)
 	p := newPipeline(t, c, c.ConfigSharded, "dir_idle")
@@ -148,8 +148,8 @@ func TestEmptyTransactionIsTheLast(t *testing.T) {
 	}
 }
 
-// TestKilledInACopyWithoutAKey kills the copy of a table of many equal rows and no key, by which it could be resumed: it starts over, and
-// no row is in the state.
+// TestKilledInACopyWithoutAKey kills the copy of a table with many equal rows and without a key by which it could be resumed: the copy
+// starts over, and the state contains no row.
 func TestKilledInACopyWithoutAKey(t *testing.T) {
 	c := shared(t)
 	p := newPipeline(t, c, c.ConfigSharded)
@@ -165,10 +165,10 @@ func TestKilledInACopyWithoutAKey(t *testing.T) {
 	}
 	p.discover("dir_nokey")
 	if !p.readUntilKilled(rows*2/3) || p.state == nil {
-		t.Fatal("the copy was over before it was killed, or gave no state")
+		t.Fatal("the copy had finished before it was killed, or emitted no state")
 	}
 	if state := string(p.state); strings.Contains(state, `"last_pk"`) || strings.Contains(state, "zqx") {
-		t.Errorf("the state says where the copy stands: %.2000s", state)
+		t.Errorf("the state contains the last key of the copy: %.2000s", state)
 	}
 	p.readToEnd()
 	given := map[string]int{}
@@ -177,13 +177,13 @@ func TestKilledInACopyWithoutAKey(t *testing.T) {
 	}
 	for a := range contents {
 		if n := given[fmt.Sprint(a)]; n != rows/contents {
-			t.Errorf("%d rows of the content %d came, want %d", n, a, rows/contents)
+			t.Errorf("%d rows with the content %d were received, want %d", n, a, rows/contents)
 		}
 	}
 }
 
-// TestCopyThatMySQLCannotSort copies a table without a key whose documents are larger than the server's buffer for sorting. vtgate asks
-// again and again, and reports nothing.
+// TestCopyThatMySQLCannotSort copies a table without a key whose documents are larger than the server's sort buffer. vtgate retries
+// forever, and reports nothing.
 func TestCopyThatMySQLCannotSort(t *testing.T) {
 	long(t)
 	c := shared(t)
@@ -191,7 +191,7 @@ func TestCopyThatMySQLCannotSort(t *testing.T) {
 	p.exec("alter table dir_sort drop primary key, drop column note, add column doc json")
 	p.discover("dir_sort", "dir_sorted")
 	const document = "json_array(repeat('x', 300000))"
-	await(t, time.Minute, func() error { // until vtgate has heard of the column
+	await(t, time.Minute, func() error { // until vtgate knows the column
 		_, err := p.db.Exec("insert into dir_sort (id, part, v, doc) values (1,1,1," + document + "), (2,1,2," + document + "), (3,1,3," + document + ")")
 		return err
 	})
@@ -199,7 +199,7 @@ func TestCopyThatMySQLCannotSort(t *testing.T) {
 	s := p.start()
 	s.late.Reset(2 * time.Minute)
 	if err := s.finish(); err == nil {
-		t.Fatal("the sync ended well: nothing is tested")
+		t.Fatal("the sync succeeded: nothing is tested")
 	}
 	if e := p.last.Errors; len(e) != 1 || e[0].FailureType != "config_error" || e[0].Stream.Name != "dir_sort" ||
 		!strings.Contains(e[0].Message, "MySQL cannot sort table customer.dir_sort") || !strings.Contains(e[0].Message, "sort_buffer_size") {
@@ -208,7 +208,7 @@ func TestCopyThatMySQLCannotSort(t *testing.T) {
 	if status := p.last.Statuses[p.stream("dir_sorted")]; status != "COMPLETE" {
 		t.Errorf("the other stream is %s", status)
 	}
-	p.exec("alter table dir_sort add primary key (id)") // what the message says
+	p.exec("alter table dir_sort add primary key (id)") // as the message says
 	p.discover("dir_sort", "dir_sorted")
 	p.reset()
 	p.readToEnd()
@@ -216,7 +216,7 @@ func TestCopyThatMySQLCannotSort(t *testing.T) {
 }
 
 // TestTransactionOfOneReplica reads from two replicas, one of which has a transaction that no other server of the shard has. Whichever of
-// them answered the previous sync and answers now, the connector does not wait for it, and no stream fails because of it.
+// them served the previous sync and serves this one, the connector does not wait for the transaction, and no stream fails because of it.
 func TestTransactionOfOneReplica(t *testing.T) {
 	long(t)
 	topology := customer(3)
@@ -237,7 +237,7 @@ func TestTransactionOfOneReplica(t *testing.T) {
 	}
 	for round := range 12 {
 		if round == 6 {
-			p.reset() // copies, too
+			p.reset() // so that copies are tested, too
 		}
 		p.exec(fmt.Sprintf("update dir_errant set v = v + 1 where id <> %d", round%4), fmt.Sprintf("insert into dir_errant (id, part, v) values (%d,2,1)", 10+round))
 		c.awaitReplicas(t, "-")
@@ -249,7 +249,7 @@ func TestTransactionOfOneReplica(t *testing.T) {
 	}
 }
 
-// TestKeyspaceWithoutServingShards checks one that has no shard, and one whose shard has no primary.
+// TestKeyspaceWithoutServingShards checks a keyspace without shards, and one whose shard has no primary.
 func TestKeyspaceWithoutServingShards(t *testing.T) {
 	long(t)
 	c := own(t, customer(1))
@@ -269,7 +269,7 @@ func TestKeyspaceWithoutServingShards(t *testing.T) {
 	} {
 		check := p.with(map[string]any{"database": keyspace}).check()
 		if check.Status != "FAILED" || !strings.Contains(check.Message, says) || strings.Contains(check.Message, "cannot be reached") {
-			t.Errorf("of %s check says %+v", keyspace, check)
+			t.Errorf("for %s check returns %+v", keyspace, check)
 		}
 	}
 }

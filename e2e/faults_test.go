@@ -9,9 +9,9 @@ import (
 )
 
 const (
-	// faultNote is the size of a row in bytes; faultGate is how many bytes the connector gets before the fault, so that the
-	// most is still at the source then. Of these it emits at least faultRecords: a change has two images, and each shard's
-	// reader holds up to 1 MiB of records back.
+	// faultNote is the size of a row in bytes; faultGate is how many bytes the connector receives before the fault, so that most
+	// rows are still in the source then. It emits at least faultRecords of them: a change has two images, and each shard's
+	// reader buffers up to 1 MiB of records.
 	faultNote    = 3_000
 	faultGate    = 5 << 20
 	faultRecords = 300
@@ -19,9 +19,9 @@ const (
 	faultLimit = 4 * time.Minute
 )
 
-// faultRows are more than the connections between connector and edge hold: 9 MB in each of two shards, of which half of
-// faultGate is let through, and gRPC's window of 4 MB may be on the way. To be more than the buffers up to MySQL hold, too, they
-// must be twice as many, which is slow.
+// faultRows is more rows than the connections between connector and edge can buffer: 9 MB in each of two shards, of which half of
+// faultGate is let through, and gRPC's window of 4 MB may be in transit. To exceed the buffers up to MySQL as well, there must be
+// twice as many, which is slow.
 func faultRows() int {
 	if testAll() {
 		return 12_000
@@ -29,7 +29,7 @@ func faultRows() int {
 	return 6_000
 }
 
-// newFaultPipeline has a filled table, and a proxy before the edge.
+// newFaultPipeline returns a pipeline with a filled table, and a proxy in front of the edge.
 func newFaultPipeline(t *testing.T, c cluster, table string) *pipeline {
 	t.Helper()
 	p := newPipeline(t, c, c.ConfigSharded, table).throughProxy()
@@ -37,7 +37,7 @@ func newFaultPipeline(t *testing.T, c cluster, table string) *pipeline {
 	return p
 }
 
-// writePatiently changes rows, whatever the server says.
+// writePatiently changes rows, and ignores the server's errors.
 func (p *pipeline) writePatiently() {
 	p.t.Helper()
 	p.write(writes{rows: faultRows(), pace: 10 * time.Millisecond, patient: true})
@@ -55,7 +55,7 @@ func (p *pipeline) burst() {
 type fault struct {
 	name   string
 	inject func(p *pipeline) error
-	slow   bool // needs TEST_ALL
+	slow   bool // only runs with TEST_ALL
 }
 
 var faults = []fault{
@@ -70,7 +70,7 @@ var faults = []fault{
 	{name: "emergency reparent", slow: true, inject: (*pipeline).emergency},
 }
 
-// replicaFaults are those of a sync that reads from replicas.
+// replicaFaults are the faults for a sync that reads from replicas.
 var replicaFaults = []fault{
 	{name: "mysqld killed", slow: true, inject: func(p *pipeline) error { return p.restartReplicaOf("mysqld-") }},
 	{name: "vttablet killed", slow: true, inject: func(p *pipeline) error { return p.restartReplicaOf("vttablet-") }},
@@ -79,7 +79,7 @@ var replicaFaults = []fault{
 }
 
 // TestFaults causes faults in the source in the middle of a copy and of a replication, while the table is written to.
-// Each sync must end well by itself, and the destination equal to the source.
+// Each sync must succeed by itself, and the destination must equal the source.
 func TestFaults(t *testing.T) {
 	p := newFaultPipeline(t, own(t, customer(2)), "faults")
 	for _, one := range faults {
@@ -91,7 +91,7 @@ func TestFaults(t *testing.T) {
 	t.Run("vtgate down at the start", func(t *testing.T) { p.in(t, nil).startsLate("vtgate") })
 }
 
-// startsLate begins a sync while a process is not there.
+// startsLate starts a sync while a process is down.
 func (p *pipeline) startsLate(process string) {
 	if err := p.Kill(p.t.Context(), process); err != nil {
 		p.t.Fatal(err)
@@ -111,17 +111,17 @@ func (p *pipeline) survives(one fault) {
 		long(t)
 	}
 	p.writePatiently()
-	p.strike("the copy", one)
+	p.runWithFault("the copy", one)
 	p.burst()
-	p.strike("the replication", one)
+	p.runWithFault("the replication", one)
 	p.writer.stop()
 	p.awaitReplicas(p.t, "-80", "80-")
 	p.readToEnd()
 	p.mustEqualTheSource()
 }
 
-// strike runs one sync with the fault in the middle.
-func (p *pipeline) strike(phase string, one fault) {
+// runWithFault runs one sync and causes the fault in the middle.
+func (p *pipeline) runWithFault(phase string, one fault) {
 	p.awaitReplicas(p.t, "-80", "80-")
 	logged := len(p.vtgateLog(p.t, 0))
 	began := time.Now()
@@ -138,15 +138,15 @@ func (p *pipeline) strike(phase string, one fault) {
 	sync.toEnd()
 	ended := time.Since(began).Seconds()
 	p.t.Logf("%s: injected after %.1f s, ended after %.1f s; warnings: %s", phase, injected, ended, p.logged("WARN"))
-	if !p.struck(logged) {
+	if !p.streamsBroken(logged) {
 		p.t.Errorf("in %s: the fault missed the stream, so that nothing is tested: %s", phase, p.logged("INFO", "WARN"))
 	}
 	p.writer.recovered(p.t)
 }
 
-// struck reports whether the last sync's streams were broken: the connector says so, or vtgate, which opens a tablet's stream
-// again by itself, so that the connector sees nothing but heartbeats in the meantime.
-func (p *pipeline) struck(logged int) bool {
+// streamsBroken reports whether the last sync's streams were broken, according to the log of the connector, or of vtgate, which reopens a
+// tablet's stream by itself, so that the connector receives nothing but heartbeats during that time.
+func (p *pipeline) streamsBroken(logged int) bool {
 	if strings.Contains(p.logged("WARN"), "trying again in") {
 		return true
 	}
@@ -154,7 +154,7 @@ func (p *pipeline) struck(logged int) bool {
 		if strings.Contains(line, "No healthy serving tablet found for streaming, shard customer.-80") {
 			return true
 		}
-		// A stream that its client ends shows as an error, too.
+		// A stream that its client ends is logged as an error, too.
 		if strings.Contains(line, "vstream for customer/-80 error, retrying") && !endedByClient.MatchString(line) {
 			return true
 		}
@@ -164,7 +164,7 @@ func (p *pipeline) struck(logged int) bool {
 
 var endedByClient = regexp.MustCompile(`(?i)cancell?ed|ended unexpectedly`)
 
-// restartOf kills and starts a process of the primary of one shard.
+// restartOf kills and restarts a process of the primary of one shard.
 func (p *pipeline) restartOf(kind string) error {
 	primary, err := p.Primary(p.t.Context(), "customer", "-80")
 	if err != nil {
@@ -181,8 +181,8 @@ func (p *pipeline) restartReplicaOf(kind string) error {
 	return p.restart(p.t, kind+replicas[0])
 }
 
-// emergency kills a primary, promotes its replica, and restarts the old primary as a replica. Nothing writes
-// in the meantime, since without semi-synchronous replication that would be lost at the source, after the connector read it.
+// emergency kills a primary, promotes its replica, and restarts the old primary as a replica. Nothing is written during
+// that time, since without semi-synchronous replication the source would lose rows that the connector has already read.
 func (p *pipeline) emergency() error {
 	p.writer.quiet.Lock()
 	defer p.writer.quiet.Unlock()

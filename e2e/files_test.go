@@ -23,7 +23,7 @@ func write(t *testing.T, file string, data []byte) {
 	}
 }
 
-// changed is the JSON object of a file with other values; nil removes a key.
+// changed returns the JSON object of a file with changed values; nil removes a key.
 func changed(t *testing.T, file string, change map[string]any) []byte {
 	t.Helper()
 	object := map[string]any{}

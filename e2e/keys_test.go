@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// resumableKeys are columns of keys after which a copy can continue, and expressions of their values in which %[1]d is a number.
+// resumableKeys are key columns after which a copy can continue, with expressions for their values in which %[1]d is a number.
 var resumableKeys = []struct{ name, column, value string }{
 	{"unsigned", "bigint unsigned", "18446744073709551615 - %[1]d"},
 	{"decimal", "decimal(20,5)", "%[1]d * 1.00001 - 500"},
@@ -26,7 +26,7 @@ var resumableKeys = []struct{ name, column, value string }{
 // keyRows is how many rows the tables of resumableKeys have.
 const keyRows = 4000
 
-// newKeyPipeline makes a filled table whose key begins with a column, two rows of each value.
+// newKeyPipeline returns a pipeline with a filled table whose key starts with this column; each value has two rows.
 func newKeyPipeline(t *testing.T, name, column, value string) *pipeline {
 	t.Helper()
 	c := shared(t)
@@ -39,7 +39,7 @@ func newKeyPipeline(t *testing.T, name, column, value string) *pipeline {
 		for id := from; id < from+500; id++ {
 			values = append(values, fmt.Sprintf("(%d,1,1,'%s',%s)", id, strings.Repeat("and so on ", 200), fmt.Sprintf(value, id/2)))
 		}
-		await(t, time.Minute, func() error { // until vtgate has heard of the column
+		await(t, time.Minute, func() error { // until vtgate knows the column
 			_, err := p.db.Exec("insert ignore into " + name + " (id, part, v, note, k) values " + strings.Join(values, ","))
 			return err
 		})
@@ -47,7 +47,7 @@ func newKeyPipeline(t *testing.T, name, column, value string) *pipeline {
 	return p
 }
 
-// TestCopyGoesOnAfterAnyKey kills copies of tables with keys of all types by which copies are resumed.
+// TestCopyGoesOnAfterAnyKey kills copies of tables with keys of every type after which copies are resumed.
 func TestCopyGoesOnAfterAnyKey(t *testing.T) {
 	long(t)
 	for _, key := range resumableKeys {
@@ -68,13 +68,13 @@ func TestCopyGoesOnAfterAnyKey(t *testing.T) {
 	}
 }
 
-// copyState is what a state says of an unfinished copy. One that was killed before its first key rightly starts over.
+// copyState is the part of a state about an unfinished copy. A copy that was killed before its first saved key correctly starts over.
 type copyState struct {
 	Restarted bool
 	LastPK    string `json:"last_pk"`
 }
 
-// unfinished are the copies in the state of one stream, by shard.
+// unfinished returns the copies in the state of one stream, by shard.
 func (p *pipeline) unfinished(state []byte) map[string]copyState {
 	p.t.Helper()
 	var streams []struct {

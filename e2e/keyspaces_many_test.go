@@ -11,8 +11,8 @@ import (
 	"source-planetscale/internal/sandbox"
 )
 
-// TestManyKeyspacesWithoutChanges tells how long a sync without changes takes of one keyspace of 2 shards and 100 tables, and of four. A
-// time is no reason to fail: the machine may be busy.
+// TestManyKeyspacesWithoutChanges logs how long a sync without changes takes for one keyspace of 2 shards and 100 tables, and for four.
+// No time makes it fail: the machine may be busy.
 func TestManyKeyspacesWithoutChanges(t *testing.T) {
 	long(t)
 	const tables = 100
@@ -54,7 +54,7 @@ func TestManyKeyspacesWithoutChanges(t *testing.T) {
 			began := time.Now()
 			s := source.start()
 			err := s.rest()
-			took[source] = append(took[source], time.Since(began)) // what the test does with the output is not the connector's
+			took[source] = append(took[source], time.Since(began)) // without the time in which the test processes the output
 			worked[source] = append(worked[source], s.cmd.ProcessState.UserTime()+s.cmd.ProcessState.SystemTime())
 			if err != nil {
 				t.Fatal(err)
@@ -73,7 +73,7 @@ func TestManyKeyspacesWithoutChanges(t *testing.T) {
 		median(took[one]), median(worked[one]), median(took[four]), median(worked[four]))
 }
 
-// startHere configures all tables, to be read from where the source is now.
+// startHere configures all tables, to be read from the source's current position.
 func (p *pipeline) startHere() {
 	p.t.Helper()
 	p.discover()

@@ -11,10 +11,10 @@ import (
 	"source-planetscale/internal/sandbox"
 )
 
-// twoKeyspaces is one source of the unsharded keyspace and the sharded one, each of which has a table of that name.
+// twoKeyspaces is one source that reads the unsharded keyspace and the sharded one, each of which has a table with the same name.
 type twoKeyspaces struct {
 	*pipeline
-	parts []*pipeline // of each keyspace, to write to and to compare with
+	parts []*pipeline // one for each keyspace, to write to and to compare with
 }
 
 func newTwoKeyspaces(t *testing.T, c cluster, table string) *twoKeyspaces {
@@ -36,8 +36,8 @@ func (k *twoKeyspaces) mustEqualTheSources() {
 	}
 }
 
-// TestKeyspacesOfOneSource reads two keyspaces with one source while both are written to, and kills it again and again. Records and states
-// of both, folded, are equal to both tables.
+// TestKeyspacesOfOneSource reads two keyspaces with one source while both are written to, and kills it repeatedly. The destination, built
+// from the records and states of both, must equal both tables.
 func TestKeyspacesOfOneSource(t *testing.T) {
 	const rows = 10_000
 	k := newTwoKeyspaces(t, shared(t), "ks_orders")
@@ -81,7 +81,7 @@ func TestKeyspacesOfOneSource(t *testing.T) {
 	}
 }
 
-// TestKeyspaceDown stops the tablet of one keyspace: its stream fails alone, and continues from its position afterwards.
+// TestKeyspaceDown stops the tablet of one keyspace: only its stream fails, and continues from its position afterwards.
 func TestKeyspaceDown(t *testing.T) {
 	long(t)
 	c := own(t, sandbox.Default())
@@ -102,10 +102,10 @@ func TestKeyspaceDown(t *testing.T) {
 		t.Fatal(err)
 	}
 	if check := k.check(); check.Status != "FAILED" || !strings.Contains(check.Message, "Keyspace commerce: ") || strings.Contains(check.Message, "customer") {
-		t.Errorf("check says %+v", check)
+		t.Errorf("check returns %+v", check)
 	}
 	if err := k.start().finish(); err == nil {
-		t.Error("the sync ended well")
+		t.Error("the sync succeeded")
 	}
 	commerce, customer := k.parts[0].stream("down_t"), k.parts[1].stream("down_t")
 	if k.last.Statuses[commerce] != "INCOMPLETE" || k.last.Statuses[customer] != "COMPLETE" {
@@ -126,7 +126,7 @@ func TestKeyspaceDown(t *testing.T) {
 	k.mustEqualTheSources()
 }
 
-// TestEveryKeyspace reads all keyspaces of the server but a snapshot and one without shards.
+// TestEveryKeyspace reads all keyspaces of the server except for a snapshot and one without shards.
 func TestEveryKeyspace(t *testing.T) {
 	c := own(t, sandbox.Default())
 	for _, args := range [][]string{
@@ -142,16 +142,16 @@ func TestEveryKeyspace(t *testing.T) {
 	}
 	p := newPipeline(t, c, c.ConfigUnsharded, "every_t").with(map[string]any{"keyspaces": []string{"*"}})
 	newPipeline(t, c, c.ConfigSharded, "every_t")
-	await(t, time.Minute, func() error { // until vtgate has heard of the keyspaces
+	await(t, time.Minute, func() error { // until vtgate knows the keyspaces
 		_, err := c.vtgate(t, "every_snapshot", nil).ExecContext(t.Context(), "show tables from commerce")
 		return err
 	})
 	if check := p.check(); check.Status != "SUCCEEDED" {
-		t.Errorf("check says %+v", check)
+		t.Errorf("check returns %+v", check)
 	}
 	p.discover("every_t")
 	if said := p.logged("INFO"); !strings.Contains(said, "Keyspaces left out, because they have no serving primary (snapshots, for example): every_empty, every_snapshot.") {
-		t.Errorf("discover says %s", said)
+		t.Errorf("discover logs %s", said)
 	}
 	p.readToEnd()
 	if n := len(p.warehouse.Tables); n != 2 || p.last.Statuses[destination.Stream{Name: "every_t", Namespace: "customer"}] != "COMPLETE" {
@@ -159,8 +159,8 @@ func TestEveryKeyspace(t *testing.T) {
 	}
 }
 
-// TestTableMovedWithinTheSource moves a table from one keyspace of a source to the other: its stream fails, and names the stream that goes
-// on with its rows, which copies them. Nothing is lost on the way.
+// TestTableMovedWithinTheSource moves a table from one keyspace of a source to the other: its stream fails, and the error names the stream
+// that continues with its rows, which copies them. Nothing is lost.
 func TestTableMovedWithinTheSource(t *testing.T) {
 	c := own(t, sandbox.Default())
 	p := newPipeline(t, c, c.ConfigSharded, "mow_t", "mow_beside").with(map[string]any{"keyspaces": []string{"commerce"}})
@@ -174,13 +174,13 @@ func TestTableMovedWithinTheSource(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.exec("update mow_t set v = 2 where id < 3")
-	await(t, time.Minute, func() error { return move("SwitchTraffic") }) // refused until the copy is done
+	await(t, time.Minute, func() error { return move("SwitchTraffic") }) // refused until the copy has finished
 	moved := newPipeline(t, c, c.ConfigUnsharded)
 	await(t, time.Minute, func() error { _, err := moved.db.Exec("delete from mow_t where id = 4"); return err })
 
 	p.discover("mow_t", "mow_beside")
 	if err := p.start().finish(); err == nil {
-		t.Error("the sync ended well")
+		t.Error("the sync succeeded")
 	}
 	from, to := p.stream("mow_t"), moved.stream("mow_t")
 	if len(p.last.Errors) != 1 || *p.last.Errors[0].Stream != from || p.last.Errors[0].FailureType != "config_error" ||

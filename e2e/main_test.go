@@ -18,7 +18,7 @@ func TestMain(m *testing.M) {
 	testscript.Main(suite{m}, map[string]func(){"source-planetscale": func() { os.Exit(connector.Main()) }})
 }
 
-// suite says in one line, rather than once for each test, that there is no Vitess.
+// suite reports once, rather than for each test, that there is no Vitess.
 type suite struct{ *testing.M }
 
 func (s suite) Run() int {
@@ -45,7 +45,7 @@ func long(t *testing.T) {
 	}
 }
 
-// await polls until there is no error any more.
+// await polls until there is no error.
 func await(t *testing.T, limit time.Duration, check func() error) {
 	t.Helper()
 	ticker := time.NewTicker(50 * time.Millisecond)

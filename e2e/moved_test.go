@@ -8,7 +8,7 @@ import (
 	"source-planetscale/internal/sandbox"
 )
 
-// TestTableMovedToAnotherKeyspace moves a table away, back, and away permanently, its old table kept. No event reports it to a stream.
+// TestTableMovedToAnotherKeyspace moves a table away, back, and away for good, and keeps the old table. No event reports this to a stream.
 func TestTableMovedToAnotherKeyspace(t *testing.T) {
 	c := own(t, sandbox.Default())
 	p := newPipeline(t, c, c.ConfigSharded, "mov_t", "mov_beside")
@@ -23,8 +23,8 @@ func TestTableMovedToAnotherKeyspace(t *testing.T) {
 	p.readToEnd()
 	p.mustEqualTheSource()
 
-	await(t, time.Minute, func() error { return move("SwitchTraffic") }) // refused until the copy is done
-	p.mustSayWhereTo("commerce")
+	await(t, time.Minute, func() error { return move("SwitchTraffic") }) // refused until the copy has finished
+	p.mustNameKeyspace("commerce")
 
 	await(t, time.Minute, func() error { return move("ReverseTraffic") })
 	p.exec("update mov_t set v = 2")
@@ -38,7 +38,7 @@ func TestTableMovedToAnotherKeyspace(t *testing.T) {
 	if err := move("complete", "--keep-data"); err != nil {
 		t.Fatal(err)
 	}
-	p.mustSayWhereTo("commerce")
+	p.mustNameKeyspace("commerce")
 
 	p.reset()
 	for _, warns := range []bool{true, false} { // a recreated table cannot be distinguished from the kept one; one warning is enough
@@ -49,13 +49,13 @@ func TestTableMovedToAnotherKeyspace(t *testing.T) {
 	}
 }
 
-// mustSayWhereTo runs a sync in which only the stream of the moved table is to fail.
-func (p *pipeline) mustSayWhereTo(keyspace string) {
+// mustNameKeyspace runs a sync in which only the stream of the moved table must fail.
+func (p *pipeline) mustNameKeyspace(keyspace string) {
 	p.t.Helper()
 	failed := p.readFails()
 	for _, part := range []string{"customer." + p.table + " are now in keyspace " + keyspace, "source of database " + keyspace} {
 		if !strings.Contains(failed.Message, part) {
-			p.t.Errorf("the message does not say %q: %s", part, failed.Message)
+			p.t.Errorf("the message lacks %q: %s", part, failed.Message)
 		}
 	}
 }

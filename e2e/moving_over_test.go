@@ -9,14 +9,14 @@ import (
 	"source-planetscale/e2e/script"
 )
 
-// formerOptions are what the page of planetscale/airbyte-source saves besides the connection, touched or not.
+// formerOptions are the options that the settings page of planetscale/airbyte-source saves besides the connection, changed or not.
 var formerOptions = map[string]any{
 	"shards": "", "use_replica": false, "use_rdonly": false, "starting_gtids": "", "max_retries": 3, "timeout_seconds": 300,
 	"options": map[string]any{"storage": "HTTPS", "do_not_treat_tiny_int_as_boolean": false},
 }
 
-// formerPipeline has two tables that the former connector has synced up to a position, its configuration, catalog and state. What
-// it brought is brought by this one, then its state is forgotten.
+// formerPipeline returns a pipeline with two tables that the former connector has synced up to a position, and its configuration, catalog
+// and state. This connector copies the rows in place of the former one, then its state is dropped.
 func formerPipeline(t *testing.T) *pipeline {
 	t.Helper()
 	c := shared(t)
@@ -32,7 +32,7 @@ func formerPipeline(t *testing.T) *pipeline {
 	return p
 }
 
-// positions is what the command prints.
+// positions returns the output of the command position.
 func (p *pipeline) positions() []byte {
 	p.t.Helper()
 	out, err := p.command("position", "--config", p.config).Output()
@@ -49,8 +49,8 @@ func (p *pipeline) change() {
 	}
 }
 
-// formerCatalog is the configured catalog of a connection that was made for the former connector. Refreshed, it has this one's
-// streams, and still the cursor field.
+// formerCatalog is the configured catalog of a connection that was created for the former connector. After a refresh it has this
+// connector's streams, and still the cursor field.
 func (p *pipeline) formerCatalog(refreshed bool) string {
 	p.t.Helper()
 	var catalog struct {
@@ -81,7 +81,7 @@ func (p *pipeline) formerCatalog(refreshed bool) string {
 	return p.file("former.json", data)
 }
 
-// TestMovingOver goes the two ways of docs/moving-over.md.
+// TestMovingOver follows both procedures of docs/moving-over.md.
 func TestMovingOver(t *testing.T) {
 	t.Run("in place", movingInPlace)
 	t.Run("in place, with the schema not refreshed", movingUnrefreshed)
@@ -95,7 +95,7 @@ func movingInPlace(t *testing.T) {
 	p.catalog = p.formerCatalog(true)
 	p.readToEnd()
 	p.mustEqualTheSource()
-	// The platform drops the former state with the first new one: by that time each stream has one.
+	// The platform drops the former state when it receives the first new one: each stream must have its state by then.
 	first := map[string]bool{}
 	for _, s := range p.last.States {
 		if s.Before == 0 {
@@ -103,18 +103,18 @@ func movingInPlace(t *testing.T) {
 		}
 	}
 	if len(first) != len(p.tables) {
-		t.Errorf("before the first record there are states of %v, not of each of %v", first, p.tables)
+		t.Errorf("before the first record there are states of %v, not of all of %v", first, p.tables)
 	}
 	const warning = "the connection's cursor field is "
 	if !strings.Contains(p.logged("WARN"), warning) {
-		t.Errorf("no warning of the former cursor field: %s", p.logged("WARN"))
+		t.Errorf("no warning about the former cursor field: %s", p.logged("WARN"))
 	}
 	p.catalog = fresh // as after the PATCH
 	p.exec("update " + p.table + " set v = 3")
 	p.readToEnd()
 	p.mustEqualTheSource()
 	if strings.Contains(p.logged("WARN"), warning) {
-		t.Error("it still warns of the cursor field")
+		t.Error("there is still a warning about the cursor field")
 	}
 }
 
@@ -130,10 +130,10 @@ func movingUnrefreshed(t *testing.T) {
 		t.Error(err)
 	}
 	if n := bytes.Count(s.out.Bytes(), []byte(`{"type":"RECORD"`)); n != 2*4 {
-		t.Errorf("%d records came of 2 updates and 2 inserts in 2 tables", n)
+		t.Errorf("%d records from 2 updates and 2 inserts in 2 tables", n)
 	}
 	if n := bytes.Count(s.out.Bytes(), []byte(": 2 deletes were dropped, because the catalog has no column ")); n != 2 {
-		t.Errorf("%d streams say that deletes are lost: %s", n, notRecords(s.out.Bytes()))
+		t.Errorf("%d streams warn that deletes are lost: %s", n, notRecords(s.out.Bytes()))
 	}
 }
 
@@ -141,7 +141,7 @@ func movingSideBySide(t *testing.T) {
 	p := formerPipeline(t)
 	printed := p.positions()
 	p.change()
-	p.state = nil // the former connector runs once more, and is paused; what it would read is read by this one
+	p.state = nil // a last sync of the former connector before it is paused; this connector runs in place of it
 	p.clear()
 	p.readToEnd()
 	p.exec("update "+p.table+" set v = 4 where id = 7", "delete from "+p.table+" where id = 1")
@@ -151,7 +151,7 @@ func movingSideBySide(t *testing.T) {
 	q.mustEqualTheSource()
 	for _, r := range q.last.Records {
 		if r.Data["id"] == json.Number("3") {
-			t.Error("a row was copied that was not changed since the position")
+			t.Error("a row was copied that has not changed since the position")
 		}
 	}
 }

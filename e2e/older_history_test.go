@@ -11,8 +11,8 @@ import (
 	"source-planetscale/internal/table"
 )
 
-// TestOlderRowsAfterRandomHistories changes the columns of a table again and again, with rows between, and holds what each row became
-// against what we make of it as it was written.
+// TestOlderRowsAfterRandomHistories changes the columns of a table repeatedly, inserts rows in between, and compares what MySQL made of
+// each row with the connector's conversion of the row as it was written.
 func TestOlderRowsAfterRandomHistories(t *testing.T) {
 	d := newOlderRig(t)
 	histories := 40
@@ -32,7 +32,7 @@ func TestOlderRowsAfterRandomHistories(t *testing.T) {
 	}
 }
 
-// history is a table, the statements that changed its columns, and its rows as they were first, by step.
+// history is a table, the statements that changed its columns, and its rows as they were written, by step.
 type history struct {
 	*olderRig
 	random     *rand.Rand
@@ -55,7 +55,7 @@ func (h *history) play(changes int) {
 	for range changes {
 		statement := h.statement()
 		if _, err := h.db.Exec(statement); err != nil {
-			continue // the server does not want that
+			continue // the server refuses that statement
 		}
 		h.statements = append(h.statements, statement)
 		h.columns = append(h.columns, h.olderRig.columns())
@@ -63,7 +63,7 @@ func (h *history) play(changes int) {
 	}
 }
 
-// fill adds rows, and keeps them as they are.
+// fill adds rows, and records their current values.
 func (h *history) fill() {
 	h.t.Helper()
 	before, step := h.ids, len(h.statements)
@@ -99,7 +99,7 @@ func (h *history) fill() {
 	}
 }
 
-// typeOf has literals for a column.
+// typeOf returns the type of a column with literals for it.
 func (h *history) typeOf(c table.Column) olderType {
 	base := table.ParseType(c.Type).Base
 	for _, o := range olderTypes {
@@ -110,7 +110,7 @@ func (h *history) typeOf(c table.Column) olderType {
 	return olderType{c.Type, "null"}
 }
 
-// someType is one that Vitess sends values of that are older than the columns.
+// someType returns a random type whose values Vitess sends even if they are older than the table's columns.
 func (h *history) someType() olderType {
 	for {
 		o := olderTypes[h.random.IntN(len(olderTypes))]
@@ -171,12 +171,12 @@ func (h *history) part() string {
 
 func pick(random *rand.Rand, list ...string) string { return list[random.IntN(len(list))] }
 
-// judgeAll follows the statements, and compares the rows of each step. It returns how many columns of a step are refused.
+// judgeAll applies the statements to the columns, and compares the rows of each step. It returns how many columns of a step are refused.
 func (h *history) judgeAll(what string) (refused int) {
 	h.t.Helper()
 	was := slices.Clone(h.columns[0])
 	for i := range was {
-		was[i].Nullable = false // a state does not say
+		was[i].Nullable = false // a state does not contain it
 	}
 	what += ": " + strings.Join(h.statements, "; ")
 	e := table.NewEvolution("older", was)
@@ -204,7 +204,7 @@ func (h *history) judgeStep(now *table.Table, shape *table.Shape, statements int
 	columns := h.columns[statements]
 	for i, c := range columns {
 		if i >= len(shape.Old) || shape.Old[i].Name != c.Name || !table.Alike(shape.Old[i], c) && shape.Old[i].Charset != table.UnknownCharset {
-			h.t.Errorf("%s: after %d of them the columns are %v, and not %v", what, statements, columns, shape.Old)
+			h.t.Errorf("%s: after %d of them the columns are %v instead of %v", what, statements, columns, shape.Old)
 			return 1
 		}
 	}

@@ -22,7 +22,7 @@ import (
 	querypb "vitess.io/vitess/go/vt/proto/query"
 )
 
-// TestOlderValuesBecomeWhatAlterMakesOfThem has MySQL convert the columns of tables to each other type, in strict mode, and
+// TestOlderValuesBecomeWhatAlterMakesOfThem has MySQL convert columns of every type to every other type, in strict mode, and
 // compares each value with our conversion of the older one.
 func TestOlderValuesBecomeWhatAlterMakesOfThem(t *testing.T) {
 	d := newOlderRig(t)
@@ -33,16 +33,16 @@ func TestOlderValuesBecomeWhatAlterMakesOfThem(t *testing.T) {
 			switch {
 			case from.declaration == to.declaration:
 				continue
-			case from.labelled() && to.labelled(): // which do not come where other columns change, too
+			case from.labelled() && to.labelled(): // Vitess sends no older rows if other columns change, too
 				refused += d.alter(from, []string{to.declaration})
 			case from.labelled() || to.labelled():
-				refused++ // testdata/evolution.txt has them
+				refused++ // testdata/evolution.txt tests them
 			default:
 				others = append(others, to.declaration)
 			}
 			pairs++
 		}
-		for some := range slices.Chunk(others, 20) { // InnoDB's rows are small
+		for some := range slices.Chunk(others, 20) { // InnoDB limits the size of a row
 			refused += d.alter(from, some)
 		}
 	}
@@ -63,7 +63,7 @@ func TestAddedColumnsHaveTheDefaultOfTheStatement(t *testing.T) {
 			was := d.columns()
 			change := "alter table older add column c0 " + c.declaration + " " + rest + " first"
 			if _, err := d.db.Exec(change); err != nil {
-				continue // as an invalid default
+				continue // an invalid default, for example
 			}
 			added++
 			now := &table.Table{Name: "older", Columns: d.columns()}
@@ -88,10 +88,10 @@ var olderDefaults = []string{
 	"not null", "null", "default null", "default true", "default '12'", "default 'b,a'", "default '99.995'", "not null default 5", "default 1e2", "default 007",
 }
 
-// olderType is a type, and literals of values for it, which the server makes values of the type without strict mode.
+// olderType is a type, and literals that the server converts to values of the type without strict mode.
 type olderType struct {
 	declaration string
-	values      string // between them "|"
+	values      string // separated by "|"
 }
 
 const (
@@ -207,13 +207,13 @@ func newOlderRig(t *testing.T) *olderRig {
 			t.Error(err)
 		}
 	})
-	// Strict, but zero dates are allowed: they have no equivalent in JSON anyway.
+	// Strict mode, but with zero dates, which have no equivalent in JSON anyway.
 	execOn(t, db, "set sql_log_bin = 0, character_set_results = null, sql_mode = 'STRICT_ALL_TABLES,ALLOW_INVALID_DATES'")
 	return &olderRig{t: t, db: db, reasons: map[string]int{}}
 }
 
-// alter has MySQL convert columns of one type to others, with all values for which we have an equivalent. It returns for how many
-// types we have none.
+// alter has MySQL convert columns of one type to others, with all values that we convert, too. It returns the number of types to
+// which we convert no value.
 func (d *olderRig) alter(from olderType, others []string) (refused int) {
 	d.t.Helper()
 	if len(others) == 0 {
@@ -255,14 +255,14 @@ func (d *olderRig) alter(from olderType, others []string) (refused int) {
 		}
 	}
 	if _, err := d.db.Exec(change); err != nil {
-		d.t.Errorf("%s: %v, where we have a value for each: %s", from.declaration, err, change)
+		d.t.Errorf("%s: %v, but we convert every value: %s", from.declaration, err, change)
 		return refused
 	}
 	d.judge(now, ours, plans, from.declaration+" to "+strings.Join(others, ", "))
 	return refused
 }
 
-// fill gives the table a row of NULLs, and one with each value in all columns.
+// fill inserts a row of NULLs, and for each value a row that has it in all columns.
 func (d *olderRig) fill(from olderType, columns int) {
 	d.t.Helper()
 	execOn(d.t, d.db, "set @mode = @@sql_mode, sql_mode = 'ALLOW_INVALID_DATES'", "begin", "insert into older (id) values (1)")
@@ -272,12 +272,12 @@ func (d *olderRig) fill(from olderType, columns int) {
 	execOn(d.t, d.db, "commit", "set sql_mode = @mode")
 }
 
-// plan is that of one column, nil where its values are refused.
+// plan returns the plan for one column, nil if its values are refused.
 func (d *olderRig) plan(now *table.Table, shape *table.Shape, fields *binlogdatapb.FieldEvent, column string) *row.Plan {
 	d.t.Helper()
 	plan, err := row.CompileOlder(now, shape, fields, []string{column}, row.Options{})
 	if checked := row.CheckOlder(now, shape, []string{column}, row.Options{}); (checked == nil) != (err == nil) {
-		d.t.Errorf("%v, but before it was %v", err, checked)
+		d.t.Errorf("%v, but the check returned %v", err, checked)
 	}
 	if err != nil {
 		d.reasons[err.Error()[strings.LastIndex(err.Error(), ": ")+2:]]++
@@ -286,7 +286,7 @@ func (d *olderRig) plan(now *table.Table, shape *table.Shape, fields *binlogdata
 	return plan
 }
 
-// judge compares rows with those that the table has, by id and column.
+// judge compares our rows with those in the table, by id and column.
 func (d *olderRig) judge(now *table.Table, ours map[string]string, plans map[int]*row.Plan, what string) {
 	d.t.Helper()
 	for id, values := range d.rows(false) {
@@ -311,7 +311,7 @@ func (d *olderRig) judge(now *table.Table, ours map[string]string, plans map[int
 	}
 }
 
-// sameDocument spells JSON in one way.
+// sameDocument returns JSON in a canonical form.
 func sameDocument(member string) string {
 	name, text, _ := strings.Cut(member, ":")
 	d := json.NewDecoder(strings.NewReader(text))
@@ -327,7 +327,7 @@ func sameDocument(member string) string {
 	return name + ":" + string(one)
 }
 
-// declared describes rows of the table as it is.
+// declared describes rows with the table's current columns.
 func (d *olderRig) declared(now *table.Table) *binlogdatapb.FieldEvent {
 	fields := &binlogdatapb.FieldEvent{}
 	for _, c := range now.Columns {
@@ -336,7 +336,7 @@ func (d *olderRig) declared(now *table.Table) *binlogdatapb.FieldEvent {
 	return fields
 }
 
-// append makes the JSON of a row, with what could not be sent of it; false for values that we do not convert.
+// append returns the JSON of a row, including the changes for values that could not be sent; false for values that we do not convert.
 func (d *olderRig) append(plan *row.Plan, values [][]byte, what string) (string, bool) {
 	d.t.Helper()
 	var r wire.Row
@@ -373,7 +373,7 @@ func (d *olderRig) columns() (columns []table.Column) {
 	return columns
 }
 
-// shape is that of rows under the columns before the statement.
+// shape returns the shape of rows that have the columns from before the statement.
 func (d *olderRig) shape(was []table.Column, statement string, now []table.Column) *table.Shape {
 	d.t.Helper()
 	was = slices.Clone(was)
@@ -392,7 +392,8 @@ func (d *olderRig) shape(was []table.Column, statement string, now []table.Colum
 	return e.Shape(0)
 }
 
-// rows are the table's, by id. FLOAT and DOUBLE are spelled as in the binary log, which is exact; ENUM and SET are numbers if wanted.
+// rows returns the table's rows by id. FLOAT and DOUBLE are written exactly, as in the binary log; ENUM and SET as numbers if numbers is
+// set.
 func (d *olderRig) rows(numbers bool) map[string][][]byte {
 	d.t.Helper()
 	var list []string
@@ -428,7 +429,7 @@ func (d *olderRig) rows(numbers bool) map[string][][]byte {
 	return rows
 }
 
-// logged spells a row as VStream does: integers signed, labels by today's declaration, BINARY without the zeros at its end.
+// logged returns a row as VStream sends it: integers signed, labels from the current declaration, BINARY without trailing zeros.
 func (d *olderRig) logged(was, now []table.Column, values [][]byte) [][]byte {
 	d.t.Helper()
 	values = slices.Clone(values)
@@ -454,7 +455,7 @@ func (d *olderRig) logged(was, now []table.Column, values [][]byte) [][]byte {
 	return values
 }
 
-// label is what the declaration makes of a number.
+// label returns the label that the declaration has for a number.
 func (d *olderRig) label(base, declaration string, number []byte) []byte {
 	labels, err := table.ParseType(declaration).Labels()
 	n, err2 := strconv.Atoi(string(number))
@@ -470,7 +471,7 @@ func (d *olderRig) label(base, declaration string, number []byte) []byte {
 	return append([]byte{}, strings.Join(list, ",")...)
 }
 
-// fields describe rows as the binary log does, or by today's columns where there are labels.
+// fields describes rows as the binary log does, or by the current columns if there are labels.
 func (d *olderRig) fields(was, now []table.Column) *binlogdatapb.FieldEvent {
 	types := map[string]querypb.Type{
 		"tinyint": querypb.Type_INT8, "smallint": querypb.Type_INT16, "mediumint": querypb.Type_INT24, "int": querypb.Type_INT32,

@@ -17,15 +17,15 @@ import (
 	"source-planetscale/internal/destination"
 )
 
-// pipeline is tables of a source, the connector and a destination, as the platform has them: a sync continues from the last state,
-// the destination keeps the rows of all, and is compared with the source.
+// pipeline has tables of a source, the connector and a destination, as on the platform: a sync continues from the last state, and the
+// destination keeps the rows of all syncs and is compared with the source.
 type pipeline struct {
 	t *testing.T
 	cluster
 	keyspace string
-	tables   []string // the configured ones, of which most tests have one
+	tables   []string // the configured ones; most tests have one
 	table    string   // the first of them
-	db       *sql.DB  // the keyspace through vtgate
+	db       *sql.DB  // the keyspace, through vtgate
 	dir      string
 	config   string // files
 	catalog  string
@@ -33,13 +33,13 @@ type pipeline struct {
 
 	warehouse *destination.Warehouse
 	state     []byte              // for the next sync
-	last      *destination.Output // of the last run
+	last      *destination.Output // output of the last run
 
-	proxy  *proxy  // before the edge's gRPC port, if the test has put one there
+	proxy  *proxy  // in front of the edge's gRPC port, if the test has one
 	writer *writer // the last one, if there was one
 }
 
-// newPipeline makes empty tables in the database of that configuration, and configures them. They go with the test.
+// newPipeline creates empty tables in the database of this configuration, and configures them. They are dropped when the test ends.
 func newPipeline(t *testing.T, c cluster, config string, tables ...string) *pipeline {
 	t.Helper()
 	var options struct{ Database string }
@@ -60,7 +60,7 @@ func newPipeline(t *testing.T, c cluster, config string, tables ...string) *pipe
 
 func program(args ...string) *exec.Cmd { return exec.Command("source-planetscale", args...) }
 
-// make makes a table, in the sharded keyspace with that column, quoted as SQL needs it, for its vindex.
+// make creates a table; in the sharded keyspace vindex, quoted as in SQL, is the column of its vindex.
 func (p *pipeline) make(table, definition, vindex string) {
 	p.t.Helper()
 	drop := "drop table if exists " + identifier(table)
@@ -70,7 +70,7 @@ func (p *pipeline) make(table, definition, vindex string) {
 		return
 	}
 	_, err := p.db.Exec("alter vschema on " + identifier(table) + " add vindex xxhash(" + vindex + ")")
-	if err != nil && !strings.Contains(err.Error(), "already defined on table") { // a vindex outlives its table
+	if err != nil && !strings.Contains(err.Error(), "already defined on table") { // the vindex remains after its table was dropped
 		p.t.Fatal(err)
 	}
 }
@@ -82,7 +82,7 @@ func (p *pipeline) exec(statements ...string) {
 	execOn(p.t, p.db, statements...)
 }
 
-// insert fills the table with rows of the ids from and following up to but not to.
+// insert fills the table with rows whose ids are from up to, but not including, to.
 func (p *pipeline) insert(from, to int, note func(id int) string) {
 	p.t.Helper()
 	for ; from < to; from += 500 {
@@ -94,7 +94,7 @@ func (p *pipeline) insert(from, to int, note func(id int) string) {
 	}
 }
 
-// noise makes texts of so many bytes that do not compress, so that a buffer's size in bytes is one in rows, too.
+// noise returns texts of this many bytes that do not compress, so that the number of rows that fit into a buffer is known.
 func noise(bytes int) func(id int) string {
 	const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_"
 	random := rand.New(rand.NewPCG(1, 1))
@@ -107,7 +107,7 @@ func noise(bytes int) func(id int) string {
 	}
 }
 
-// discover configures those tables, or all there are, as they are now. What the destination has stays.
+// discover configures these tables, or all, as they are now. The destination's rows are kept.
 func (p *pipeline) discover(tables ...string) {
 	p.t.Helper()
 	data, err := destination.Configure(p.run("discover", "--config", p.config).Catalog, "incremental", tables...)
@@ -123,7 +123,7 @@ func (p *pipeline) discover(tables ...string) {
 	}
 }
 
-// with is the pipeline with other options in its configuration, to the same destination; nil removes an option.
+// with returns the pipeline with changed options, and the same destination; nil removes an option.
 func (p *pipeline) with(options map[string]any) *pipeline {
 	p.t.Helper()
 	other := *p
@@ -132,13 +132,13 @@ func (p *pipeline) with(options map[string]any) *pipeline {
 	return &other
 }
 
-// in is the pipeline for a subtest, with other options and an empty destination of its own.
+// in returns the pipeline for a subtest, with changed options and its own empty destination.
 func (p *pipeline) in(t *testing.T, options map[string]any) *pipeline {
 	t.Helper()
 	other := *p
 	other.t = t
 	if p.proxy != nil {
-		p.proxy.open() // should the last test have failed before it did
+		p.proxy.open() // in case the last test failed before it did that
 	}
 	q := other.with(options)
 	q.reset()
@@ -161,7 +161,7 @@ func (p *pipeline) reset() {
 	p.state = nil
 }
 
-// clear empties the destination, whose rows are not to matter any more; the next sync continues from the state.
+// clear empties the destination, whose rows no longer matter; the next sync continues from the state.
 func (p *pipeline) clear() {
 	p.t.Helper()
 	p.warehouse = &destination.Warehouse{}
@@ -180,7 +180,7 @@ func (p *pipeline) file(name string, data []byte) string {
 	return path
 }
 
-// run runs a command that is no sync, and is to succeed.
+// run runs a command other than read, which must succeed.
 func (p *pipeline) run(args ...string) *destination.Output {
 	p.t.Helper()
 	cmd := p.command(args...)
@@ -197,17 +197,17 @@ func (p *pipeline) run(args ...string) *destination.Output {
 	return out
 }
 
-// check returns what the command says of the configuration.
+// check returns the result of the command check.
 func (p *pipeline) check() destination.Check {
 	p.t.Helper()
 	check := p.run("check", "--config", p.config).Check
 	if check == nil {
-		p.t.Fatal("check gave no answer")
+		p.t.Fatal("check returned no status")
 	}
 	return *check
 }
 
-// deliver hands a run's output to the destination, and its states to the platform.
+// deliver passes a run's output to the destination, and its states to the platform.
 func (p *pipeline) deliver(output []byte) {
 	p.t.Helper()
 	out, err := destination.Parse(bytes.NewReader(output))
@@ -229,7 +229,7 @@ func (p *pipeline) keep(records []destination.Record, states []destination.State
 	}
 }
 
-// logged is what the last run has said at these levels.
+// logged returns what the last run has logged at these levels.
 func (p *pipeline) logged(levels ...string) string {
 	var b strings.Builder
 	for _, l := range p.last.Logs {
@@ -244,7 +244,7 @@ func (p *pipeline) stream(table string) destination.Stream {
 	return destination.Stream{Name: table, Namespace: p.keyspace}
 }
 
-// rows are what the destination has of a table.
+// rows returns the destination's rows of a table.
 func (p *pipeline) rows(table string) map[string]map[string]any {
 	return p.warehouse.Tables[p.stream(table)].Rows
 }
@@ -256,7 +256,7 @@ func (p *pipeline) mustEqualTheSource() {
 	}
 }
 
-// mustEqual compares those columns of one table.
+// mustEqual compares these columns of one table between destination and source.
 func (p *pipeline) mustEqual(table, columns string) {
 	p.t.Helper()
 	differences, err := p.warehouse.Compare(p.t.Context(), p.db, p.stream(table), columns)

@@ -12,12 +12,12 @@ import (
 	"source-planetscale/internal/sandbox"
 )
 
-// TestManyPositions copies 900 tables while all of them are written to, so that each ends at a position of its own, and continues with them
-// in the next sync. Before Vitess 23 transactions have no names; all the same one stream reads the changes of all tables: each stream has a
-// connection to MySQL.
+// TestManyPositions copies 900 tables while all of them are written to, so that each ends at a different position, and continues with them
+// in the next sync. Before Vitess 23 transactions are sent without their GTID. Even so, one stream reads the changes of all tables, since
+// each stream needs a connection to MySQL.
 func TestManyPositions(t *testing.T) {
 	long(t)
-	// Of so many tables vttablet would do little else than load what they look like.
+	// With so many tables vttablet would do little else than reload their schema.
 	c := own(t, sandbox.Default()[:1], sandbox.VTTabletFlags("--queryserver-config-schema-reload-time", "30m"))
 	p := newPipeline(t, c, c.ConfigUnsharded)
 	db := connect(t, "unix", c.MySQLSocket("commerce", "-"), "vt_dba", "vt_commerce", nil)
@@ -45,18 +45,18 @@ func TestManyPositions(t *testing.T) {
 	dumps, began = watchDumps(t, db), time.Now()
 	p.readToEnd()
 	next, mostNext := time.Since(began), dumps()
-	t.Logf("%d tables, with %d transactions meanwhile: %.1f s, %d streams at a time; then from %d positions: %.1f s, %d streams opened, %d at a time",
+	t.Logf("%d tables, with %d transactions during the copy: %.1f s, %d streams at a time; then from %d positions: %.1f s, %d streams opened, %d at a time",
 		len(names), written, first.Seconds(), most, len(positions), next.Seconds(), streamsOpened(p.last), mostNext)
 	if max(most, mostNext) > 2 {
 		t.Errorf("MySQL served %d change streams at a time, and %d", most, mostNext)
 	}
 	if n := len(p.last.Records); n < 3*len(names) {
-		t.Errorf("the next sync gave %d records", n)
+		t.Errorf("the next sync has %d records", n)
 	}
 	p.mustEqualTheSource()
 }
 
-// writeToEach changes one table after the other, 100 times a second at most, until it is told to stop and says how often.
+// writeToEach changes one table after the other, at most 100 times a second, until stop is called, which returns the number of changes.
 func writeToEach(t *testing.T, db *sql.DB, tables []string) (stop func() int) {
 	t.Helper()
 	done, wait, n := make(chan struct{}), sync.WaitGroup{}, 0
@@ -80,7 +80,7 @@ func writeToEach(t *testing.T, db *sql.DB, tables []string) (stop func() int) {
 	return func() int { end(); return n }
 }
 
-// watchDumps counts the connections by which the keyspace's MySQL gives its binary log, until the most at a time is asked for.
+// watchDumps counts the connections on which the keyspace's MySQL sends its binary log; most ends that and returns the highest count.
 func watchDumps(t *testing.T, db *sql.DB) (most func() int) {
 	t.Helper()
 	done, wait, n := make(chan struct{}), sync.WaitGroup{}, 0

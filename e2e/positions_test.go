@@ -6,15 +6,15 @@ import (
 	"testing"
 )
 
-// TestPurgedPosition reads on from a position whose binary logs are gone.
+// TestPurgedPosition continues from a position whose binary logs were purged.
 func TestPurgedPosition(t *testing.T) {
 	c := own(t, customer(1))
 	p := newPipeline(t, c, c.ConfigSharded, "pos_purged")
 	p.exec("insert into pos_purged (id, part, v) values (1,1,1), (2,1,1), (3,1,1), (4,1,1)")
 	p.readToEnd()
-	p.exec("update pos_purged set v = 2 where id = 1") // in shard 80-, as the next
+	p.exec("update pos_purged set v = 2 where id = 1") // in shard 80-, like the next one
 	p.exec("delete from pos_purged where id = 2")
-	// Not the other shard's: Vitess itself may have written there since, and then that shard would be named.
+	// Not those of the other shard: Vitess itself may have written there since, and then the message would name that shard.
 	c.purge(t, "80-")
 	p.exec("insert into pos_purged (id, part, v) values (5,1,1), (6,1,1)")
 
@@ -23,22 +23,22 @@ func TestPurgedPosition(t *testing.T) {
 		"Stream customer.pos_purged", "shard 80-", "purged the binary logs", "clear the stream's data", "Re-sync data",
 	} {
 		if !strings.Contains(failed.Message, part) {
-			t.Errorf("the message does not say %q: %s", part, failed.Message)
+			t.Errorf("the message lacks %q: %s", part, failed.Message)
 		}
 	}
 	for _, l := range p.last.Logs {
 		if strings.Contains(l.Message, "Replicating") || strings.Contains(l.Message, "Copying") {
-			t.Errorf("something was streamed: %s", l.Message)
+			t.Errorf("a stream was opened: %s", l.Message)
 		}
 	}
-	// Rows that were deleted in the meantime are the destination's to remove, by a refresh.
+	// Rows that were deleted since then must be removed in the destination, by a refresh.
 	p.clear()
 	p.with(map[string]any{"invalid_cdc_cursor_position_behavior": "Re-sync data"}).readToEnd()
 	p.mustEqualTheSource()
 }
 
-// TestPartialRowImages checks and reads servers that log less than whole rows, and reads such rows when the server does no
-// longer do so.
+// TestPartialRowImages checks and reads servers that do not log complete rows, and reads such rows after the server has stopped logging
+// them.
 func TestPartialRowImages(t *testing.T) {
 	c := own(t, customer(1))
 	p := newPipeline(t, c, c.ConfigSharded, "pos_image")
@@ -50,7 +50,7 @@ func TestPartialRowImages(t *testing.T) {
 	const image, options = "binlog_row_image", "binlog_row_value_options"
 	for _, one := range []struct{ name, variable, value, good, change string }{
 		{"row image", image, "NOBLOB", "FULL", "update pos_image set v = v + 1"},
-		// The server does not mark the rows as lacking a column.
+		// The server does not mark the rows as incomplete.
 		{"deleted rows", image, "NOBLOB", "FULL", "delete from pos_image where id > 2"},
 		// Vitess does not stream these, and returns an error of its own.
 		{"minimal row image", image, "MINIMAL", "FULL", "update pos_image set v = v + 1"},
@@ -64,12 +64,12 @@ func TestPartialRowImages(t *testing.T) {
 			for _, shard := range []string{"-80", "80-"} {
 				db := c.mysqld(t, shard)
 				set(db, one.value)
-				// A connection of its own: the setting is for new ones.
+				// A new connection: the setting does not apply to existing ones.
 				execOn(t, c.mysqld(t, shard), one.change)
 				defer set(db, one.good)
 			}
 			if check := p.check(); check.Status != "FAILED" || !strings.Contains(check.Message, says) {
-				t.Errorf("check says %+v", check)
+				t.Errorf("check returns %+v", check)
 			}
 			p.mustRefuse(says)
 			if one.name == "deleted rows" {
@@ -83,11 +83,11 @@ func TestPartialRowImages(t *testing.T) {
 	}
 }
 
-// mustRefuse reads partial rows, of which none may be given.
+// mustRefuse runs a sync of partial rows, none of which may be emitted.
 func (p *pipeline) mustRefuse(says string) {
 	p.t.Helper()
 	if err := p.start().finish(); err == nil {
-		p.t.Error("the sync ended well")
+		p.t.Error("the sync succeeded")
 	}
 	if e := p.last.Errors; len(e) != 1 || e[0].FailureType != "config_error" || !strings.Contains(e[0].Message, says) {
 		p.t.Errorf("traces %+v", e)

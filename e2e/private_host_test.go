@@ -12,11 +12,11 @@ import (
 	"source-planetscale/internal/sandbox/edge"
 )
 
-// privateHost is a host of PlanetScale's that has an address inside a customer's private network only.
+// privateHost is a PlanetScale host that has an address only inside a customer's private network.
 const privateHost = "us-east.private-connect.psdb.cloud"
 
-// TestPrivateHost reads from a front with that name, which serves no other: directly, with the name in /etc/hosts, and through
-// a jump server that alone can resolve it. TLS's server name, the certificate and gRPC's authority must all be the host's.
+// TestPrivateHost reads from a front that serves only this name: directly, with the name in /etc/hosts, and through
+// a jump server, which alone can resolve it. TLS's server name, the certificate and gRPC's authority must all be the host's.
 func TestPrivateHost(t *testing.T) {
 	c := shared(t)
 	s := startSSHD(t, privateHost)
@@ -49,7 +49,7 @@ func TestPrivateHost(t *testing.T) {
 	})
 }
 
-// startEdge runs a front like the hosted service's under that name, and returns what a configuration must say of it.
+// startEdge runs a front like that of the hosted service under this name, and returns the options to connect to it.
 func (c cluster) startEdge(t *testing.T, name string, ca *identity) map[string]any {
 	t.Helper()
 	id := ca.issue(t, name, name)
@@ -77,7 +77,7 @@ func (c cluster) startEdge(t *testing.T, name string, ca *identity) map[string]a
 	}
 }
 
-// underHosts is the connector with another /etc/hosts, in a mount namespace of its own.
+// underHosts runs the connector with another /etc/hosts, in its own mount namespace.
 func underHosts(hosts string, args ...string) *exec.Cmd {
 	bind := `mount --bind "$0" /etc/hosts && exec source-planetscale "$@"`
 	cmd := exec.Command("/bin/sh", append([]string{"-c", bind, hosts}, args...)...)

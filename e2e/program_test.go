@@ -15,7 +15,7 @@ func TestProgramIsSmall(t *testing.T) {
 		t.Fatal(err)
 	}
 	if info.Size() >= most {
-		t.Errorf("the program has %d bytes, and should have less than %d: see what a new import brought in", info.Size(), most)
+		t.Errorf("the program has %d bytes, and should have less than %d: check what a new import adds", info.Size(), most)
 	}
 }
 

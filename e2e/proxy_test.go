@@ -7,24 +7,24 @@ import (
 	"testing"
 )
 
-// proxy passes TCP connections on to a server, and can break them.
+// proxy forwards TCP connections to a server, and can break them.
 type proxy struct {
 	listener net.Listener
 	server   string
 
 	mu    sync.Mutex
 	pairs []*pair
-	left  int           // bytes that may still go to clients while the gate is shut
-	gate  chan struct{} // closed while it is open
+	left  int           // bytes that may still be sent to clients while the gate is shut
+	gate  chan struct{} // closed while the gate is open
 }
 
-// pair is one connection, on both sides of the proxy.
+// pair is one connection on both sides of the proxy.
 type pair struct {
 	client, server net.Conn
-	frozen         chan struct{} // closed when nothing more is to pass
+	frozen         chan struct{} // closed when nothing more may pass
 
 	mu   sync.Mutex
-	held chan struct{} // closed when bytes pass again; nil if it was never held
+	held chan struct{} // closed when bytes pass again; nil if the connection was never held
 }
 
 func newProxy(t *testing.T, server string) *proxy {
@@ -58,7 +58,7 @@ func (p *proxy) accept(wait *sync.WaitGroup) {
 		}
 		server, err := (&net.Dialer{}).DialContext(context.Background(), "tcp", p.server)
 		if err != nil {
-			_ = client.Close() // as a server that is not there
+			_ = client.Close() // as if there were no server
 			continue
 		}
 		c := &pair{client: client, server: server, frozen: make(chan struct{})}
@@ -70,7 +70,7 @@ func (p *proxy) accept(wait *sync.WaitGroup) {
 	}
 }
 
-// shut lets only so many bytes through to clients until open is called, so that no client has all in its buffers.
+// shut lets only this many bytes through to clients until open is called, so that no client has everything in its buffers.
 func (p *proxy) shut(bytes int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -87,7 +87,7 @@ func (p *proxy) open() {
 	}
 }
 
-// await returns when that many bytes may pass.
+// await returns when this many bytes may pass.
 func (p *proxy) await(bytes int) {
 	p.mu.Lock()
 	p.left -= bytes
@@ -98,14 +98,14 @@ func (p *proxy) await(bytes int) {
 	}
 }
 
-// pass copies until one side ends, which ends the other. It asks may before it writes.
+// pass copies until one side ends, and then closes the other. It calls may before it writes.
 func (c *pair) pass(to, from net.Conn, may func(bytes int)) {
 	buf := make([]byte, 64<<10)
 	for {
 		n, err := from.Read(buf)
 		may(n)
 		if !c.passes() {
-			return // what was read is lost, and the connections stay open
+			return // the bytes read are lost, and the connections stay open
 		}
 		if err == nil {
 			_, err = to.Write(buf[:n])
@@ -137,8 +137,8 @@ func (c *pair) passes() bool {
 	}
 }
 
-// hold lets nothing through the connections there are until resume is called, which then passes on what has arrived. It returns how
-// many there are, with those that have ended. New ones work.
+// hold lets nothing through the existing connections until resume is called, which then forwards what has arrived. It returns how
+// many there are, including those that have ended. New ones work.
 func (p *proxy) hold() (connections int, resume func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -151,7 +151,7 @@ func (p *proxy) hold() (connections int, resume func()) {
 	return len(p.pairs), sync.OnceFunc(func() { close(held) })
 }
 
-// forget ends all connections, those that are frozen or held as well.
+// forget closes all connections, including frozen and held ones.
 func (p *proxy) forget() {
 	p.freeze()
 	p.cut()
@@ -160,12 +160,12 @@ func (p *proxy) forget() {
 	p.pairs = nil
 }
 
-// cut ends all connections as a server does that closes them.
+// cut closes all connections, as a server does.
 func (p *proxy) cut() {
 	p.each(func(c net.Conn) { _ = c.Close() })
 }
 
-// reset ends all connections with an RST, as a firewall does that has forgotten them.
+// reset closes all connections with an RST, as a firewall does that has forgotten them.
 func (p *proxy) reset() {
 	p.each(func(c net.Conn) { _ = c.(*net.TCPConn).SetLinger(0); _ = c.Close() })
 }
@@ -179,7 +179,7 @@ func (p *proxy) each(end func(net.Conn)) {
 	}
 }
 
-// freeze lets nothing more through the connections there are, as when the other machine disappears silently. New ones
+// freeze lets nothing more through the existing connections, as if the other machine had disappeared. New ones
 // work.
 func (p *proxy) freeze() {
 	p.mu.Lock()

@@ -16,25 +16,25 @@ import (
 	"source-planetscale/internal/destination"
 )
 
-// syncLimit is how long a sync may take. The longest waits are for the tablets of a shard that is gone.
+// syncLimit is how long a sync may take. The longest waits are for the tablets of a shard that no longer exists.
 const syncLimit = 10 * time.Minute
 
 // checkpoints is a little more than the interval between checkpoints that pipelines configure.
 const checkpoints = 1100 * time.Millisecond
 
-// reading is a sync that is read step by step: between two steps the connector waits for its reader, and the server for the
+// reading is a sync whose output is read step by step: between two steps the connector waits for its reader, and the server for the
 // connector.
 type reading struct {
 	p      *pipeline
 	cmd    *exec.Cmd
 	stdout io.ReadCloser
 	r      *bufio.Reader // of stdout
-	out    bytes.Buffer  // what was read
+	out    bytes.Buffer  // what has been read
 	stderr bytes.Buffer
 	late   *time.Timer
 }
 
-// start begins a sync from the state.
+// start starts a sync from the state.
 func (p *pipeline) start() *reading {
 	p.t.Helper()
 	args := []string{"read", "--config", p.config, "--catalog", p.catalog}
@@ -52,11 +52,11 @@ func (p *pipeline) start() *reading {
 	}
 	s.r = bufio.NewReaderSize(s.stdout, 1<<20)
 	s.late = time.AfterFunc(syncLimit, func() { _ = s.cmd.Process.Kill() })
-	p.t.Cleanup(func() { s.late.Stop(); _ = s.cmd.Process.Kill() }) // should the test have ended before it
+	p.t.Cleanup(func() { s.late.Stop(); _ = s.cmd.Process.Kill() }) // in case the test ends before the process
 	return s
 }
 
-// next reads a line; an empty one is the end.
+// next reads a line; an empty one means the end.
 func (s *reading) next() []byte {
 	s.p.t.Helper()
 	line, err := s.r.ReadBytes('\n')
@@ -69,7 +69,7 @@ func (s *reading) next() []byte {
 
 func isRecord(line []byte) bool { return bytes.HasPrefix(line, []byte(`{"type":"RECORD"`)) }
 
-// notRecords are the lines of an output that are neither records nor states.
+// notRecords returns the lines of an output that are neither records nor states.
 func notRecords(out []byte) string {
 	var b strings.Builder
 	for line := range bytes.Lines(out) {
@@ -80,7 +80,7 @@ func notRecords(out []byte) string {
 	return b.String()
 }
 
-// until reads up to that many records.
+// until reads up to this many records.
 func (s *reading) until(records int) {
 	s.p.t.Helper()
 	for records > 0 {
@@ -94,7 +94,7 @@ func (s *reading) until(records int) {
 	}
 }
 
-// untilSaid reads up to a message with these words.
+// untilSaid reads up to a message that contains these words.
 func (s *reading) untilSaid(words string) {
 	s.p.t.Helper()
 	for {
@@ -103,12 +103,12 @@ func (s *reading) untilSaid(words string) {
 			return
 		}
 		if len(line) == 0 {
-			s.p.t.Fatalf("the connector ended before it said %q: %s", words, notRecords(s.out.Bytes()))
+			s.p.t.Fatalf("the connector ended before the message %q: %s", words, notRecords(s.out.Bytes()))
 		}
 	}
 }
 
-// rest reads what is left, and returns how the connector ended.
+// rest reads the remaining output, and returns how the connector ended.
 func (s *reading) rest() error {
 	defer s.late.Stop()
 	_, err := io.Copy(&s.out, s.r)
@@ -122,7 +122,7 @@ func (s *reading) rest() error {
 	return err
 }
 
-// finish reads on to the end, well or not, and delivers what came.
+// finish reads to the end, successful or not, and delivers the output.
 func (s *reading) finish() error {
 	s.p.t.Helper()
 	err := s.rest()
@@ -130,7 +130,7 @@ func (s *reading) finish() error {
 	return err
 }
 
-// toEnd reads on to the end, which must be a good one, by the protocol.
+// toEnd reads to the end; the sync must succeed and follow the protocol.
 func (s *reading) toEnd() {
 	s.p.t.Helper()
 	if err := s.finish(); err != nil {
@@ -141,20 +141,20 @@ func (s *reading) toEnd() {
 	}
 }
 
-// kill ends the connector, and delivers what came.
+// kill kills the connector, and delivers the output so far.
 func (s *reading) kill() {
 	s.p.t.Helper()
 	_ = s.cmd.Process.Kill()
 	_ = s.finish()
 }
 
-// readToEnd runs a sync that is to succeed.
+// readToEnd runs a sync that must succeed.
 func (p *pipeline) readToEnd() {
 	p.t.Helper()
 	p.start().toEnd()
 }
 
-// readWithin runs a sync that is to succeed, and not to wait for what does not come.
+// readWithin runs a sync that must succeed within limit, without waiting for something that does not arrive.
 func (p *pipeline) readWithin(limit time.Duration) {
 	p.t.Helper()
 	s := p.start()
@@ -162,12 +162,12 @@ func (p *pipeline) readWithin(limit time.Duration) {
 	s.toEnd()
 }
 
-// readFails runs a sync in which the stream of the table must fail, alone and permanently; its trace is returned.
+// readFails runs a sync in which only the stream of the table must fail, permanently; its trace is returned.
 func (p *pipeline) readFails() destination.Error {
 	p.t.Helper()
 	s := p.start()
 	if err := s.finish(); err == nil {
-		p.t.Fatalf("the connector ended well: %s", notRecords(s.out.Bytes()))
+		p.t.Fatalf("the connector succeeded: %s", notRecords(s.out.Bytes()))
 	}
 	if len(p.last.Errors) != 1 {
 		p.t.Fatalf("traces %+v", p.last.Errors)
@@ -184,16 +184,16 @@ func (p *pipeline) readFails() destination.Error {
 	return e
 }
 
-// readUntilKilled reads that many lines and kills the connector; false if it had ended before.
+// readUntilKilled reads this many lines and kills the connector; it returns false if it had ended before.
 func (p *pipeline) readUntilKilled(lines int) bool {
 	p.t.Helper()
 	s := p.start()
 	defer s.kill()
-	var first time.Time // of a record
+	var first time.Time // time of the first record
 	for n := range lines {
 		if n == lines/4 {
-			// A slow consumer: the next boundary is due for a checkpoint, which falls into the copy. The interval begins with the
-			// stream, which may be long after the process where others keep the machine busy.
+			// A slow consumer: a checkpoint is due at the next boundary, which is in the copy. The interval starts with the
+			// stream, which may start long after the process on a busy machine.
 			<-time.After(time.Until(first.Add(checkpoints)))
 		}
 		line := s.next()
@@ -207,7 +207,7 @@ func (p *pipeline) readUntilKilled(lines int) bool {
 	return true
 }
 
-// copyHalf reads that many lines, again and again, until the copy is to be resumed by its key.
+// copyHalf reads this many lines and kills the connector, repeatedly, until the copy can be resumed by its key.
 func (p *pipeline) copyHalf(lines int) {
 	p.t.Helper()
 	for range 30 {
@@ -217,10 +217,10 @@ func (p *pipeline) copyHalf(lines int) {
 			return
 		}
 	}
-	p.t.Fatal("no kill left a copy to be resumed by its key")
+	p.t.Fatal("after no kill could the copy be resumed by its key")
 }
 
-// readSideBySide runs a sync of each at the same time.
+// readSideBySide runs a sync of each pipeline at the same time.
 func readSideBySide(t *testing.T, parts []*pipeline) {
 	t.Helper()
 	ended := make([]chan error, len(parts))

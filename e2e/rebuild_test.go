@@ -8,7 +8,7 @@ import (
 	"source-planetscale/internal/table"
 )
 
-// rebuilt are tables, and statements of which MySQL does some in place and others by another table.
+// rebuilt are tables, and statements that MySQL executes in place or by creating another table.
 var rebuilt = []struct{ definition, statement string }{
 	{"(a int primary key, b int)", "alter table t add column c bit(10) null"},
 	{"(a int primary key, b int)", "alter table t add column c varchar(40) not null default 'é'"},
@@ -59,8 +59,8 @@ var rebuilt = []struct{ definition, statement string }{
 	{"(a int primary key, b int)", "alter table t rename column b to c"},
 }
 
-// TestStatementsThatRebuild alters tables of a real server, with rows and without. Each statement after which a table is another one for
-// InnoDB has to be known as the reason for that, or the log asks to refresh the stream for nothing.
+// TestStatementsThatRebuild alters tables of a real server, with and without rows. Each statement after which InnoDB has another table must
+// be known as the reason for that; otherwise the log would ask to refresh the stream unnecessarily.
 func TestStatementsThatRebuild(t *testing.T) {
 	db := shared(t).mysqld(t, "-80")
 	db.SetMaxOpenConns(1)
@@ -82,15 +82,15 @@ func TestStatementsThatRebuild(t *testing.T) {
 			}
 			before := tableIDs(t, db)
 			execOn(t, db, c.statement)
-			if another := tableIDs(t, db) != before; another && !ddl.Explains("t") && !strings.HasPrefix(c.statement, "optimize") { // which is not sent
-				t.Errorf("%s makes another one of a table %s (%s)", c.statement, c.definition, row)
+			if another := tableIDs(t, db) != before; another && !ddl.Explains("t") && !strings.HasPrefix(c.statement, "optimize") { // VStream does not send it
+				t.Errorf("%s replaces a table %s (%s)", c.statement, c.definition, row)
 			} else {
-				t.Logf("%v, by the statement %v: %s; %s (%s)", another, ddl.Explains("t"), c.statement, c.definition, row)
+				t.Logf("replaced %v, explained by the statement %v: %s; %s (%s)", another, ddl.Explains("t"), c.statement, c.definition, row)
 			}
 		}
 	}
 	if explained == len(rebuilt) {
-		t.Error("any statement is taken for a reason")
+		t.Error("every statement is accepted as a reason")
 	}
 }
 

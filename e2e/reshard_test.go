@@ -14,7 +14,7 @@ import (
 	"source-planetscale/internal/sandbox"
 )
 
-// split and merge of the lower half of the keyspace.
+// Shards before and after a split or merge of the lower half of the keyspace.
 var (
 	whole  = []string{"-80"}
 	halves = []string{"-40", "40-80"}
@@ -29,35 +29,35 @@ func TestReshard(t *testing.T) {
 		p.readToEnd()
 		p.writePatiently()
 		r := p.switchTo(whole, halves)
-		p.ends(r)
+		p.finishReshard(r)
 	})
 	t.Run("merge between two syncs", func(t *testing.T) {
 		p := p.in(t, nil)
 		p.readToEnd()
 		p.writePatiently()
-		p.ends(p.switchTo(halves, whole))
+		p.finishReshard(p.switchTo(halves, whole))
 	})
 	t.Run("split between two attempts of a copy", func(t *testing.T) { p.in(t, nil).betweenAttempts(whole, halves) })
 	t.Run("merge between two attempts of a copy", func(t *testing.T) { p.in(t, nil).betweenAttempts(halves, whole) })
-	t.Run("split in a copy", func(t *testing.T) { p.in(t, nil).inTheMiddle(whole, halves) })
-	t.Run("merge in a copy", func(t *testing.T) { p.in(t, nil).inTheMiddle(halves, whole) })
+	t.Run("split in a copy", func(t *testing.T) { p.in(t, nil).duringSync(whole, halves) })
+	t.Run("merge in a copy", func(t *testing.T) { p.in(t, nil).duringSync(halves, whole) })
 	t.Run("split in a replication", func(t *testing.T) {
 		p := p.in(t, nil)
 		p.readToEnd()
 		p.burst()
-		p.inTheMiddle(whole, halves)
+		p.duringSync(whole, halves)
 	})
 	t.Run("merge in a replication", func(t *testing.T) {
 		p := p.in(t, nil)
 		p.readToEnd()
 		p.burst()
-		p.inTheMiddle(halves, whole)
+		p.duringSync(halves, whole)
 	})
-	t.Run("shards gone", func(t *testing.T) { p.in(t, nil).gone() })
+	t.Run("shards gone", func(t *testing.T) { p.in(t, nil).oldShardsRemoved() })
 }
 
-// TestReshardTwice splits a shard, and one of its parts again, between two syncs; then the former shard has lost its binary logs
-// when it is to be read.
+// TestReshardTwice splits a shard, and then one of its parts, between two syncs. Then it splits another part, which loses its binary logs
+// before it is read.
 func TestReshardTwice(t *testing.T) {
 	long(t)
 	p := newFaultPipeline(t, own(t, customer(1)), "reshard_twice")
@@ -65,7 +65,7 @@ func TestReshardTwice(t *testing.T) {
 	p.writePatiently()
 	p.switchTo(whole, halves)
 	p.pastTheJournal()
-	// What is left of the first would have to be complete before the second, which removes the former shard.
+	// Workflows that remain from the first reshard would have to be completed before the second, which removes the former shard.
 	execOn(t, p.mysqld(t, "-40"), "delete from _vt.vreplication")
 	p.switchTo([]string{"-40"}, []string{"-20", "20-40"})
 	p.readToEnd()
@@ -79,14 +79,14 @@ func TestReshardTwice(t *testing.T) {
 	p.writer.stop()
 	p.purge(t, "-20")
 	p.clear()
-	// vtgate looks for a tablet for a minute and a half each time.
+	// Each time vtgate searches for a tablet for a minute and a half.
 	again := p.with(map[string]any{"invalid_cdc_cursor_position_behavior": "Re-sync data", "max_retries": 1})
 	again.readToEnd()
 	again.mustEqualTheSource()
 	if !slices.ContainsFunc(again.last.Logs, func(l destination.Log) bool {
 		return strings.Contains(l.Message, "is copied again: its shard -20") && strings.Contains(l.Message, "purged")
 	}) {
-		t.Error("nothing is said of the shard that was purged")
+		t.Error("no message about the shard that was purged")
 	}
 }
 
@@ -99,18 +99,18 @@ func TestReshardTakenBack(t *testing.T) {
 	p.writePatiently()
 	r := p.switchTo(whole, halves)
 	p.readToEnd()
-	p.takeBack(r)
+	p.reverse(r)
 	p.readToEnd()
 	p.writer.stop()
 	p.readToEnd()
 	p.mustEqualTheSource()
 
 	p.writePatiently()
-	p.takeBack(p.switchTo([]string{"80-"}, []string{"80-c0", "c0-"}))
+	p.reverse(p.switchTo([]string{"80-"}, []string{"80-c0", "c0-"}))
 	p.writer.stop()
-	p.readToEnd() // as far as to the journal, beyond which vtgate does not go
+	p.readToEnd() // up to the journal, which vtgate does not read past
 	if err := p.start().finish(); err == nil {
-		t.Error("a sync that cannot pass the journal ended well")
+		t.Error("a sync that cannot pass the journal succeeded")
 	}
 	if e := p.last.Errors; len(e) != 1 || e[0].FailureType != "transient_error" ||
 		!strings.Contains(e[0].Message, "Shard 80- was split or merged") || !strings.Contains(e[0].Message, "clear the data") {
@@ -123,7 +123,7 @@ func TestReshardTakenBack(t *testing.T) {
 	p.mustEqualTheSource()
 }
 
-// TestReshardOfReplicas reads from replicas, whose traffic is switched to the new shards before that of the primaries.
+// TestReshardOfReplicas reads from replicas, whose traffic is switched to the new shards before the traffic of the primaries.
 func TestReshardOfReplicas(t *testing.T) {
 	long(t)
 	p := newFaultPipeline(t, own(t, customer(2)), "reshard_replicas").in(t, map[string]any{"use_replica": true})
@@ -151,7 +151,7 @@ func TestReshardOfReplicas(t *testing.T) {
 	p.mustEqualTheSource()
 }
 
-// mustServe checks which shards the keyspace's tablets of a type are in that vtgate uses.
+// mustServe checks the shards of the tablets of a type that vtgate uses for the keyspace.
 func (p *pipeline) mustServe(tabletType topodatapb.TabletType, shards ...string) {
 	p.t.Helper()
 	out, err := p.vtctl(p.t, "GetSrvKeyspaces", "customer")
@@ -185,8 +185,8 @@ func (p *pipeline) mustServe(tabletType topodatapb.TabletType, shards ...string)
 	}
 }
 
-// takeBack switches the traffic back to the former shards.
-func (p *pipeline) takeBack(r *sandbox.Reshard) {
+// reverse switches the traffic back to the former shards.
+func (p *pipeline) reverse(r *sandbox.Reshard) {
 	p.t.Helper()
 	if err := r.Reverse(p.t.Context()); err != nil {
 		p.t.Fatal(err)
@@ -213,7 +213,7 @@ func (p *pipeline) pastTheJournal() {
 	p.state = state
 }
 
-// switchTo reshards, and goes as far as to the point where the new shards serve.
+// switchTo reshards, up to the point at which the new shards serve.
 func (p *pipeline) switchTo(from, to []string) *sandbox.Reshard {
 	p.t.Helper()
 	r, err := p.Reshard(p.t.Context(), "customer", from, to)
@@ -227,8 +227,8 @@ func (p *pipeline) switchTo(from, to []string) *sandbox.Reshard {
 	return r
 }
 
-// ends reads what is left, compares, removes the old shards and does both again.
-func (p *pipeline) ends(r *sandbox.Reshard) {
+// finishReshard reads what remains, compares, removes the old shards, and then reads and compares again.
+func (p *pipeline) finishReshard(r *sandbox.Reshard) {
 	p.t.Helper()
 	p.readToEnd()
 	p.readToEnd()
@@ -248,29 +248,29 @@ func (p *pipeline) betweenAttempts(from, to []string) {
 	if !p.readUntilKilled(faultRows() / 2) {
 		p.t.Fatal("the sync ended before it was killed")
 	}
-	p.ends(p.switchTo(from, to))
+	p.finishReshard(p.switchTo(from, to))
 }
 
-func (p *pipeline) inTheMiddle(from, to []string) {
+func (p *pipeline) duringSync(from, to []string) {
 	p.writePatiently()
-	p.proxy.shut(2 * faultGate) // there may be three shards
+	p.proxy.shut(2 * faultGate) // for up to three shards
 	sync := p.start()
 	sync.until(faultRecords)
 	r := p.switchTo(from, to)
 	p.proxy.open()
 	if err := sync.finish(); err != nil {
-		p.t.Logf("the sync ended with %v; the next one goes on: %+v", err, p.last.Errors) // as the platform does with a transient error
+		p.t.Logf("the sync ended with %v; the next one continues: %+v", err, p.last.Errors) // as the platform does after a transient error
 		for _, e := range p.last.Errors {
 			if e.FailureType != "transient_error" {
 				p.t.Errorf("%s: %s", e.FailureType, e.Message)
 			}
 		}
 	}
-	p.ends(r)
+	p.finishReshard(r)
 }
 
-// gone removes the old shards before the changes in them were read. Then a sync must report it.
-func (p *pipeline) gone() {
+// oldShardsRemoved removes the old shards before the changes in them were read. A sync must report this.
+func (p *pipeline) oldShardsRemoved() {
 	p.readToEnd()
 	p.writePatiently()
 	r := p.switchTo(whole, halves)
@@ -279,7 +279,7 @@ func (p *pipeline) gone() {
 		p.t.Fatal(err)
 	}
 	if err := p.start().finish(); err == nil {
-		p.t.Error("a sync from positions in shards that are gone ended well")
+		p.t.Error("a sync from positions in shards that no longer exist succeeded")
 	}
 	for _, e := range p.last.Errors {
 		if e.FailureType == "config_error" && strings.Contains(e.Message, p.table) && strings.Contains(e.Message, "-80") {

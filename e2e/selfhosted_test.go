@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestSelfHosted reads through vtgates that are protected in every way Vitess has: check must pass, and the table must
-// arrive. Errors in the configuration must be reported.
+// TestSelfHosted reads through vtgates that are protected in every way that Vitess supports: check must succeed, and the table must
+// be read. Errors in the configuration must be reported.
 func TestSelfHosted(t *testing.T) {
 	c := shared(t)
 	p := newPipeline(t, c, c.ConfigPlain, "self_hosted")
@@ -35,7 +35,7 @@ func TestSelfHosted(t *testing.T) {
 	type object = map[string]any
 	type gateCase struct {
 		change []object
-		want   string // of the failure; empty for success
+		want   string // part of the failure's message; empty for success
 	}
 	reader := object{"username": "reader", "password": "grpc-and-mysql", "grpc_auth": "static"}
 	trusting := func(mode string, more ...string) object {
@@ -64,7 +64,7 @@ func TestSelfHosted(t *testing.T) {
 				"refused to stream with this username and password",
 			},
 			"PlanetScale's way": {[]object{reader, {"grpc_auth": "basic"}}, "check both, \"gRPC authentication\" (grpc_auth)"},
-			"TLS asked for":     {[]object{reader, trusting("verify_identity")}, "the server does not offer it, but \"TLS mode\" (tls.mode) requires it"},
+			"TLS not offered":   {[]object{reader, trusting("verify_identity")}, "the server does not offer it, but \"TLS mode\" (tls.mode) requires it"},
 		}},
 		{"TLS and static passwords", append(tls(server), login...), map[string]gateCase{
 			"right":       {[]object{reader, trusting("verify_identity")}, ""},

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// setGlobal makes the servers of both shards run a statement, and another one when the test is over.
+// setGlobal runs a statement on the servers of both shards, and another one when the test has finished.
 func (c cluster) setGlobal(t *testing.T, set, restore string) {
 	t.Helper()
 	for _, shard := range []string{"-80", "80-"} {
@@ -17,8 +17,8 @@ func (c cluster) setGlobal(t *testing.T, set, restore string) {
 	}
 }
 
-// TestPaddedCharsAreCopiedWithoutPadding copies CHARs, of a key too, from servers that fill them up, and changes them. What the
-// binary log has is not filled up: each padded key would be another row.
+// TestPaddedCharsAreCopiedWithoutPadding copies CHARs, also in a key, from servers that pad them, and changes them. The
+// binary log has them without padding: each padded key would be another row.
 func TestPaddedCharsAreCopiedWithoutPadding(t *testing.T) {
 	long(t)
 	c := own(t, customer(1))
@@ -31,7 +31,7 @@ func TestPaddedCharsAreCopiedWithoutPadding(t *testing.T) {
 	p.discover(p.table)
 	p.reset()
 	const rows = 12
-	await(t, time.Minute, func() error { // until vtgate has heard of the columns
+	await(t, time.Minute, func() error { // until vtgate knows the columns
 		for id := range rows {
 			_, err := p.db.Exec(fmt.Sprintf("insert ignore into set_char (id, part, v, c, l, u, b) values (%d, 1, 1, 'é %d', '', 'ü', 'b')", id, id))
 			if err != nil {
@@ -56,7 +56,7 @@ func TestPaddedCharsAreCopiedWithoutPadding(t *testing.T) {
 	}
 }
 
-// TestStatementsAndTagsAreRefused checks and reads servers that log statements, and one that has a transaction with a tag.
+// TestStatementsAndTagsAreRefused runs check and read on servers that log statements, and on one that has a transaction with a tagged GTID.
 func TestStatementsAndTagsAreRefused(t *testing.T) {
 	long(t)
 	c := own(t, customer(1))
@@ -67,7 +67,7 @@ func TestStatementsAndTagsAreRefused(t *testing.T) {
 	refused := func(says string) {
 		t.Helper()
 		if check := p.check(); check.Status != "FAILED" || !strings.Contains(check.Message, says) {
-			t.Errorf("check says %+v", check)
+			t.Errorf("check returns %+v", check)
 		}
 		p.mustRefuse(says)
 	}

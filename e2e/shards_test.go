@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// TestShardsSharedOut reads a keyspace once whole, and once with a process for each shard, in parallel. Together the two
-// must give exactly what the one gives, by copy and by replication.
+// TestShardsSharedOut reads a keyspace once with one process, and once with a process for each shard, in parallel. Together the two
+// must emit exactly what the one emits, by copy and by replication.
 func TestShardsSharedOut(t *testing.T) {
 	name := "shards_shared_out"
 	whole := newKillPipeline(t, name)
@@ -50,7 +50,7 @@ func TestShardsSharedOut(t *testing.T) {
 			}
 		}
 		if records != len(whole.last.Records) {
-			t.Errorf("%s: the parts gave %d records, the whole %d", phase.name, records, len(whole.last.Records))
+			t.Errorf("%s: the parts have %d records, the whole %d", phase.name, records, len(whole.last.Records))
 		}
 		if !maps.EqualFunc(union, whole.rows(name), sameRow) {
 			t.Errorf("%s: the parts have %d rows, the whole %d, or they are not the same", phase.name, len(union), len(whole.rows(name)))
@@ -59,7 +59,7 @@ func TestShardsSharedOut(t *testing.T) {
 	}
 }
 
-// sameRow compares what is not the connector's own: times and cursors differ between runs.
+// sameRow compares everything but the connector's own columns: times and cursors differ between runs.
 func sameRow(a, b map[string]any) bool {
 	ours := func(column string, _ any) bool { return strings.HasPrefix(column, "_ab_cdc_") }
 	a, b = maps.Clone(a), maps.Clone(b)

@@ -20,12 +20,12 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// sshd is OpenSSH's server as a jump server, with two users: "tunnel" may forward, "closed" may log in only. Both have the
+// sshd is OpenSSH's server as a jump server, with two users: "tunnel" may forward, "closed" may only log in. Both have the
 // same key and password.
 type sshd struct {
 	port        int
 	key         string // the users' private key
-	fingerprint string // of the host key
+	fingerprint string // fingerprint of the host key
 	pid         int
 }
 
@@ -36,7 +36,7 @@ const (
 	sshdPasswordHash = "$6$sandbox$FCehaecZVf.G2JGzWmVGhMUQyuag7DYpzKUUSgJwWWd4SNjvZYVjGCoafzGeVFgxx0.PSR0xDoQB7SUcllH95/"
 )
 
-// requireSSHD skips where no jump server can be run; in CI that is a failure.
+// requireSSHD skips the test if no jump server can be run; in CI that is a failure.
 func requireSSHD(t *testing.T) {
 	t.Helper()
 	var lacking string
@@ -54,13 +54,13 @@ func requireSSHD(t *testing.T) {
 	}
 }
 
-// startSSHD starts one on a loopback port, which ends with the test. It has a mount namespace of its own, in which
-// /etc/passwd, /etc/shadow and /etc/hosts are the test's; the machine's stay as they are. hosts are names that it finds at
-// 127.0.0.1, and nobody else.
+// startSSHD starts a jump server on a loopback port, which ends with the test. It has its own mount namespace, in which
+// /etc/passwd, /etc/shadow and /etc/hosts are the test's; the machine's are not changed. hosts are names that only it resolves, to
+// 127.0.0.1.
 func startSSHD(t *testing.T, hosts ...string) *sshd {
 	t.Helper()
 	requireSSHD(t)
-	dir, err := os.MkdirTemp("", "sshd") // not t.TempDir, which other users may not enter
+	dir, err := os.MkdirTemp("", "sshd") // not t.TempDir, which other users cannot access
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -129,7 +129,7 @@ exec ` + sshdProgram + ` -D -e -f "$0/config"`
 	})
 }
 
-// killSessions kills all connections' processes, and returns how many; the server continues.
+// killSessions kills the processes of all connections, and returns how many there were; the server keeps running.
 func (s *sshd) killSessions(t *testing.T) (killed int) {
 	t.Helper()
 	parents := map[int]int{}
@@ -140,7 +140,7 @@ func (s *sshd) killSessions(t *testing.T) (killed int) {
 	for _, file := range stats {
 		text, err := os.ReadFile(file)
 		if err != nil {
-			continue // it ended
+			continue // it has ended
 		}
 		// pid (name) state parent …
 		fields := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))

@@ -11,10 +11,10 @@ import (
 	"time"
 )
 
-// stopLimit is three times what users rely on: the connector stops within 5 s.
+// stopLimit is three times what the manual promises: the connector stops within 5 s.
 const stopLimit = 15 * time.Second
 
-// startRead reads a table whose records do not fit into a pipe, and returns when its first record is there.
+// startRead reads a table whose records do not fit into a pipe, and returns after the first record.
 func startRead(t *testing.T, table string) *reading {
 	t.Helper()
 	c := shared(t)
@@ -59,8 +59,8 @@ func TestTerminatedWhileNobodyReads(t *testing.T) {
 	}
 }
 
-// If the kernel kills the process, as when memory runs out, the watching process reports it, after the line that was cut: the pipe is
-// full, and its last line is not whole.
+// If the kernel kills the process, for example because memory ran out, the watching process reports it after the line that was cut: the
+// pipe is full, and its last line is incomplete.
 func TestKilledProcessIsToldByItsWatcher(t *testing.T) {
 	s := startRead(t, "stop_killed")
 	children := childrenOf(t, s.cmd.Process.Pid)
@@ -83,7 +83,7 @@ func TestKilledProcessIsToldByItsWatcher(t *testing.T) {
 	}
 	cut := bytes.LastIndexByte(said[:last-1], '\n') + 1
 	if json.Valid(said[cut : last-1]) {
-		t.Error("no line was cut")
+		t.Error("no line was cut off")
 	}
 	s.p.deliver(said[:cut])
 	s.p.readToEnd()
@@ -100,7 +100,7 @@ func TestStdoutClosed(t *testing.T) {
 	}
 }
 
-// A command that waits for a server writes nothing that would fail.
+// A command that waits for a server writes nothing, so no write fails.
 func TestStdoutClosedWhileNothingIsWritten(t *testing.T) {
 	server, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {

@@ -12,21 +12,21 @@ import (
 	"time"
 )
 
-// connectorRun is one run of the connector that is read as a history says.
+// connectorRun is one run of the connector, whose output is read as a history says.
 type connectorRun struct {
 	cmd    *exec.Cmd
 	stdout *bufio.Reader
 	out    bytes.Buffer
 	stderr bytes.Buffer
 	bound  *time.Timer
-	late   atomic.Bool // it did not end within its bound, and was killed
-	killed bool        // by the history
+	late   atomic.Bool // it did not end in time, and was killed
+	killed bool        // the history killed it
 }
 
 func startConnector(ctx context.Context, program string, bound time.Duration, args ...string) (*connectorRun, error) {
 	c := &connectorRun{cmd: exec.CommandContext(ctx, program, args...)}
 	c.cmd.Stderr = &c.stderr
-	c.cmd.Env = append(os.Environ(), "SOURCE_PLANETSCALE_PROCESS=alone") // for the stacks, which none that watches over it would print
+	c.cmd.Env = append(os.Environ(), "SOURCE_PLANETSCALE_PROCESS=alone") // without the watching process, which does not print stacks
 	stdout, err := c.cmd.StdoutPipe()
 	if err != nil {
 		return nil, err
@@ -37,13 +37,13 @@ func startConnector(ctx context.Context, program string, bound time.Duration, ar
 	c.stdout = bufio.NewReaderSize(stdout, 1<<16)
 	c.bound = time.AfterFunc(bound, func() {
 		c.late.Store(true)
-		_ = c.cmd.Process.Signal(syscall.SIGQUIT) // prints where it is
+		_ = c.cmd.Process.Signal(syscall.SIGQUIT) // prints its stacks
 		time.AfterFunc(2*time.Second, func() { _ = c.cmd.Process.Kill() })
 	})
 	return c, nil
 }
 
-// until reads lines up to the nth with these bytes in it, or to the end.
+// until reads lines up to the nth that contains these bytes, or to the end.
 func (c *connectorRun) until(n int, mark string) {
 	for n > 0 {
 		line, err := c.stdout.ReadBytes('\n')
@@ -57,7 +57,7 @@ func (c *connectorRun) until(n int, mark string) {
 	}
 }
 
-// end reads what is left and waits.
+// end reads the remaining output and waits for the end of the process.
 func (c *connectorRun) end() error {
 	_, copied := io.Copy(&c.out, c.stdout)
 	err := c.cmd.Wait()

@@ -18,34 +18,34 @@ import (
 	"source-planetscale/internal/torture"
 )
 
-// play is one history under way.
+// play is one history being played.
 type play struct {
 	*tortureRig
-	prefix   string // of its tables' names
+	prefix   string // prefix of its tables' names
 	dir      string
-	keyspace string            // where the next step happens
+	keyspace string            // keyspace of the next step
 	database string            // the source's own keyspace
-	homes    map[string]string // the keyspaces of tables
-	shards   []string          // that are read, if not all
+	homes    map[string]string // keyspaces of tables
+	shards   []string          // the shards that are read, if not all
 	config   map[string]any
 	platform *torture.Platform
 	choices  map[string]torture.Choice // by table
 	altered  map[string]*torture.Altered
 	mayFail  map[string]bool // streams that may fail until they are cleared
-	shaken   bool            // a fault happened since the last judgement: syncs may take longer, or fail for the moment
-	fresh    bool            // the next run begins a job
-	restless bool            // tables were altered since the last run began
+	shaken   bool            // a fault happened since the last judgement: syncs may take longer, or fail with a transient error
+	fresh    bool            // the next run starts a new job
+	restless bool            // tables were altered since the last run started
 	current  *connectorRun
 	last     *destination.Output
-	before   *torture.Platform // as it was when the last run began
+	before   *torture.Platform // the platform as it was when the last run started
 	errors   []destination.Error
-	warned   []string // streams of which the last run's log says that they are to be refreshed
+	warned   []string // streams that must be refreshed according to the last run's log
 	finding  *torture.Finding
 	held     chan struct{} // closed when the replica that was held back resumes
-	errant   string        // the GTID that only a replica has
+	errant   string        // the errant GTID that only a replica has
 }
 
-// play runs a history, and returns what the connector did wrong in it.
+// play runs a history, and returns what the connector did wrong, and in which step.
 func (r *tortureRig) play(ctx context.Context, h torture.History) (*torture.Finding, int) {
 	r.plays++
 	p := &play{
@@ -55,7 +55,7 @@ func (r *tortureRig) play(ctx context.Context, h torture.History) (*torture.Find
 	}
 	defer p.cleanUp()
 	if err := os.MkdirAll(p.dir, 0o755); err != nil {
-		return &torture.Finding{Kind: "the torturer failed", Text: err.Error()}, 0
+		return &torture.Finding{Kind: "the torture test itself failed", Text: err.Error()}, 0
 	}
 	for n, s := range h {
 		r.counts[s.Verb]++
@@ -86,7 +86,7 @@ func (p *play) cleanUp() {
 	}
 	for table, keyspace := range p.homes {
 		db := p.gate(keyspace)
-		for _, name := range []string{table, table + "_old", table + "_new"} { // also those that were put in its place
+		for _, name := range []string{table, table + "_old", table + "_new"} { // including tables that replaced it
 			_, _ = db.ExecContext(ctx, "drop table if exists "+name)
 		}
 		if keyspace == "customer" {
@@ -98,7 +98,7 @@ func (p *play) cleanUp() {
 	}
 }
 
-// named puts the run's own names in.
+// named inserts the run's prefix into names.
 func (p *play) named(text string) string { return strings.ReplaceAll(text, torture.Prefix, p.prefix) }
 
 func (p *play) step(ctx context.Context, s torture.Step) {
@@ -191,7 +191,7 @@ func (p *play) readStep(ctx context.Context, s torture.Step) {
 	}
 }
 
-// failed takes down that a step of the torturer's own did not work; a history without it is as good.
+// failed records that a step of the test itself did not work; the history is still valid without it.
 func (p *play) failed(err error) {
 	if err != nil {
 		p.counts["error: "+strings.ReplaceAll(fmt.Sprintf("%.90s", err), p.prefix, torture.Prefix)]++
@@ -201,7 +201,7 @@ func (p *play) failed(err error) {
 	}
 }
 
-// updates takes down which streams had rows updated.
+// updates records which streams had rows updated.
 func (p *play) updates(statements []string) {
 	for _, statement := range statements {
 		for name, s := range p.platform.Streams {
@@ -241,14 +241,14 @@ func (p *play) mark(streams string) {
 	}
 }
 
-// write puts a file into the play's folder.
+// write creates a file in the play's folder.
 func (p *play) write(name string, data []byte) string {
 	path := filepath.Join(p.dir, name)
 	p.failed(os.WriteFile(path, data, 0o600))
 	return path
 }
 
-// configFile is the sandbox's own, with the history's options.
+// configFile returns the sandbox's configuration with the history's options.
 func (p *play) configFile() string {
 	like := p.ConfigPlain
 	if p.face() == "hosted" {
@@ -284,7 +284,7 @@ func (p *play) discover(ctx context.Context) {
 			delete(types, name)
 		}
 	}
-	p.fresh = true // the platform reads no schema between the attempts of a job
+	p.fresh = true // the platform does not refresh the schema between the attempts of a job
 	if err := p.platform.Configure(out.Catalog, p.choices, types); err != nil {
 		p.report(torture.Protocol, "%v", err)
 	}
@@ -296,7 +296,7 @@ func (p *play) report(kind, format string, args ...any) {
 	}
 }
 
-// ask runs the connector for one answer.
+// ask runs a command of the connector and returns its output.
 func (p *play) ask(ctx context.Context, args ...string) (*destination.Output, error) {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
@@ -307,7 +307,7 @@ func (p *play) ask(ctx context.Context, args ...string) (*destination.Output, er
 	return destination.Parse(bytes.NewReader(data))
 }
 
-// start begins a run.
+// start starts a run.
 func (p *play) start(ctx context.Context) {
 	p.finish()
 	if p.finding != nil || len(p.platform.Streams) == 0 {
@@ -340,7 +340,7 @@ func (p *play) finish() {
 	}
 }
 
-// settle delivers what a run gave and judges how it ended.
+// settle delivers a run's output and judges how it ended.
 func (p *play) settle(end error) {
 	run := p.current
 	p.current = nil
@@ -351,7 +351,7 @@ func (p *play) settle(end error) {
 	case err != nil:
 		p.report(torture.Protocol, "%v", err)
 	case run.late.Load():
-		p.report(torture.Stuck, "%s", lastWords(out))
+		p.report(torture.Stuck, "%s", lastLines(out))
 	case bytes.Contains(run.out.Bytes(), []byte(`"namespace":""`)):
 		p.report(torture.Protocol, "a namespace is an empty text")
 	case run.stderr.Len() > 0:
@@ -386,7 +386,7 @@ func (p *play) settle(end error) {
 	}
 }
 
-// clear does what a person does who clears streams, or refreshes them. Airbyte begins another job then.
+// clear does what a user does to clear or refresh streams. Airbyte then starts a new job.
 func (p *play) clear(names ...string) {
 	for _, name := range names {
 		if s := p.platform.Streams[name]; s != nil {
@@ -398,8 +398,8 @@ func (p *play) clear(names ...string) {
 	}
 }
 
-// lastWords are the last lines of a log.
-func lastWords(out *destination.Output) string {
+// lastLines returns the last lines of a log.
+func lastLines(out *destination.Output) string {
 	var lines []string
 	for _, l := range out.Logs[max(0, len(out.Logs)-6):] {
 		lines = append(lines, l.Message)
@@ -407,13 +407,13 @@ func lastWords(out *destination.Output) string {
 	return strings.Join(lines, " / ")
 }
 
-// shakenBound is how much longer a sync may take during which a fault happened.
+// shakenBound is how much longer a sync may take if a fault happened during it.
 const shakenBound = 3 * time.Minute
 
-// rounds is how often the torturer does what a failure says.
+// rounds is how often the test follows the instructions of failures.
 const rounds = 5
 
-// judge syncs until all is well, doing what each failure says, and compares.
+// judge syncs until all streams succeed, following the instructions of each failure, and then compares.
 func (p *play) judge(ctx context.Context) {
 	p.finish()
 	p.release(ctx)
@@ -432,10 +432,10 @@ func (p *play) judge(ctx context.Context) {
 			return
 		}
 		if len(p.warned) > 0 && len(p.errors) == 0 {
-			continue // they are read again
+			continue // the streams with warnings are read again
 		}
 		if len(p.errors) == 0 && !whole && p.refreshes() {
-			whole = true // an interrupted full refresh joins two moments
+			whole = true // an interrupted full refresh combines two snapshots
 			continue
 		}
 		if len(p.errors) == 0 {
@@ -458,7 +458,7 @@ func (p *play) refreshes() bool {
 	return false
 }
 
-// follow does what the failures say.
+// follow follows the instructions of the failures.
 func (p *play) follow(ctx context.Context) {
 	refresh := false
 	for _, e := range p.errors {
@@ -500,7 +500,7 @@ func (p *play) compare(ctx context.Context, platform *torture.Platform, kind str
 	}
 }
 
-// replay continues from one of the last run's states, to a destination that has what had arrived until then.
+// replay continues from one of the last run's states, with a destination that has what was received before it.
 func (p *play) replay(ctx context.Context, n int) {
 	p.finish()
 	if p.finding != nil || p.last == nil || p.before == nil || len(p.last.States) == 0 {

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// hold stops the SQL thread of a shard's first replica for a while. Keyspaces without replicas stay as they are.
+// hold stops the SQL thread of a shard's first replica for some milliseconds. Nothing happens in keyspaces without replicas.
 func (p *play) hold(ctx context.Context, milliseconds string) {
 	replicas := p.replicas(ctx)
 	ms, err := strconv.Atoi(milliseconds)
@@ -29,7 +29,7 @@ func (p *play) hold(ctx context.Context, milliseconds string) {
 	})
 }
 
-// release waits until the replica that was held back has what the primary has.
+// release waits until the replica that was held back has caught up with the primary.
 func (p *play) release(ctx context.Context) {
 	if p.held == nil {
 		return
@@ -45,7 +45,7 @@ func (p *play) replicas(ctx context.Context) []string {
 	return names
 }
 
-// writeErrant commits a transaction in the last replica that its primary does not have.
+// writeErrant commits a transaction on the last replica that its primary does not have.
 func (p *play) writeErrant(ctx context.Context) {
 	replicas := p.replicas(ctx)
 	if len(replicas) == 0 || p.errant != "" {
@@ -60,7 +60,7 @@ func (p *play) writeErrant(ctx context.Context) {
 	p.failed(inject(ctx, db, p.errant))
 }
 
-// awaitReplicas waits until the replicas have what the primary has.
+// awaitReplicas waits until the replicas have caught up with the primary.
 func (p *play) awaitReplicas(ctx context.Context, shard string, replicas []string) error {
 	primary, err := p.direct(ctx, p.keyspace, shard)
 	if err != nil {
@@ -82,7 +82,7 @@ func (p *play) awaitReplicas(ctx context.Context, shard string, replicas []strin
 	return nil
 }
 
-// mendErrant gives the primary what only a replica had, so that the next history finds a sound cluster.
+// mendErrant commits the errant GTID of a replica on the primary, so that the next history starts with a healthy cluster.
 func (p *play) mendErrant(ctx context.Context) {
 	if p.errant == "" {
 		return
@@ -97,7 +97,7 @@ func (p *play) mendErrant(ctx context.Context) {
 	p.errant = ""
 }
 
-// inject commits an empty transaction of that GTID, on a server that may be read-only.
+// inject commits an empty transaction with this GTID, on a server that may be read-only.
 func inject(ctx context.Context, db *sql.DB, gtid string) error {
 	c, err := db.Conn(ctx)
 	if err != nil {

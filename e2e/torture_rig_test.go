@@ -18,7 +18,7 @@ import (
 	"source-planetscale/internal/torture"
 )
 
-// tortureTopology is the cluster that is tortured: one of its own, since its servers do not stay as they were.
+// tortureTopology is the topology of the test's own cluster, whose servers it changes and breaks.
 func tortureTopology() sandbox.Topology {
 	return sandbox.Topology{
 		{Name: "commerce", Shards: []sandbox.Shard{{Name: "-", Tablets: 3}}},
@@ -31,19 +31,19 @@ func tortureTopology() sandbox.Topology {
 	}
 }
 
-// tortureRig is a cluster, the connector as a program, and how both are reached.
+// tortureRig has a cluster, the connector's program, and the connections to both.
 type tortureRig struct {
 	*sandbox.Sandbox
 	program string // the built connector
 	dir     string
 	gates   map[string]*sql.DB // vtgate, by keyspace
-	proxies map[string]*proxy  // between the connector and vtgate, by face and protocol
+	proxies map[string]*proxy  // between the connector and vtgate, by face (see face) and protocol
 	plays   int
-	run     string // in the names of this run's tables
+	run     string // part of the names of this run's tables
 	note    func(format string, args ...any)
 	counts  map[string]int
-	without map[string]bool // what is known, see withoutTags
-	bound   time.Duration   // how long a sync may take, when no fault befell the cluster
+	without map[string]bool // tags that are not generated, see withoutTags
+	bound   time.Duration   // how long a sync may take without a fault in the cluster
 }
 
 func newTortureRig(t *testing.T) *tortureRig {
@@ -52,7 +52,7 @@ func newTortureRig(t *testing.T) *tortureRig {
 	if program == "" {
 		program = plainConnector(t)
 	}
-	dir := os.Getenv("TORTURE_SANDBOX") // kept, so that the next run starts at once
+	dir := os.Getenv("TORTURE_SANDBOX") // kept, so that the next run starts quickly
 	if dir == "" {
 		dir = t.TempDir()
 	}
@@ -87,7 +87,7 @@ func newTortureRig(t *testing.T) *tortureRig {
 	return r
 }
 
-// empty drops what a run that was interrupted has left.
+// empty drops the tables that an interrupted run has left.
 func (r *tortureRig) empty(t *testing.T) {
 	t.Helper()
 	for _, keyspace := range []string{"commerce", "customer"} {
@@ -112,7 +112,7 @@ func (r *tortureRig) empty(t *testing.T) {
 	}
 }
 
-// gate is vtgate's face of a keyspace. Sessions take any value that MySQL can be made to take.
+// gate opens a keyspace through vtgate. Its sessions accept any value that MySQL can be configured to accept.
 func (r *tortureRig) gate(keyspace string) *sql.DB {
 	if r.gates[keyspace] == nil {
 		c := mysql.NewConfig()
@@ -126,12 +126,12 @@ func (r *tortureRig) gate(keyspace string) *sql.DB {
 func mustOpen(c *mysql.Config) *sql.DB {
 	connector, err := mysql.NewConnector(c)
 	if err != nil {
-		panic(err) // of a configuration written here
+		panic(err) // the configuration above is wrong
 	}
 	return sql.OpenDB(connector)
 }
 
-// direct opens the mysqld of a shard's primary, behind Vitess' back.
+// direct opens the mysqld of a shard's primary, bypassing Vitess.
 func (r *tortureRig) direct(ctx context.Context, keyspace, shard string) (*sql.DB, error) {
 	primary, err := r.Primary(ctx, keyspace, shard)
 	if err != nil {
@@ -140,7 +140,7 @@ func (r *tortureRig) direct(ctx context.Context, keyspace, shard string) (*sql.D
 	return r.server(keyspace, primary), nil
 }
 
-// server opens a tablet's own mysqld.
+// server opens a tablet's mysqld.
 func (r *tortureRig) server(keyspace, tablet string) *sql.DB {
 	socket := filepath.Join(r.Dir, "data", "mysqld-"+tablet, "data", "mysql.sock")
 	if wd, err := os.Getwd(); err == nil { // Linux limits a socket's path to 107 bytes
@@ -154,7 +154,7 @@ func (r *tortureRig) server(keyspace, tablet string) *sql.DB {
 	return mustOpen(c)
 }
 
-// shards are the names of a keyspace's shards.
+// shardsOf returns the names of a keyspace's shards.
 func shardsOf(keyspace string) []string {
 	if keyspace == "commerce" {
 		return []string{"-"}
@@ -162,7 +162,7 @@ func shardsOf(keyspace string) []string {
 	return []string{"-80", "80-"}
 }
 
-// table reads a table: its columns, and its rows in these shards, or in all.
+// table reads a table: its columns, and its rows in these shards, or in all of them.
 func (r *tortureRig) table(ctx context.Context, keyspace, name string, shards []string) (*torture.Table, error) {
 	columns, err := r.columns(ctx, keyspace, name)
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 
 const statementLimit = time.Minute
 
-// create makes a table and waits until vtgate knows it.
+// create creates a table and waits until vtgate knows it.
 func (p *play) create(ctx context.Context, name string, s torture.Step) {
 	db := p.gate(p.keyspace)
 	p.homes[name] = p.keyspace
@@ -32,7 +32,7 @@ func (p *play) create(ctx context.Context, name string, s torture.Step) {
 func (p *play) awaitGate(ctx context.Context, name string) {
 	columns, err := p.columns(ctx, p.keyspace, name)
 	if err != nil {
-		return // it is no more
+		return // it no longer exists
 	}
 	names := make([]string, len(columns))
 	for i, c := range columns {
@@ -46,7 +46,7 @@ func (p *play) awaitGate(ctx context.Context, name string) {
 	})
 }
 
-// await asks again and again until there is no error. The last one fails the play when the context ends.
+// await calls ask repeatedly until there is no error. When the context ends, the last error fails the play.
 func (p *play) await(ctx context.Context, ask func() error) {
 	for {
 		err := ask()
@@ -62,7 +62,7 @@ func (p *play) await(ctx context.Context, ask func() error) {
 	}
 }
 
-// exec runs statements through vtgate, several as one transaction.
+// exec runs statements through vtgate, several of them as one transaction.
 func (p *play) exec(ctx context.Context, statements []string) {
 	ctx, cancel := context.WithTimeout(ctx, statementLimit)
 	defer cancel()
@@ -117,7 +117,7 @@ func (p *play) fill(ctx context.Context, s torture.Step) {
 	}
 }
 
-// ddl alters a table, through vtgate or in one shard only, and takes down its rows before and after.
+// ddl alters a table, through vtgate or in one shard only, and records its rows before and after.
 func (p *play) ddl(ctx context.Context, name string, s torture.Step) {
 	if p.current == nil {
 		p.restless = true
@@ -143,7 +143,7 @@ func (p *play) ddl(ctx context.Context, name string, s torture.Step) {
 	p.awaitGate(ctx, name)
 }
 
-// idle commits an empty transaction, as a position injected by hand does.
+// idle commits an empty transaction, as one does to inject a GTID manually.
 func (p *play) idle(ctx context.Context, shard string) {
 	db, err := p.direct(ctx, p.keyspace, shard)
 	if err != nil {
@@ -159,8 +159,8 @@ func (p *play) idle(ctx context.Context, shard string) {
 	p.inShard(ctx, shard, []string{fmt.Sprintf("set gtid_next = '%s:%d'", uuid, lastOf(executed, uuid)+1), "begin", "commit", "set gtid_next = automatic"})
 }
 
-// quiet waits until a server has written nothing for a second, as Vitess does for itself after a change of the schema, and
-// returns its name and what it has executed.
+// quiet waits until a server has written nothing for a second (Vitess writes to its own tables after a change of the schema), and
+// returns its UUID and gtid_executed.
 func quiet(ctx context.Context, db *sql.DB) (uuid, executed string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
@@ -172,12 +172,12 @@ func quiet(ctx context.Context, db *sql.DB) (uuid, executed string, err error) {
 		if now != executed {
 			executed, since = now, time.Now()
 		}
-		time.Sleep(50 * time.Millisecond) // between two questions
+		time.Sleep(50 * time.Millisecond) // between two queries
 	}
 	return uuid, executed, nil
 }
 
-// lastOf is the last number that a GTID set has of a server.
+// lastOf returns the last transaction number of a server in a GTID set.
 func lastOf(set, uuid string) int {
 	last := 0
 	for part := range strings.SplitSeq(strings.ReplaceAll(set, "\n", ""), ",") {
@@ -198,7 +198,7 @@ func lastOf(set, uuid string) int {
 	return last
 }
 
-// purge removes a shard's binary logs but the newest. Any stream may have needed them.
+// purge removes all of a shard's binary logs except the newest. Any stream may have needed them.
 func (p *play) purge(ctx context.Context, shard string) {
 	db, err := p.direct(ctx, p.keyspace, shard)
 	if err != nil {
@@ -234,7 +234,7 @@ func (p *play) purge(ctx context.Context, shard string) {
 	p.inShard(ctx, shard, []string{"purge binary logs to '" + newest + "'"})
 }
 
-// fault kills a process of the cluster and brings it back.
+// fault kills a process of the cluster and restarts it.
 func (p *play) fault(ctx context.Context, process string) {
 	p.shaken = true
 	p.failed(p.Kill(ctx, process))
@@ -246,7 +246,7 @@ func (p *play) fault(ctx context.Context, process string) {
 	}
 }
 
-// face is which of vtgate's two faces the connector uses.
+// face returns how the connector reaches vtgate: directly (plain), or through the edge (hosted).
 func (p *play) face() string {
 	if p.config["face"] == "hosted" {
 		return "hosted"
@@ -254,7 +254,7 @@ func (p *play) face() string {
 	return "plain"
 }
 
-// halfOpen stops the bytes of the connections of these protocols without closing them: for that many milliseconds, or permanently.
+// halfOpen stops the bytes of the connections of these protocols without closing them: for this many milliseconds, or permanently.
 func (p *play) halfOpen(protocols, milliseconds string) {
 	if p.current == nil {
 		return
@@ -276,7 +276,7 @@ func (p *play) halfOpen(protocols, milliseconds string) {
 	}
 }
 
-// awaitShard waits until a shard answers through vtgate and its front.
+// awaitShard waits until a shard answers through vtgate and the edge.
 func (p *play) awaitShard(ctx context.Context, shard string) {
 	p.await(ctx, func() error {
 		c, err := p.gate(p.keyspace).Conn(ctx)

@@ -15,18 +15,18 @@ import (
 )
 
 const (
-	// tortureSteps is how long a history is.
+	// tortureSteps is the number of steps of a history.
 	tortureSteps = 30
-	// shrinkTime is how long a history is made smaller.
+	// shrinkTime is how long the test tries to make a history smaller.
 	shrinkTime = 3 * time.Minute
-	// everyDay is what the test of every day takes for kept seeds, and as long again for fresh ones.
+	// everyDay is how long the everyday test takes for kept seeds, and as long again for fresh ones.
 	everyDay = 30 * time.Second
-	// patience is how long a sync may take beside all other tests.
+	// patience is how long a sync may take while all other tests run.
 	patience = 4 * time.Minute
 )
 
-// TestTorture plays random histories, beginning with a seed, until its time is over or the connector does something wrong; then it
-// prints the history that shows it, after making that as small as it can. With TORTURE_HISTORY it plays that file.
+// TestTorture plays random histories, starting with a seed, until its time is over or the connector does something wrong; then it
+// prints the history that shows the error, after making it as small as it can. With TORTURE_HISTORY it plays that file.
 func TestTorture(t *testing.T) {
 	seed, history := os.Getenv("TORTURE_SEED"), os.Getenv("TORTURE_HISTORY")
 	if seed == "" && history == "" {
@@ -48,7 +48,7 @@ func TestTorture(t *testing.T) {
 	r.torture(t, counting(first), time.Duration(minutes*float64(time.Minute)))
 }
 
-// TestTortureKept plays the histories and seeds that once showed something, then seeds that were never tried.
+// TestTortureKept plays the histories and seeds that once showed an error, then seeds that were never tried.
 func TestTortureKept(t *testing.T) {
 	script.RequireSandbox(t)
 	r := newTortureRig(t)
@@ -68,8 +68,8 @@ func TestTortureKept(t *testing.T) {
 	})
 }
 
-// TestTortureKnown plays histories of what is known and not mended, or is Vitess' own: each must still show it, else it is
-// to be kept as one that shows nothing.
+// TestTortureKnown plays histories of errors that are known and not fixed, or that are Vitess' own: each must still show its error;
+// otherwise it must be moved to the histories that show none.
 func TestTortureKnown(t *testing.T) {
 	script.RequireSandbox(t)
 	long(t)
@@ -84,14 +84,14 @@ func TestTortureKnown(t *testing.T) {
 			t.Run(folder+"/"+filepath.Base(file), func(t *testing.T) {
 				h, shows := readHistory(t, file)
 				if f, _ := r.play(t.Context(), h); f == nil || !slices.Contains(shows, f.Kind) {
-					t.Errorf("it is to show %q, and shows: %v", shows, f)
+					t.Errorf("it should show %q, but shows: %v", shows, f)
 				}
 			})
 		}
 	}
 }
 
-// readHistory reads a file; notes "# shows: KIND" say what it is to show, one of these.
+// readHistory reads a file; its notes "# shows: KIND" list the kinds of finding that it should show, one of them.
 func readHistory(t *testing.T, file string) (h torture.History, shows []string) {
 	t.Helper()
 	data, err := os.ReadFile(file)
@@ -122,7 +122,7 @@ func (r *tortureRig) playFile(t *testing.T, file string) {
 	t.Log(strings.Join(sorted(r.counts), ", "))
 }
 
-// torture plays a history for each seed until the time is over, or to the first that shows something.
+// torture plays a history for each seed until the time is over, or until the first one that shows an error.
 func (r *tortureRig) torture(t *testing.T, seeds func(yield func(uint64) bool), length time.Duration) {
 	t.Helper()
 	began, histories := time.Now(), 0
@@ -137,7 +137,7 @@ func (r *tortureRig) torture(t *testing.T, seeds func(yield func(uint64) bool), 
 			continue
 		}
 		t.Errorf("seed %d, step %d, after %.1f minutes: %s", seed, n+1, time.Since(began).Minutes(), f)
-		t.Logf("the smallest history that shows it (make torture SEED=%d MINUTES=0 makes it again):\n# shows: %s\n%s",
+		t.Logf("the smallest history that shows it (make torture SEED=%d MINUTES=0 generates it again):\n# shows: %s\n%s",
 			seed, f.Kind, r.shrink(t.Context(), h[:min(n+1, len(h))], f))
 		if os.Getenv("TORTURE_GO_ON") == "" {
 			break
@@ -146,7 +146,7 @@ func (r *tortureRig) torture(t *testing.T, seeds func(yield func(uint64) bool), 
 	t.Logf("%d histories in %.1f minutes: %s", histories, time.Since(began).Minutes(), strings.Join(sorted(r.counts), ", "))
 }
 
-// counting gives a seed and those after it.
+// counting yields a seed and those after it.
 func counting(seed uint64) func(yield func(uint64) bool) {
 	return func(yield func(uint64) bool) {
 		for ; yield(seed); seed++ {
@@ -154,7 +154,7 @@ func counting(seed uint64) func(yield func(uint64) bool) {
 	}
 }
 
-// shrink makes a history smaller while it shows a finding of the same kind.
+// shrink makes a history smaller as long as it still shows a finding of the same kind.
 func (r *tortureRig) shrink(ctx context.Context, h torture.History, f *torture.Finding) torture.History {
 	limit := shrinkTime
 	if n, err := strconv.Atoi(os.Getenv("TORTURE_SHRINK_SECONDS")); err == nil {
@@ -168,7 +168,7 @@ func (r *tortureRig) shrink(ctx context.Context, h torture.History, f *torture.F
 	return torture.Shrink(h, fails, func() bool { return time.Now().Before(end) && ctx.Err() == nil })
 }
 
-// keptSeeds are the seeds in testdata/torture/seeds, each with what it once found.
+// keptSeeds returns the seeds in testdata/torture/seeds.tags, each listed with what it once found.
 func keptSeeds(t *testing.T) []uint64 {
 	t.Helper()
 	var seeds []uint64
@@ -183,8 +183,8 @@ func keptSeeds(t *testing.T) []uint64 {
 	return seeds
 }
 
-// withoutTags is what is not generated: what the connector is known to do wrong, and what Vitess cannot do. TORTURE_ALL
-// tries all of it, TORTURE_TRY those tags.
+// withoutTags returns the tags of steps that are not generated: what the connector is known to do wrong, and what Vitess cannot do.
+// TORTURE_ALL tries all of them, TORTURE_TRY the tags it lists.
 func withoutTags(t *testing.T) map[string]bool {
 	t.Helper()
 	if os.Getenv("TORTURE_ALL") != "" {
@@ -200,7 +200,7 @@ func withoutTags(t *testing.T) map[string]bool {
 	return tags
 }
 
-// tagsIn reads a list: a line each, with the reason after a colon and a blank.
+// tagsIn reads a list of tags: one per line, with the reason after a colon and a space.
 func tagsIn(t *testing.T, list string) map[string]bool {
 	t.Helper()
 	data, err := os.ReadFile("testdata/torture/" + list + ".tags")

@@ -20,7 +20,7 @@ func with(tunnel map[string]any, pairs ...any) map[string]any {
 	return tunnel
 }
 
-// TestTunnel checks the database through a real SSH server, and the messages if that does not work.
+// TestTunnel runs check through a real SSH server, and checks the messages if that does not work.
 func TestTunnel(t *testing.T) {
 	c := shared(t)
 	p := newPipeline(t, c, c.ConfigSharded)
@@ -32,7 +32,7 @@ func TestTunnel(t *testing.T) {
 	another := "SHA256:uNiVztksCsDhcc0u9e8BrrJXVGDtGGGrrJXVGDtGGGg"
 	for name, one := range map[string]struct {
 		tunnel map[string]any
-		want   string // of the failure; empty for success
+		want   string // part of the failure's message; empty for success
 		warned string
 	}{
 		"key":      {s.byKey(), "", unpinned},
@@ -70,7 +70,7 @@ func TestTunnel(t *testing.T) {
 				t.Errorf("warned %q, want %q once", warnings, one.warned)
 			}
 			if strings.Contains(check.Message+warnings, "wrong-secret") {
-				t.Errorf("a secret is shown: %s %s", check.Message, warnings)
+				t.Errorf("a secret is printed: %s %s", check.Message, warnings)
 			}
 		})
 	}

@@ -11,8 +11,8 @@ import (
 	"unicode"
 )
 
-// charsetTables are a table of texts and one of labels with a column for every character set that is neither UTF-8 nor
-// binary. The one-byte sets are tested with every byte there is; internal/row/testdata/charsets.txt says how it was made.
+// charsetTables returns a table of texts and one of labels, with a column for every character set that is neither UTF-8 nor
+// binary. The one-byte sets are tested with every byte; internal/row/testdata/charsets.txt says how it was created.
 func charsetTables(t *testing.T) []typesTable {
 	t.Helper()
 	file, err := os.Open("../internal/row/testdata/charsets.txt")
@@ -26,7 +26,7 @@ func charsetTables(t *testing.T) []typesTable {
 		if set[0] == "#" {
 			continue
 		}
-		if set[0] == "ascii" { // the server takes no byte over 0x7F into it
+		if set[0] == "ascii" { // the server accepts no byte above 0x7F for it
 			set[1], set[2] = set[1][:2*128], set[2][:2*128]
 		}
 		utf8, err := hex.DecodeString(set[2])
@@ -47,7 +47,7 @@ func charsetTexts(set, bytes, text string) []typesColumn {
 	}
 }
 
-// charsetLabels are an ENUM and a SET of the first letters of a character set that are not ASCII, and of an "a".
+// charsetLabels returns an ENUM and a SET of the first letters of a character set that are not ASCII, and of an "a".
 func charsetLabels(set, text string) []typesColumn {
 	labels := is{{"'a'", `"a"`}}
 	for _, r := range text {
@@ -64,7 +64,7 @@ func charsetLabels(set, text string) []typesColumn {
 	return []typesColumn{of("ENUM"+definition, labels), of("SET"+definition, append(is{all}, labels...))}
 }
 
-// checkCharsets looks for a column of every character set that the server has.
+// checkCharsets checks that there is a column for every character set of the server.
 func (r *typesRig) checkCharsets() {
 	var tested strings.Builder
 	for _, table := range r.types {
@@ -85,6 +85,6 @@ func (r *typesRig) checkCharsets() {
 	}
 	r.must(rows.Err())
 	if found < 41 {
-		r.t.Errorf("the server named %d character sets; MySQL 8 and 9 have 41", found)
+		r.t.Errorf("the server listed %d character sets; MySQL 8 and 9 have 41", found)
 	}
 }

@@ -16,7 +16,7 @@ import (
 	"source-planetscale/internal/destination"
 )
 
-// value is what a column has in the nth row: its nth case, else NULL, or the only value it can have.
+// value returns the column's value in the nth row: its nth case, otherwise NULL or the only value it can have.
 func (c *typesColumn) value(n int) typesForced {
 	switch {
 	case n < len(c.is):
@@ -35,7 +35,7 @@ func (c *typesColumn) hasNull() bool {
 	return !strings.Contains(strings.ToUpper(c.definition), "NOT NULL")
 }
 
-// filler is NULL, in SQL.
+// filler is what SQL inserts as NULL: a generated column only accepts DEFAULT.
 func (c *typesColumn) filler() string {
 	if strings.Contains(c.definition, "GENERATED") {
 		return "DEFAULT"
@@ -43,17 +43,17 @@ func (c *typesColumn) filler() string {
 	return "NULL"
 }
 
-// warns reports whether discover has to warn of the column.
+// warns reports whether discover must warn about the column.
 func (c *typesColumn) warns() bool {
 	return slices.ContainsFunc(c.but, func(f typesForced) bool { return f.difference == emojiLabel })
 }
 
-// label names a column in a failure.
+// label names a column in a failure message.
 func (c *typesColumn) label(table typesTable) string {
 	return fmt.Sprintf("%s.%s, %.80s", table.name, c.name, c.definition)
 }
 
-// rows is how many rows a table has: one more than its longest list of cases, for NULL.
+// rows returns how many rows a table has: one more than its longest list of cases, for NULL.
 func (table *typesTable) rows() int {
 	rows := 0
 	for i := range table.columns {
@@ -65,7 +65,7 @@ func (table *typesTable) rows() int {
 	return rows + 1
 }
 
-// image is one record of a table as the comparison needs it.
+// image identifies one record of a table for the comparison.
 type image struct {
 	id      int64
 	updated bool
@@ -92,7 +92,7 @@ func (r *typesRig) checkReplication(table *typesTable) {
 
 func (r *typesRig) checkCount(table *typesTable, phase string, records map[image]*destination.Record, want int) {
 	if len(records) != want {
-		r.t.Errorf("%s: %d records came by %s, not %d", table.name, len(records), phase, want)
+		r.t.Errorf("%s: %d records by %s, not %d", table.name, len(records), phase, want)
 	}
 }
 
@@ -107,7 +107,7 @@ func (r *typesRig) images(table *typesTable) map[image]*destination.Record {
 		r.must(err)
 		key := image{id, record.Data["n"] == json.Number("1"), record.Data["_ab_cdc_deleted_at"] != nil}
 		if records[key] != nil {
-			r.t.Errorf("%s: a record came twice: %+v", table.name, key)
+			r.t.Errorf("%s: a record was emitted twice: %+v", table.name, key)
 		}
 		records[key] = record
 	}
@@ -117,7 +117,7 @@ func (r *typesRig) images(table *typesTable) map[image]*destination.Record {
 // checkRow compares one record with the cases of its row.
 func (r *typesRig) checkRow(table *typesTable, n int, phase string, record *destination.Record) {
 	if record == nil {
-		r.t.Errorf("%s: no record came by %s of the row %d", table.name, phase, n)
+		r.t.Errorf("%s: no record by %s for row %d", table.name, phase, n)
 		return
 	}
 	changes := slices.Clone(record.Changes)
@@ -136,11 +136,11 @@ func (r *typesRig) checkRow(table *typesTable, n int, phase string, record *dest
 		r.compare(fmt.Sprintf("%s, %.80s, %s", c.label(*table), v.literal, phase), got, want)
 	}
 	if len(changes) > 0 {
-		r.t.Errorf("%s, row %d, %s: needless changes %v", table.name, n, phase, changes)
+		r.t.Errorf("%s, row %d, %s: unexpected changes %v", table.name, n, phase, changes)
 	}
 }
 
-// nullReason is the expected value of a null whose reason is in meta.changes.
+// nullReason is the expected value for a null with this reason in meta.changes.
 type nullReason string
 
 func reasonOf(change map[string]string) nullReason {
@@ -156,16 +156,16 @@ func (r *typesRig) compare(what string, got any, want string) {
 		d := json.NewDecoder(strings.NewReader(want))
 		d.UseNumber()
 		if err := d.Decode(&wanted); err != nil {
-			r.t.Fatalf("%s: the expectation is no JSON: %v", what, err)
+			r.t.Fatalf("%s: the expectation is not JSON: %v", what, err)
 		}
 	}
 	if !reflect.DeepEqual(got, wanted) {
-		r.t.Errorf("%s: %s", what, apart(shown(got), want))
+		r.t.Errorf("%s: %s", what, firstDifference(asJSON(got), want))
 	}
 }
 
-// apart shows two values from a little before the place where they begin to differ.
-func apart(got, want string) string {
+// firstDifference prints two values, starting a little before the place where they differ.
+func firstDifference(got, want string) string {
 	const before, after = 30, 300
 	same := 0
 	for same < min(len(got), len(want)) && got[same] == want[same] {
@@ -175,8 +175,8 @@ func apart(got, want string) string {
 	return fmt.Sprintf("got %.*q, want %.*q, from character %d on", after, got[from:], after, want[from:], from)
 }
 
-// shown is a decoded value as JSON.
-func shown(v any) string {
+// asJSON returns a decoded value as JSON.
+func asJSON(v any) string {
 	if reason, ok := v.(nullReason); ok {
 		return string(reason)
 	}
@@ -189,16 +189,16 @@ func shown(v any) string {
 	return strings.TrimSpace(b.String())
 }
 
-func quoteJSON(s string) string { return shown(s) }
+func quoteJSON(s string) string { return asJSON(s) }
 
-func base64JSON(b []byte) string { return shown(base64.StdEncoding.EncodeToString(b)) }
+func base64JSON(b []byte) string { return asJSON(base64.StdEncoding.EncodeToString(b)) }
 
-// wkb is MySQL's form of a geometry, in base64.
+// wkb returns MySQL's format of a geometry, in base64.
 func wkb(srid uint32, geometry []byte) string {
 	return base64JSON(append(binary.LittleEndian.AppendUint32(nil, srid), geometry...))
 }
 
-// shape is a geometry of a WKB type: little-endian, then its parts.
+// shape returns a geometry of a WKB type: the byte order (little-endian), the type, then its parts.
 func shape(kind uint32, parts ...any) []byte {
 	b := binary.LittleEndian.AppendUint32([]byte{1}, kind)
 	for _, part := range parts {
@@ -217,7 +217,7 @@ func collection(kind uint32, parts ...[]byte) []byte {
 	return shape(kind, uint32(len(parts)), bytes.Join(parts, nil))
 }
 
-// readDifferences reads the names of the differences that TYPES.md lists.
+// readDifferences returns the names of the differences that TYPES.md lists.
 func readDifferences(t *testing.T) []string {
 	t.Helper()
 	data, err := os.ReadFile("../TYPES.md")
@@ -230,13 +230,13 @@ func readDifferences(t *testing.T) []string {
 	}
 	section, _, _ = strings.Cut(section, "\n## ")
 	var names []string
-	for _, m := range regexp.MustCompile(`(?m)^\| ([^|]+) \|`).FindAllStringSubmatch(section, -1)[1:] { // the first is the head
+	for _, m := range regexp.MustCompile(`(?m)^\| ([^|]+) \|`).FindAllStringSubmatch(section, -1)[1:] { // the first one is the header
 		names = append(names, m[1])
 	}
 	return names
 }
 
-// checkDifferences holds the differences that the tables expect against those that TYPES.md lists.
+// checkDifferences compares the differences that the tables expect with those that TYPES.md lists.
 func checkDifferences(t *testing.T, listed []string, tables []typesTable) {
 	t.Helper()
 	expected := map[string]bool{}

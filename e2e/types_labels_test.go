@@ -8,7 +8,7 @@ import (
 
 const emojiLabel = "ENUM and SET labels beyond the BMP"
 
-// oddLabels are labels of an ENUM as SQL has them, and as they are. MySQL drops the spaces at the end of a label.
+// oddLabels are unusual labels of an ENUM as SQL literals, and their values. MySQL drops spaces at the end of a label.
 var oddLabels = is{
 	{"'a'", `"a"`},
 	{"'b,c'", `"b,c"`},
@@ -28,7 +28,7 @@ var oddLabels = is{
 	{"'a`b'", "\"a`b\""},
 }
 
-// setMembers are the same without those that hold a comma, which no member of a SET can, and the empty one.
+// setMembers returns the same without the empty one and those with a comma, which members of a SET cannot contain.
 func setMembers() (members is) {
 	for _, l := range oddLabels {
 		if !strings.Contains(l[0], ",") && l[0] != "''" {
@@ -38,7 +38,7 @@ func setMembers() (members is) {
 	return members
 }
 
-// declared lists labels as a declaration has them.
+// declared lists labels as in a declaration.
 func declared(labels is, more ...string) string {
 	var list []string
 	for _, l := range labels {
@@ -73,8 +73,8 @@ func labelColumns() []typesColumn {
 	}
 }
 
-// manyLabels is an ENUM of more members than a byte can number. With 65,535, the most that there can be, it was tried by
-// hand: MySQL needs 16 s to see that they are different.
+// manyLabels is an ENUM with more members than one byte can number. The maximum of 65,535 was tested
+// manually: MySQL needs 16 s to check that they are different.
 func manyLabels() []typesColumn {
 	const n = 5000
 	last := strconv.Itoa(n)

@@ -11,15 +11,15 @@ import (
 	"source-planetscale/internal/sandbox"
 )
 
-// secondBatch is added to the ids of the rows that replication sees inserted.
+// secondBatch is added to the ids of the rows whose inserts are replicated.
 const secondBatch = 1000
 
-// typesRig puts tables into a keyspace, reads them by copy and then by replication, and compares.
+// typesRig creates tables in a keyspace, reads them by copy and then by replication, and compares.
 type typesRig struct {
 	*pipeline
 	types    []typesTable
 	cases    int
-	vttablet int // its major version
+	vttablet int // vttablet's major version
 }
 
 func newTypesRig(t *testing.T, config string, tables []typesTable) *typesRig {
@@ -38,7 +38,7 @@ func newTypesRig(t *testing.T, config string, tables []typesTable) *typesRig {
 		}
 	}
 	r := &typesRig{pipeline: newPipeline(t, shared(t), config), types: tables, vttablet: majorVersion(t, sandbox.VTTabletVariable)}
-	// Neither strict nor afraid of zero dates: what the server makes of a literal is part of the expectation.
+	// Without strict mode, and with zero dates: how the server converts a literal is part of the expectation.
 	r.db = r.vtgate(t, r.keyspace, map[string]string{"sql_mode": "'ALLOW_INVALID_DATES'"})
 	return r
 }
@@ -60,7 +60,7 @@ func (r *typesRig) run() {
 	}
 	r.checkWarnings("replication", 3)
 	r.checkRows()
-	r.t.Logf("%d cases of a type, a value and a way to read it", r.cases)
+	r.t.Logf("%d combinations of a type, a value and a way to read it", r.cases)
 }
 
 func (r *typesRig) must(err error) {
@@ -84,7 +84,7 @@ func (r *typesRig) create() {
 	}
 }
 
-// fill gives each table a row for each case of the column with the most, and one of NULLs.
+// fill inserts into each table a row for each case of the column with the most cases, and one with NULLs.
 func (r *typesRig) fill(from int) {
 	for _, table := range r.types {
 		names := []string{"id"}
@@ -103,7 +103,7 @@ func (r *typesRig) fill(from int) {
 	}
 }
 
-// change updates and then deletes all rows, by their key where that is not the id.
+// change updates and then deletes all rows, by their key if that is not the id.
 func (r *typesRig) change() {
 	for i := range r.types {
 		table := &r.types[i]
@@ -118,7 +118,7 @@ func (r *typesRig) change() {
 	}
 }
 
-// conditions select a table's rows one by one by their key.
+// conditions returns conditions that each select one of a table's rows by its key.
 func (table *typesTable) conditions() []string {
 	conditions := make([]string, table.rows())
 	for n := range conditions {
@@ -131,7 +131,7 @@ func (table *typesTable) conditions() []string {
 	return conditions
 }
 
-// configure makes the catalog of the rig's tables, and checks what discover says about them.
+// configure creates the catalog of the rig's tables, and checks the warnings of discover about them.
 func (r *typesRig) configure() {
 	names := make([]string, len(r.types))
 	for i, table := range r.types {
@@ -141,13 +141,13 @@ func (r *typesRig) configure() {
 	for _, table := range r.types {
 		for _, c := range table.columns {
 			if got, want := warned(r.last, fmt.Sprintf("Table %s: column %q has ", table.name, c.name)), c.warns(); (got != "") != want {
-				r.t.Errorf("%s: at discover it is warned of with %q", c.label(table), got)
+				r.t.Errorf("%s: the warning of discover is %q", c.label(table), got)
 			}
 		}
 	}
 }
 
-// warned finds a warning by its beginning.
+// warned returns the warning that starts with a text.
 func warned(out *destination.Output, beginning string) string {
 	for _, log := range out.Logs {
 		if log.Level == "WARN" && strings.HasPrefix(log.Message, beginning) {
@@ -157,7 +157,7 @@ func warned(out *destination.Output, beginning string) string {
 	return ""
 }
 
-// checkRows holds what the destination keeps of all reads against the rows that are there: the second batch.
+// checkRows compares what the destination has after all reads with the rows that still exist: the second batch.
 func (r *typesRig) checkRows() {
 	for _, table := range r.types {
 		rows := r.rows(table.name)
@@ -172,7 +172,7 @@ func (r *typesRig) checkRows() {
 	}
 }
 
-// checkWarnings looks for one warning for each column with nulled values, with their number: each was read so many times.
+// checkWarnings checks for one warning for each column with nulled values, with their number, each having been read this many times.
 func (r *typesRig) checkWarnings(phase string, times int) {
 	for _, table := range r.types {
 		for _, c := range table.columns {

@@ -9,25 +9,25 @@ import (
 type typesTable struct {
 	name    string
 	columns []typesColumn
-	keys    int  // how many of the first columns are the key, instead of an id
+	keys    int  // how many of the first columns form the key, instead of an id
 	sharded bool // tested in the sharded keyspace, too
 }
 
-// typesColumn is a column and the values it is tested with.
+// typesColumn is a column and the values that it is tested with.
 type typesColumn struct {
-	name       string // the rig's own when empty
+	name       string // if empty, the rig chooses one
 	definition string
 	is         is
 	but        []typesForced
 }
 
-// is holds pairs: a literal of SQL, and the JSON that it comes out as however it is read.
+// is has pairs: an SQL literal, and the JSON that it becomes however it is read.
 type is [][2]string
 
-// typesForced is a literal that MySQL or Vitess do not let come out the same, with the name of the reason in TYPES.md.
+// typesForced is a literal that MySQL or Vitess cause to be read differently, with the name of the reason in TYPES.md.
 type typesForced struct{ literal, copied, replicated, difference string }
 
-// In the place of a value's JSON: null, with an entry in meta.changes that gives the reason.
+// Instead of a value's JSON: null, with an entry in meta.changes that has the reason.
 const (
 	nulled    = "null, SOURCE_SERIALIZATION_ERROR"
 	oversized = "null, SOURCE_FIELD_SIZE_LIMITATION"
@@ -41,7 +41,7 @@ func named(name, definition string, is is, but ...typesForced) typesColumn {
 	return typesColumn{name: name, definition: definition, is: is, but: but}
 }
 
-// typesTables is what the type test expects.
+// typesTables returns what the type test expects.
 func typesTables() []typesTable {
 	return []typesTable{
 		{name: "typ_integers", columns: integerColumns, sharded: true},
@@ -163,7 +163,7 @@ var integerColumns = []typesColumn{
 	of("TINYINT(1)", is{{"0", `false`}, {"1", `true`}, {"-1", `true`}, {"127", `true`}, {"-128", `true`}}),
 	of("BOOL", is{{"true", `true`}, {"false", `false`}}),
 	of("TINYINT(1) UNSIGNED ZEROFILL", is{{"0", `false`}, {"1", `true`}, {"255", `true`}}),
-	// MySQL forgets this (1), so it cannot be told from TINYINT UNSIGNED; see TYPES.md.
+	// MySQL does not keep this (1), so it cannot be distinguished from TINYINT UNSIGNED; see TYPES.md.
 	of("TINYINT(1) UNSIGNED", is{{"0", `0`}, {"1", `1`}, {"255", `255`}}),
 	of("TINYINT", is{{"-128", `-128`}, {"0", `0`}, {"127", `127`}}),
 	of("TINYINT(4)", is{{"1", `1`}}),
@@ -364,7 +364,7 @@ var timeColumns = []typesColumn{
 	of("TIME(6) NOT NULL", is{{"'-01:00:00'", nulled}}),
 }
 
-// allControls is every character below 0x20, and what JSON, lines and browsers treat specially.
+// allControls is every character below 0x20, and those that JSON, line splitting and browsers treat specially.
 var allControls = func() string {
 	var b strings.Builder
 	for c := range ' ' {
@@ -373,7 +373,7 @@ var allControls = func() string {
 	return b.String() + "\"\\/'`\x7f\u0080\u2028\u2029\ufeff\uffff"
 }()
 
-// hexLiteral is text as a literal of a character set whose bytes are UTF-8's.
+// hexLiteral returns text as a hexadecimal literal in utf8mb4.
 func hexLiteral(s string) string { return fmt.Sprintf("_utf8mb4 x'%x'", s) }
 
 func textColumns() []typesColumn {

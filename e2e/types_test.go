@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// TestTypes holds every type of MySQL, on a real server, against the JSON that it is to come out as: copied, and as the
-// binary log has it when a row is inserted, updated and deleted. typesTables is the expectation.
+// TestTypes compares every type of MySQL, on a real server, with the JSON that it must become: copied, and from the
+// binary log when a row is inserted, updated and deleted. typesTables has the expectation.
 func TestTypes(t *testing.T) {
 	c := shared(t)
 	differences := readDifferences(t)
@@ -30,7 +30,7 @@ func TestTypes(t *testing.T) {
 	})
 }
 
-// The largest text that Airbyte takes arrives whole, a longer one as null with a change and a warning.
+// The largest text that Airbyte accepts is emitted completely, a longer one as null with a change and a warning.
 func TestTypesTextOfTwentyMillionCharacters(t *testing.T) {
 	const limit = 20_000_000
 	fits := strings.Repeat("x", limit-len(`""`))

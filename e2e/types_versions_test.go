@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// wanted is what a value is to come out as by a copy, or in another phase by replication.
+// wanted returns what a value must become in a copy or, in other phases, in replication.
 func (r *typesRig) wanted(v typesForced, phase string) string {
 	switch {
 	case phase == "copy":
@@ -19,8 +19,8 @@ func (r *typesRig) wanted(v typesForced, phase string) string {
 	return v.replicated
 }
 
-// beforeVitess24 is what is left of a value that vttablets before 24 replicate: they lose the 64th label of a SET, in
-// silence, and cut the front off a JSON with bytes in it, which makes it none.
+// beforeVitess24 returns what remains of a value that vttablets before 24 replicate: they lose the 64th label of a SET
+// silently, and cut off the start of a JSON with bytes in it, so that it is no longer JSON.
 func beforeVitess24(replicated string) string {
 	if strings.Contains(replicated, `"base64:type15:`) {
 		return nulled
@@ -31,7 +31,7 @@ func beforeVitess24(replicated string) string {
 	return replicated
 }
 
-// without21 leaves out of a table what a vtgate 21 crashes at when the table is made.
+// without21 removes from a table what makes a vtgate 21 crash when the table is created.
 func without21(table typesTable) typesTable {
 	table.columns = slices.DeleteFunc(slices.Clone(table.columns), func(c typesColumn) bool {
 		return strings.HasPrefix(c.definition, "ENUM") && strings.Contains(c.definition, "CHARACTER SET binary")
@@ -39,13 +39,13 @@ func without21(table typesTable) typesTable {
 	return table
 }
 
-// majorVersion is the first number of the version in one of the sandbox's variables.
+// majorVersion returns the first number of the version in one of the sandbox's variables.
 func majorVersion(t *testing.T, variable string) int {
 	t.Helper()
 	first, _, _ := strings.Cut(os.Getenv(variable), ".")
 	n, err := strconv.Atoi(first)
 	if err != nil {
-		t.Fatalf("the sandbox has not told its version in %s: %v", variable, err)
+		t.Fatalf("the sandbox has not set its version in %s: %v", variable, err)
 	}
 	return n
 }

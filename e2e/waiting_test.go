@@ -7,7 +7,7 @@ import (
 )
 
 // TestColumnsChangedWhileACopyWaits changes a table between the start of a sync, when its columns are looked up, and its copy.
-// The rows come with the columns that they have then, and so do the changes that the next sync reads.
+// The rows are read with the columns that they have then, and so are the changes that the next sync reads.
 func TestColumnsChangedWhileACopyWaits(t *testing.T) {
 	for _, c := range []struct{ name, tables, change, columns string }{
 		{"added", "wait_add", "add column w int default 7", "id, part, v, note"},
@@ -21,7 +21,7 @@ func TestColumnsChangedWhileACopyWaits(t *testing.T) {
 			w.mustEqual(w.waits, c.columns)
 			copied := w.state
 			if !strings.Contains(string(copied), "own_columns") {
-				t.Fatalf("the copy saw no other columns than the sync's start, so that nothing is tested: %s", copied)
+				t.Fatalf("the copy has the same columns as the start of the sync, so that nothing is tested: %s", copied)
 			}
 
 			w.exec("update " + w.waits + " set note = 'again' where id < 5")
@@ -36,13 +36,13 @@ func TestColumnsChangedWhileACopyWaits(t *testing.T) {
 	}
 }
 
-// waiting are two tables of which one's copy waits for the other's.
+// waiting has two tables; the copy of one waits for that of the other.
 type waiting struct {
 	*pipeline
 	first, waits string
 }
 
-// twoTables makes tables with names of their own: vtgate remembers the columns of one that was dropped for a while.
+// twoTables creates tables with unique names: vtgate remembers the columns of a dropped table for a while.
 func twoTables(t *testing.T, prefix string) *waiting {
 	t.Helper()
 	c := shared(t)
@@ -54,8 +54,8 @@ func twoTables(t *testing.T, prefix string) *waiting {
 	return &waiting{pipeline: p.with(map[string]any{"concurrency": 1}), first: a, waits: b}
 }
 
-// changeWhileACopyWaits runs a sync. An open transaction holds a copy back, since it keeps the table from being locked; the
-// other table's copy then waits for its turn.
+// changeWhileACopyWaits runs a sync. An open transaction blocks one copy, since it prevents the table from being locked; the
+// other table's copy then waits for a slot.
 func (w *waiting) changeWhileACopyWaits(change string) {
 	w.t.Helper()
 	first, waits := w.open(w.first), w.open(w.waits)
@@ -70,7 +70,7 @@ func (w *waiting) changeWhileACopyWaits(change string) {
 	sync.toEnd()
 }
 
-// open leaves a transaction open that has written to the table in both shards.
+// open returns an open transaction that has written to the table in both shards.
 func (w *waiting) open(table string) *sql.Tx {
 	w.t.Helper()
 	tx, err := w.db.BeginTx(w.t.Context(), nil)

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// writer inserts, updates, deletes and moves rows of a pipeline's table all the time.
+// writer constantly inserts, updates, deletes and moves rows of a pipeline's table.
 type writer struct {
 	writes
 	table string
@@ -17,19 +17,19 @@ type writer struct {
 	done  chan struct{}
 	wait  sync.WaitGroup
 	mu    sync.Mutex
-	good  int // statements since the last call of recovered
+	good  int // successful statements since the last call of recovered
 	last  error
 }
 
-// writes is how a writer writes.
+// writes configures a writer.
 type writes struct {
 	seed    uint64
-	rows    int           // of the table; most stay as they are
-	pace    time.Duration // between two rounds
-	patient bool          // with a server that refuses; otherwise that fails the test
+	rows    int           // rows of the table; most are never changed
+	pace    time.Duration // pause between two rounds
+	patient bool          // ignores errors of the server; otherwise they fail the test
 }
 
-// write starts to write. It ends with the test, if not before.
+// write starts a writer. It ends with the test, if not before.
 func (p *pipeline) write(how writes) {
 	p.t.Helper()
 	w := &writer{writes: how, table: p.table, done: make(chan struct{})}
@@ -50,7 +50,8 @@ func (p *pipeline) write(how writes) {
 	p.writer = w
 }
 
-// round changes each tenth row, moves and deletes one beside it, and has some rows more that come and go.
+// round changes one of every tenth row, changes the key of the next one, deletes the one after it, and inserts and deletes rows beyond
+// the table's initial ones.
 func (w *writer) round(p *pipeline, random *rand.Rand) {
 	w.quiet.Lock()
 	defer w.quiet.Unlock()

@@ -24,7 +24,7 @@ import (
 // imageVariable names the image to test.
 const imageVariable = "SOURCE_PLANETSCALE_IMAGE"
 
-// TestMain makes the scripts' command source-planetscale a run of the image.
+// TestMain defines the scripts' command source-planetscale, which runs the image.
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"source-planetscale": func() { os.Exit(runInImage(os.Getenv(imageVariable), os.Args[1:])) }})
 }
@@ -85,7 +85,7 @@ func makePipes(dir string) (string, error) {
 
 func podman(args ...string) *exec.Cmd { return exec.Command("podman", args...) }
 
-// TestImageScripts runs what concerns spec, check, discover and read in the image, as e2e's TestScripts does in the program.
+// TestImageScripts runs the scripts about spec, check, discover and read with the image, as e2e's TestScripts does with the program.
 func TestImageScripts(t *testing.T) {
 	image := requireImage(t)
 	names := []string{"usage", "check", "discover", "full_refresh", "incremental_sharded", "former_connector"}
@@ -96,7 +96,7 @@ func TestImageScripts(t *testing.T) {
 	})
 }
 
-// copyConfigs copies the sandbox's configurations to where the container sees them.
+// copyConfigs copies the sandbox's configurations into a folder that the container can read.
 func copyConfigs(e *testscript.Env) error {
 	var all error
 	for _, name := range []string{"SANDBOX_CONFIG_SHARDED", "SANDBOX_CONFIG_UNSHARDED", "SANDBOX_CONFIG_PLAIN"} {
@@ -152,7 +152,7 @@ func inspect(t *testing.T, image string) inspected {
 	return images[0]
 }
 
-// The limits of the scripts' runs are really there.
+// The limits are in effect when the scripts run.
 func TestImageRunsUnderLimits(t *testing.T) {
 	image := requireImage(t)
 	const script = `id -u; id -g
@@ -170,12 +170,12 @@ cat /sys/fs/cgroup/memory/memory.limit_in_bytes 2>/dev/null || cat /sys/fs/cgrou
 	}
 }
 
-// The image's face is what the platform and the registry go by.
+// The platform and the registry rely on the image's entrypoint, user and labels.
 func TestImageIsAConnectors(t *testing.T) {
 	image := requireImage(t)
 	got := inspect(t, image).Config
 	if len(got.Entrypoint) != 1 || !filepath.IsAbs(got.Entrypoint[0]) || !slices.Contains(got.Env, "AIRBYTE_ENTRYPOINT="+got.Entrypoint[0]) {
-		t.Errorf("the entrypoint %q is not what AIRBYTE_ENTRYPOINT says in %q, or not absolute", got.Entrypoint, got.Env)
+		t.Errorf("the entrypoint %q differs from AIRBYTE_ENTRYPOINT in %q, or is not absolute", got.Entrypoint, got.Env)
 	}
 	if got.User != "1000:1000" {
 		t.Errorf("the user is %q", got.User)
@@ -191,7 +191,7 @@ func TestImageIsAConnectors(t *testing.T) {
 	inside(t, image, `[ "$(pwd)" = /airbyte ] && touch /airbyte/file`)
 }
 
-// inside runs a shell's command as the image's own user.
+// inside runs a shell command in the image, as the image's user.
 func inside(t *testing.T, image, script string) {
 	t.Helper()
 	out, err := podman("run", "--rm", "--security-opt=no-new-privileges", "--entrypoint=sh", image, "-ec", script).CombinedOutput()
@@ -200,11 +200,11 @@ func inside(t *testing.T, image, script string) {
 	}
 }
 
-// Platforms pull the image for every sync on a new node.
+// The platform pulls the image for every sync on a new node.
 func TestImageIsSmall(t *testing.T) {
 	image := requireImage(t)
 	inside(t, image, `[ "$(stat -c %s $AIRBYTE_ENTRYPOINT)" -lt 25000000 ]`)
-	// As it is pushed; gzip's own setting makes it smaller.
+	// The size as it is pushed; gzip's default level would make it smaller.
 	dir := filepath.Join(t.TempDir(), "pushed")
 	if out, err := podman("save", "--quiet", "--compress", "--format=docker-dir", "--output="+dir, image).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
@@ -227,7 +227,7 @@ func TestImageIsSmall(t *testing.T) {
 	t.Logf("%d bytes compressed", size)
 }
 
-// A commit always builds to the same image.
+// Two builds of a commit produce the same image.
 func TestImageIsReproducible(t *testing.T) {
 	image := requireImage(t)
 	const again = "localhost/source-planetscale-again"

@@ -15,7 +15,7 @@ import (
 	"source-planetscale/internal/connector"
 )
 
-// yq turns YAML into JSON; pinned like the Makefile's tools.
+// yq converts YAML to JSON; pinned like the Makefile's tools.
 const yq = "github.com/mikefarah/yq/v4@v4.47.1"
 
 type metadata struct {
@@ -29,7 +29,7 @@ type metadata struct {
 	} `json:"data"`
 }
 
-// TestMetadata holds metadata.yaml against Airbyte's model, and against what the rest of the project says of the same.
+// TestMetadata checks metadata.yaml against Airbyte's model, and against the same facts elsewhere in the project.
 func TestMetadata(t *testing.T) {
 	var m metadata
 	yamlFile(t, "metadata.yaml", "testdata/metadata.schema.json", &m)
@@ -43,23 +43,23 @@ func TestMetadata(t *testing.T) {
 		t.Fatal(err)
 	}
 	if m.Data.DocumentationURL != spec.DocumentationURL {
-		t.Errorf("documentationUrl is %s, the specification's %s", m.Data.DocumentationURL, spec.DocumentationURL)
+		t.Errorf("documentationUrl is %s, that of the specification %s", m.Data.DocumentationURL, spec.DocumentationURL)
 	}
 	for _, host := range m.Data.AllowedHosts.Hosts {
 		option, _, _ := strings.Cut(strings.Trim(host, "${}"), ".")
 		if spec.ConnectionSpecification.Properties[option] == nil {
-			t.Errorf("allowedHosts has %s, and the specification no option %s", host, option)
+			t.Errorf("allowedHosts has %s, but the specification has no option %s", host, option)
 		}
 	}
 	if icon := read(t, m.Data.Icon); !bytes.Contains(icon, []byte(`viewBox="0 0 250 250"`)) {
-		t.Errorf("%s is not a picture of 250 by 250", m.Data.Icon)
+		t.Errorf("%s is not a picture of 250 by 250 pixels", m.Data.Icon)
 	}
 	if !bytes.Contains(read(t, "Dockerfile"), []byte("io.airbyte.name="+m.Data.DockerRepository+" ")) {
 		t.Errorf("the Dockerfile's label io.airbyte.name is not the dockerRepository %s", m.Data.DockerRepository)
 	}
 }
 
-// TestManualsAddress is one in both files once the release, or whoever builds an image, has named it.
+// TestManualsAddress checks that both files have the manual's address once the release, or whoever builds an image, has set it.
 func TestManualsAddress(t *testing.T) {
 	root := t.TempDir()
 	for _, file := range []string{"internal/config/spec.json", "metadata.yaml"} {
@@ -92,12 +92,12 @@ func TestManualsAddress(t *testing.T) {
 	}
 	for _, bad := range []string{"", "docs/planetscale.md", "https://", `https://a"b`, "https://a|b"} {
 		if name(bad) == nil {
-			t.Errorf("%q is taken for an address", bad)
+			t.Errorf("%q is accepted as an address", bad)
 		}
 	}
 }
 
-// TestVersionIsOne holds what names the version against the one place where it is decided.
+// TestVersionIsOne compares every mention of the version with the one place that defines it.
 func TestVersionIsOne(t *testing.T) {
 	var m metadata
 	yamlFile(t, "metadata.yaml", "testdata/metadata.schema.json", &m)
@@ -127,7 +127,7 @@ func TestVersionIsOne(t *testing.T) {
 	}
 }
 
-// TestFlagsAreOne holds the flags that the image's program is built with against those of `make build`.
+// TestFlagsAreOne compares the flags that the image's program is built with to those of `make build`.
 func TestFlagsAreOne(t *testing.T) {
 	flags := regexp.MustCompile(`go build (-trimpath .+) -o `)
 	made, image := flags.FindSubmatch(read(t, "Makefile")), flags.FindSubmatch(read(t, "Dockerfile"))
@@ -136,8 +136,8 @@ func TestFlagsAreOne(t *testing.T) {
 	}
 }
 
-// TestAcceptanceConfig holds the configuration of Airbyte's acceptance tests against its model, and its files against the
-// project's; the script acceptance runs what they hold.
+// TestAcceptanceConfig checks the configuration of Airbyte's acceptance tests against its model, and that the files it names
+// exist and are JSON; the script acceptance.txtar runs with their content.
 func TestAcceptanceConfig(t *testing.T) {
 	var config struct {
 		Tests map[string]struct {
@@ -160,7 +160,7 @@ func TestAcceptanceConfig(t *testing.T) {
 	}
 }
 
-// yamlFile reads a YAML file of the repository into a value, and fails the test where it does not obey the schema.
+// yamlFile reads a YAML file of the repository into a value, and fails the test if it does not match the schema.
 func yamlFile(t *testing.T, file, schemaFile string, into any) {
 	t.Helper()
 	cmd := exec.Command("go", "run", yq, "-o=json", ".", filepath.Join("..", file))
@@ -185,7 +185,7 @@ func yamlFile(t *testing.T, file, schemaFile string, into any) {
 	}
 }
 
-// read returns what a file of the repository holds.
+// read returns the content of a file of the repository.
 func read(t *testing.T, file string) []byte {
 	t.Helper()
 	data, err := os.ReadFile(filepath.Join("..", file))

@@ -26,7 +26,7 @@ type workflow struct {
 	} `json:"jobs"`
 }
 
-// writes are the only rights beyond reading that a job may have: by workflow and job.
+// writes are the only permissions beyond reading that a job may have, by workflow and job.
 var writes = map[string][]string{
 	"release.yml image":   {"packages", "id-token", "attestations"},
 	"release.yml release": {"contents"},
@@ -38,7 +38,7 @@ var (
 	commits  = regexp.MustCompile(`uses: \S+@([0-9a-f]{40})( # v\d+\.\d+\.\d+)?`)
 )
 
-// What runs with rights over the repository and its packages is known to the byte, and has no more rights than it needs.
+// Everything that runs with permissions on the repository and its packages is pinned, and has no more permissions than it needs.
 func TestWorkflowsRunWhatIsPinned(t *testing.T) {
 	files, err := filepath.Glob("../.github/workflows/*.yml")
 	if err != nil || len(files) < 4 {
@@ -50,7 +50,7 @@ func TestWorkflowsRunWhatIsPinned(t *testing.T) {
 		checkWorkflow(t, name, parseWorkflow(t, path))
 		for _, pin := range commits.FindAllStringSubmatch(string(read(t, ".github/workflows/"+name)), -1) {
 			if pin[2] == "" {
-				t.Errorf("%s: the commit %s does not say which version it is", name, pin[1])
+				t.Errorf("%s: the commit %s has no comment with its version", name, pin[1])
 			}
 			if seen, ok := versions[pin[1]]; ok && seen != pin[2] {
 				t.Errorf("%s: the commit %s is%s elsewhere", name, pin[1], seen)
@@ -76,15 +76,15 @@ func parseWorkflow(t *testing.T, path string) workflow {
 func checkWorkflow(t *testing.T, name string, w workflow) {
 	t.Helper()
 	if w.Permissions == nil || len(*w.Permissions) != 0 {
-		t.Errorf("%s does not begin with no permissions", name)
+		t.Errorf("%s does not start without permissions", name)
 	}
 	if trigger := foreign.Find(w.On); trigger != nil {
-		t.Errorf("%s is started by %s, which lets others' changes run with our rights", name, trigger)
+		t.Errorf("%s is started by %s, which runs other people's changes with our permissions", name, trigger)
 	}
 	for id, job := range w.Jobs {
 		where := name + " " + id
 		if job.Permissions == nil {
-			t.Errorf("%s does not say its permissions", where)
+			t.Errorf("%s does not declare its permissions", where)
 			continue
 		}
 		for right, how := range *job.Permissions {
@@ -93,31 +93,31 @@ func checkWorkflow(t *testing.T, name string, w workflow) {
 				allowed = allowed || w == right
 			}
 			if !allowed {
-				t.Errorf("%s may %s %s", where, how, right)
+				t.Errorf("%s has the permission to %s %s", where, how, right)
 			}
 		}
 		if job.Secrets != nil {
-			t.Errorf("%s hands secrets on", where)
+			t.Errorf("%s passes secrets on", where)
 		}
 		if job.Uses == "" && job.RunsOn != "ubuntu-24.04" {
 			t.Errorf("%s runs on %s", where, job.RunsOn)
 		}
 		if job.Uses != "" && !strings.HasPrefix(job.Uses, "./") {
-			t.Errorf("%s runs %s, a workflow of somebody else", where, job.Uses)
+			t.Errorf("%s runs %s, someone else's workflow", where, job.Uses)
 		}
 		if job.Uses == "" && job.Timeout == 0 {
-			t.Errorf("%s may run for six hours", where)
+			t.Errorf("%s has no timeout, so it may run for six hours", where)
 		}
 		for _, s := range job.Steps {
 			if s.Uses != "" && !byCommit.MatchString(s.Uses) {
-				t.Errorf("%s uses %s, which may become something else", where, s.Uses)
+				t.Errorf("%s uses %s, which is not pinned to a commit", where, s.Uses)
 			}
 			if strings.HasPrefix(s.Uses, "actions/checkout@") && s.With["persist-credentials"] != false {
 				t.Errorf("%s keeps the credentials of its checkout", where)
 			}
 			if strings.HasPrefix(s.Uses, "actions/setup-go@") &&
 				(s.With["go-version-file"] != "go.mod" || s.With["go-version"] != nil || s.With["cache"] != false) {
-				t.Errorf("%s has another Go than go.mod's, or one of a cache", where)
+				t.Errorf("%s does not use the Go version of go.mod, or uses a cache", where)
 			}
 			if strings.Contains(s.Run, "${{") {
 				t.Errorf("%s puts an expression into a script", where)
@@ -126,7 +126,7 @@ func checkWorkflow(t *testing.T, name string, w workflow) {
 	}
 }
 
-// One patch release of Go: what is tested is what is shipped.
+// One patch release of Go is used everywhere, so that what is tested is what is shipped.
 func TestGoIsOne(t *testing.T) {
 	want := regexp.MustCompile(`(?m)^go (\d+\.\d+\.\d+)$`).FindSubmatch(read(t, "go.mod"))
 	if want == nil {
@@ -143,7 +143,7 @@ func TestGoIsOne(t *testing.T) {
 	}
 }
 
-// What is published is built on the bases that a bot keeps current, by digest, under the names that the Dockerfile knows.
+// Published images are built on base images that a bot keeps current, pinned by digest, under the names that the Dockerfile uses.
 func TestBasesAreTheDockerfiles(t *testing.T) {
 	tags := regexp.MustCompile(`(?m)^ARG ([A-Z]+_IMAGE)=(\S+)$`).FindAllSubmatch(read(t, "Dockerfile"), -1)
 	bases := regexp.MustCompile(`(?m)^FROM ([^@\s]+)@sha256:[0-9a-f]{64} AS (\S+)$`).FindAllSubmatch(read(t, "image/bases/Dockerfile"), -1)

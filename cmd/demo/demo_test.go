@@ -12,21 +12,21 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestDemo runs the whole demo, in the sandbox's own folder; it leaves its tables there, as the demo does.
+// TestDemo runs the whole demo in the sandbox's folder and leaves its tables there, as the demo does.
 func TestDemo(t *testing.T) {
 	dir := sandboxDir(t)
 	var out bytes.Buffer
 	if err := run(t.Context(), dir, &screen{out: &out, width: plainWidth}, t.Output()); err != nil {
-		t.Fatalf("%v; it said:\n%s", err, out.String())
+		t.Fatalf("%v; its output:\n%s", err, out.String())
 	}
 	said := out.String()
 	for _, want := range []string{"✓ 70,504 rows in 8 tables", "FAILED: The server refused the username or password", "rows in 8 tables of 2 keyspaces"} {
 		if !strings.Contains(said, want) {
-			t.Errorf("it did not say %q", want)
+			t.Errorf("the output lacks %q", want)
 		}
 	}
 	if strings.Contains(said, "\x1b") {
-		t.Error("there are colors, although this is no terminal")
+		t.Error("the output has colors, although it is not a terminal")
 	}
 	if d := cmp.Diff(madeChanges(said), shownChanges(said)); d != "" {
 		t.Errorf("changes (-made +shown):\n%s", d)
@@ -50,7 +50,7 @@ func sandboxDir(t *testing.T) string {
 	return filepath.Dir(os.Getenv("SANDBOX_CONFIG_PLAIN"))
 }
 
-// changed are the numbers of rows inserted, updated and deleted in a table, as they were printed.
+// changed are the printed numbers of rows inserted, updated and deleted in a table.
 type changed [3]string
 
 var (
@@ -58,7 +58,7 @@ var (
 	shownLine = regexp.MustCompile(`\.(demo_\w+) +([\d,]+) +([\d,]+) +([\d,]+)  COMPLETE`)
 )
 
-// madeChanges are what the server said to each statement; the one on demo_order_lines changes a key.
+// madeChanges are the rows that the server reported for each statement; the one on demo_order_lines changes a key.
 func madeChanges(said string) map[string]changed {
 	made := map[string]changed{"demo_order_lines": {"1", "0", "1"}, "demo_warehouses": {"0", "0", "0"}}
 	for _, m := range madeLine.FindAllStringSubmatch(said, -1) {
@@ -75,7 +75,7 @@ func madeChanges(said string) map[string]changed {
 	return made
 }
 
-// shownChanges are what the demo says came from the connector.
+// shownChanges are the changes that the demo reports as received from the connector.
 func shownChanges(said string) map[string]changed {
 	_, said, _ = strings.Cut(said, "since the state of the first")
 	shown := map[string]changed{}
@@ -85,7 +85,7 @@ func shownChanges(said string) map[string]changed {
 	return shown
 }
 
-// runAsPrinted runs the first command line with the word as a user does who copies it.
+// runAsPrinted runs the first printed command line that contains the word, as a user who copies it would.
 func runAsPrinted(t *testing.T, said, word string) {
 	t.Helper()
 	for line := range strings.Lines(said) {

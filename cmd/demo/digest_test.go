@@ -13,7 +13,7 @@ import (
 
 var stream = destination.Stream{Name: "t", Namespace: "k"}
 
-// record makes a record with the key id and the cursor c.
+// record returns a record with the key id and the cursor c.
 func record(id, c string, deletedAt any) destination.Record {
 	return destination.Record{Stream: stream, Data: map[string]any{
 		"id": json.Number(id), "_ab_cdc_cursor": json.Number(c), columnDeletedAt: deletedAt,
@@ -46,7 +46,7 @@ func TestChangesAreCountedByWhatTheTablesHadBefore(t *testing.T) {
 		t.Errorf("counts (-want +got):\n%s", d)
 	}
 	if n := len(tables[stream].Rows); n != 3 {
-		t.Errorf("%d rows are left, want 1, 4 and 5", n)
+		t.Errorf("%d rows remain, want 1, 4 and 5", n)
 	}
 }
 
@@ -119,6 +119,6 @@ func TestShellLineIsReadByAShellAsItWasMeant(t *testing.T) {
 		t.Fatal(err)
 	}
 	if d := cmp.Diff(strings.Join(words, "\n")+"\n", string(out)); d != "" {
-		t.Errorf("the shell's words (-want +got):\n%s", d)
+		t.Errorf("arguments quoted for the shell (-want +got):\n%s", d)
 	}
 }

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// TestPicture has every word of the step that fits, in its style, and is XML.
+// TestPicture checks that the picture is XML and has every word of the step that fits, in its style.
 func TestPicture(t *testing.T) {
 	var out bytes.Buffer
 	s := &screen{out: &out, width: 40, color: true}
@@ -38,7 +38,7 @@ func TestPicture(t *testing.T) {
 	}
 	for _, style := range []string{bold, cyan, green, dim} {
 		if !strings.Contains(got, look[style]) {
-			t.Errorf("nothing has the style %s", style)
+			t.Errorf("no text has the style %s", style)
 		}
 	}
 }

@@ -45,10 +45,10 @@ func TestShopIsLargeAndTheSameEveryTime(t *testing.T) {
 			t.Errorf("%s differs from one run to the next:\n%s", table.name, d)
 		}
 		if marks := strings.Count(query, "?"); marks != len(args) {
-			t.Errorf("%s: %d values for %d places", table.name, len(args), marks)
+			t.Errorf("%s: %d values for %d placeholders", table.name, len(args), marks)
 		}
 		if !strings.HasPrefix(table.name, "demo_") {
-			t.Errorf("table %s could be somebody else's", table.name)
+			t.Errorf("table %s could belong to someone else", table.name)
 		}
 	}
 	if sum < 50_000 {

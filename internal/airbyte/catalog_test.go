@@ -66,7 +66,7 @@ func TestCursorWarning(t *testing.T) {
 	}
 }
 
-// Absent namespace is the configured keyspace, in catalog, state and output alike.
+// An absent namespace means the configured keyspace, in the catalog, the state and the output.
 func TestAbsentNamespaceIsTheKeyspace(t *testing.T) {
 	catalog := configured(
 		t,
@@ -106,7 +106,7 @@ func TestAbsentNamespaceIsTheKeyspace(t *testing.T) {
 	if want := `b{"n":3} elsewhere.a{"n":7} elsewhere.d{"n":6} shop.a{"n":1} shop.b{"n":2} shop.c{"n":5}`; strings.Join(got, " ") != want {
 		t.Errorf("the state has %q, want %s", got, want)
 	}
-	// b without its namespace, whose stream has another state; c is of another namespace in the catalog; d is not in it.
+	// b without a namespace (shop.b has another state), and c and a with another namespace than in the catalog; d is not in the catalog.
 	unused := map[string]bool{}
 	for _, d := range state.Unused(catalog) {
 		unused[d.String()] = true

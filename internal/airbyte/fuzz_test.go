@@ -4,7 +4,7 @@ import (
 	"testing"
 )
 
-// What the platform hands over is taken or refused with a sentence; what is taken can be used.
+// A catalog from the platform is accepted, or refused with a message; what is accepted can be used.
 func FuzzCatalog(f *testing.F) {
 	f.Add(
 		[]byte(
@@ -27,7 +27,7 @@ func FuzzCatalog(f *testing.F) {
 		for i := range c.Streams {
 			s := &c.Streams[i]
 			if s.Stream.Name == "" {
-				t.Error("a stream without a name is taken")
+				t.Error("a stream without a name is accepted")
 			}
 			_, _ = s.Stream.Properties()
 			if _, err := NewRecordPrefix(s.Stream.Descriptor()); err != nil {

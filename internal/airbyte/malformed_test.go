@@ -24,7 +24,7 @@ func TestMalformedDocumentsAreToldInPlainWords(t *testing.T) {
 	} {
 		err := json.Unmarshal([]byte(in), &v)
 		if err == nil {
-			t.Fatalf("%.60s is well", in)
+			t.Fatalf("%.60s is accepted", in)
 		}
 		if got := Malformed(err).Error(); got != want {
 			t.Errorf("%.60s: %q, want %q", in, got, want)

@@ -48,7 +48,7 @@ func TestCommitWritesRecordsBeforeTheirState(t *testing.T) {
 		t.Errorf("printed\n%s\nexpected\n%s", out.String(), want)
 	}
 	if b.Size() != 0 {
-		t.Errorf("the batch still holds %d bytes after its commit", b.Size())
+		t.Errorf("the batch still has %d bytes after its commit", b.Size())
 	}
 }
 
@@ -110,7 +110,7 @@ func TestFirstWriteErrorIsFinal(t *testing.T) {
 	called := false
 	err := w.Commit(b, func(*Tx) error { called = true; return nil })
 	if !errors.Is(err, errPipe) || called || pipe.writes != 1 {
-		t.Errorf("after a write error: error %v, states asked for: %v, writes: %d", err, called, pipe.writes)
+		t.Errorf("after a write error: error %v, state function called: %v, writes: %d", err, called, pipe.writes)
 	}
 	if err := w.Status(users, Complete); !errors.Is(err, errPipe) {
 		t.Errorf("a status after a write error returned %v", err)
@@ -133,7 +133,7 @@ func TestARecordThatIsNotClosedDoesNotBelongToTheBatch(t *testing.T) {
 	}
 }
 
-// One batch may hold records of several streams, and get a new time between them.
+// A batch may contain records of several streams, and its time may be changed between them.
 func TestRecordsOfSeveralStreams(t *testing.T) {
 	var out bytes.Buffer
 	w, b := NewWriter(&out), NewBatch()
@@ -216,19 +216,19 @@ func TestParseConfiguredCatalogRefusesWhatCannotBeRead(t *testing.T) {
 func TestRecordsOfAnotherBatchComeInTheirPlace(t *testing.T) {
 	var out bytes.Buffer
 	w, b, other := NewWriter(&out), NewBatch(), NewBatch()
-	for round := range 3 { // buffers are used again
+	for round := range 3 { // buffers are reused
 		out.Reset()
 		record(t, b, `"id":1`)
 		record(t, other, `"id":2`)
 		record(t, other, `"id":3`)
 		b.Take(other)
 		if other.Size() != 0 {
-			t.Errorf("the other batch still holds %d bytes", other.Size())
+			t.Errorf("the other batch still has %d bytes", other.Size())
 		}
 		record(t, b, `"id":4`)
 		record(t, other, `"id":5`)
 		b.Take(other)
-		b.Take(other) // with nothing in it
+		b.Take(other) // empty
 		record(t, other, `"id":99`)
 		other.Clear()
 		size := b.Size()
@@ -264,7 +264,7 @@ func TestALargeBufferIsNotKept(t *testing.T) {
 	}
 }
 
-// What a change that fails has changed before may be saved by somebody else: the records that it covers are there.
+// If a change of the state fails halfway, another commit may save what it changed before: the records it covers must have been written.
 func TestRecordsAreWrittenWhereTheirChangeFails(t *testing.T) {
 	var out bytes.Buffer
 	w, b := NewWriter(&out), NewBatch()

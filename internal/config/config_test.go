@@ -21,7 +21,7 @@ import (
 
 const minimal = `"host":"aws.connect.psdb.cloud","database":"shop","username":"u","password":"pscale_pw_secret"`
 
-// logged returns a logger and what was logged with it.
+// logged returns a logger and its output.
 func logged() (*slog.Logger, *bytes.Buffer) {
 	var out bytes.Buffer
 	return slog.New(airbyte.NewLogHandler(airbyte.NewWriter(&out), slog.LevelInfo)), &out
@@ -48,7 +48,7 @@ func TestParseFillsInDefaults(t *testing.T) {
 	}
 }
 
-// A configuration as the former connector's users have saved it.
+// A configuration as users of the former connector have saved it.
 func TestParseTakesTheFormerConnectors(t *testing.T) {
 	log, out := logged()
 	c, err := Parse(
@@ -76,11 +76,11 @@ func TestParseTakesTheFormerConnectors(t *testing.T) {
 		t.Errorf("timeout %d, logged %s", c.TimeoutSeconds, out)
 	}
 	if !strings.Contains(out.String(), `unknown key \"branch\"`) {
-		t.Errorf("no warning of the unknown key in %s", out)
+		t.Errorf("no warning about the unknown key in %s", out)
 	}
 }
 
-// Its form saves untouched options, among them a constant without a meaning.
+// The form saves untouched options, among them a constant without a meaning.
 func TestUntouchedOptionsOfTheFormerConnectorMeanTheDefaults(t *testing.T) {
 	want, err := Parse([]byte(`{`+minimal+`}`), slog.New(slog.DiscardHandler))
 	if err != nil {
@@ -138,12 +138,12 @@ func TestParseRefusesWithASentence(t *testing.T) {
 			t.Errorf("%s: error %v, expected one about %q", in, err, problem)
 		}
 		if err != nil && strings.Contains(err.Error(), "secret") {
-			t.Errorf("%s: the error holds the password: %v", in, err)
+			t.Errorf("%s: the error contains the password: %v", in, err)
 		}
 	}
 }
 
-// tunnel is a tunnel_method by key with the given option.
+// tunnel is a tunnel_method that logs in by key, with this option.
 func tunnel(option string) string {
 	return `{"tunnel_method":"SSH_KEY_AUTH","tunnel_host":"h","tunnel_port":22,"tunnel_user":"u","ssh_key":"k",` + option + `}`
 }
@@ -166,7 +166,7 @@ func TestDisabledTLSIsSaidAloud(t *testing.T) {
 	}
 }
 
-// specProperty is a property of the specification, as far as the tests look at it.
+// specProperty is a property of the specification, with the fields that the tests check.
 type specProperty struct {
 	Title, Description, Type, Group string
 	Order                           *int
@@ -225,7 +225,7 @@ func TestSpecAgreesWithConfig(t *testing.T) {
 	}
 }
 
-// secrets are the options that Airbyte must store as secrets, and show to nobody.
+// secrets are the options that Airbyte must store as secrets and never show.
 var secrets = []string{
 	"password",
 	"ca_certificate",
@@ -249,19 +249,19 @@ func TestSpecPageIsComplete(t *testing.T) {
 	}
 	for name, p := range specProperties(t) {
 		if _, ok := empty[p.Group]; !ok {
-			t.Errorf("%s is in group %q, which there is not", name, p.Group)
+			t.Errorf("%s is in group %q, which does not exist", name, p.Group)
 		}
 		empty[p.Group] = false
 	}
 	for id, isEmpty := range empty {
 		if isEmpty {
-			t.Errorf("nothing is in the group %s", id)
+			t.Errorf("the group %s is empty", id)
 		}
 	}
 	checkPage(t, "", specProperties(t))
 }
 
-// checkPage looks at the properties of one object of the page.
+// checkPage checks the properties of one object of the settings page.
 func checkPage(t *testing.T, object string, properties map[string]specProperty) {
 	t.Helper()
 	places := map[string]string{}
@@ -279,13 +279,13 @@ func checkPage(t *testing.T, object string, properties map[string]specProperty) 
 			t.Errorf("%s%s: airbyte_secret is %v", object, name, p.Secret)
 		}
 		if p.Secret && p.Pattern != "" {
-			t.Errorf("%s%s: a pattern's error shows the value, which is secret", object, name)
+			t.Errorf("%s%s: a secret must have no pattern, since the pattern's error shows the value", object, name)
 		}
 		if (p.Pattern == "") != (p.PatternDescriptor == "") {
-			t.Errorf("%s%s: a pattern needs a pattern_descriptor, and the other way round", object, name)
+			t.Errorf("%s%s: a pattern needs a pattern_descriptor, and vice versa", object, name)
 		}
 		if p.OneOf != nil && !slices.ContainsFunc(p.OneOf, func(b specProperty) bool { return hasConstant(b, p.Default) }) {
-			t.Errorf("%s%s: of alternatives Airbyte's page takes the default for a constant of one of them; it is %v", object, name, p.Default)
+			t.Errorf("%s%s: Airbyte's page expects the default of a oneOf to be the constant of one alternative; it is %v", object, name, p.Default)
 		}
 		checkPage(t, object+name+".", p.Properties)
 		for i, branch := range p.OneOf {
@@ -294,7 +294,7 @@ func checkPage(t *testing.T, object string, properties map[string]specProperty) 
 				slices.Collect(maps.Values(branch.Properties)),
 				func(q specProperty) bool { return q.Const != nil && q.Const == q.Default },
 			) {
-				t.Errorf("%s%s[%d] has no constant to tell it from the others", object, name, i)
+				t.Errorf("%s%s[%d] has no constant that distinguishes it from the others", object, name, i)
 			}
 		}
 	}
@@ -344,12 +344,12 @@ func TestConfiguredShardThatWasSplitStandsForItsParts(t *testing.T) {
 	} {
 		got, err := (&Config{Database: "shop", Shards: c.configured}).Pick(gtid.Shards("shop", "40-80", "-40", "80-"))
 		if err != nil || !slices.Equal(gtid.Names(got), c.want) {
-			t.Errorf("%s stands for %v (%v)", c.configured, got, err)
+			t.Errorf("%s means %v (%v)", c.configured, got, err)
 		}
 	}
 	for _, configured := range []string{"-20", "c0-", "20-60", "x"} {
 		if got, err := (&Config{Database: "shop", Shards: configured}).Pick(gtid.Shards("shop", "-40", "40-80", "80-")); err == nil {
-			t.Errorf("%s stands for %v", configured, got)
+			t.Errorf("%s means %v", configured, got)
 		}
 	}
 }

@@ -9,7 +9,7 @@ import (
 	"source-planetscale/internal/gtid"
 )
 
-// parsed is the configuration with more options, which begin with a comma.
+// parsed is the configuration with additional options, which start with a comma.
 func parsed(t *testing.T, options string) *Config {
 	t.Helper()
 	c, err := Parse([]byte(`{`+minimal+options+`}`), slog.New(slog.DiscardHandler))
@@ -83,14 +83,14 @@ func TestStartingPositionsOfEachKeyspace(t *testing.T) {
 	for _, keyspace := range []string{"shop", "billing"} {
 		positions := c.Of(keyspace).StartingPositions()
 		if len(positions) != 1 || positions[gtid.Shard{Keyspace: keyspace, Name: "-"}].IsZero() {
-			t.Errorf("%s begins at %v", keyspace, positions)
+			t.Errorf("%s starts at %v", keyspace, positions)
 		}
 	}
 	if c := parsed(t, `,"keyspaces":["*"],`+text("any")); len(c.Of("any").StartingPositions()) != 1 || len(c.StartingPositions()) != 0 {
-		t.Error("a keyspace that * stands for has no position, or another one has it")
+		t.Error("a keyspace that * matches has no position, or another one has it")
 	}
 	if c := parsed(t, `,`+text("shop", "billing")); len(c.StartingPositions()) != 1 {
-		t.Error("a file with other keyspaces' positions is not taken")
+		t.Error("a file with other keyspaces' positions is not accepted")
 	}
 }
 

@@ -11,14 +11,14 @@ import (
 	"source-planetscale/internal/dial"
 )
 
-// valid are values of the properties that are required somewhere.
+// valid has a valid value for each property that is required somewhere.
 var valid = map[string]any{
 	"host": "h.example.com", "database": "shop", "username": "u", "password": "p",
 	"tunnel_host": "h.example.com", "tunnel_port": 22, "tunnel_user": "u", "tunnel_user_password": "p", "ssh_key": "k",
 }
 
-// places calls f for every property of the specification, with a way to set it in an otherwise valid configuration.
-func places(t *testing.T, f func(name string, p specProperty, set func(value any) []byte)) {
+// eachProperty calls f for every property of the specification, with a way to set it in an otherwise valid configuration.
+func eachProperty(t *testing.T, f func(name string, p specProperty, set func(value any) []byte)) {
 	t.Helper()
 	base := func() map[string]any {
 		return map[string]any{"host": valid["host"], "database": valid["database"], "username": valid["username"], "password": valid["password"]}
@@ -57,7 +57,7 @@ func places(t *testing.T, f func(name string, p specProperty, set func(value any
 	}
 }
 
-// A secret may be pasted into any field, in any form: none of them is repeated.
+// A secret may be pasted into any field, in any form: no message repeats it.
 func TestMessagesRepeatNoValue(t *testing.T) {
 	const marker = "Zq7xKw9"
 	forms := []any{
@@ -72,7 +72,7 @@ func TestMessagesRepeatNoValue(t *testing.T) {
 		map[string]any{"tunnel_method": marker},
 	}
 	refused := 0
-	places(t, func(name string, _ specProperty, set func(any) []byte) {
+	eachProperty(t, func(name string, _ specProperty, set func(any) []byte) {
 		for _, form := range forms {
 			log, out := logged()
 			_, err := Parse(set(form), log)
@@ -96,13 +96,13 @@ func TestMessagesRepeatNoValue(t *testing.T) {
 	}
 }
 
-// encoding/json takes keys in any letters; the checks of the specification do not.
+// encoding/json accepts keys in upper or lower case; the checks of the specification do not.
 func TestKeysCountAsTheyAreWritten(t *testing.T) {
 	want, err := Parse([]byte(`{`+minimal+`}`), slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
-	places(t, func(name string, _ specProperty, _ func(any) []byte) {
+	eachProperty(t, func(name string, _ specProperty, _ func(any) []byte) {
 		key, inner, nested := strings.Cut(name, ".")
 		key, _, _ = strings.Cut(key, "[")
 		for _, as := range []func(string) string{
@@ -133,7 +133,7 @@ func TestKeysCountAsTheyAreWritten(t *testing.T) {
 				t.Errorf("%s: %+v, %v", data, got, err)
 			}
 			if !strings.Contains(out.String(), "unknown key") {
-				t.Errorf("%s is ignored in silence", data)
+				t.Errorf("%s is ignored without a warning", data)
 			}
 		}
 	})
@@ -153,7 +153,7 @@ func TestDeepAndLargeConfigurations(t *testing.T) {
 	}
 }
 
-// What is wrong with the options of TLS is the configuration's fault, and said before anything is connected.
+// Invalid TLS options are a configuration error, and reported before any connection is opened.
 func TestWrongTLSOptionsAreRefused(t *testing.T) {
 	for in, want := range map[string]string{
 		`{"mode":"verify_ca"}`:                                      "requires \"CA certificate\" (tls.ca_certificate)",
@@ -184,10 +184,10 @@ func FuzzParse(f *testing.F) {
 		if c.Host == "" || c.Concurrency < 1 || c.Concurrency > 64 || c.MySQLPort < 1 || c.MySQLPort > 65535 ||
 			c.TimeoutSeconds < minTimeoutSeconds ||
 			c.MaxRetries < 0 {
-			t.Errorf("past its bounds: %+v", c)
+			t.Errorf("out of bounds: %+v", c)
 		}
 		if _, err := c.Dial().TLSConfig(); err != nil {
-			t.Errorf("accepted, but of no use: %v", err)
+			t.Errorf("accepted, but unusable: %v", err)
 		}
 		switch c.TLS.Mode {
 		case dial.VerifyIdentity, dial.VerifyCA, dial.Disabled:

@@ -17,18 +17,19 @@ import (
 	"source-planetscale/internal/destination"
 )
 
-var update = flag.Bool("update", false, "write testdata/bad.txt anew")
+var update = flag.Bool("update", false, "rewrite testdata/bad.txt")
 
-// files are the default input of a read. Nothing listens at the address.
+// files are the default input of a read. Nothing listens on the configured address.
 var files = map[string]string{
 	"config":  `{"host":"127.0.0.1","mysql_port":1,"database":"shop","username":"u","password":"p"}`,
 	"catalog": `{"streams":[{"stream":{"name":"a","json_schema":{}},"sync_mode":"incremental","destination_sync_mode":"append"}]}`,
 	"state":   `[]`,
 }
 
-// TestBadInputs gives the program invalid input, each line of testdata/bad.txt, and compares its exit code and message with those
-// that stand below: of read, which ends with 1 and a TRACE, and of check, which answers and ends with 0. A line is the name of a file of
-// read's, or "arguments", and what is in it. "+ {…}" are keys that the configuration has, too. No secret comes back.
+// TestBadInputs runs the program with invalid input, each line of testdata/bad.txt, and compares its exit code and message with the
+// lines below it: those of read, which exits with 1 and a TRACE, and of check, which reports a failed check and exits with 0. A line is
+// the name of an input file of read, or "arguments", and its content. "+ {…}" are keys that are added to the default configuration. No
+// secret is printed.
 func TestBadInputs(t *testing.T) {
 	const table, secret = "testdata/bad.txt", "s3cr3t"
 	old, err := os.ReadFile(table)
@@ -40,7 +41,7 @@ func TestBadInputs(t *testing.T) {
 	for line := range strings.Lines(string(old)) {
 		line = strings.TrimRight(line, "\n")
 		if strings.HasPrefix(line, "    ") {
-			continue // what came of the one before
+			continue // the result of the line before
 		}
 		now.WriteString(line + "\n")
 		kind, input, found := strings.Cut(line, " ")
@@ -51,7 +52,7 @@ func TestBadInputs(t *testing.T) {
 		for _, command := range commands(kind) {
 			answer := run(t, command, kind, unescaped(t, input))
 			if strings.Contains(answer, secret) {
-				t.Errorf("%s: the answer has the secret: %s", line, answer)
+				t.Errorf("%s: the output has the secret: %s", line, answer)
 			}
 			fmt.Fprintf(&now, "    %s\n", answer)
 		}
@@ -66,11 +67,11 @@ func TestBadInputs(t *testing.T) {
 		return
 	}
 	if diff := cmp.Diff(string(old), now.String()); diff != "" {
-		t.Errorf("%s is stale (-update writes it anew): %s", table, diff)
+		t.Errorf("%s is outdated (run the test with -update to write it): %s", table, diff)
 	}
 }
 
-// unescaped is the meaning of a line of the table: \xNN is a byte, and {…*N} its inside N times.
+// unescaped expands a line of the table: \xNN is a byte, and {…*N} is … repeated N times.
 func unescaped(t *testing.T, input string) string {
 	t.Helper()
 	if before, repeat, found := strings.Cut(input, "{{"); found {
@@ -85,7 +86,7 @@ func unescaped(t *testing.T, input string) string {
 	return strings.ReplaceAll(input, `\xFF`, "\xff")
 }
 
-// commands are those that take such an input.
+// commands are those that accept this kind of input.
 func commands(kind string) []string {
 	switch kind {
 	case "config":
@@ -135,7 +136,7 @@ func run(t *testing.T, command, kind, input string) string {
 	return "nothing"
 }
 
-// with adds the keys behind a plus to the usual configuration.
+// with adds the keys after a plus to the default configuration.
 func with(t *testing.T, input string) string {
 	t.Helper()
 	keys, isMore := strings.CutPrefix(input, "+ ")

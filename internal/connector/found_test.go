@@ -25,6 +25,6 @@ func TestConnectedSaysWhereto(t *testing.T) {
 		"Keyspace shop_sharded: shards -80, 80-, read from 3 REPLICA tablets in cells zone1, zone2; 0 tables. " +
 		"Keyspace shop_many: shards " + strings.Join(many[:mostNamed], ", ") + " and 3 more; 12 tables."
 	if got != want {
-		t.Errorf("connected says\n%s\nwant\n%s", got, want)
+		t.Errorf("connected returns\n%s\nwant\n%s", got, want)
 	}
 }

@@ -15,7 +15,7 @@ import (
 	"source-planetscale/internal/destination"
 )
 
-// panics has the test's binary be the program. Where it is watched a goroutine that is not ours panics, with the variable's value.
+// panics makes the test binary run the program. In the watched process a goroutine of a library panics with the variable's value.
 const panics = "CONNECTOR_TEST_PANICS"
 
 func TestMain(m *testing.M) {
@@ -29,7 +29,7 @@ func TestMain(m *testing.M) {
 	os.Exit(Main())
 }
 
-// The panic of a goroutine that is not ours has a TRACE and an exit code like any other error, and no value of it is printed.
+// A panic in a library's goroutine produces a TRACE and an exit code like any other error, and its value is not printed.
 func TestPanicOfALibraryHasATrace(t *testing.T) {
 	const secret = "s3cr3t"
 	silent, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
@@ -48,13 +48,13 @@ func TestPanicOfALibraryHasATrace(t *testing.T) {
 	}
 	for _, command := range []string{"check", "discover", "position", "spec"} {
 		cmd := exec.CommandContext(t.Context(), os.Args[0], command, "--config", config)
-		if command == "spec" { // a process by itself, in which nothing panics
+		if command == "spec" { // runs without a watched process, so nothing panics
 			cmd.Args = cmd.Args[:2]
 		}
 		cmd.Env = append(os.Environ(), panics+"="+secret)
 		var stdout, stderr bytes.Buffer
 		cmd.Stdout, cmd.Stderr = &stdout, &stderr
-		_ = cmd.Run() // its code says it
+		_ = cmd.Run() // the exit code is checked below
 		code, said := cmd.ProcessState.ExitCode(), stdout.String()
 		if command == "spec" {
 			if code != 0 || !strings.Contains(said, `"SPEC"`) {

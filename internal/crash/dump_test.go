@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// Only the first stack says what crashed, and no part of what was panicked with counts as one, wherever the reader's buffer cuts it.
+// Only the first stack shows what crashed, and no part of the panic's value is mistaken for a stack, wherever the reader's buffer ends.
 func TestDumps(t *testing.T) {
 	const stack = "goroutine 7 [running]:\nmain.work(0x1, {0x2, 0x3})\n\t/src/work.go:12 +0x1d\nmain.main()\n\t/src/main.go:3 +0x2\n\n"
 	const told = "the program panicked in main.work (work.go:12), called by main.main (main.go:3)"
@@ -17,7 +17,7 @@ func TestDumps(t *testing.T) {
 		"a value cut so that the rest looks like a stack": {
 			"panic: " + strings.Repeat("x", 4096-len("panic: ")) + "goroutine 1 [running]:\n\n" + strings.Repeat("y", 4096) + "main.secret()\n\n" + stack, told,
 		},
-		"words of the runtime":    {"panic: runtime error: index out of range [5] with length 3\n\n" + stack, strings.Replace(told, " in", " with index out of range in", 1)},
+		"a text of the runtime":   {"panic: runtime error: index out of range [5] with length 3\n\n" + stack, strings.Replace(told, " in", " with index out of range in", 1)},
 		"an error of the runtime": {"fatal error: all 17 goroutines are asleep\n\n" + stack, strings.Replace(told, "panicked", "crashed with an error of Go's runtime: all … goroutines are asleep", 1)},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -15,10 +15,10 @@ import (
 	"time"
 )
 
-// How has the test's binary, started again, be a program that watches over itself, and the watched one end in one of these ways.
+// how makes a second process of this test binary watch a third one, which ends in one of the ways below.
 const how = "CRASH_TEST_HOW"
 
-// secret is in whatever a value can be in.
+// secret is part of every value.
 const secret = "s3cr3t"
 
 func TestMain(m *testing.M) {
@@ -109,7 +109,7 @@ func endless(n int) int {
 	return endless(n+1) + n
 }
 
-// library runs f as a library would, in a goroutine that is not ours.
+// library runs f as a library would, in a goroutine that the program did not start.
 func library(f func()) {
 	time.AfterFunc(0, f)
 	select {}
@@ -140,7 +140,7 @@ func TestWhatCrashesAProcessIsTold(t *testing.T) {
 		{"map", `crashed with an error of Go's runtime: concurrent map writes in .*watch_linux_test\.go`},
 		{"overflow", `crashed with an error of Go's runtime: stack overflow in .*crash\.endless`},
 		{"memory", `memory: true: the program crashed with an error of Go's runtime: .*(out of|cannot allocate) memory|` +
-			`too many address space collisions for -race mode`}, // which says it in other words
+			`too many address space collisions for -race mode`}, // the same in other words
 		{"in a line", `^a line\nand a pa\ncut: true, memory: false: the program panicked`},
 		{"behind a line", `^a line\n\ncut: false, memory: false: the program panicked`},
 	} {
@@ -155,7 +155,7 @@ func TestWhatCrashesAProcessIsTold(t *testing.T) {
 				t.Errorf("stdout is %.3000q, not %s", stdout, c.said)
 			}
 			if stderr.Len() > 0 || strings.Contains(stdout.String(), secret) || strings.Contains(stdout.String(), "40404") {
-				t.Errorf("a value was told: %.1000q %.1000q", stdout, stderr)
+				t.Errorf("a value was printed: %.1000q %.1000q", stdout, stderr)
 			}
 		})
 	}
@@ -169,7 +169,7 @@ func TestAWatchedProcessEndsAsItWould(t *testing.T) {
 	}
 }
 
-// ending is how a program that waits ends after its processes are done something to.
+// endingOf starts a program, calls do with the ids of its processes, and returns the exit code and the rest of stdout.
 func endingOf(t *testing.T, end string, do func(watcher, watched int)) (code int, stdout string) {
 	t.Helper()
 	cmd, said, stderr := start(t, end)
@@ -186,7 +186,7 @@ func endingOf(t *testing.T, end string, do func(watcher, watched int)) (code int
 		t.Fatal(err)
 	}
 	do(cmd.Process.Pid, watched)
-	if _, err := said.ReadFrom(pipe); err != nil { // ends when both have ended
+	if _, err := said.ReadFrom(pipe); err != nil { // ends when both processes have ended
 		t.Fatal(err)
 	}
 	_ = cmd.Wait() // its code says it
@@ -218,13 +218,13 @@ func TestAKilledProcessIsTold(t *testing.T) {
 			t.Fatal(err)
 		}
 	})
-	_, said, _ = strings.Cut(said, ", ") // it may have been about to note that its line is whole
+	_, said, _ = strings.Cut(said, ", ") // whether the line was complete may not have been recorded yet
 	if code != exitCrashed || said != "memory: true: the program was killed by SIGKILL\n" {
 		t.Errorf("exit code %d, %q", code, said)
 	}
 }
 
-// No child is left behind by a watcher that is killed.
+// A killed watcher leaves no child behind.
 func TestNobodyIsLeftUnwatched(t *testing.T) {
 	var child string
 	code, said := endingOf(t, "waits", func(watcher, watched int) {
@@ -236,7 +236,7 @@ func TestNobodyIsLeftUnwatched(t *testing.T) {
 	if code != -1 || said != "" {
 		t.Errorf("exit code %d, %q", code, said)
 	}
-	if line, err := os.ReadFile(child); err == nil && len(line) > 0 { // a zombie's is empty
+	if line, err := os.ReadFile(child); err == nil && len(line) > 0 { // a zombie's command line is empty
 		t.Errorf("the child still runs: %q", line)
 	}
 }

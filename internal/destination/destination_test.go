@@ -39,12 +39,12 @@ func TestFold(t *testing.T) {
 
 func TestFoldRefuses(t *testing.T) {
 	for name, output := range map[string]string{
-		"a cursor given twice":  record("1", "10", "") + record("1", "10", ""),
+		"a cursor used twice":   record("1", "10", "") + record("1", "10", ""),
 		"a record without key":  record("null", "10", ""),
 		"a stream not selected": strings.ReplaceAll(record("1", "1", ""), "users", "others"),
 	} {
 		if _, err := fold(t, output); err == nil {
-			t.Errorf("%s was taken", name)
+			t.Errorf("%s was accepted", name)
 		}
 	}
 }
@@ -56,7 +56,7 @@ func TestParseIgnoresALineThatWasCutOff(t *testing.T) {
 		t.Errorf("%d records, %v", len(out.Records), err)
 	}
 	if _, err := Parse(strings.NewReader(whole[:20] + "\n" + whole)); err == nil {
-		t.Error("a damaged line was taken")
+		t.Error("a damaged line was accepted")
 	}
 }
 
@@ -86,7 +86,7 @@ func TestValuesAreComparedByWhatTheyMean(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, c := range []struct {
-		column, got string // got as JSON
+		column, got string // got is JSON
 		want        []byte
 		equal       bool
 	}{

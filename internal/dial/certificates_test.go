@@ -14,13 +14,13 @@ import (
 	"time"
 )
 
-// identity is a certificate with its key, made for one test.
+// identity is a certificate with its key, created for one test.
 type identity struct {
 	certificate *x509.Certificate
 	key         *ecdsa.PrivateKey
 }
 
-// issue makes a certificate from a template; without issuer it signs itself.
+// issue creates a certificate from a template, self-signed if there is no issuer.
 func issue(t *testing.T, template x509.Certificate, issuer *identity) *identity {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -54,7 +54,7 @@ func authority(t *testing.T, issuer *identity) *identity {
 	}, issuer)
 }
 
-// serverTemplate is good for 127.0.0.1 and database.test.
+// serverTemplate is valid for 127.0.0.1 and database.test.
 func serverTemplate() x509.Certificate {
 	return x509.Certificate{
 		Subject:     pkix.Name{CommonName: "server of a test"},
@@ -81,7 +81,7 @@ func (id *identity) keyPEM(t *testing.T) string {
 	return string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
 }
 
-// present is what a TLS server sends: the identity and, after it, its intermediates.
+// present returns what a TLS server sends: the certificate followed by its intermediates.
 func (id *identity) present(intermediates ...*identity) tls.Certificate {
 	chain := tls.Certificate{Certificate: [][]byte{id.certificate.Raw}, PrivateKey: id.key}
 	for _, intermediate := range intermediates {

@@ -24,7 +24,7 @@ func TestResolve(t *testing.T) {
 	}
 }
 
-// The name service is not asked in these: an empty label is refused before, and a resolver error is made by hand.
+// None of these queries the name service: an empty label is refused before, and the resolver's error is constructed.
 func TestResolveErrors(t *testing.T) {
 	err := Config{Host: "no..such"}.Resolve(t.Context())
 	if !errors.Is(err, ErrUnknownHost) || !strings.Contains(err.Error(), `"no..such"`) {

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// PEM texts and keys are taken or refused, without revealing their contents.
+// PEM texts and keys are accepted or refused, without revealing their contents.
 func FuzzPEM(f *testing.F) {
 	f.Add("-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n", "-----BEGIN PRIVATE KEY-----\nMIIB\n-----END PRIVATE "+
 		"KEY-----\n", "")
@@ -18,7 +18,7 @@ func FuzzPEM(f *testing.F) {
 		} {
 			config, err := Config{Host: "h", TLS: o}.TLSConfig()
 			if err == nil && (config == nil || o.Mode == VerifyCA && config.RootCAs == nil) {
-				t.Errorf("%+v is taken, and protects nothing", o)
+				t.Errorf("%+v is accepted, but protects nothing", o)
 			}
 			if err != nil && len(err.Error()) > 1000 {
 				t.Errorf("an error of %d bytes", len(err.Error()))
@@ -32,7 +32,7 @@ func FuzzPEM(f *testing.F) {
 		case err == nil && tunnel == nil:
 			t.Error("no tunnel, and no error")
 		case err != nil && len(passphrase) > 20 && strings.Contains(err.Error(), passphrase):
-			t.Errorf("the passphrase is told: %v", err)
+			t.Errorf("the error contains the passphrase: %v", err)
 		}
 	})
 }

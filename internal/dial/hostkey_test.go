@@ -37,8 +37,8 @@ func ecdsaSigner(t *testing.T, curve elliptic.Curve) ssh.Signer {
 	return signerOf(t, key, err)
 }
 
-// showing is a jump server with these host keys.
-func showing(t *testing.T, keys ...ssh.Signer) *jumpServer {
+// jumpServerWith returns a jump server with these host keys.
+func jumpServerWith(t *testing.T, keys ...ssh.Signer) *jumpServer {
 	t.Helper()
 	s := newJumpServer(t, nil)
 	s.mu.Lock()
@@ -47,7 +47,7 @@ func showing(t *testing.T, keys ...ssh.Signer) *jumpServer {
 	return s
 }
 
-// wantFault checks that an error is permanent and has these words.
+// wantFault checks that an error is permanent and contains these words.
 func wantFault(t *testing.T, err error, words ...string) {
 	t.Helper()
 	var fault *TunnelError
@@ -56,17 +56,17 @@ func wantFault(t *testing.T, err error, words ...string) {
 	}
 	for _, w := range words {
 		if !strings.Contains(err.Error(), w) {
-			t.Errorf("%v has no %q", err, w)
+			t.Errorf("%v does not contain %q", err, w)
 		}
 	}
 }
 
-// A stock server has three host keys, of which any may be pinned.
+// A server has three host keys by default, and any of them may be pinned.
 func TestAnyOfSeveralHostKeysMayBePinned(t *testing.T) {
 	keys := []ssh.Signer{
 		newSigner(t), rsaSigner(t, 2048), ecdsaSigner(t, elliptic.P256()), ecdsaSigner(t, elliptic.P384()), ecdsaSigner(t, elliptic.P521()),
 	}
-	s, target := showing(t, keys...), echo(t)
+	s, target := jumpServerWith(t, keys...), echo(t)
 	for _, key := range keys {
 		o := s.options()
 		o.HostKey = "SHA256:AAAA, " + ssh.FingerprintSHA256(key.PublicKey()) + "="
@@ -74,13 +74,13 @@ func TestAnyOfSeveralHostKeysMayBePinned(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for range 2 { // the second time it is known which to ask for
+		for range 2 { // the second time the tunnel knows which kind of key to request
 			if err := pass(t.Context(), tunnel, target); err != nil {
 				t.Errorf("%s: %v", key.PublicKey().Type(), err)
 			}
 		}
 		if first := tunnel.wanted()[0]; !slices.Contains(first, key.PublicKey().Type()) && key.PublicKey().Type() != ssh.KeyAlgoRSA {
-			t.Errorf("%s: asks for %s first", key.PublicKey().Type(), first)
+			t.Errorf("%s: requests %s first", key.PublicKey().Type(), first)
 		}
 	}
 	o := s.options()
@@ -91,15 +91,15 @@ func TestAnyOfSeveralHostKeysMayBePinned(t *testing.T) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if want := 2 * 2 * len(keys); s.logins > want { // none and password each
-		t.Errorf("%d logins were tried, some at a server that is not the pinned one", s.logins)
+	if want := 2 * 2 * len(keys); s.logins > want { // each login tries none and password
+		t.Errorf("%d logins were attempted, some of them on a server that is not the pinned one", s.logins)
 	}
 }
 
-// Servers behind one name may each have a key of another kind.
+// Servers behind the same name may have keys of different kinds.
 func TestAKeyOfAnotherKindIsAskedForAgain(t *testing.T) {
 	first, second := newSigner(t), rsaSigner(t, 2048)
-	s, target := showing(t, first), echo(t)
+	s, target := jumpServerWith(t, first), echo(t)
 	o := s.options()
 	o.HostKey += "," + ssh.FingerprintSHA256(second.PublicKey())
 	tunnel, err := NewTunnel(o, nil)
@@ -130,11 +130,11 @@ func TestPasswordsAreForPinnedServersOnly(t *testing.T) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.logins != 0 {
-		t.Errorf("%d logins were tried", s.logins)
+		t.Errorf("%d logins were attempted", s.logins)
 	}
 }
 
-// A login by key discloses nothing that could be used elsewhere.
+// A login by key reveals nothing that could be used elsewhere.
 func TestFirstHostKeyIsTrustedWithAKey(t *testing.T) {
 	private, public := newKey(t, "")
 	s, target := newJumpServer(t, public), echo(t)
@@ -160,7 +160,7 @@ func TestFirstHostKeyIsTrustedWithAKey(t *testing.T) {
 	wantFault(t, pass(t.Context(), tunnel, target), "changed during the run")
 }
 
-// Pinned or not, a key that can be forged, or says nothing, proves nothing.
+// A host key that can be forged, or that is a certificate, does not identify a server, even if it is pinned.
 func TestWeakHostKeysAreRefused(t *testing.T) {
 	authority := newSigner(t)
 	ed := newSigner(t)
@@ -186,13 +186,13 @@ func TestWeakHostKeysAreRefused(t *testing.T) {
 		"signing with SHA-1": {sha1, "no host key that can be trusted"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := showing(t, c.key)
+			s := jumpServerWith(t, c.key)
 			wantFault(t, through(t.Context(), s.options(), echo(t)), c.want)
 		})
 	}
 }
 
-// The jump server's words are bounded.
+// The text of the jump server in an error is limited.
 func TestTheJumpServersWordsAreBounded(t *testing.T) {
 	tunnel := &Tunnel{addr: "h:22"}
 	err := tunnel.notForwarded("db:1", &ssh.OpenChannelError{Reason: ssh.Prohibited, Message: strings.Repeat("ä", 100_000)})

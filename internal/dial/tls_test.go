@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// serve accepts TLS connections on a loopback port and greets each whose handshake succeeds.
+// serve accepts TLS connections on a loopback port and sends a greeting to each whose handshake succeeds.
 func serve(t *testing.T, server *tls.Config) (port int) {
 	t.Helper()
 	listener, err := tls.Listen("tcp", "127.0.0.1:0", server)
@@ -29,15 +29,15 @@ func serve(t *testing.T, server *tls.Config) (port int) {
 				return
 			}
 			_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
-			_, _ = io.WriteString(conn, "welcome") // fails when the handshake does; the client is what is watched
+			_, _ = io.WriteString(conn, "welcome") // fails if the handshake does; the client is what is tested
 			conn.Close()
 		}
 	}()
 	return listener.Addr().(*net.TCPAddr).Port
 }
 
-// greet dials through Config as the real clients do, handshakes and waits for the greeting: with TLS 1.3 a server
-// refuses a client's certificate only after the client's side of the handshake is over.
+// greet dials through Config as the real clients do, does the handshake and waits for the greeting: with TLS 1.3 a server
+// refuses a client's certificate only after the client's side of the handshake has finished.
 func greet(ctx context.Context, c Config, port int) error {
 	config, err := c.TLSConfig()
 	if err != nil {
@@ -78,7 +78,7 @@ func TestHandshake(t *testing.T) {
 		server tls.Certificate
 		host   string
 		ca     string
-		// want is part of the error, or empty, under each mode
+		// part of the error in each mode; empty for success
 		identity, chain string
 	}{
 		{"trusted", good.present(), "database.test", ca.certificatePEM(), "", ""},
@@ -174,7 +174,7 @@ func TestClientCertificate(t *testing.T) {
 		}
 		options.ClientCertificate, options.ClientKey = stranger.certificatePEM(), stranger.keyPEM(t)
 		if err := greet(t.Context(), Config{Host: "database.test", TLS: options}, port); !IsTLSError(err) {
-			t.Errorf("%s with a stranger's certificate: got %v, want a TLS error", mode, err)
+			t.Errorf("%s with a certificate of another authority: got %v, want a TLS error", mode, err)
 		}
 		options.ClientCertificate, options.ClientKey = mine.certificatePEM(), mine.keyPEM(t)
 		if err := greet(t.Context(), Config{Host: "database.test", TLS: options}, port); err != nil {
@@ -230,7 +230,7 @@ func TestDisabled(t *testing.T) {
 	}
 }
 
-// Any public authority vouches for anybody: for some host of theirs.
+// Anyone can get a certificate from a public authority for some host of their own.
 func TestVerifyCAWithoutAuthority(t *testing.T) {
 	for _, ca := range []string{"", " \n"} {
 		_, err := Config{Host: "database.test", TLS: TLS{Mode: VerifyCA, CACertificate: ca}}.TLSConfig()

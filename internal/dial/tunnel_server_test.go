@@ -13,20 +13,20 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// jumpServer is an SSH server that forwards, for what a real one cannot be made to do.
+// jumpServer is an SSH server with port forwarding, for behaviour that a real one cannot be configured to have.
 type jumpServer struct {
 	listener net.Listener
 	key      ssh.PublicKey
-	ended    chan struct{} // gets one for each SSH connection that ended
+	ended    chan struct{} // receives a value for each SSH connection that ended
 
-	mu     sync.Mutex // of what the tests change
-	asks   bool       // for the password, instead of taking it
+	mu     sync.Mutex // guards what the tests change
+	asks   bool       // accepts the password by keyboard-interactive, and not by the method password
 	refuse ssh.RejectionReason
-	keys   []ssh.Signer // of the host
-	logins int          // tried with a password or key
+	keys   []ssh.Signer // host keys
+	logins int          // attempted with a password or key
 }
 
-// newJumpServer starts one that takes the password "right" and that key; it ends with the test.
+// newJumpServer starts one that accepts the password "right" and this key; it ends with the test.
 func newJumpServer(t *testing.T, key ssh.PublicKey) *jumpServer {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -129,7 +129,7 @@ func (s *jumpServer) forward(request ssh.NewChannel) {
 	go func() { _, _ = io.Copy(channel, target); channel.Close() }()
 }
 
-// options are those that log in with the password, the host key pinned.
+// options log in with the password and pin the host key.
 func (s *jumpServer) options() TunnelOptions {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -152,7 +152,7 @@ func newSigner(t *testing.T) ssh.Signer {
 	return signer
 }
 
-// newKey returns a private key in OpenSSH's form, and its public half. A passphrase protects the key.
+// newKey returns a private key in OpenSSH's format, protected by the passphrase if there is one, and its public key.
 func newKey(t *testing.T, passphrase string) (string, ssh.PublicKey) {
 	t.Helper()
 	_, key, err := ed25519.GenerateKey(rand.Reader)

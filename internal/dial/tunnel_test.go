@@ -16,7 +16,7 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// echo accepts connections and sends back what comes.
+// echo accepts connections and sends back what it receives.
 func echo(t *testing.T) (addr string) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -36,7 +36,7 @@ func echo(t *testing.T) (addr string) {
 	return listener.Addr().String()
 }
 
-// through opens a connection to addr through the tunnel of these options, and passes some bytes to and fro.
+// through opens a connection to addr through a tunnel with these options, and sends some bytes there and back.
 func through(ctx context.Context, o TunnelOptions, addr string) error {
 	tunnel, err := NewTunnel(o, func(string) {})
 	if err != nil {
@@ -69,7 +69,7 @@ func TestTunnelLogins(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// What Airbyte's own sources ask for: ssh-keygen -t rsa -m PEM.
+	// The format that Airbyte's own sources require: ssh-keygen -t rsa -m PEM.
 	rsaPEM := string(pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(rsaKey)}))
 	for name, c := range map[string]struct {
 		key     ssh.PublicKey
@@ -77,7 +77,7 @@ func TestTunnelLogins(t *testing.T) {
 		options TunnelOptions
 	}{
 		"password":            {nil, false, TunnelOptions{Method: SSHPassword, Password: "right"}},
-		"password asked for":  {nil, true, TunnelOptions{Method: SSHPassword, Password: "right"}},
+		"password on request": {nil, true, TunnelOptions{Method: SSHPassword, Password: "right"}},
 		"OpenSSH key":         {public, false, TunnelOptions{Method: SSHKey, Key: plain}},
 		"key on one line":     {public, false, TunnelOptions{Method: SSHKey, Key: strings.ReplaceAll(plain, "\n", `\n`)}},
 		"protected key":       {protectedPublic, false, TunnelOptions{Method: SSHKey, Key: protected, KeyPassphrase: "open"}},
@@ -162,13 +162,13 @@ func TestTunnelErrors(t *testing.T) {
 				t.Errorf("got %v (%+v), want %q", err, fault, c.want)
 			}
 			if strings.Contains(err.Error(), "secret") || IsTLSError(err) {
-				t.Errorf("the error shows the password, or is taken for one of TLS: %v", err)
+				t.Errorf("the error contains the password, or is classified as a TLS error: %v", err)
 			}
 		})
 	}
 }
 
-// A server of another kind, and one that says nothing.
+// A server of another kind, and one that sends nothing.
 func TestTunnelToNoSSHServer(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -179,7 +179,7 @@ func TestTunnelToNoSSHServer(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	var fault *TunnelError
-	err = through(ctx, o, "127.0.0.1:1") // nobody accepts
+	err = through(ctx, o, "127.0.0.1:1") // the connection is never accepted
 	if !errors.As(err, &fault) || fault.Permanent || !strings.Contains(err.Error(), "does not answer") ||
 		!errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("silent: got %v", err)
@@ -200,7 +200,7 @@ func TestTunnelToNoSSHServer(t *testing.T) {
 	}
 }
 
-// gRPC and TLS set deadlines on connections that they close, and would wait forever for a tunnel that is stuck.
+// gRPC and TLS set deadlines on connections that they close; without them they would wait forever for a tunnel that is stuck.
 func TestTunnelledConnectionsEndAtTheirDeadline(t *testing.T) {
 	s := newJumpServer(t, nil)
 	tunnel, err := NewTunnel(s.options(), func(string) {})

@@ -6,7 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A silent cut cannot be staged on loopback; what can be checked is that the kernel was configured to detect one.
+// A connection that silently breaks cannot be simulated on loopback; this checks that the kernel is configured to detect one.
 func TestSocketOptions(t *testing.T) {
 	raw, err := dialLoopback(t).SyscallConn()
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 	"source-planetscale/internal/state"
 )
 
-// Reading a former shard to its journal gives the changes of the rows that were copied, and does not complete their copy.
+// Reading a former shard up to its journal emits the changes of the rows that were copied, and does not complete their copy.
 func TestCheckpointInAFormerShardLeavesItsCopyUnfinished(t *testing.T) {
 	r := splitCopy(t)
 	r.cfg.CheckpointIntervalSeconds = 0 // a state at every boundary
@@ -22,7 +22,7 @@ func TestCheckpointInAFormerShardLeavesItsCopyUnfinished(t *testing.T) {
 	}
 	for _, s := range out.States {
 		if former := streamOf(t, s).Shards[in("-")]; former != nil && former.Copy == nil {
-			t.Error("a state has the copy of the former shard as complete")
+			t.Error("a state says that the copy of the former shard is complete")
 		}
 	}
 	if got := shardsOf(t, out); !maps.Equal(got, map[string]string{"-80": ":1-20", "80-": ":1-20"}) {
@@ -30,7 +30,7 @@ func TestCheckpointInAFormerShardLeavesItsCopyUnfinished(t *testing.T) {
 	}
 }
 
-// vtgate's heartbeat may come between the messages of one transaction, which is not over there.
+// vtgate may send a heartbeat between the messages of one transaction, which has not ended there.
 func TestHeartbeatInATransactionIsNoBoundary(t *testing.T) {
 	r := newRig(t, 6, func(_ *request, send func(...*event), done <-chan struct{}) error {
 		send(begin(7, 6), fields(7, "users"), rowOf(7, "users", nil, []string{"1", "a"}), script.VGTID(6, nil))

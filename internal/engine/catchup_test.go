@@ -12,7 +12,7 @@ import (
 	"source-planetscale/internal/state"
 )
 
-// On a busy shard each attempt at a copy catches up with newer changes before the copy breaks again at the same row: no progress.
+// On a busy shard each attempt at a copy catches up with newer changes before the copy fails again at the same row: that is no progress.
 func TestCopyThatOnlyCatchesUpMakesNoProgress(t *testing.T) {
 	t.Parallel()
 	n := 5
@@ -32,7 +32,7 @@ func TestCopyThatOnlyCatchesUpMakesNoProgress(t *testing.T) {
 	}
 }
 
-// What a copy catches up with before the sync's stop is progress.
+// Catching up with changes before the sync's target is progress.
 func TestCopyThatCatchesUpToTheStopMakesProgress(t *testing.T) {
 	t.Parallel()
 	n := 5

@@ -10,7 +10,7 @@ import (
 	"source-planetscale/internal/state"
 )
 
-// vttablet says no position of a transaction that ends in a COMMIT statement: an empty one, or one of tables without transactions. The
+// vttablet sends no position for a transaction that ends in a COMMIT statement: an empty one, or one on tables without transactions. The
 // sync can end at such a transaction, too, and its state contains it.
 func TestTransactionThatEndsInACommitStatement(t *testing.T) {
 	t.Parallel()
@@ -56,7 +56,8 @@ func TestTransactionThatEndsInACommitStatement(t *testing.T) {
 	}
 }
 
-// An older server's position is not the target before as many transactions came as it is ahead: what follows is still to be read.
+// With an older server the target is not reached before as many transactions have been received as it is ahead: the next one must still
+// be read.
 func TestTransactionsWithoutAPositionAreCounted(t *testing.T) {
 	r := newRig(t, 7, func(_ *request, send func(...*event), done <-chan struct{}) error {
 		send(begin(7, 0), commit(7))
@@ -69,7 +70,7 @@ func TestTransactionsWithoutAPositionAreCounted(t *testing.T) {
 	}
 }
 
-// While a copy catches up such transactions come, too; the position that it completes at is the server's.
+// Such transactions are also received while a copy catches up; the position at which it completes is the server's.
 func TestTransactionThatEndsInACommitStatementDuringACopy(t *testing.T) {
 	for name, n := range map[string]int{"named": 7, "an older server's": 0} {
 		t.Run(name, func(t *testing.T) {
@@ -94,7 +95,7 @@ func TestTransactionThatEndsInACommitStatementDuringACopy(t *testing.T) {
 	}
 }
 
-// unnamed is transaction n of an older server, which inserts the row n:x into the tables.
+// unnamed is transaction n from an older server, without its GTID; it inserts the row n:x into the tables.
 func unnamed(n int, tables ...string) []*event {
 	events := insert(n, tables...)
 	events[0] = fakevtgate.Begin(7, 0)

@@ -14,7 +14,7 @@ import (
 	"source-planetscale/internal/fakevtgate"
 )
 
-// copyIn are the events of a copy of rows with these ids, whose names are the shard's.
+// copyIn returns the events of a copy of rows with these ids, whose names are the shard's.
 func copyIn(s fakevtgate.Script, ids ...string) []*event {
 	events := []*event{begin(0, 0), fields(0, "users"), s.VGTID(19, nil)}
 	for _, id := range ids {
@@ -24,7 +24,7 @@ func copyIn(s fakevtgate.Script, ids ...string) []*event {
 }
 
 // Two shards of one stream are read at the same time: 80- has two records of its copy, then two changes; -80 has
-// three of its copy, and before that one of a copy that cannot be resumed.
+// three of its copy, and before that one of an attempt at the copy that cannot be resumed.
 func TestRecordsAreCountedByShard(t *testing.T) {
 	t.Parallel()
 	broken := make(chan struct{}, 1)

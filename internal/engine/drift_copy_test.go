@@ -19,7 +19,7 @@ import (
 	"source-planetscale/internal/table"
 )
 
-// looks gives users these columns at its first lookup, its second and so on; after that the last ones.
+// looks makes the first lookup of users return the first of these columns, the second the second and so on; later ones return the last.
 func (r *rig) looks(columns ...[]table.Column) {
 	r.look = func(ctx context.Context, shard gtid.Shard, only []string, keys bool) (map[string]table.Table, error) {
 		r.alter("users", columns[0]...)
@@ -28,7 +28,7 @@ func (r *rig) looks(columns ...[]table.Column) {
 	}
 }
 
-// copyOfUsers copies one row from a snapshot at transaction 6; with what was changed before, it resumes after a key.
+// copyOfUsers copies one row from a snapshot at transaction 6. The events before are sent first, as in a copy that resumes after a key.
 func copyOfUsers(before ...*event) fakevtgate.Stream {
 	return func(_ *request, send func(...*event), done <-chan struct{}) error {
 		send(before...)
@@ -43,7 +43,7 @@ func copyOfUsers(before ...*event) fakevtgate.Stream {
 	}
 }
 
-// next is the sync after one that left that state, with the columns that the table has now.
+// next prepares the sync after one that ended with this state, with the columns that the table has now.
 func next(t *testing.T, saved *state.Stream, stop int, now []table.Column, stream fakevtgate.Stream) *rig {
 	r := newRig(t, stop, stream)
 	users := testTable("users")
@@ -53,7 +53,7 @@ func next(t *testing.T, saved *state.Stream, stop int, now []table.Column, strea
 	return r
 }
 
-// A copy may wait for hours; what was changed in the meantime is no reason to refuse what comes after it.
+// A copy may wait for hours; a change of columns in that time is no reason to refuse later changes.
 func TestColumnsChangedBeforeACopyBegins(t *testing.T) {
 	swapped := slices.Clone(testTable("users").Columns)
 	slices.Reverse(swapped)
@@ -78,7 +78,7 @@ func TestColumnsChangedBeforeACopyBegins(t *testing.T) {
 	}
 }
 
-// Changes made after the copy was complete come after the copied rows.
+// Changes made after the copy was complete are emitted after the copied rows.
 func TestColumnsChangedOnceTheCopyIsComplete(t *testing.T) {
 	r := newRig(t, 5, copyOfUsers())
 	r.add(testTable("users"), airbyte.Incremental, nil)
@@ -98,7 +98,7 @@ func TestColumnsChangedOnceTheCopyIsComplete(t *testing.T) {
 	}
 }
 
-// The server does not open a stream that names a column which is gone.
+// The server does not open a stream that names a column which no longer exists.
 func TestAColumnDroppedBeforeACopyBeginsIsLeftOut(t *testing.T) {
 	t.Parallel()
 	copies := copyOfUsers()
@@ -146,8 +146,8 @@ func TestACopyGivesTextInTheCharacterSetThatItsSnapshotHas(t *testing.T) {
 	}
 }
 
-// Before the peeked position the columns were those of the peek; what they are after a break makes no difference, but for
-// how the server names them.
+// Up to the peeked position the table had the columns of the peek; which columns it has after a break only changes how the server
+// describes the rows.
 func TestColumnsChangedWhenAStreamBroke(t *testing.T) {
 	t.Parallel()
 	opened := 0
@@ -170,8 +170,8 @@ func TestColumnsChangedWhenAStreamBroke(t *testing.T) {
 	}
 }
 
-// A copy that resumes after its key begins with older changes of the rows copied already, in columns of their own: where those were
-// changed, it begins again with the first row, and is followed by the changes since its first snapshot.
+// A copy that resumes after its last key starts with older changes of the rows already copied, with the columns of that time: if the
+// columns have changed, it starts again from the first row, and then the changes since its first snapshot are read.
 func TestColumnsChangedBeforeACopyGoesOn(t *testing.T) {
 	was := func(r *rig, columns []table.Column) {
 		r.addUnder(columns, "users", map[string]*state.Shard{"-": {Position: at(5), Copy: &state.Copy{Oldest: at(5), LastPK: pk("users", "1").Lastpk}}})
@@ -243,7 +243,7 @@ func TestColumnsChangedBeforeACopyGoesOn(t *testing.T) {
 	}
 }
 
-// A copy that starts over is followed by the changes since its first snapshot, of which some are older than the columns.
+// After a copy that starts over, the changes since its first snapshot are read, some of which are older than the current columns.
 func TestColumnsChangedBeforeACopyStartsOver(t *testing.T) {
 	r := newRig(t, 7, func(q *request, send func(...*event), done <-chan struct{}) error {
 		if q.Vgtid.ShardGtids[0].Gtid == "" {
@@ -260,13 +260,13 @@ func TestColumnsChangedBeforeACopyStartsOver(t *testing.T) {
 	}
 }
 
-// What the snapshot of a broken stream had says nothing of the changes that come before it in the next one.
+// The columns of a broken stream's snapshot do not apply to the changes that are sent before the snapshot in the next stream.
 func TestACopyThatBreaksBeforeItsSnapshotForgetsItsColumns(t *testing.T) {
 	t.Parallel()
 	opened := 0
 	r := newRig(t, 5, func(q *request, send func(...*event), done <-chan struct{}) error {
 		if opened++; opened == 1 {
-			send(begin(0, 0), fields(0, "users")) // looked up, but no boundary comes
+			send(begin(0, 0), fields(0, "users")) // the columns are looked up, but no boundary is received
 			return io.EOF
 		}
 		if q.Vgtid.ShardGtids[0].TablePKs != nil {
@@ -284,7 +284,7 @@ func TestACopyThatBreaksBeforeItsSnapshotForgetsItsColumns(t *testing.T) {
 	}
 }
 
-// After a failover the stop position may be before a change of columns: they are those of the saved position until a statement comes.
+// After a failover the target may be before a change of columns: the columns are those of the saved position until a statement is received.
 func TestColumnsAreNotKnownWhereTheStopWasMovedTo(t *testing.T) {
 	t.Parallel()
 	opened := 0
@@ -296,14 +296,14 @@ func TestColumnsAreNotKnownWhereTheStopWasMovedTo(t *testing.T) {
 		return hold(done)
 	})
 	r.add(testTable("users"), airbyte.Incremental, &state.Shard{Position: at(5)})
-	r.stands = 6 // 7 is gone
+	r.stands = 6 // 7 no longer exists
 	r.alter("users", dropped...)
 	out := r.must()
 	if l := lastOf(t, out.States, "users").Layout; l.Differs() || l.Unknown {
 		t.Errorf("the sync left %+v", l)
 	}
 	if !slices.ContainsFunc(out.Logs, func(l destination.Log) bool { return strings.Contains(l.Message, "no longer has the position") }) {
-		t.Error("the stop was not moved")
+		t.Error("the target was not changed")
 	}
 }
 

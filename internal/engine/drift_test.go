@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -37,7 +38,7 @@ func insert(n int, tables ...string) []*event {
 	return append(events, script.VGTID(n, nil), commit(7))
 }
 
-// savedUnder is a state at position n that was saved when the table had those columns.
+// savedUnder configures a stream with a state at position n that was saved when the table had these columns.
 func (r *rig) savedUnder(columns []table.Column, name string, n int) *partition.Stream {
 	return r.addUnder(columns, name, map[string]*state.Shard{"-": {Position: at(n)}})
 }
@@ -46,7 +47,7 @@ var dropped = []table.Column{
 	{Name: "id", Type: "bigint"}, {Name: "gone", Type: "int", Nullable: true}, {Name: "name", Type: "varchar(50)", Nullable: true, Charset: "utf8mb4"},
 }
 
-// older is transaction n, which inserts the row n:x into users as it was under dropped.
+// older is transaction n, which inserts the row n:x into users when it had the columns dropped.
 func older(n int) []*event {
 	return []*event{
 		begin(7, n),
@@ -56,7 +57,7 @@ func older(n int) []*event {
 	}
 }
 
-// asked are the requests, each with its tables, where it starts and what it asks for.
+// asked lists the requests, each with its tables, where it starts and what it requests.
 func (r *rig) asked() []string {
 	var list []string
 	for _, q := range r.requests() {
@@ -71,11 +72,11 @@ func (r *rig) asked() []string {
 		}
 		list = append(list, asks)
 	}
-	slices.Sort(list) // two that run in parallel have no order
+	slices.Sort(list) // the order of parallel ones is random
 	return list
 }
 
-// failsAlone runs a sync in which users fails with that message and others is complete.
+// failsAlone runs a sync in which users must fail with this message and others must be complete.
 func (r *rig) failsAlone(message string) *destination.Output {
 	r.t.Helper()
 	out, err := r.run()
@@ -91,7 +92,7 @@ func (r *rig) failsAlone(message string) *destination.Output {
 	return out
 }
 
-// A table whose columns were changed is read apart from the others: first what was done to the columns, then the rows.
+// A table whose columns were changed is read separately from the others: first the statements that changed the columns, then the rows.
 func TestRowsFromBeforeAChangeOfColumnsAreReadByThoseColumns(t *testing.T) {
 	r := newRig(t, 8, func(q *request, send func(...*event), done <-chan struct{}) error {
 		if slices.Contains(tablesIn(q), "others") {
@@ -133,7 +134,7 @@ func TestKilledBetweenTwoChangesOfColumns(t *testing.T) {
 		send(first...)
 		if !strings.HasPrefix(q.Filter.Rules[0].Filter, "select 1 ") {
 			send(older(7)...)
-			send(begin(7, 8)) // received once the last boundary was dealt with
+			send(begin(7, 8)) // received after the last boundary was processed
 			return hold(done)
 		}
 		send(second...)
@@ -164,7 +165,7 @@ func TestKilledBetweenTwoChangesOfColumns(t *testing.T) {
 	}
 }
 
-// killer ends a sync once a text was written.
+// killer ends a sync when a text has been written.
 type killer struct {
 	w    io.Writer
 	text string
@@ -178,8 +179,8 @@ func (k *killer) Write(p []byte) (int, error) {
 	return k.w.Write(p)
 }
 
-// If the columns cannot be known, the stream fails alone, before its first record; with "Re-sync data" it is copied again in the same
-// sync.
+// If the columns cannot be determined, only this stream fails, before its first record; with "Re-sync data" it is copied again in the
+// same sync.
 func TestRowsOfUnknowableColumns(t *testing.T) {
 	log := func(events ...*event) fakevtgate.Stream {
 		return func(q *request, send func(...*event), done <-chan struct{}) error {
@@ -208,7 +209,7 @@ func TestRowsOfUnknowableColumns(t *testing.T) {
 			t.Run(fmt.Sprintf("%s, resync %v", name, resync), func(t *testing.T) {
 				r := newRig(t, 7, log(events...))
 				was := dropped
-				if name == "an online DDL" { // which may have renamed it
+				if name == "an online DDL" { // it may have renamed the table
 					was = append([]table.Column{dropped[0]}, table.Column{Name: "nom", Type: "varchar(50)", Charset: "utf8mb4"})
 				}
 				if resync {
@@ -237,7 +238,7 @@ func TestRowsOfUnknowableColumns(t *testing.T) {
 	}
 }
 
-// Columns that were changed and changed back look as if nothing had been. The statements show it: the table is read again apart, from
+// Columns that were changed and changed back look unchanged. The statements show it: the table is read again separately, from
 // its saved position.
 func TestColumnsThatWereChangedBack(t *testing.T) {
 	users := []*event{}
@@ -270,12 +271,12 @@ func TestColumnsThatWereChangedBack(t *testing.T) {
 	}
 }
 
-// A stream that breaks between two statements, or before the position of one has arrived, handles each statement once.
+// If a stream breaks between two statements, or before the position of one was received, each statement is still applied once.
 func TestAStreamThatBreaksBetweenTwoChangesOfColumns(t *testing.T) {
 	for name, said := range map[string]bool{"between": true, "before the position": false} {
 		t.Run(name, func(t *testing.T) {
 			opened := map[string]int{}
-			first := changed(6, "alter table users change column going gone int after id") // not to be done twice
+			first := changed(6, "alter table users change column going gone int after id") // must not be applied twice
 			r := newRig(t, 8, func(q *request, send func(...*event), done <-chan struct{}) error {
 				rule := q.Filter.Rules[0].Filter
 				if opened[rule]++; opened[rule] == 1 {
@@ -283,7 +284,7 @@ func TestAStreamThatBreaksBetweenTwoChangesOfColumns(t *testing.T) {
 						first[0] = fakevtgate.Other()
 					}
 					send(first...)
-					send(begin(7, 7)) // received once the last boundary was dealt with
+					send(begin(7, 7)) // received after the last boundary was processed
 					return io.EOF
 				}
 				from := q.Vgtid.ShardGtids[0].Gtid
@@ -359,7 +360,7 @@ func TestChangeOfColumnsDuringTheSync(t *testing.T) {
 	}
 }
 
-// No rows changed in the table while its columns did: the next sync starts after the change.
+// The columns of the table were changed, but no rows: the next sync starts after the change.
 func TestChangeOfColumnsWithoutRowsIsPassed(t *testing.T) {
 	r := newRig(t, 6, func(_ *request, send func(...*event), done <-chan struct{}) error {
 		send(changed(6, "alter table users drop column gone")...)
@@ -374,7 +375,7 @@ func TestChangeOfColumnsWithoutRowsIsPassed(t *testing.T) {
 
 func TestRowsGoneWithoutADelete(t *testing.T) {
 	for _, statement := range []string{"truncate table users", "drop table users", "rename table users to people", "rename table users to users_old, users_rebuilt to users"} {
-		for _, was := range [][]table.Column{testTable("users").Columns, dropped} { // a table with other columns is read apart
+		for _, was := range [][]table.Column{testTable("users").Columns, dropped} { // a table with other columns is read separately
 			t.Run(fmt.Sprintf("%s, of %d columns", statement, len(was)), func(t *testing.T) {
 				r := newRig(t, 7, func(q *request, send func(...*event), done <-chan struct{}) error {
 					if q.Vgtid.ShardGtids[0].Gtid == "" { // a new copy, which would succeed
@@ -385,7 +386,7 @@ func TestRowsGoneWithoutADelete(t *testing.T) {
 					send(insert(7, "others")...)
 					return hold(done)
 				})
-				r.configure(`,"invalid_cdc_cursor_position_behavior":"Re-sync data"`) // a new copy would leave the former rows there
+				r.configure(`,"invalid_cdc_cursor_position_behavior":"Re-sync data"`) // a new copy would leave the deleted rows in the destination
 				r.savedUnder(was, "users", 5)
 				r.add(testTable("others"), airbyte.Incremental, &state.Shard{Position: at(5)})
 				r.failsAlone("was dropped, renamed or truncated")
@@ -394,7 +395,7 @@ func TestRowsGoneWithoutADelete(t *testing.T) {
 	}
 }
 
-// A table that has the truncation already is not failed by its neighbour's past.
+// A table whose position is past the truncation does not fail because another table of the stream starts before it.
 func TestTruncationThatIsPastIsNoNews(t *testing.T) {
 	r := newRig(t, 8, func(_ *request, send func(...*event), done <-chan struct{}) error {
 		send(script.VGTID(6, nil), ddl("truncate table users"))
@@ -409,7 +410,7 @@ func TestTruncationThatIsPastIsNoNews(t *testing.T) {
 	}
 }
 
-// A table that breaks the stream of several may have older columns: it is read apart, and fails alone where that does not help.
+// A table that breaks a stream of several tables may have older columns: it is read separately, and fails alone if that does not help.
 func TestTableThatBreaksASharedStreamIsReadApart(t *testing.T) {
 	for name, helps := range map[string]bool{"older rows": true, "another reason": false} {
 		t.Run(name, func(t *testing.T) {
@@ -436,7 +437,7 @@ func TestTableThatBreaksASharedStreamIsReadApart(t *testing.T) {
 	}
 }
 
-// A table that has them already is not failed by rows of former columns, which its neighbour's stream brings again.
+// A table whose position is past the rows with former columns does not fail when they are received for another table of the stream.
 func TestRowsOfFormerColumnsThatArePastAreNoNews(t *testing.T) {
 	r := newRig(t, 8, func(_ *request, send func(...*event), done <-chan struct{}) error {
 		send(older(6)...)
@@ -456,7 +457,7 @@ func changed(n int, statement string) []*event {
 	return []*event{script.VGTID(n, nil), ddl(statement)}
 }
 
-// An index is no change of columns.
+// A new index does not change columns.
 func TestStatementsThatChangeNoColumns(t *testing.T) {
 	r := newRig(t, 8, func(_ *request, send func(...*event), done <-chan struct{}) error {
 		send(insert(6, "users")...)
@@ -473,8 +474,8 @@ func TestStatementsThatChangeNoColumns(t *testing.T) {
 	}
 }
 
-// It is unknown which columns the table had at a position of the former connector, or of the option starting_gtids: unless some were only
-// added at the end.
+// It is unknown which columns the table had at a position of the former connector, or of the option starting_gtids, unless columns were
+// only added at the end.
 func TestChangeOfColumnsSinceAPositionOfUnknownColumns(t *testing.T) {
 	for statement, want := range map[string][]string{
 		"alter table users drop column gone":                                                nil,
@@ -532,13 +533,13 @@ func TestDroppedPartitionsAreSaid(t *testing.T) {
 	}
 }
 
-// definesUsers is SHOW CREATE TABLE.
+// definesUsers answers SHOW CREATE TABLE.
 func definesUsers(context.Context, gtid.Shard, string) (string, error) {
 	return "CREATE TABLE `users` (`id` bigint NOT NULL, `name` varchar(50) DEFAULT NULL, PRIMARY KEY (`id`)) DEFAULT CHARSET=utf8mb4", nil
 }
 
-// A copy of the table that takes its place has the name of gh-ost's or pt-online-schema-change's: a user's own table may have it, too,
-// which is logged once. Only Vitess uses its names.
+// A table that replaces the original has a name of gh-ost or pt-online-schema-change: a user's own table may have such a name, too,
+// so it is logged once. Names of Vitess' online DDL are used by Vitess only.
 func TestSwapsForACopyOfTheTable(t *testing.T) {
 	const vitess = "_vt_vrp_6ace8bcef73211ea87e9f875a4d24e90_20200915120410_"
 	for copied, warned := range map[string]bool{"_users_gho": true, "_users_new": true, vitess: false} {
@@ -551,7 +552,7 @@ func TestSwapsForACopyOfTheTable(t *testing.T) {
 			r.asks = func(s *Server) {
 				s.Statements.Migration = func(_ context.Context, uuid string) (string, error) {
 					if uuid != "6ace8bce_f732_11ea_87e9_f875a4d24e90" {
-						t.Errorf("asked for %s", uuid)
+						t.Errorf("queried %s", uuid)
 					}
 					return "alter table users engine=innodb", nil
 				}
@@ -570,7 +571,7 @@ func TestSwapsForACopyOfTheTable(t *testing.T) {
 	}
 }
 
-// The rows contain a value that strict mode would not have let ALTER TABLE convert: it is unknown what it became.
+// The rows contain a value that ALTER TABLE would not have converted in strict mode: it is unknown what it became.
 func TestAValueThatAlterTableWouldNotTake(t *testing.T) {
 	for _, resync := range []bool{false, true} {
 		t.Run(fmt.Sprintf("resync %v", resync), func(t *testing.T) {
@@ -608,7 +609,7 @@ func TestAValueThatAlterTableWouldNotTake(t *testing.T) {
 	}
 }
 
-// Vitess cannot tell the labels of an ENUM or SET in rows that have other columns than the table has now.
+// Vitess cannot determine the labels of an ENUM or SET in rows that have other columns than the table has now.
 func TestOlderRowsWithLabelsAreRefused(t *testing.T) {
 	for name, why := range map[string]string{
 		"other columns": "enum or set column @3 does not have valid string values: ",
@@ -631,8 +632,8 @@ func TestOlderRowsWithLabelsAreRefused(t *testing.T) {
 	}
 }
 
-// Columns were changed and changed back, and once more while rows from before that are read: a statement shows the one, and a look at the
-// table whose rows had wrong keys.
+// Columns were changed and changed back, and changed again while rows from before that are read: the statement shows the first change, and
+// a lookup of the table shows that rows had wrong keys.
 func TestAStatementAfterRowsOfWrongKeys(t *testing.T) {
 	r := newRig(t, 7, func(_ *request, send func(...*event), done <-chan struct{}) error {
 		send(insert(6, "users", "others")...)
@@ -643,4 +644,27 @@ func TestAStatementAfterRowsOfWrongKeys(t *testing.T) {
 	r.add(testTable("others"), airbyte.Incremental, &state.Shard{Position: at(5)})
 	r.alter("users", testTable("users").Columns[1], testTable("users").Columns[0])
 	r.failsAlone("may have been written with wrong keys")
+}
+
+func TestNoStateCoversRowsReadUnderOtherColumns(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, 8, func(_ *request, send func(...*event), done <-chan struct{}) error {
+		send(insert(6, "users")...)
+		send(insert(7, "others")...)
+		return hold(done)
+	})
+	r.cfg.CheckpointIntervalSeconds = 0
+	r.add(testTable("users"), airbyte.Incremental, &state.Shard{Position: at(5)})
+	r.add(testTable("others"), airbyte.Incremental, &state.Shard{Position: at(5)})
+	r.now["users"] = table.Table{Columns: []table.Column{{Name: "name", Type: "varchar(50)"}}}
+	out, _ := within(t, r, 2*time.Second) // stopped before it ends
+	var last *state.Shard
+	for _, s := range out.States {
+		if s.Stream.Name == "users" {
+			last = shardOf(t, s)
+		}
+	}
+	if last != nil {
+		t.Errorf("a state past a row that was read with other columns: %s", last.Position)
+	}
 }

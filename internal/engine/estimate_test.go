@@ -12,7 +12,7 @@ import (
 	"source-planetscale/internal/state"
 )
 
-// estimated are the ESTIMATE traces so far, by stream.
+// estimated returns the ESTIMATE traces so far, by stream.
 func (r *rig) estimated() map[string]schema.TableSize {
 	r.t.Helper()
 	found := map[string]schema.TableSize{}
@@ -30,7 +30,7 @@ func (r *rig) estimated() map[string]schema.TableSize {
 	return found
 }
 
-// A stream's estimate is of the shards that are copied: this sync reads no other rows, but for changes.
+// A stream's estimate covers only the shards that are copied: apart from changes, this sync reads no other rows.
 func TestEstimatesAreOfTheShardsThatAreCopied(t *testing.T) {
 	r := newRig(t, 0, nil)
 	r.newShards("-40", "40-80", "80-")
@@ -58,7 +58,7 @@ func TestEstimatesAreOfTheShardsThatAreCopied(t *testing.T) {
 	}
 	for shard, want := range map[string]expectation{"-40": {rows: 100}, "40-80": {20, true}, "80-": {}} {
 		if p := users.In(in(shard)); (expectation{p.Expected, p.Resumed}) != want {
-			t.Errorf("shard %s: %d rows are expected, resumed %v", shard, p.Expected, p.Resumed)
+			t.Errorf("shard %s: %d rows expected, resumed %v", shard, p.Expected, p.Resumed)
 		}
 	}
 }

@@ -11,7 +11,7 @@ import (
 	"source-planetscale/internal/table"
 )
 
-// A sync that is killed after a state must already have logged what no later sync can detect.
+// A sync that is killed after a state must already have logged the warning, since no later sync can detect the replacement.
 func TestAReplacedTableIsWarnedOfBeforeItsState(t *testing.T) {
 	was, now := table.Incarnation{Server: "s", IDs: []uint64{1}}, table.Incarnation{Server: "s", IDs: []uint64{2}}
 	for _, c := range []struct {
@@ -45,7 +45,7 @@ func TestAReplacedTableIsWarnedOfBeforeItsState(t *testing.T) {
 			warned := slices.IndexFunc(lines, func(l string) bool { return strings.Contains(l, "was replaced since") })
 			saved := slices.IndexFunc(lines, func(l string) bool { return strings.Contains(l, now.String()) })
 			if c.want != (warned >= 0) || warned > saved {
-				t.Errorf("it is said in line %d, and saved in line %d", warned, saved)
+				t.Errorf("the warning is in line %d, the state in line %d", warned, saved)
 			}
 		})
 	}
@@ -61,12 +61,12 @@ func TestATableReplacedInTheMiddleOfItsCopyIsWarnedOf(t *testing.T) {
 		statement string
 		warnings  int
 	}{
-		"goes on after its key":                    {state.Copy{Oldest: at(3), LastPK: pk("users", "1").Lastpk}, now, "", 1},
-		"goes on, and a statement says why":        {state.Copy{Oldest: at(3), LastPK: pk("users", "1").Lastpk}, now, rebuilds, 0},
-		"goes on, the same":                        {state.Copy{Oldest: at(3), LastPK: pk("users", "1").Lastpk}, was, "", 0},
+		"resumes after its key":                    {state.Copy{Oldest: at(3), LastPK: pk("users", "1").Lastpk}, now, "", 1},
+		"resumes, and a statement explains":        {state.Copy{Oldest: at(3), LastPK: pk("users", "1").Lastpk}, now, rebuilds, 0},
+		"resumes, the same":                        {state.Copy{Oldest: at(3), LastPK: pk("users", "1").Lastpk}, was, "", 0},
 		"starts over":                              {state.Copy{Oldest: at(3)}, now, "", 1},
 		"starts over, and a statement will say it": {state.Copy{Oldest: at(3)}, now, rebuilds, 0},
-		"begins": {state.Copy{}, now, "", 0},
+		"not started":                              {state.Copy{}, now, "", 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t, 6, func(q *request, send func(...*event), done <-chan struct{}) error {
@@ -87,7 +87,7 @@ func TestATableReplacedInTheMiddleOfItsCopyIsWarnedOf(t *testing.T) {
 				}
 				return hold(done)
 			})
-			saved, want := &state.Shard{Copy: &c.copied}, c.now // want in the first state
+			saved, want := &state.Shard{Copy: &c.copied}, c.now // want is expected in the first state
 			if c.copied.LastPK != nil {
 				saved.Position = at(5)
 			}
@@ -95,7 +95,7 @@ func TestATableReplacedInTheMiddleOfItsCopyIsWarnedOf(t *testing.T) {
 				saved.Incarnation = was
 			}
 			if saved.Begun() && c.copied.LastPK == nil {
-				want = was // whose rows are at the destination
+				want = was // its rows are in the destination
 			}
 			r.add(testTable("users"), airbyte.Incremental, saved).In(in("-")).Witness(c.now)
 			out := r.must()
@@ -104,7 +104,7 @@ func TestATableReplacedInTheMiddleOfItsCopyIsWarnedOf(t *testing.T) {
 			}
 			first, last := shardOf(t, out.States[0]), shardOf(t, out.States[len(out.States)-1])
 			if first.Incarnation.String() != want.String() || last.Incarnation.String() != c.now.String() {
-				t.Errorf("%s is saved first, %s last", first.Incarnation, last.Incarnation)
+				t.Errorf("the first state has %s, the last one %s", first.Incarnation, last.Incarnation)
 			}
 		})
 	}

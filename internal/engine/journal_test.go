@@ -12,12 +12,12 @@ import (
 	"source-planetscale/internal/state"
 )
 
-// A journal is no news to a table whose position is past it, as that of a split that was taken back: the table is read to its stop, and
-// what the journal means for others is nothing to it.
+// A journal does not apply to a table whose position is past it, as after a split that was reversed: the table is read up to its target,
+// whatever the journal means for other tables.
 func TestJournalThatATableHasPassed(t *testing.T) {
 	for name, c := range map[string]struct {
 		begins func(n int) *event
-		moved  map[gtid.Shard]gtid.Position // of the table before it
+		moved  map[gtid.Shard]gtid.Position // saved for the table whose position is before the journal
 	}{
 		"named":              {func(n int) *event { return begin(7, n) }, nil},
 		"unnamed":            {func(int) *event { return begin(7, 0) }, nil},

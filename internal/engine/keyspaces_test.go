@@ -25,12 +25,12 @@ import (
 	"source-planetscale/internal/partition"
 )
 
-// users is the stream of that name in a keyspace.
+// users is the stream users of a keyspace.
 func users(keyspace string) airbyte.StreamDescriptor {
 	return airbyte.StreamDescriptor{Name: "users", Namespace: keyspace}
 }
 
-// readAll runs a sync of all keyspaces of the configuration; each has the rig's tables, in one shard, but for what asks changes.
+// readAll runs a sync of all keyspaces of the configuration; each has the rig's tables in one shard, unless asks changes that.
 func (r *rig) readAll(asks map[string]func(*Server), in *airbyte.State, streams ...airbyte.StreamDescriptor) (*destination.Output, error) {
 	r.t.Helper()
 	shared := r.shared()
@@ -49,7 +49,7 @@ func (r *rig) readAll(asks map[string]func(*Server), in *airbyte.State, streams 
 	return out, err
 }
 
-// copies is a stream that copies two rows of any table, once ready lets it.
+// copies is a stream that copies two rows of any table, after ready returns.
 func copies(ready func(keyspace string)) fakevtgate.Stream {
 	return func(q *request, send func(...*event), done <-chan struct{}) error {
 		at := q.Vgtid.ShardGtids[0]
@@ -65,7 +65,7 @@ func noState() *airbyte.State {
 	return &airbyte.State{Streams: map[airbyte.StreamDescriptor]json.RawMessage{}}
 }
 
-// down is a keyspace none of whose shards serves.
+// down is a keyspace whose shards do not serve.
 func down(keyspace string) map[string]func(*Server) {
 	return map[string]func(*Server){keyspace: func(s *Server) {
 		s.Shards = func(context.Context) ([]gtid.Shard, error) {
@@ -74,7 +74,7 @@ func down(keyspace string) map[string]func(*Server) {
 	}}
 }
 
-// Neither copy begins before the other one does. Two tables of one name are two streams; messages about shards name the keyspace.
+// Each copy waits until the other one has started. Two tables with the same name are two streams; messages about shards name the keyspace.
 func TestKeyspacesAreReadSideBySide(t *testing.T) {
 	begun := map[string]chan struct{}{"shop": make(chan struct{}), "billing": make(chan struct{})}
 	r := newRig(t, 5, copies(func(keyspace string) {
@@ -101,7 +101,7 @@ func TestKeyspacesAreReadSideBySide(t *testing.T) {
 		if !slices.ContainsFunc(out.Logs, func(l destination.Log) bool {
 			return strings.HasPrefix(l.Message, "Keyspace "+keyspace+": Shard - is at ")
 		}) {
-			t.Errorf("nothing is said of the shard of %s", keyspace)
+			t.Errorf("no message about the shard of %s", keyspace)
 		}
 	}
 	if states := len(out.States); states == 0 || out.States[states-1].Stream.Namespace == "" {
@@ -109,7 +109,7 @@ func TestKeyspacesAreReadSideBySide(t *testing.T) {
 	}
 }
 
-// The other keyspace's stream is complete; its own says why, and which keyspace it is.
+// The stream of the other keyspace is complete; the error of its own stream has the reason and the keyspace.
 func TestAKeyspaceThatIsDownFailsItsOwnStreams(t *testing.T) {
 	r := newRig(t, 5, copies(func(string) {}))
 	r.configure(`,"keyspaces":["billing"],"max_retries":0`)
@@ -131,7 +131,7 @@ func TestAKeyspaceThatIsDownFailsItsOwnStreams(t *testing.T) {
 	}
 }
 
-// A keyspace that does not exist fails its own streams at once: trying again would not help.
+// The streams of a keyspace that does not exist fail at once: retrying would not help.
 func TestAKeyspaceThatDoesNotExistFailsItsOwnStreamsAtOnce(t *testing.T) {
 	r := newRig(t, 5, copies(func(string) {}))
 	r.configure(`,"keyspaces":["biling"]`)
@@ -148,7 +148,7 @@ func TestAKeyspaceThatDoesNotExistFailsItsOwnStreamsAtOnce(t *testing.T) {
 		t.Fatalf("%v, %d records, statuses %v, traces %+v", err, len(out.Records), out.Statuses, out.Errors)
 	}
 	if asked != 1 {
-		t.Errorf("the server was asked %d times", asked)
+		t.Errorf("the server was queried %d times", asked)
 	}
 	for _, e := range out.Errors {
 		if e.Stream == nil || e.Stream.Namespace != "biling" || e.FailureType != "config_error" ||
@@ -158,7 +158,7 @@ func TestAKeyspaceThatDoesNotExistFailsItsOwnStreamsAtOnce(t *testing.T) {
 	}
 }
 
-// Where there is only one keyspace, its failure is the sync's, as ever.
+// If there is only one keyspace, its failure is the sync's.
 func TestTheOnlyKeyspaceThatIsDownEndsTheSync(t *testing.T) {
 	r := newRig(t, 5, nil)
 	r.configure(`,"max_retries":0`)
@@ -185,7 +185,7 @@ func TestAStreamOfAKeyspaceThatIsNotConfiguredFailsAlone(t *testing.T) {
 	}
 }
 
-// With * a stream's namespace is a keyspace of the server's.
+// With * a stream's namespace is one of the server's keyspaces.
 func TestEveryKeyspaceIsRead(t *testing.T) {
 	r := newRig(t, 5, copies(func(string) {}))
 	r.configure(`,"keyspaces":["*"]`)
@@ -196,19 +196,19 @@ func TestEveryKeyspaceIsRead(t *testing.T) {
 	}
 }
 
-// printed counts a text in what the sync has printed so far.
+// printed counts how often the sync has printed a text so far.
 func (r *rig) printed(text string) int {
 	r.out.mu.Lock()
 	defer r.out.mu.Unlock()
 	return bytes.Count(r.out.buf.Bytes(), []byte(text))
 }
 
-// Four keyspaces with four tables each, and three places for copies: no more run at a time, and all in the end.
+// Four keyspaces with four tables each, and three slots for copies: at most three run at a time, and all of them run.
 func TestCopiesOfAllKeyspacesShareTheirPlaces(t *testing.T) {
 	var running, most atomic.Int64
 	var r *rig
 	copyOne := copies(func(string) {
-		for r.printed("4 to copy, 0 to replicate") < 4 { // so that all of them want places
+		for r.printed("4 to copy, 0 to replicate") < 4 { // until all of them wait for slots
 			runtime.Gosched()
 		}
 	})
@@ -266,8 +266,8 @@ func TestOneStreamForEachKeyspaceAndShard(t *testing.T) {
 	}
 }
 
-// The platform deletes a state of the former connector's with the first state of ours: the keyspace that it is of is first, and if it
-// cannot be read, nothing else is.
+// The platform deletes the former connector's state when it receives the first state of this one: the keyspace of that state is read
+// first, and if it cannot be read, nothing else is.
 func TestTheFormerConnectorsStateIsTakenOverFirst(t *testing.T) {
 	legacy := func() *airbyte.State {
 		var cursor []byte
@@ -295,7 +295,7 @@ func TestTheFormerConnectorsStateIsTakenOverFirst(t *testing.T) {
 	}
 }
 
-// The stream of a table that MoveTables led to another keyspace of the source names the stream that continues with it, which copies.
+// The error of a table that MoveTables moved to another keyspace of the source names the stream that replaces it, which copies the table.
 func TestATableMovedWithinTheSourceNamesItsSuccessor(t *testing.T) {
 	moved := func(to string) map[string]func(*Server) {
 		return map[string]func(*Server){"shop": func(s *Server) {
@@ -327,7 +327,7 @@ func TestATableMovedWithinTheSourceNamesItsSuccessor(t *testing.T) {
 	}
 }
 
-// The streams of another keyspace that is read are no foreign ones in a state.
+// The streams of another keyspace that the sync reads are not foreign in a state.
 func TestStatesOfAllKeyspacesAreOurs(t *testing.T) {
 	for _, c := range []struct{ options, says string }{
 		{`,"keyspaces":["billing"]`, ""},
@@ -351,7 +351,7 @@ func TestStatesOfAllKeyspacesAreOurs(t *testing.T) {
 	}
 }
 
-// Where streams of several keyspaces are read, a shard's name alone says nothing.
+// When streams of several keyspaces are read, a shard's name alone is ambiguous.
 func TestProgressNamesTheKeyspaceOfAShard(t *testing.T) {
 	r := newRig(t, 5, nil)
 	var streams []*partition.Stream

@@ -17,14 +17,14 @@ import (
 const (
 	// keyspacesChild is set for the process whose memory is measured: the port of the server, and the number of keyspaces.
 	keyspacesChild = "ENGINE_MEMORY_OF_KEYSPACES_TEST"
-	// Each copy gives so many messages of one row, together more than is received ahead of all copies.
+	// Each copy has this many messages of one row, together more than may be received ahead of all copies.
 	messagesOfACopy, bytesOfARow = 10, 4 << 20
 	copiesAtATime                = 2
 	copiesInAll                  = 8
 )
 
-// What is bounded is bounded for the process: four keyspaces of two shards need no more memory than one with as many tables, whose copies
-// are as many at a time.
+// The limits hold for the whole process: four keyspaces of two shards need no more memory than one with as many tables and as many
+// copies at a time.
 func TestMemoryOfSeveralKeyspaces(t *testing.T) {
 	measuresMemory(t)
 	one, four := peakOfKeyspaces(t, 1), peakOfKeyspaces(t, 4)
@@ -34,7 +34,8 @@ func TestMemoryOfSeveralKeyspaces(t *testing.T) {
 	}
 }
 
-// peakOfKeyspaces is the most memory, in MiB, of a process that copies that many keyspaces of two shards, as many tables in all.
+// peakOfKeyspaces is the peak memory, in MiB, of a process that copies this many keyspaces of two shards, always with the same total
+// number of tables.
 func peakOfKeyspaces(t *testing.T, keyspaces int) (peak int) {
 	t.Helper()
 	value := strings.Repeat("x", bytesOfARow)
@@ -61,7 +62,7 @@ func peakOfKeyspaces(t *testing.T, keyspaces int) (peak int) {
 	return peak >> 10
 }
 
-// TestMemoryOfOneProcessWithKeyspaces is what that process does.
+// TestMemoryOfOneProcessWithKeyspaces runs in that process.
 func TestMemoryOfOneProcessWithKeyspaces(t *testing.T) {
 	port, count, told := strings.Cut(os.Getenv(keyspacesChild), ",")
 	if !told {

@@ -24,13 +24,13 @@ import (
 	"source-planetscale/internal/vstream"
 )
 
-// worst are the values that need most memory, of the types that may be as long as a message. Those of 100 MiB are too long by their size
-// alone; those of 20,000,000 characters have to be encoded to know, or fit.
+// worst are the values that need the most memory, of the types that may be as long as a message. Values of 100 MiB are too long by their
+// size alone; those of 20,000,000 characters fit, or have to be encoded to find out.
 var worst = map[string]struct {
 	columnType, charset  string
 	field                querypb.Type
 	front, middle, after string
-	widest               int // bytes of a character
+	widest               int // bytes per character
 }{
 	"ASCII":              {columnType: "longtext", charset: "utf8mb4", field: querypb.Type_TEXT, middle: "x", widest: 1},
 	"control characters": {columnType: "longtext", charset: "utf8mb4", field: querypb.Type_TEXT, middle: "\x01", widest: 1},
@@ -47,7 +47,7 @@ var worst = map[string]struct {
 	"an unknown type":    {columnType: "a type of the future", field: querypb.Type_TEXT, middle: "\x01", widest: 1},
 }
 
-// noise is a text that does not become shorter when it is compressed.
+// noise is a text that compression does not make shorter.
 func noise(length int) string {
 	random := rand.New(rand.NewPCG(1, 2))
 	text := make([]byte, length)
@@ -57,7 +57,7 @@ func noise(length int) string {
 	return string(text)
 }
 
-// valuesOf are the values of a row that fills a message: one, or as many as may fit into a record.
+// valuesOf returns the values of a row that fills a message: one, or as many as may fit into a record.
 func valuesOf(name string, one bool) []string {
 	kind, size := worst[name], vstream.MaxMessage-4096 // for the rest of the message
 	count := 1
@@ -69,14 +69,14 @@ func valuesOf(name string, one bool) []string {
 	return slices.Repeat([]string{value}, count)
 }
 
-// child is set for the process whose memory is measured: the port of the server, the kind of value and the number of streams.
+// child is set in the process whose memory is measured: the port of the server, the kind of value and the number of streams.
 const child = "ENGINE_MEMORY_TEST"
 
-// allowed is the most memory, in MiB, by the number of rows read at a time, for rows of one value and of several. Several take up to a
-// tenth more on a busy machine, where garbage is collected later.
+// allowed is the maximum memory, in MiB, by the number of rows read at a time, for rows with one value and with several. Several values
+// need up to a tenth more on a busy machine, where garbage is collected later.
 var allowed = map[bool]map[int]int{true: {1: 400, 4: 1024}, false: {1: 440, 4: 1024}}
 
-// The memory of a process that reads the largest rows there may be, as Linux counts it, is bounded, alone and four at a time.
+// The memory of a process that reads the largest possible rows, as Linux counts it, is limited, for one row and for four at a time.
 func TestMemoryOfTheLargestValues(t *testing.T) {
 	if os.Getenv("TEST_ALL") == "" {
 		t.Skip("slow: set TEST_ALL=1")
@@ -91,7 +91,7 @@ func TestMemoryOfTheLargestValues(t *testing.T) {
 					got, nulled := peakOf(t, name, values, streams)
 					t.Logf("%s: %d MiB at most, %d values nulled", what, got, nulled)
 					if got > most {
-						t.Errorf("the process needed %d MiB, allowed are %d", got, most)
+						t.Errorf("the process needed %d MiB, at most %d are allowed", got, most)
 					}
 				})
 			}
@@ -99,8 +99,8 @@ func TestMemoryOfTheLargestValues(t *testing.T) {
 	}
 }
 
-// peakOf is the most memory, in MiB, of a process that copies that many tables at a time, each with one row of the values, and how many
-// became null.
+// peakOf returns the peak memory, in MiB, of a process that copies this many tables at a time, each with one row of the values, and how
+// many values became null.
 func peakOf(t *testing.T, name string, values []string, streams int) (peak, nulled int) {
 	t.Helper()
 	fields := []*querypb.Field{idAndName[0]}
@@ -129,7 +129,7 @@ func peakOf(t *testing.T, name string, values []string, streams int) (peak, null
 	return peak >> 10, nulled
 }
 
-// TestMemoryOfOneProcess is what that process does.
+// TestMemoryOfOneProcess runs in that process.
 func TestMemoryOfOneProcess(t *testing.T) {
 	told := strings.Split(os.Getenv(child), ",")
 	if len(told) != 4 {
@@ -163,15 +163,15 @@ func TestMemoryOfOneProcess(t *testing.T) {
 	fmt.Printf("%s, nulled: %d\n", highWater(t), lines.nulled)
 }
 
-// measuresMemory is for tests that measure processes of this binary.
+// measuresMemory skips a test that measures processes of this binary if the binary has the race detector.
 func measuresMemory(t *testing.T) {
 	t.Helper()
 	if info, ok := debug.ReadBuildInfo(); ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {
-		t.Skip("the race detector needs memory of its own")
+		t.Skip("the race detector itself needs memory")
 	}
 }
 
-// measure runs a test in a process of its own, with that in its environment, and returns what it prints of its memory.
+// measure runs a test in a process of its own, with of in its environment, and returns the memory that it prints.
 func measure(t *testing.T, test, of string) string {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run", "^"+test+"$")
@@ -184,7 +184,7 @@ func measure(t *testing.T, test, of string) string {
 	return answer
 }
 
-// readerOf is what a process that is measured reads with, as the program does, from a server at that port.
+// readerOf is what a measured process reads with, as the program does, from a server on this port.
 func readerOf(t *testing.T, port, options string) (*rig, *lineCounter) {
 	t.Helper()
 	CollectGarbage()
@@ -200,7 +200,7 @@ func readerOf(t *testing.T, port, options string) (*rig, *lineCounter) {
 	return r, lines
 }
 
-// highWater is the line of the most memory that this process has had.
+// highWater returns the line with the peak memory of this process.
 func highWater(t *testing.T) []byte {
 	t.Helper()
 	status, err := os.ReadFile("/proc/self/status")
@@ -210,7 +210,7 @@ func highWater(t *testing.T) []byte {
 	return regexp.MustCompile(`VmHWM:\s+\d+ kB`).Find(status)
 }
 
-// lineCounter counts what a writer is given, whole lines at a time.
+// lineCounter counts what is written to it, in complete lines.
 type lineCounter struct{ records, nulled int }
 
 func (l *lineCounter) Write(p []byte) (int, error) {

@@ -12,8 +12,8 @@ import (
 	"source-planetscale/internal/state"
 )
 
-// switched is a journal of the table users, of a shard at that position; its traffic went to the shard other of a keyspace, which
-// was at gtid.
+// switched is a journal of the table users, written at the position from; its traffic was switched to a shard of a keyspace, which
+// was at position.
 func switched(from string, keyspace, shard, position string) *binlogdatapb.Journal {
 	return &binlogdatapb.Journal{
 		Tables: []string{"orders", "users"}, LocalPosition: from,
@@ -30,7 +30,7 @@ func TestWhereATableIs(t *testing.T) {
 	for name, c := range map[string]struct {
 		saved *state.Shard
 		left  []*binlogdatapb.Journal
-		back  []*binlogdatapb.Journal // nil if they cannot be asked
+		back  []*binlogdatapb.Journal // nil if they cannot be queried
 		want  location
 	}{
 		"never moved": {replicated(3), nil, none, location{}},
@@ -64,12 +64,12 @@ func TestWhereATableIs(t *testing.T) {
 			Tables: []string{"users"}, LocalPosition: "5",
 			ShardGtids: led.ShardGtids,
 		}}, none, location{}},
-		"another shard of ours has it":    {replicated(3), []*binlogdatapb.Journal{led}, []*binlogdatapb.Journal{switched(other, "shop", "80-", position(6))}, gone},
+		"another of our shards has it":    {replicated(3), []*binlogdatapb.Journal{led}, []*binlogdatapb.Journal{switched(other, "shop", "80-", position(6))}, gone},
 		"and on to a third":               {replicated(3), []*binlogdatapb.Journal{led}, []*binlogdatapb.Journal{switched(other, "third", "-", position(6))}, doubtful},
 		"after a failover":                {replicated(3), []*binlogdatapb.Journal{led}, []*binlogdatapb.Journal{switched(other, "shop", "-", failedOver)}, doubtful},
 		"back at a position that is none": {replicated(3), []*binlogdatapb.Journal{led}, []*binlogdatapb.Journal{switched(other, "shop", "-", "6")}, doubtful},
-		"a copy that begins":              {&state.Shard{Copy: &state.Copy{}}, []*binlogdatapb.Journal{led}, none, doubtful},
-		"a copy that begins, and back": {
+		"a new copy":                      {&state.Shard{Copy: &state.Copy{}}, []*binlogdatapb.Journal{led}, none, doubtful},
+		"a new copy, and moved back": {
 			&state.Shard{Copy: &state.Copy{}},
 			[]*binlogdatapb.Journal{led},
 			[]*binlogdatapb.Journal{switched(other, "shop", "-", position(6))},

@@ -12,7 +12,7 @@ import (
 	"source-planetscale/internal/table"
 )
 
-// A zero date in the key makes rows the same, or ones that a destination refuses.
+// A zero date in the key becomes null: a destination takes such rows for the same row, or refuses them.
 func TestNullInAKeyIsSaidToBeOne(t *testing.T) {
 	days := &table.Table{
 		Name: "days", Key: []string{"day"}, MySQLKey: []string{"day"},
@@ -35,6 +35,6 @@ func TestNullInAKeyIsSaidToBeOne(t *testing.T) {
 		delete(seen, strings.Fields(l.Message)[1])
 	}
 	if len(seen) > 0 {
-		t.Errorf("nothing is said of %v", seen)
+		t.Errorf("no message about %v", seen)
 	}
 }

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"context"
 	"slices"
 	"strings"
@@ -8,12 +9,14 @@ import (
 	"time"
 
 	"source-planetscale/internal/airbyte"
+	"source-planetscale/internal/destination"
 	"source-planetscale/internal/fakevtgate"
 	"source-planetscale/internal/gtid"
+	"source-planetscale/internal/record"
 	"source-planetscale/internal/state"
 )
 
-// The server has fewer transactions than the state. A replica may lag; a primary was set back, unless it is about to commit.
+// The server has fewer transactions than the state. A replica may lag; a primary has lost some, unless it is about to commit them.
 func TestPositionAheadOfTheServers(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -46,17 +49,17 @@ func TestPositionAheadOfTheServers(t *testing.T) {
 				t.Errorf("the failure is %v", f)
 			}
 			if warned := strings.Contains(r.out.buf.String(), "is behind a saved position"); warned != c.replica {
-				t.Errorf("a lag is told: %v", warned)
+				t.Errorf("warned about a lag: %v", warned)
 			}
 		})
 	}
 }
 
-// One replica that was made from a backup has no logs from before it, and vtgate streams from another one.
+// A replica that was created from a backup has no logs from before the backup, and vtgate streams from another one.
 func TestLogsThatOneReplicaAloneHasPurged(t *testing.T) {
 	for name, c := range map[string]struct {
 		replica bool
-		purged  int // answers that say so
+		purged  int // how many responses say that the logs are purged
 		asked   int
 		lost    bool
 	}{
@@ -76,12 +79,12 @@ func TestLogsThatOneReplicaAloneHasPurged(t *testing.T) {
 		r.cfg.UseReplica = c.replica
 		why, err := newJudgement(r.sync()).why(t.Context(), in("-"), at(5))
 		if err != nil || (why != "") != c.lost || asked != c.asked {
-			t.Errorf("%s: %q, %v, asked %d times", name, why, err, asked)
+			t.Errorf("%s: %q, %v, queried %d times", name, why, err, asked)
 		}
 	}
 }
 
-// A shard that has its logs since one position has them since later ones: hundreds of tables at as many positions are one question.
+// A shard that has its logs since one position has them since later ones: hundreds of tables at as many positions need one query.
 func TestLogsSinceAnEarlierPositionAreThoseSinceLaterOnes(t *testing.T) {
 	r := newRig(t, 9, nil)
 	var asked []string
@@ -104,6 +107,29 @@ func TestLogsSinceAnEarlierPositionAreThoseSinceLaterOnes(t *testing.T) {
 		}
 	}
 	if want := []string{"-80:1-5", "-80:1-4", "80-:1-6", "-80:1-2", "-80:1-3", "-80:1-2"}; !slices.Equal(asked, want) {
-		t.Errorf("asked for %q, want %q", asked, want)
+		t.Errorf("queried %q, want %q", asked, want)
+	}
+}
+
+// MySQL prints GTID sets on several lines, and users paste them.
+func TestPositionOnTwoLinesStaysOutOfRecords(t *testing.T) {
+	p, err := gtid.Parse("MySQL56/" + fakevtgate.UUID + ":1-5,\n26b1039f-22b6-11ed-b765-0a43f95f28a3:1-3")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := newRig(t, 6, func(_ *request, send func(...*event), done <-chan struct{}) error {
+		send(begin(7, 6), fields(7, "users"), rowOf(7, "users", nil, []string{"1", "a"}),
+			vgtidText("MySQL56/"+fakevtgate.UUID+":1-6,26b1039f-22b6-11ed-b765-0a43f95f28a3:1-3", nil), commit(7))
+		return hold(done)
+	})
+	users := testTable("users")
+	r.addStream(users, airbyte.Incremental, &state.Stream{
+		Columns: users.Columns,
+		Shards:  map[gtid.Shard]*state.Shard{in("-"): {Position: p}},
+	}, record.ColumnMetadata)
+	err = r.sync().Run(context.Background())
+	_, perr := destination.Parse(bytes.NewReader(r.out.buf.Bytes()))
+	if perr != nil {
+		t.Errorf("sync error %v; output does not parse: %v", err, perr)
 	}
 }

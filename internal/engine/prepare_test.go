@@ -24,7 +24,7 @@ import (
 	"source-planetscale/internal/table"
 )
 
-// read runs a whole sync, with its questions, of incremental streams over the tables that the rig has.
+// read runs a whole sync of incremental streams over the rig's tables, including its queries.
 func (r *rig) read(in *airbyte.State, names ...string) (*destination.Output, error) {
 	r.t.Helper()
 	var streams []airbyte.StreamDescriptor
@@ -38,7 +38,7 @@ func (r *rig) read(in *airbyte.State, names ...string) (*destination.Output, err
 	return out, err
 }
 
-// catalog configures incremental streams, each with the columns of a testTable.
+// catalog returns a catalog of incremental streams, each with the columns of a testTable.
 func (r *rig) catalog(streams ...airbyte.StreamDescriptor) *airbyte.ConfiguredCatalog {
 	r.t.Helper()
 	catalog := &airbyte.ConfiguredCatalog{}
@@ -70,14 +70,14 @@ func (r *rig) ended(runErr error) (*destination.Output, error) {
 	return out, runErr
 }
 
-// exists makes tables, without states.
+// exists adds tables without states.
 func (r *rig) exists(names ...string) {
 	for _, name := range names {
 		r.now[name] = *testTable(name)
 	}
 }
 
-// handedBack is a state as the platform hands it back.
+// handedBack is a state as the platform passes it to the next sync.
 func (r *rig) handedBack(saved map[string]*state.Stream) *airbyte.State {
 	r.t.Helper()
 	in := &airbyte.State{Streams: map[airbyte.StreamDescriptor]json.RawMessage{}}
@@ -111,7 +111,7 @@ func positionOf(t *testing.T, text string) gtid.Position {
 
 const stray = "99b1039f-22b6-11ed-b765-0a43f95f28a3:1-3"
 
-// A state that cannot be used is its stream's trouble alone.
+// A state that cannot be used fails only its own stream.
 func TestDamagedStateFailsItsStreamAlone(t *testing.T) {
 	for name, damaged := range map[string]string{
 		"a position": `{"version":1,"sync_mode":"incremental","shards":{"-":{"position":"nonsense"}}}`,
@@ -141,7 +141,7 @@ func TestDamagedStateFailsItsStreamAlone(t *testing.T) {
 	}
 }
 
-// A state of another database's table says nothing of ours that has its name.
+// A damaged state of another database's table does not affect our table with the same name.
 func TestDamagedStateOfAnotherDatabaseIsNotOurs(t *testing.T) {
 	catalog, in := &airbyte.ConfiguredCatalog{}, &airbyte.State{Streams: map[airbyte.StreamDescriptor]json.RawMessage{}}
 	for _, namespace := range []string{"shop", "elsewhere"} {
@@ -156,15 +156,15 @@ func TestDamagedStateOfAnotherDatabaseIsNotOurs(t *testing.T) {
 	}
 }
 
-// A transaction that only one replica has is left out of the positions where a sync stops and begins, and of those it saves.
+// A transaction that only one replica has is excluded from the positions at which a sync stops and starts, and from those it saves.
 func TestTransactionsOfOneReplicaAloneAreLeftOut(t *testing.T) {
 	const uuid, another = fakevtgate.UUID, "88b1039f-22b6-11ed-b765-0a43f95f28a3"
 	five, six := fakevtgate.GTID(5), fakevtgate.GTID(6)
 	for name, c := range map[string]struct {
 		saved    string
-		executed string // by the primary
+		executed string // gtid_executed of the primary
 		refused  error
-		asked    string // where the stream begins; "" for no stream
+		asked    string // where the stream starts; "" for no stream
 		saves    string
 	}{
 		"in the saved position":        {five + "," + stray, uuid + ":1-7", nil, five, six},
@@ -192,7 +192,7 @@ func TestTransactionsOfOneReplicaAloneAreLeftOut(t *testing.T) {
 				asked += q.Vgtid.ShardGtids[0].Gtid
 			}
 			if asked != c.asked {
-				t.Errorf("asked for %s", asked)
+				t.Errorf("the stream starts at %s", asked)
 			}
 			if last := lastOf(t, out.States, "users"); last.Position.String() != c.saves {
 				t.Errorf("saved %s", last.Position)
@@ -201,7 +201,7 @@ func TestTransactionsOfOneReplicaAloneAreLeftOut(t *testing.T) {
 	}
 }
 
-// A copy's snapshot came from the replica that has it; the stream breaks, and continues at another one.
+// A copy's snapshot came from the replica that has the transaction; the stream breaks, and continues on another replica.
 func TestStreamThatBreaksGoesOnWithoutTheTransactionsOfOneReplica(t *testing.T) {
 	r := newRig(t, 7, nil)
 	r.stream = func(_ *request, send func(...*event), done <-chan struct{}) error {
@@ -224,11 +224,11 @@ func TestStreamThatBreaksGoesOnWithoutTheTransactionsOfOneReplica(t *testing.T) 
 		t.Fatalf("records %v, error %v", got, err)
 	}
 	if g := r.requests()[1].Vgtid.ShardGtids[0]; g.Gtid != fakevtgate.GTID(7) || g.TablePKs == nil {
-		t.Errorf("went on from %v", g)
+		t.Errorf("continued from %v", g)
 	}
 }
 
-// A position that the server cannot stream from is found out by the stream only: "Re-sync data" copies the partition in the same sync.
+// Only the stream finds out that the server cannot stream from a position: with "Re-sync data" the partition is copied in the same sync.
 func TestPositionThatCannotBeStreamedFromIsCopiedAgain(t *testing.T) {
 	for name, text := range map[string]string{
 		"XA":                  "vttablet: unexpected statement type UNKNOWN in row-based replication: XA COMMIT X'61',X'',1",
@@ -266,7 +266,7 @@ func TestPositionThatCannotBeStreamedFromIsCopiedAgain(t *testing.T) {
 						t.Errorf("%s is at %+v", name, last)
 					}
 					if !warns(out, "Stream shop."+name+" is copied again from shard -") {
-						t.Errorf("%s is copied again without a word: %+v", name, out.Logs)
+						t.Errorf("%s is copied again without a message: %+v", name, out.Logs)
 					}
 				}
 			})
@@ -274,7 +274,7 @@ func TestPositionThatCannotBeStreamedFromIsCopiedAgain(t *testing.T) {
 	}
 }
 
-// A table that is not the same in two shards fails alone, by its name.
+// A table that differs between two shards fails alone, and the error names it.
 func TestTableThatDiffersBetweenShardsFailsAlone(t *testing.T) {
 	t.Parallel()
 	other := func(change func(*table.Table)) table.Table {
@@ -295,7 +295,7 @@ func TestTableThatDiffersBetweenShardsFailsAlone(t *testing.T) {
 		"not even a space": {testTable("users"), false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel() // each asks again, with pauses
+			t.Parallel() // each retries with pauses
 			r := newRig(t, 20, func(q *request, send func(...*event), done <-chan struct{}) error {
 				shard := q.Vgtid.ShardGtids[0].Shard
 				events := insert(6, tablesIn(q)...)
@@ -335,8 +335,8 @@ func TestTableThatDiffersBetweenShardsFailsAlone(t *testing.T) {
 	}
 }
 
-// Columns and position are of one moment only if the position lies between those at which the columns were seen, apart from transactions
-// that only one replica has.
+// Columns and a position belong together only if the position is between the positions at which the columns were read, apart from
+// transactions that only one replica has.
 func TestPositionBetweenTheViewsOfTheColumns(t *testing.T) {
 	uuid := fakevtgate.UUID
 	moment := func(before, after string) *schema.Moment {
@@ -345,7 +345,7 @@ func TestPositionBetweenTheViewsOfTheColumns(t *testing.T) {
 	own := func(m *schema.Moment) *schema.Moment { m.Before += "," + stray; m.After += "," + stray; return m }
 	for name, c := range map[string]struct {
 		before, after *schema.Moment
-		known         string // of the primary; "" where it is not asked
+		known         string // the primary's transactions; "" if it is not queried
 		surrounds     bool
 	}{
 		"fits exactly":                      {moment("1-5", "1-5"), moment("1-5", "1-5"), "", true},
@@ -391,18 +391,18 @@ func TestNothingWrittenUntilThePeek(t *testing.T) {
 	}
 }
 
-// What another look cannot change is read once, and reported as it is.
+// The tables are read again only if that can help; otherwise they are read once, and the problem is reported.
 func TestLooksAtTheTables(t *testing.T) {
 	t.Parallel()
 	const again = "The tables are being altered"
 	for name, c := range map[string]struct {
 		replica  bool
-		refuses  int      // the looks from which on moments are refused; 0 for never
-		errant   bool     // the replica that answers has transactions of its own
+		refuses  int      // the first look whose query for columns with their positions is refused; 0 for never
+		errant   bool     // the replica that answers has errant transactions
 		busy     bool     // there are transactions while the columns are read for the first time
-		moments  int      // how often the columns are read together with a position
-		change   int      // the question for tables by which a column was added; 0 for none
-		looks    int      // how often all tables are asked for, and at most once more where a moment is refused
+		moments  int      // how often the columns are queried with their positions
+		change   int      // the query for tables before which a column was added; 0 for none
+		looks    int      // how often all tables are queried, and at most once more if the query with positions is refused
 		says     []string // in the log
 		saysNone string
 	}{
@@ -418,7 +418,7 @@ func TestLooksAtTheTables(t *testing.T) {
 		"refused after it, and altered there": {replica: true, busy: true, refuses: 2, moments: 3, change: 2, looks: 4, says: []string{again}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel() // some look again, after a pause
+			t.Parallel() // some look again after a pause
 			r := newRig(t, 5, func(_ *request, _ func(...*event), done <-chan struct{}) error { return hold(done) })
 			r.configure(fmt.Sprintf(`,"use_replica":%v`, c.replica))
 			r.exists("users")
@@ -452,7 +452,7 @@ func TestLooksAtTheTables(t *testing.T) {
 				t.Fatalf("error %v, traces %+v", err, out.Errors)
 			}
 			if n := int(tables.Load()); n != c.looks {
-				t.Errorf("the tables were asked for %d times", n)
+				t.Errorf("the tables were queried %d times", n)
 			}
 			if n := int(moments.Load()); n != c.moments {
 				t.Errorf("the columns were read %d times together with a position", n)
@@ -460,11 +460,11 @@ func TestLooksAtTheTables(t *testing.T) {
 			log := said(out)
 			for _, words := range c.says {
 				if !strings.Contains(log, words) {
-					t.Errorf("the log does not say %q:\n%s", words, log)
+					t.Errorf("the log lacks %q:\n%s", words, log)
 				}
 			}
 			if c.saysNone != "" && strings.Contains(log, c.saysNone) {
-				t.Errorf("the log says %q:\n%s", c.saysNone, log)
+				t.Errorf("the log has %q:\n%s", c.saysNone, log)
 			}
 		})
 	}

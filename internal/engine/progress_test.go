@@ -30,13 +30,13 @@ func TestProgressIsASentenceForAPerson(t *testing.T) {
 			"Read 500 records (1.5 MB) in 10s, 50 records/s. Replication lag: 1m30s (shard -80).",
 			"500 records  1.5 MB  50/s",
 		},
-		// Changes are read beside the copies, which they are no part of.
+		// Changes are read in parallel with the copies, and are not part of them.
 		{
 			total{records: 5000, copied: 500, expected: 1000, elapsed: 10 * time.Second},
 			"Read 5000 records (0.0 MB) in 10s, 500 records/s. About 50% copied, roughly 10s remaining.",
 			"[###############---------------]  50 %  5000 records  0.0 MB  500/s",
 		},
-		// The server's estimate was too low: no share rather than a wrong one.
+		// The server's estimate was too low: no percentage rather than a wrong one.
 		{total{records: 30, copied: 20, expected: 20, elapsed: time.Second}, "Read 30 records (0.0 MB) in 1s, 30 records/s.", "30 records  0.0 MB  30/s"},
 		{total{expected: 20}, "Read 0 records (0.0 MB) in 0s, 0 records/s.", "[------------------------------]   0 %  0 records  0.0 MB  0/s"},
 	} {
@@ -70,7 +70,7 @@ func TestProgressCountsCopiesApart(t *testing.T) {
 	}{
 		{count: record.Count{Copied: 10, Replicated: 9}, expected: 100, startsOver: true},
 		{count: record.Count{Copied: 500}, expected: 100},
-		{count: record.Count{Copied: 7000}, expected: 9000, again: true}, // whose remaining rows are unknown
+		{count: record.Count{Copied: 7000}, expected: 9000, again: true}, // its remaining rows are unknown
 	} {
 		p := r.add(testTable(fmt.Sprintf("t%d", i)), airbyte.FullRefresh, nil).In(in("-"))
 		p.Origin.Add(c.count)
@@ -87,14 +87,14 @@ func TestProgressCountsCopiesApart(t *testing.T) {
 	}
 }
 
-// The platform ends a source that says nothing for three hours, as one whose copies wait for their locks.
+// The platform ends a source that sends no message for three hours, for example because its copies wait for table locks.
 func TestSilentSyncGivesAStateEveryHour(t *testing.T) {
 	for _, mode := range []airbyte.SyncMode{airbyte.Incremental, airbyte.FullRefresh} {
 		t.Run(string(mode), func(t *testing.T) {
 			r := newRig(t, 6, nil)
 			done := r.add(testTable("done"), mode, nil)
 			r.add(testTable("users"), mode, &state.Shard{Position: at(5), Copy: &state.Copy{Oldest: at(5), LastPK: pk("users", "1").Lastpk}})
-			r.change(func(tx *airbyte.Tx) { // it has ended
+			r.change(func(tx *airbyte.Tx) { // the stream has ended
 				if _, err := done.Close(tx); err != nil {
 					t.Error(err)
 				}

@@ -17,11 +17,11 @@ import (
 )
 
 const (
-	manyRows     = 30_000 // of each table: many jobs
-	rowsResponse = 1000   // of each table in one response
+	manyRows     = 30_000 // per table: many jobs
+	rowsResponse = 1000   // per table in one response
 )
 
-// manyChanges sends transactions of rows of two tables in turns, which end at transaction 5 + the number of responses. mutate
+// manyChanges sends transactions with rows of two tables in turn, up to transaction 5 + the number of responses. mutate
 // may change a row's event.
 func manyChanges(mutate func(table string, id int, ev *event)) fakevtgate.Stream {
 	return func(_ *request, send func(...*event), done <-chan struct{}) error {
@@ -78,11 +78,11 @@ func expectRows(t *testing.T, out *destination.Output, table string, n int) {
 		want[i] = i + 1
 	}
 	if !slices.Equal(got, want) {
-		t.Errorf("%d rows of %s, or in another order; expected the first %d", len(got), table, n)
+		t.Errorf("%d rows of %s, or not in order; expected the first %d", len(got), table, n)
 	}
 }
 
-// Rows are encoded by several goroutines, and still come in their order.
+// Rows are encoded by several goroutines, and are still emitted in order.
 func TestRowsComeInTheirOrder(t *testing.T) {
 	t.Parallel()
 	_, out, err := readManyChanges(t, func(string, int, *event) {})
@@ -93,8 +93,8 @@ func TestRowsComeInTheirOrder(t *testing.T) {
 	expectRows(t, out, "users", manyRows)
 }
 
-// A row that cannot be read is found when others after it are encoded already, and the reader is past it. Its table ends there,
-// at once, and without a state; the other one has all its rows.
+// A row that cannot be read is found when later rows are already encoded, and the reader is past it. Its table fails
+// at once, without a state; the other one has all its rows.
 func TestARowThatCannotBeReadEndsItsTableAlone(t *testing.T) {
 	const bad = 20_500
 	r, out, err := readManyChanges(t, func(table string, id int, ev *event) {
@@ -114,7 +114,7 @@ func TestARowThatCannotBeReadEndsItsTableAlone(t *testing.T) {
 	}
 }
 
-// The reader is past the position of a row that cannot be read. Continuing from there would lose the row.
+// The reader is already past the position of a row that cannot be read. Continuing from there would lose the row.
 func TestARowThatCannotBeReadIsNotTriedAgain(t *testing.T) {
 	r := newRig(t, 7, func(_ *request, send func(...*event), done <-chan struct{}) error {
 		bad := rowOf(7, "users", nil, []string{"1", "a"})
@@ -136,10 +136,10 @@ func unreadable(table string) *event {
 	return ev
 }
 
-// What ends a table comes upon its queued row that cannot be read, or upon another table's.
+// An event that ends a table arrives while a queued row that cannot be read ends the same table, or another one.
 func TestTwoReasonsToEndTables(t *testing.T) {
 	for _, c := range []struct {
-		last     *event // after which nothing comes
+		last     *event // the last event that is sent
 		complete []string
 	}{
 		{ddl("truncate table users"), []string{"orders", "others"}},
@@ -148,7 +148,7 @@ func TestTwoReasonsToEndTables(t *testing.T) {
 	} {
 		r := newRig(t, 7, func(q *request, send func(...*event), done <-chan struct{}) error {
 			if len(q.Filter.Rules) == 0 {
-				t.Error("a stream of no tables was asked for")
+				t.Error("a stream of no tables was requested")
 			}
 			send(begin(7, 6), fields(7, "orders"), fields(7, "users"), fields(7, "others"), rowOf(7, "orders", nil, []string{"1", "a"}), unreadable("users"),
 				rowOf(7, "others", nil, []string{"1", "a"}), script.VGTID(6, nil), commit(7), script.VGTID(7, nil), c.last)
@@ -173,11 +173,11 @@ func TestTwoReasonsToEndTables(t *testing.T) {
 	}
 }
 
-// All tables of a stream may end before it breaks; then there is nothing to open again.
+// All tables of a stream may end before it breaks; then it is not reopened.
 func TestAStreamOfNoTablesIsNotOpened(t *testing.T) {
 	r := newRig(t, 7, func(q *request, send func(...*event), done <-chan struct{}) error {
 		if len(q.Filter.Rules) == 0 {
-			t.Error("a stream of no tables was asked for")
+			t.Error("a stream of no tables was requested")
 			return hold(done)
 		}
 		send(begin(7, 6), fields(7, "users"), unreadable("users"), fields(7, "orders"), unreadable("orders"), script.VGTID(6, nil), commit(7))
@@ -191,14 +191,14 @@ func TestAStreamOfNoTablesIsNotOpened(t *testing.T) {
 	}
 }
 
-// A ROW event may be malformed after its first rows. It is requested again, and the records' numbers do not go back.
+// A ROW event may be malformed after its first rows. It is requested again, and the records' cursors do not go back.
 func TestMalformedEventIsReadAgain(t *testing.T) {
 	t.Parallel()
 	attempts := 0
 	r := newRig(t, 6, func(_ *request, send func(...*event), done <-chan struct{}) error {
 		row := rowOf(7, "users", nil, []string{"1", "a"})
 		if attempts++; attempts == 1 {
-			row.RowEvent.ProtoReflect().SetUnknown([]byte{0x10, 0x01}) // a number where a row is to be
+			row.RowEvent.ProtoReflect().SetUnknown([]byte{0x10, 0x01}) // a number instead of a row
 		}
 		send(begin(7, 6), fields(7, "orders"), fields(7, "users"), rowOf(7, "orders", nil, []string{"1", "a"}), row, script.VGTID(6, nil), commit(7))
 		return hold(done)
@@ -208,7 +208,7 @@ func TestMalformedEventIsReadAgain(t *testing.T) {
 	}
 	out := r.must()
 	if got := rows(out); !slices.Equal(got, []string{"1:a", "1:a", "1:a", "1:a"}) || attempts != 2 {
-		t.Errorf("records %v of %d attempts", got, attempts)
+		t.Errorf("records %v in %d attempts", got, attempts)
 	}
 	last := map[destination.Stream]int64{}
 	for _, got := range out.Records {
@@ -221,7 +221,8 @@ func TestMalformedEventIsReadAgain(t *testing.T) {
 	}
 }
 
-// The server may break a stream because of a table that was dropped from it here, but not there. That is no other table's fault.
+// The server may break a stream because of a table that has failed and that the connector has removed from it, but the server has not.
+// No other table may be blamed for that.
 func TestDroppedTableThatBreaksTheStreamIsNobodyElsesFault(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, 7, func(q *request, send func(...*event), done <-chan struct{}) error {

@@ -65,7 +65,7 @@ func TestCopyIsUnfinishedUntilCompleted(t *testing.T) {
 		t.Errorf("the first state, before any record, is %+v", first)
 	}
 	if !last.Position.Equal(at(5)) {
-		t.Errorf("replication is to go on from %s", last.Position)
+		t.Errorf("replication would continue from %s", last.Position)
 	}
 	if out.Statuses[out.States[0].Stream] != "COMPLETE" {
 		t.Errorf("statuses %v", out.Statuses)
@@ -90,14 +90,14 @@ func TestCopyResumesAfterItsKey(t *testing.T) {
 	g := requests[0].Vgtid.ShardGtids[0]
 	if len(requests) != 1 || g.Gtid != fakevtgate.GTID(5) || string(g.TablePKs[0].Lastpk.Rows[0].Values) != "1" ||
 		len(g.TablePKs[0].Lastpk.Fields) != 1 {
-		t.Errorf("asked for %v", requests)
+		t.Errorf("requested %v", requests)
 	}
 	if last := shardOf(t, out.States[len(out.States)-1]); last.Copy != nil || !last.Position.Equal(at(9)) {
 		t.Errorf("the last state is %+v", last)
 	}
 }
 
-// An earlier attempt wrote row 3, which is deleted before the copy begins again: only the changes since then say so.
+// An earlier attempt wrote row 3, which is deleted before the copy starts again: only the changes since then contain the delete.
 func TestRestartedCopyReplicatesFromItsFirstSnapshot(t *testing.T) {
 	r := newRig(t, 7, func(q *request, send func(...*event), done <-chan struct{}) error {
 		if q.Vgtid.ShardGtids[0].Gtid == "" {
@@ -118,7 +118,7 @@ func TestRestartedCopyReplicatesFromItsFirstSnapshot(t *testing.T) {
 	}
 }
 
-// The server continues by itself after a key that it cannot compare: rows may be missing.
+// The server continues by itself after a key that it cannot compare, so rows may be missing.
 func TestCopyThatCannotBeResumedStartsOver(t *testing.T) {
 	t.Parallel()
 	users := testTable("users")
@@ -144,11 +144,11 @@ func TestCopyThatCannotBeResumedStartsOver(t *testing.T) {
 		t.Errorf("records %v", got)
 	}
 	if g := r.requests()[1].Vgtid.ShardGtids[0]; g.Gtid != "" || g.TablePKs != nil {
-		t.Errorf("the second attempt began at %v", g)
+		t.Errorf("the second attempt started at %v", g)
 	}
 	for _, s := range out.States {
 		if c := shardOf(t, s).Copy; c != nil && c.LastPK != nil {
-			t.Errorf("a state holds a key that the server cannot go on after")
+			t.Errorf("a state has a key that the server cannot continue after")
 		}
 	}
 }
@@ -169,7 +169,7 @@ func TestReplicationStopsAtTheFirstBoundaryThatHoldsTheStop(t *testing.T) {
 	}
 }
 
-// A position past the stop holds it, too: after a failover the stop itself may never be seen.
+// A position past the target contains it, too: after a failover the target itself may never be received.
 func TestReplicationStopsPastTheStop(t *testing.T) {
 	r := newRig(t, 6, func(_ *request, send func(...*event), done <-chan struct{}) error {
 		send(begin(7, 9), script.VGTID(9, nil), commit(7))
@@ -211,7 +211,7 @@ func TestChangedKeyIsADeleteAndARow(t *testing.T) {
 	}
 }
 
-// Tables with different positions share one stream; each skips the transactions that it has.
+// Tables with different positions share one stream; each skips the transactions that it already has.
 func TestTablesSkipTheTransactionsTheyHave(t *testing.T) {
 	r := newRig(t, 8, func(_ *request, send func(...*event), done <-chan struct{}) error {
 		for n := 6; n <= 8; n++ {
@@ -238,7 +238,7 @@ func TestTablesSkipTheTransactionsTheyHave(t *testing.T) {
 	}
 }
 
-// Before Vitess 24 transactions have no name: then there is a stream for each position.
+// Before Vitess 24 transactions are received without their GTID: then there is a stream for each position.
 func TestWithoutNamedTransactionsEachPositionHasItsStream(t *testing.T) {
 	r := newRig(t, 7, func(q *request, send func(...*event), done <-chan struct{}) error {
 		for n := 6; n <= 7; n++ {
@@ -265,7 +265,7 @@ func TestWithoutNamedTransactionsEachPositionHasItsStream(t *testing.T) {
 	}
 	for _, row := range rows(out) {
 		if row == "6:late" {
-			t.Error("late was given a transaction that it has")
+			t.Error("late received a transaction that it already has")
 		}
 	}
 	if got := len(tables[streamNamed("early")].Rows); got != 2 {
@@ -292,11 +292,11 @@ func TestBrokenStreamGoesOnWhereItStood(t *testing.T) {
 		t.Errorf("records %v", got)
 	}
 	if g := r.requests()[1].Vgtid.ShardGtids[0].Gtid; g != fakevtgate.GTID(6) {
-		t.Errorf("went on from %s", g)
+		t.Errorf("continued from %s", g)
 	}
 }
 
-// After a failover the stop may hold transactions that are gone; it would never be reached.
+// After a failover the target may contain transactions that no longer exist; it would never be reached.
 func TestStopMovesWhenTheSourceNoLongerHoldsIt(t *testing.T) {
 	t.Parallel()
 	attempts := 0
@@ -322,7 +322,7 @@ func TestStopMovesWhenTheSourceNoLongerHoldsIt(t *testing.T) {
 	}
 }
 
-// A stream that sends heartbeats only is alive and useless: it is opened again.
+// A stream that sends only heartbeats is connected but makes no progress: it is reopened.
 func TestStreamThatDoesNotMoveIsOpenedAgain(t *testing.T) {
 	t.Parallel()
 	attempts := 0
@@ -350,7 +350,7 @@ func TestStreamThatDoesNotMoveIsOpenedAgain(t *testing.T) {
 	}
 }
 
-// A vttablet that was killed, or a connection left half-open: not even heartbeats come.
+// The vttablet was killed, or the connection is half-open: not even heartbeats are received.
 func TestSilentStreamIsOpenedAgain(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, 6, nil)
@@ -375,7 +375,7 @@ func TestSilentStreamIsOpenedAgain(t *testing.T) {
 	}
 }
 
-// A stream that fails in one shard ends when its other shards have ended, and its end is reported once.
+// A stream that fails in one shard ends when its other shards have ended, and its status is reported once.
 func TestStreamThatOneShardDroppedEndsWithItsOtherShards(t *testing.T) {
 	ended := make(chan struct{})
 	r := newRig(t, 20, nil)
@@ -383,7 +383,7 @@ func TestStreamThatOneShardDroppedEndsWithItsOtherShards(t *testing.T) {
 		if q.Vgtid.ShardGtids[0].Shard == "-80" {
 			send(inShard("-80", script.VGTID(6, nil)), ddl("truncate table users"))
 			send(inShard("-80", script.VGTID(20, nil)), fakevtgate.Other())
-			defer close(ended) // when the reader has done all it had to do in this shard
+			defer close(ended) // when the reader has finished this shard
 			return hold(done)
 		}
 		<-ended
@@ -403,12 +403,12 @@ func TestStreamThatOneShardDroppedEndsWithItsOtherShards(t *testing.T) {
 	for name, status := range map[string]string{"users": "INCOMPLETE", "others": "COMPLETE"} {
 		end := `"stream_status":{"stream_descriptor":{"name":"` + name + `","namespace":"shop"},"status":"` + status + `"`
 		if strings.Count(text, end) != 1 || strings.Index(text, end) < strings.LastIndex(text, `"stream":"`+name+`"`) {
-			t.Errorf("the end of %s comes %d times, or before a record:\n%s", name, strings.Count(text, end), text)
+			t.Errorf("the final status of %s occurs %d times, or before a record:\n%s", name, strings.Count(text, end), text)
 		}
 	}
 }
 
-// inShard makes a position one of that shard.
+// inShard changes the shard of a position.
 func inShard(shard string, e *event) *event {
 	e.Vgtid.ShardGtids[0].Shard = shard
 	return e
@@ -423,7 +423,7 @@ func TestPermanentErrorsAreNotRetried(t *testing.T) {
 		"password": {status.Error(codes.Unauthenticated, "no"), "refused to stream", 1},
 		"purged":   {status.Error(codes.Unknown, "the source purged required binary logs"), "no longer has the changes", 1},
 		"size":     {status.Error(codes.ResourceExhausted, "message larger than max"), "exceeds the maximum message size", 1},
-		"table":    {status.Error(codes.Unknown, "table users not found in schema"), "cannot stream shop.users", 2}, // its columns may be older
+		"table":    {status.Error(codes.Unknown, "table users not found in schema"), "cannot stream shop.users", 2}, // retried, since its columns may be older
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t, 7, func(*request, func(...*event), <-chan struct{}) error { return c.err })
@@ -440,7 +440,7 @@ func TestPermanentErrorsAreNotRetried(t *testing.T) {
 	}
 }
 
-// The error of a message that is too large names no table; only the one whose rows it holds fails.
+// The error for a message that is too large names no table; only the table whose rows it contains fails.
 func TestTooLargeRowFailsItsTableAlone(t *testing.T) {
 	r := newRig(t, 6, func(q *request, send func(...*event), done <-chan struct{}) error {
 		if slices.Contains(tablesIn(q), "users") {
@@ -477,7 +477,7 @@ func TestOneFailingStreamLeavesTheOthers(t *testing.T) {
 	}
 }
 
-// A server that logs only parts of rows sends NULLs for values that are not NULL.
+// A server that logs only parts of rows sends NULL for values that are not NULL.
 func TestPartialRowsFailLoudly(t *testing.T) {
 	for name, mark := range map[string]func(*binlogdatapb.RowChange){
 		"row image": func(c *binlogdatapb.RowChange) {
@@ -503,7 +503,7 @@ func TestPartialRowsFailLoudly(t *testing.T) {
 	}
 }
 
-// A full refresh is a snapshot: what the server replays while it resumes one by itself is no part of it.
+// A full refresh is a snapshot: changes that the server sends while it resumes the copy by itself are not part of it.
 func TestFullRefreshIgnoresChanges(t *testing.T) {
 	r := newRig(t, 9, func(_ *request, send func(...*event), done <-chan struct{}) error {
 		send(begin(0, 0), fields(0, "users"))

@@ -13,8 +13,8 @@ import (
 	"source-planetscale/internal/table"
 )
 
-// A shard that is not read for once keeps its position. Of a reference table each shard has all rows, and one is read; when it is none any
-// more, the other shards are copied.
+// A shard that one sync does not read keeps its position. Each shard has all rows of a reference table, and one is read; when it is no
+// longer a reference table, the other shards are copied.
 func TestShardsOfAReferenceTable(t *testing.T) {
 	saved := func(shards ...string) *state.Stream {
 		s := &state.Stream{Columns: testTable("users").Columns, Shards: map[gtid.Shard]*state.Shard{}}
@@ -27,18 +27,18 @@ func TestShardsOfAReferenceTable(t *testing.T) {
 		saved     *state.Stream
 		wanted    []string
 		reference bool
-		kept      []string // with their positions
+		kept      []string // shards that keep their positions
 		copied    []string
-		starting  string // starting_gtids of a shard that was split since
+		starting  string // starting_gtids has this shard, which was split since
 	}{
 		"a reference table of a split shard": {saved("-80"), []string{"-80", "80-"}, true, []string{"-80"}, nil, "-"},
 		"all shards are read":                {saved("-80", "80-"), []string{"-80", "80-"}, false, []string{"-80", "80-"}, nil, ""},
-		"one is not read for once":           {saved("-80", "80-"), []string{"-80"}, false, []string{"-80", "80-"}, nil, ""},
-		"a reference table begins":           {nil, []string{"-80", "80-"}, true, nil, []string{"-80"}, ""},
-		"a reference table goes on":          {saved("-80"), []string{"-80", "80-"}, true, []string{"-80"}, nil, ""},
+		"one is not read this time":          {saved("-80", "80-"), []string{"-80"}, false, []string{"-80", "80-"}, nil, ""},
+		"a new reference table":              {nil, []string{"-80", "80-"}, true, nil, []string{"-80"}, ""},
+		"a reference table continues":        {saved("-80"), []string{"-80", "80-"}, true, []string{"-80"}, nil, ""},
 		"it was read from all shards":        {saved("-80", "80-"), []string{"-80", "80-"}, true, []string{"-80"}, nil, ""},
 		"it was read from the other one":     {saved("80-"), []string{"-80", "80-"}, true, nil, []string{"-80"}, ""},
-		"it is one no more":                  {saved("-80"), []string{"-80", "80-"}, false, []string{"-80"}, []string{"80-"}, ""},
+		"no longer a reference table":        {saved("-80"), []string{"-80", "80-"}, false, []string{"-80"}, []string{"80-"}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t, 7, nil)

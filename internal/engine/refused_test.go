@@ -10,7 +10,8 @@ import (
 	"source-planetscale/internal/table"
 )
 
-// A sync continues without each question that an older server does not know, or a service does not allow, and without all of them.
+// A sync continues without the result of any query that an older server does not know or a service does not allow, and without all of
+// them.
 func TestSyncWithoutWhatIsRefused(t *testing.T) {
 	refusals := map[string]func(*Server){
 		"variables": func(s *Server) {

@@ -26,7 +26,7 @@ func TestProgressOfAPartition(t *testing.T) {
 		"Stream shop.users, shard -80: 500 records (1.5 MB) so far, 10 records/s since the last report. About 25% copied, roughly 2m30s remaining.": {
 			now: record.Count{Copied: 500, Bytes: 1_500_000}, before: record.Count{Copied: 200}, expected: 2000,
 		},
-		// The records of a copy that started over, and changes, are no part of the share.
+		// The records of a copy that started over, and changes, are not counted in the percentage.
 		"Stream shop.users, shard -80: 900 records (0.0 MB) so far, 20 records/s since the last report. About 25% copied, roughly 2m30s remaining. Replication lag: 1m30s.": {
 			now: record.Count{Copied: 600, Wasted: 100, Replicated: 300, Behind: 90 * time.Second}, before: record.Count{Copied: 300},
 			expected: 2000,
@@ -34,11 +34,11 @@ func TestProgressOfAPartition(t *testing.T) {
 		"Stream shop.users, shard -80: 500 records (0.0 MB) so far, 10 records/s since the last report. The resumed copy takes at most another 2m30s.": {
 			now: record.Count{Copied: 500}, before: record.Count{Copied: 200}, expected: 2000, resumed: true,
 		},
-		// The copy is done, whatever was expected.
+		// The copy has finished, however many rows were expected.
 		"Stream shop.users, shard -80: 530 records (0.0 MB) so far, 1 records/s since the last report. Replication lag: 0s.": {
 			now: record.Count{Copied: 500, Replicated: 30}, before: record.Count{Copied: 500}, expected: 2000,
 		},
-		// The server's estimate was too low, or is not known: no share rather than a wrong one.
+		// The server's estimate was too low, or is unknown: no percentage rather than a wrong one.
 		"Stream shop.users, shard -80: 500 records (0.0 MB) so far, 10 records/s since the last report.": {
 			now: record.Count{Copied: 500}, before: record.Count{Copied: 200}, expected: 400,
 		},
@@ -50,7 +50,7 @@ func TestProgressOfAPartition(t *testing.T) {
 	}
 }
 
-// Only streams with records since the last report are reported, and of very many only those with the most.
+// Only streams with records since the last report are reported, and if there are very many, only those with the most.
 func TestProgressIsToldOfThoseThatGaveTheMost(t *testing.T) {
 	r := newRig(t, 5, nil)
 	r.newShards("-80", "80-", "c0-")
@@ -76,7 +76,7 @@ func TestProgressIsToldOfThoseThatGaveTheMost(t *testing.T) {
 	}
 }
 
-// The rates are those since the last report.
+// Rates are computed since the last report.
 func TestReportsComeEveryHalfMinute(t *testing.T) {
 	r := newRig(t, 5, nil)
 	r.newShards("-80")

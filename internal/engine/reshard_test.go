@@ -24,7 +24,7 @@ import (
 	"source-planetscale/internal/table"
 )
 
-// newShards gives the rig's keyspace other shards. They and the former ones are at transaction 20.
+// newShards replaces the shards of the rig's keyspace. The new and the former ones are at transaction 20.
 func (r *rig) newShards(names ...string) {
 	r.stands, r.shards = 20, names
 	for _, name := range names {
@@ -38,7 +38,7 @@ func (r *rig) addSaved(name string, shards map[string]*state.Shard) *partition.S
 	return r.addUnder(testTable(name).Columns, name, shards)
 }
 
-// addUnder does that with a state that was saved when the table had those columns.
+// addUnder does the same with a state that was saved when the table had these columns.
 func (r *rig) addUnder(columns []table.Column, name string, shards map[string]*state.Shard) *partition.Stream {
 	r.t.Helper()
 	saved := &state.Stream{Columns: columns, Shards: map[gtid.Shard]*state.Shard{}}
@@ -48,7 +48,7 @@ func (r *rig) addUnder(columns []table.Column, name string, shards map[string]*s
 	return r.addStream(testTable(name), airbyte.Incremental, saved)
 }
 
-// journalTo says that the shard's rows are in other shards from transaction 10 on.
+// journalTo is the journal after which the shard's rows are in other shards, from transaction 10.
 func journalTo(shards ...string) *event {
 	j := &binlogdatapb.Journal{MigrationType: binlogdatapb.MigrationType_SHARDS}
 	for _, shard := range shards {
@@ -57,7 +57,7 @@ func journalTo(shards ...string) *event {
 	return &event{Type: binlogdatapb.VEventType_JOURNAL, Journal: j}
 }
 
-// shardsOf are the shards of the last state and their positions; those of a copy have a star.
+// shardsOf returns the shards of the last state with their positions; a star marks a copy.
 func shardsOf(t *testing.T, out *destination.Output) map[string]string {
 	t.Helper()
 	parsed := streamOf(t, out.States[len(out.States)-1])
@@ -84,7 +84,7 @@ func TestSplitShardIsReadToItsJournal(t *testing.T) {
 		case "-":
 			send(insertInto(shard, 6, "6")...)
 			send(begin(7, 7), journalTo("-80", "80-"))
-			return status.Error(codes.Internal, "the reader must be gone")
+			return status.Error(codes.Internal, "the reader should have ended")
 		default:
 			send(insertInto(shard, 20, "20")...)
 		}
@@ -108,8 +108,8 @@ func TestSplitShardIsReadToItsJournal(t *testing.T) {
 	}
 }
 
-// Columns are changed before a shard is split, or after that: rows of the former shard, and of the new ones, are read by the columns that
-// they were written under. Without the statement they are unknown.
+// Columns are changed before or after a shard is split: rows of the former shard and of the new ones are read with the columns that the
+// table had when they were written. Without the statement these are unknown.
 func TestColumnsChangedAroundASplit(t *testing.T) {
 	const drop = "alter table users drop column gone, modify column name varchar(50) character set utf8mb4"
 	was := []table.Column{dropped[0], dropped[1], {Name: "name", Type: "varchar(40)", Charset: "utf8mb4"}}
@@ -169,7 +169,7 @@ func TestColumnsChangedAroundASplit(t *testing.T) {
 	}
 }
 
-// The changes that a copy needs when it starts over are those since its first snapshot.
+// A copy that starts over needs the changes since its first snapshot.
 func TestSplitCopysRowsOfUnknowableColumnsAreRefused(t *testing.T) {
 	r := newRig(t, 0, func(q *request, send func(...*event), done <-chan struct{}) error {
 		g := q.Vgtid.ShardGtids[0]
@@ -205,7 +205,7 @@ func TestMergedShardsAreReadToTheirJournals(t *testing.T) {
 		return hold(done)
 	})
 	r.newShards("-")
-	// An earlier sync was stopped when it had read one of the two.
+	// An earlier sync was stopped after it had read one of the two.
 	r.addSaved("users", map[string]*state.Shard{"-80": {Position: at(5)}, "80-": {Position: at(5), Moved: map[gtid.Shard]gtid.Position{in("-"): at(10)}}})
 	out := r.must()
 	if got := rows(out); !slices.Equal(got, []string{"6:-80", "20:-"}) {
@@ -216,7 +216,7 @@ func TestMergedShardsAreReadToTheirJournals(t *testing.T) {
 	}
 }
 
-// The new shard has the columns that each former one had at its journal, not where the last sync stopped reading it.
+// The new shard starts with the columns that each former one had at its journal, not those where the last sync stopped reading it.
 func TestMergedShardsRowsFromAfterAChangeOfColumnsAreGiven(t *testing.T) {
 	r := newRig(t, 0, func(q *request, send func(...*event), done <-chan struct{}) error {
 		shard := q.Vgtid.ShardGtids[0].Shard
@@ -235,7 +235,7 @@ func TestMergedShardsRowsFromAfterAChangeOfColumnsAreGiven(t *testing.T) {
 	}
 }
 
-// splitCopy reads a shard that was split in the middle of a copy.
+// splitCopy is a sync of a shard that was split in the middle of a copy.
 func splitCopy(t *testing.T) *rig {
 	r := newRig(t, 0, func(q *request, send func(...*event), done <-chan struct{}) error {
 		shard := q.Vgtid.ShardGtids[0].Shard
@@ -254,7 +254,7 @@ func splitCopy(t *testing.T) *rig {
 	return r
 }
 
-// The copy of a shard that was split resumes after its key in each part.
+// The copy of a shard that was split resumes after its last key in each new shard.
 func TestSplitCopyCarriesItsKey(t *testing.T) {
 	r := splitCopy(t)
 	out := r.must()
@@ -271,7 +271,7 @@ func TestSplitCopyCarriesItsKey(t *testing.T) {
 	}
 }
 
-// Copies of shards that were merged have different keys: they start over, and what was deleted in the meantime is replayed.
+// Copies of shards that were merged have different last keys: they start over, and deletes since then are replicated.
 func TestMergedCopyStartsOver(t *testing.T) {
 	r := newRig(t, 0, func(q *request, send func(...*event), done <-chan struct{}) error {
 		g := q.Vgtid.ShardGtids[0]
@@ -340,7 +340,7 @@ func TestFormerShardThatNoLongerExists(t *testing.T) {
 	})
 }
 
-// said waits until the sync has printed something.
+// said waits until the sync has printed a text.
 func (r *rig) said(words string, done <-chan struct{}) {
 	for {
 		r.out.mu.Lock()
@@ -357,7 +357,7 @@ func (r *rig) said(words string, done <-chan struct{}) {
 	}
 }
 
-// One of two former shards is gone, so that the stream is to be read from the start, while the other is still read.
+// One of two former shards no longer exists, so the stream must be copied again, while the other former shard is still being read.
 func TestOneOfTwoFormerShardsNoLongerExists(t *testing.T) {
 	r := newRig(t, 0, nil)
 	r.stream = func(q *request, send func(...*event), done <-chan struct{}) error {
@@ -385,7 +385,7 @@ func TestOneOfTwoFormerShardsNoLongerExists(t *testing.T) {
 	}
 }
 
-// A stream that fails in one former shard ends when the others have been read, too.
+// A stream that fails in one former shard ends after the others have been read.
 func TestStreamThatOneFormerShardDroppedEndsWithTheOthers(t *testing.T) {
 	r := newRig(t, 0, nil)
 	r.stream = func(q *request, send func(...*event), done <-chan struct{}) error {
@@ -405,7 +405,7 @@ func TestStreamThatOneFormerShardDroppedEndsWithTheOthers(t *testing.T) {
 	for _, name := range []string{"users", "others"} {
 		r.addSaved(name, map[string]*state.Shard{"-80": {Position: at(5)}, "80-": {Position: at(5)}})
 	}
-	r.targets["-"] = at(10) // where the journals lead to
+	r.targets["-"] = at(10) // the position in the journals
 	out, err := r.run()
 	if got := rows(out); !errors.Is(err, ErrIncomplete) || !slices.Equal(got, []string{"6:80-"}) || out.Statuses[streamNamed("others")] != "COMPLETE" {
 		t.Errorf("error %v, records %v, statuses %v", err, got, out.Statuses)
@@ -415,7 +415,7 @@ func TestStreamThatOneFormerShardDroppedEndsWithTheOthers(t *testing.T) {
 	}
 }
 
-// A split while the shard is read: the sync ends there, and the state names the new shards.
+// A shard is split while it is read: the sync ends there, and the state contains the new shards.
 func TestSplitWhileReplicating(t *testing.T) {
 	r := newRig(t, 9, func(_ *request, send func(...*event), done <-chan struct{}) error {
 		send(insert(6, "users")...)
@@ -430,7 +430,7 @@ func TestSplitWhileReplicating(t *testing.T) {
 	}
 }
 
-// The split was taken back: the shard's journal stays in its binary log, and would end every sync.
+// The split was reversed: the shard's journal remains in its binary log, and would end every sync.
 func TestSplitThatWasTakenBack(t *testing.T) {
 	r := newRig(t, 9, func(_ *request, send func(...*event), done <-chan struct{}) error {
 		send(journalTo("-80", "80-"))
@@ -443,7 +443,7 @@ func TestSplitThatWasTakenBack(t *testing.T) {
 	}
 }
 
-// Two splits between two syncs: the journal of "-" leads to "-80", which is gone already, and to be read to its own journal.
+// Two splits between two syncs: the journal of "-" names "-80", which no longer serves and must be read up to its own journal.
 func TestShardThatWasSplitTwice(t *testing.T) {
 	for name, saved := range map[string]*state.Shard{
 		"nothing read of the first":  {Position: at(5)},
@@ -481,14 +481,14 @@ func TestShardThatWasSplitTwice(t *testing.T) {
 			}
 			for _, q := range r.requests() {
 				if g := q.Vgtid.ShardGtids[0]; g.Gtid == "" {
-					t.Errorf("shard %s was asked for without a position", g.Shard)
+					t.Errorf("shard %s was requested without a position", g.Shard)
 				}
 			}
 		})
 	}
 }
 
-// lostFormer reads a shard that was split from the position 15.
+// lostFormer is a sync from position 15 of a shard that was split.
 func lostFormer(t *testing.T, stream fakevtgate.Stream) *rig {
 	r := newRig(t, 0, func(q *request, send func(...*event), done <-chan struct{}) error {
 		g := q.Vgtid.ShardGtids[0]
@@ -505,7 +505,7 @@ func lostFormer(t *testing.T, stream fakevtgate.Stream) *rig {
 	return r
 }
 
-// What a former shard cannot give any more is treated as a purged position is.
+// A former shard whose changes can no longer be read is treated like a purged position.
 func TestFormerShardThatLeadsNowhere(t *testing.T) {
 	t.Parallel()
 	for why, stream := range map[string]fakevtgate.Stream{
@@ -515,8 +515,8 @@ func TestFormerShardThatLeadsNowhere(t *testing.T) {
 		"does not stream from the saved position, probably because its binary logs were purged": func(*request, func(...*event), <-chan struct{}) error {
 			return status.Error(codes.Canceled, `error starting stream from shard GTID keyspace:"shop" shard:"-": failed to find a PRIMARY tablet for VStream in shop/- within the zone1 cell(s): context has expired`)
 		},
-		// A copy that waited began after the traffic was switched: its position is past the journal. What Vitess writes back to the
-		// shard keeps its log moving.
+		// A copy that had waited started after the traffic was switched: its position is past the journal. Vitess writes changes
+		// back to the shard, so its log keeps growing.
 		"does not record where the new shards continue": func(_ *request, send func(...*event), done <-chan struct{}) error {
 			for i := 16; ; i++ {
 				send(insertInto("-", i, "1")...)
@@ -549,24 +549,25 @@ func TestFormerShardThatLeadsNowhere(t *testing.T) {
 			got := rows(out)[max(0, len(out.Records)-2):]
 			slices.Sort(got)
 			if !slices.Equal(got, []string{"1:-80", "1:80-"}) {
-				t.Errorf("read afresh, the last records are %v", got)
+				t.Errorf("copied again, the last records are %v", got)
 			}
 			for _, q := range r.requests() {
 				if g := q.Vgtid.ShardGtids[0]; g.Shard != "-" && g.Gtid != "" {
-					t.Errorf("shard %s was not read afresh, but from %s", g.Shard, g.Gtid)
+					t.Errorf("shard %s was not copied again, but read from %s", g.Shard, g.Gtid)
 				}
 			}
 		})
 	}
 }
 
-// A vtgate before 21 does not stream from former shards, and stays silent: a permanent failure, unless it is silent for the others, too.
+// A vtgate before 21 does not stream from former shards and sends nothing: a permanent failure, unless it sends nothing for other shards,
+// too.
 func TestFormerShardThatNeverAnswers(t *testing.T) {
 	const why = "does not answer, while the shards that replaced it do"
 	for name, c := range map[string]struct {
-		silent  []string // the shards that never answer
+		silent  []string // the shards that never respond
 		resync  bool
-		failure string // "" for a sync that ends well
+		failure string // "" for a sync that succeeds
 		says    string
 	}{
 		"fail":            {[]string{"-"}, false, "config_error", why},
@@ -598,7 +599,7 @@ func TestFormerShardThatNeverAnswers(t *testing.T) {
 	}
 }
 
-// A copy that waited for its place finds its shard split: vtgate would give it all the same.
+// A copy that waited for its slot finds that its shard was split: vtgate would still stream it.
 func TestCopyDoesNotBeginInAShardThatNoLongerServes(t *testing.T) {
 	for _, mode := range []airbyte.SyncMode{airbyte.Incremental, airbyte.FullRefresh} {
 		r := newRig(t, 6, func(_ *request, send func(...*event), done <-chan struct{}) error {

@@ -21,8 +21,8 @@ func TestFailuresInARowAreHadPatienceWith(t *testing.T) {
 	for name, c := range map[string]struct {
 		maxRetries int
 		waits      int // the attempt that waits before it fails
-		progresses int // the attempt that gets somewhere
-		first      int // the attempt from whose failure on they count
+		progresses int // the attempt that makes progress
+		first      int // the attempt whose failure is the first that counts
 	}{
 		"at once":              {maxRetries: 3, first: 1},
 		"after a wait":         {maxRetries: 3, waits: 1, first: 1},
@@ -47,14 +47,14 @@ func TestFailuresInARowAreHadPatienceWith(t *testing.T) {
 				if d := time.Since(first); err == nil || d < patience || attempts < c.first+c.maxRetries {
 					t.Errorf("gave up %s after the first failure, after %d attempts: %v", d, attempts, err)
 				} else if d > patience+time.Minute && attempts > c.first+c.maxRetries {
-					t.Errorf("gave up only %s after the first failure, after %d attempts", d, attempts)
+					t.Errorf("gave up too late, %s after the first failure, after %d attempts", d, attempts)
 				}
 			})
 		})
 	}
 }
 
-// A warning about an attempt that is repeated says once what failed, and nothing of what to do: it is done.
+// A warning about an attempt that is retried says once what failed, and not what to do, since the retry does it.
 func TestARetryIsLoggedOnce(t *testing.T) {
 	cause := errors.New("the stream fell silent")
 	for what, c := range map[string]struct {

@@ -36,11 +36,11 @@ import (
 
 func TestMain(m *testing.M) {
 	flag.Parse()
-	// The parallel ones wait for most of their time, as between two attempts: more of them than there are processors can do that at once.
+	// The parallel tests mostly wait, for example between two attempts, so more of them than there are processors can run at once.
 	if err := flag.Set("test.parallel", "16"); err != nil {
 		panic(err)
 	}
-	// Vitess logs with glog, which starts this for the life of the process.
+	// Vitess logs with glog, which starts this goroutine for the lifetime of the process.
 	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("github.com/golang/glog.(*fileSink).flushDaemon"))
 }
 
@@ -68,30 +68,30 @@ type rig struct {
 	out     output
 	stream  fakevtgate.Stream
 	mu      sync.Mutex
-	now     map[string]table.Table // the tables as they are
+	now     map[string]table.Table // the tables as they are now
 	stands  int                    // the transaction that the source is at
-	// shards are those that exist, and targets where they were at the peek.
+	// shards are the existing ones, targets their positions at the peek.
 	shards  []string
 	targets map[string]gtid.Position
 	streams []*partition.Stream
-	// look looks tables up, serving asks for the shards that exist; sizes are those of tables by shard.
+	// look looks tables up, serving queries the existing shards; sizes are the sizes of tables by shard.
 	look     func(ctx context.Context, shard gtid.Shard, only []string, keys bool) (map[string]table.Table, error)
 	serving  func(context.Context) ([]gtid.Shard, error)
 	sizes    map[gtid.Shard]map[string]schema.TableSize
 	patience time.Duration
-	silent   []string      // the shards that never say anything
-	asks     func(*Server) // changes what is asked over the MySQL protocol
+	silent   []string      // the shards that never send anything
+	asks     func(*Server) // changes the queries over the MySQL protocol
 	sequence atomic.Int64
 }
 
-// requests are those for tables, without the questions for positions.
+// requests returns the requests for tables, without those for current positions.
 func (r *rig) requests() []*request {
 	return slices.DeleteFunc(r.server.Requests(), func(q *request) bool { return q.Vgtid.ShardGtids[0].Gtid == "current" })
 }
 
 var script = fakevtgate.Script{Keyspace: "shop", Shard: "-"}
 
-// newRig makes a rig whose source is at transaction stop.
+// newRig creates a rig whose source is at transaction stop.
 func newRig(t *testing.T, stop int, stream fakevtgate.Stream) *rig {
 	t.Helper()
 	r := &rig{t: t, stands: stop, stream: stream, now: map[string]table.Table{}}
@@ -123,7 +123,7 @@ func newRig(t *testing.T, stop int, stream fakevtgate.Stream) *rig {
 	return r
 }
 
-// hear makes another client, which abandons a stream that is silent for that long.
+// hear creates another client, which gives up a stream that is silent for this long.
 func (r *rig) hear(silence time.Duration) {
 	r.t.Helper()
 	cfg := r.cfg.VStream()
@@ -134,7 +134,7 @@ func (r *rig) hear(silence time.Duration) {
 	}
 }
 
-// configure parses the configuration with more options, which begin with a comma.
+// configure parses the configuration with additional options, which start with a comma.
 func (r *rig) configure(more string) {
 	r.t.Helper()
 	var err error
@@ -148,7 +148,7 @@ func (r *rig) wanted() []gtid.Shard { return gtid.Shards("shop", r.shards...) }
 // in is a shard of the keyspace.
 func in(name string) gtid.Shard { return gtid.Shard{Keyspace: "shop", Name: name} }
 
-// engine makes an engine of what the rig has.
+// engine returns an engine with the rig's configuration.
 func (r *rig) engine() *Engine {
 	server := r.answers()
 	if r.asks != nil {
@@ -165,7 +165,7 @@ func (r *rig) shared() Shared {
 	}
 }
 
-// answers are those of a server that refuses what a sync can do without.
+// answers is a server that refuses every query that a sync can do without.
 func (r *rig) answers() Server {
 	return Server{
 		Shards: func(ctx context.Context) ([]gtid.Shard, error) { return r.serving(ctx) },
@@ -209,7 +209,7 @@ func (r *rig) answers() Server {
 	}
 }
 
-// sync makes a sync that is prepared.
+// sync returns a prepared sync.
 func (r *rig) sync() *Sync {
 	s := r.engine().newSync(r.wanted(), r.wanted())
 	for name, at := range r.targets {
@@ -219,7 +219,7 @@ func (r *rig) sync() *Sync {
 	return s
 }
 
-// tables are all tables as they are, or only one, without keys unless they are asked for.
+// tables returns all tables as they are now, or only some, without keys unless they are requested.
 func (r *rig) tables(_ context.Context, _ gtid.Shard, only []string, keys bool) (map[string]table.Table, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -236,7 +236,7 @@ func (r *rig) tables(_ context.Context, _ gtid.Shard, only []string, keys bool) 
 	return tables, nil
 }
 
-// alter gives a table other columns.
+// alter changes a table's columns.
 func (r *rig) alter(name string, columns ...table.Column) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -245,14 +245,14 @@ func (r *rig) alter(name string, columns ...table.Column) {
 	r.now[name] = t
 }
 
-// replace gives a table another definition while a sync reads.
+// replace changes a table's definition while a sync reads.
 func (r *rig) replace(t *table.Table) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.now[t.Name] = *t
 }
 
-// at is the position that holds the transactions 1 to n; none for 0.
+// at is the position with the transactions 1 to n; none for 0.
 func at(n int) gtid.Position {
 	if n == 0 {
 		return gtid.Position{}
@@ -264,7 +264,7 @@ func at(n int) gtid.Position {
 	return p
 }
 
-// table is a table with the columns id BIGINT, its key, and name VARCHAR.
+// testTable is a table with the columns id BIGINT, its key, and name VARCHAR.
 func testTable(name string) *table.Table {
 	return &table.Table{
 		Name: name, Key: []string{"id"}, MySQLKey: []string{"id"},
@@ -274,7 +274,7 @@ func testTable(name string) *table.Table {
 
 var idAndName = []*querypb.Field{fakevtgate.Field("id", "bigint", querypb.Type_INT64), fakevtgate.Field("name", "varchar(50)", querypb.Type_VARCHAR)}
 
-// add configures a stream with a saved state of the shard -, nil to begin from the start.
+// add configures a stream with a saved state of the shard "-", nil to start from the beginning.
 func (r *rig) add(t *table.Table, mode airbyte.SyncMode, saved *state.Shard) *partition.Stream {
 	r.t.Helper()
 	if saved == nil {
@@ -313,7 +313,7 @@ func (r *rig) addStream(t *table.Table, mode airbyte.SyncMode, saved *state.Stre
 	return s
 }
 
-// change changes what is saved of streams.
+// change changes saved states in a transaction of the writer.
 func (r *rig) change(f func(*airbyte.Tx)) {
 	r.t.Helper()
 	if err := r.w.Commit(airbyte.NewBatch(), func(tx *airbyte.Tx) error { f(tx); return nil }); err != nil {
@@ -346,7 +346,7 @@ func (r *rig) runWith(ctx context.Context) (*destination.Output, error) {
 	return r.ended(r.sync().Run(ctx))
 }
 
-// must runs a sync that is to succeed.
+// must runs a sync that must succeed.
 func (r *rig) must() *destination.Output {
 	r.t.Helper()
 	out, err := r.run()
@@ -356,7 +356,7 @@ func (r *rig) must() *destination.Output {
 	return out
 }
 
-// rows are the records as id:name, a deleted one with a minus.
+// rows returns the records as id:name, a deleted one with a minus.
 func rows(out *destination.Output) []string {
 	var list []string
 	for _, r := range out.Records {
@@ -387,13 +387,13 @@ func streamOf(t *testing.T, s destination.State) *state.Stream {
 	return parsed
 }
 
-// shardOf is the unsharded keyspace's shard in a STATE message.
+// shardOf returns the state of the unsharded keyspace's shard in a STATE message.
 func shardOf(t *testing.T, s destination.State) *state.Shard {
 	t.Helper()
 	return streamOf(t, s).Shards[in("-")]
 }
 
-// tablesIn are the tables that a request names.
+// tablesIn returns the tables that a request names.
 func tablesIn(r *vtgatepb.VStreamRequest) []string {
 	var names []string
 	for _, rule := range r.Filter.Rules {
@@ -402,7 +402,7 @@ func tablesIn(r *vtgatepb.VStreamRequest) []string {
 	return names
 }
 
-// hold keeps a stream open until the client leaves, as a server with nothing to send does.
+// hold keeps a stream open until the client closes it, as a server with nothing to send does.
 func hold(done <-chan struct{}) error {
 	<-done
 	return nil
@@ -430,7 +430,7 @@ func destinationTables(names ...string) (destination.Tables, error) {
 	return destination.NewTables(data)
 }
 
-// lastOf is the unsharded keyspace's shard in a stream's last state.
+// lastOf returns the state of the unsharded keyspace's shard in a stream's last STATE message.
 func lastOf(t *testing.T, states []destination.State, name string) *state.Shard {
 	t.Helper()
 	for _, s := range slices.Backward(states) {
@@ -442,11 +442,25 @@ func lastOf(t *testing.T, states []destination.State, name string) *state.Shard 
 	return nil
 }
 
-// said is the log of a sync.
+// said returns the log of a sync.
 func said(out *destination.Output) string {
 	var b strings.Builder
 	for _, l := range out.Logs {
 		b.WriteString(l.Message + "\n")
 	}
 	return b.String()
+}
+
+func vgtidText(gtid string, key *binlogdatapb.TableLastPK) *event {
+	e := script.VGTID(1, key)
+	e.Vgtid.ShardGtids[0].Gtid = gtid
+	return e
+}
+
+// within runs the sync, and ends it after d if it does not end by itself.
+func within(t *testing.T, r *rig, d time.Duration) (*destination.Output, error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), d)
+	defer cancel()
+	return r.runWith(ctx)
 }

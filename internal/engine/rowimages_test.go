@@ -11,12 +11,12 @@ import (
 	"source-planetscale/internal/schema"
 )
 
-// A shard that does not say how it logs rows is no reason not to ask the others.
+// If one shard does not report how it logs rows, the others are still checked.
 func TestEachShardIsAskedHowItLogsRows(t *testing.T) {
 	partial, whole := schema.Variables{RowImage: "NOBLOB", Format: "ROW"}, schema.Variables{RowImage: "FULL", Format: "ROW"}
 	for name, c := range map[string]struct {
 		refuse []string
-		lost   bool // the connection, at shard 80-
+		lost   bool // the connection is lost at shard 80-
 		other  schema.Variables
 		fails  string
 		says   string
@@ -28,7 +28,7 @@ func TestEachShardIsAskedHowItLogsRows(t *testing.T) {
 		"none":                                 {nil, false, whole, "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			var log heard
+			var log logLines
 			err := CheckRowImages(t.Context(), &log, Server{Variables: func(_ context.Context, shard gtid.Shard) (schema.Variables, error) {
 				switch {
 				case slices.Contains(c.refuse, shard.Name):
@@ -50,8 +50,8 @@ func TestEachShardIsAskedHowItLogsRows(t *testing.T) {
 	}
 }
 
-// heard is a log.
-type heard []string
+// logLines is a Logger that collects messages.
+type logLines []string
 
 // Info implements Logger.
-func (h *heard) Info(text string, _ ...any) { *h = append(*h, text) }
+func (h *logLines) Info(text string, _ ...any) { *h = append(*h, text) }

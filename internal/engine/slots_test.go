@@ -7,7 +7,7 @@ import (
 	"source-planetscale/internal/airbyte"
 )
 
-// Ten copies with room for two at a time: never more, and all of them in the end.
+// Ten copies with two slots: never more than two run at a time, and all of them run.
 func TestCopiesWaitForTheirPlace(t *testing.T) {
 	var running, most atomic.Int64
 	r := newRig(t, 5, func(q *request, send func(...*event), done <-chan struct{}) error {
@@ -42,7 +42,7 @@ func TestSlotsAreLimitedOverAllShards(t *testing.T) {
 	go func() { got <- s.acquire(t.Context(), in("80-")) }()
 	select {
 	case err := <-got:
-		t.Fatalf("a third of two places was given (%v)", err)
+		t.Fatalf("a third slot of two was assigned (%v)", err)
 	default:
 	}
 	s.release(in("-40"))

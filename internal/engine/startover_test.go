@@ -26,8 +26,8 @@ import (
 	"source-planetscale/internal/table"
 )
 
-// A copy that cannot resume where it breaks sends all its rows again each time: the third time it ends, with the reason. Attempts that gave
-// no row do not count. No state ever holds a key of such a table, of which all columns are the row.
+// A copy that cannot be resumed sends all its rows again after each failure: the third time it fails for good, with the reason. Attempts
+// without a row do not count. No state ever contains a key of such a table, since that would be all columns of a row.
 func TestCopyThatStartsOverIsGivenUp(t *testing.T) {
 	t.Parallel()
 	unordered, keyless, nullable := testTable("users"), namedUsers(), testTable("users")
@@ -37,7 +37,7 @@ func TestCopyThatStartsOverIsGivenUp(t *testing.T) {
 	for name, c := range map[string]struct {
 		table  *table.Table
 		why    string
-		silent int // attempts that break before their first row
+		silent int // attempts that fail before their first row
 	}{
 		"an ENUM in the key":     {unordered, "a column whose values the server compares differently than it sorts them", 0},
 		"no key":                 {keyless, "neither a primary key nor a unique key without NULLs", 0},
@@ -48,12 +48,12 @@ func TestCopyThatStartsOverIsGivenUp(t *testing.T) {
 			t.Parallel() // each waits between its attempts
 			r := newRig(t, 5, nil)
 			key := pk("users", "1")
-			if c.table.MySQLKey == nil { // all columns are
+			if c.table.MySQLKey == nil { // all columns are the key
 				key.Lastpk.Fields = append(key.Lastpk.Fields, &querypb.Field{Name: "name", Type: querypb.Type_VARCHAR})
 				key.Lastpk.Rows[0] = &querypb.Row{Lengths: []int64{1, 6}, Values: []byte("1secret")}
 			}
 			r.stream = func(q *request, send func(...*event), done <-chan struct{}) error {
-				if q.Vgtid.ShardGtids[0].TablePKs != nil { // which is wrong; it is to end
+				if q.Vgtid.ShardGtids[0].TablePKs != nil { // an error that is reported below; end the stream
 					send(begin(0, 0), fields(0, "users"), script.VGTID(5, nil), commit(0), script.CopyCompleted())
 					return hold(done)
 				}
@@ -77,7 +77,7 @@ func TestCopyThatStartsOverIsGivenUp(t *testing.T) {
 			}
 			for _, q := range r.requests() {
 				if g := q.Vgtid.ShardGtids[0]; g.Gtid != "" || g.TablePKs != nil {
-					t.Errorf("went on at %v", g)
+					t.Errorf("continued at %v", g)
 				}
 			}
 			for _, s := range out.States {
@@ -89,7 +89,7 @@ func TestCopyThatStartsOverIsGivenUp(t *testing.T) {
 	}
 }
 
-// legacyCursor is one of the former connector's.
+// legacyCursor is a cursor of the former connector.
 func legacyCursor(position string) string {
 	var b []byte
 	for i, text := range []string{"-", "shop", position} {
@@ -98,7 +98,8 @@ func legacyCursor(position string) string {
 	return base64.StdEncoding.EncodeToString(b)
 }
 
-// The platform deletes the former connector's state with the first of ours: all positions are saved before anything is read, and only then.
+// The platform deletes the former connector's state when it receives the first state of this one: all positions are saved once, before
+// anything is read.
 func TestFormerConnectorsPositionsAreSavedFirst(t *testing.T) {
 	legacy := &airbyte.State{Legacy: json.RawMessage(fmt.Sprintf(
 		`{"streams":{"shop:users":{"shards":{"-":{"cursor":%[1]q}}},"shop:others":{"shards":{"-":{"cursor":%[1]q}}}}}`, legacyCursor(fakevtgate.GTID(5))))}
@@ -134,8 +135,8 @@ func TestFormerConnectorsPositionsAreSavedFirst(t *testing.T) {
 	}
 }
 
-// A killed sync's cursors are smaller than those of the next one, whatever the clock of its machine says: each state in the middle has a
-// larger cursor than the records that may follow it until the next.
+// A killed sync's cursors are smaller than those of the next one, whatever its machine's clock says: the cursor in each intermediate state
+// is larger than those of the records that may follow it before the next state.
 func TestStatesAreAheadOfTheCursorsThatFollow(t *testing.T) {
 	r := newRig(t, 5, func(_ *request, send func(...*event), done <-chan struct{}) error {
 		copyOf(send, "users", 5)
@@ -181,7 +182,7 @@ func cursorOf(t *testing.T, r destination.Record) int64 {
 	return n
 }
 
-// A reference table has all its rows in each shard, and one is read. Once it is none any more, the others are copied.
+// A reference table has all its rows in each shard, and one is read. When it is no longer a reference table, the others are copied.
 func TestReferenceTableIsReadFromOneShard(t *testing.T) {
 	for name, c := range map[string]struct {
 		references map[string]bool
@@ -191,8 +192,8 @@ func TestReferenceTableIsReadFromOneShard(t *testing.T) {
 		"a reference table":             {map[string]bool{"users": true}, nil, []string{"-80"}},
 		"none":                          {nil, nil, []string{"-80", "80-"}},
 		"another one":                   {map[string]bool{"others": true}, nil, []string{"-80", "80-"}},
-		"one that goes on":              {map[string]bool{"users": true}, []string{"-80"}, nil},
-		"one that it is not any more":   {nil, []string{"-80"}, []string{"80-"}},
+		"one that continues":            {map[string]bool{"users": true}, []string{"-80"}, nil},
+		"no longer a reference table":   {nil, []string{"-80"}, []string{"80-"}},
 		"one that it has become":        {map[string]bool{"users": true}, []string{"-80", "80-"}, nil},
 		"one that was read of the last": {map[string]bool{"users": true}, []string{"80-"}, []string{"-80"}},
 	} {
@@ -241,21 +242,21 @@ func TestReferenceTableIsReadFromOneShard(t *testing.T) {
 	}
 }
 
-// A replica's vttablet has not read the schema since the table was made. It exists, and is read as soon as vttablet knows it; until
-// then its stream fails alone, as something that may pass. One that MySQL does not have is gone.
+// A replica's vttablet has not read the schema since the table was created. The table exists, and is read as soon as vttablet knows it;
+// until then only its stream fails, with a transient error. A table that MySQL does not have no longer exists.
 func TestTableThatVttabletHasNotLoaded(t *testing.T) {
 	t.Parallel()
 	const absent, unknown = "table users is not present in the database", "unknown table users in schema"
 	for name, c := range map[string]struct {
-		loaded int                  // from which attempt on
-		says   string               // vttablet
-		has    func() (bool, error) // what MySQL says of the table
+		loaded int                  // the attempt from which vttablet knows the table
+		says   string               // vttablet's error
+		has    func() (bool, error) // whether MySQL has the table
 		kind   string
 	}{
 		"soon":                           {2, absent, nil, ""},
 		"later":                          {3, absent, nil, ""},
-		"while vttablet begins":          {2, unknown, nil, ""},
-		"not meanwhile":                  {1000, absent, nil, "transient_error"},
+		"while vttablet starts":          {2, unknown, nil, ""},
+		"not in time":                    {1000, absent, nil, "transient_error"},
 		"nor known":                      {1000, unknown, nil, "transient_error"},
 		"dropped":                        {1000, absent, func() (bool, error) { return false, nil }, "config_error"},
 		"dropped and forgotten":          {1000, unknown, func() (bool, error) { return false, nil }, "config_error"},

@@ -61,7 +61,7 @@ func TestChangeLoggedAsAStatementFailsItsTableAlone(t *testing.T) {
 	}
 }
 
-// A table that has the transaction already is not failed by it.
+// A table that already has the transaction does not fail because of it.
 func TestStatementThatIsPastIsNoNews(t *testing.T) {
 	r := newRig(t, 7, func(_ *request, send func(...*event), done <-chan struct{}) error {
 		send(begin(7, 6), &event{Type: binlogdatapb.VEventType_INSERT, Timestamp: 7, Dml: "insert into users values (1)"}, script.VGTID(6, nil), commit(7))
@@ -75,7 +75,7 @@ func TestStatementThatIsPastIsNoNews(t *testing.T) {
 	}
 }
 
-// Statements that the parser does not know, or not whole, and that remove a table's rows.
+// Statements that the parser does not understand, or not completely, and that remove a table's rows.
 func TestStatementThatIsNotUnderstoodFailsItsTable(t *testing.T) {
 	for _, statement := range []string{
 		"rename tables users to users_old, users_new to users",
@@ -104,14 +104,14 @@ func TestStatementThatIsNotUnderstoodFailsItsTable(t *testing.T) {
 	}
 }
 
-// A table that is another one than it was, and no statement says why, is warned of; one whose statement came is not.
+// A table that was replaced is warned about if no statement explains it, and not if its statement was received.
 func TestWitnessOfAReplacedTable(t *testing.T) {
 	was, now := table.Incarnation{Server: "a", IDs: []uint64{7}}, table.Incarnation{Server: "a", IDs: []uint64{8}}
 	const other = "OTHER"
 	for name, c := range map[string]struct {
 		statement string
 		now       table.Incarnation
-		stop      int // 5 where nothing was changed
+		stop      int // 5 if nothing was changed
 		warned    bool
 	}{
 		"truncated by a session elsewhere":              {"", now, 6, true},
@@ -119,9 +119,9 @@ func TestWitnessOfAReplacedTable(t *testing.T) {
 		"exchanged":                                     {"alter table other engine=innodb", now, 6, true},
 		"optimized, of which VStream says no statement": {other, now, 6, true},
 		"rebuilt":                                {"alter table users engine=innodb", now, 6, false},
-		"given an index, which is done in place": {"alter table users add index i (name)", now, 6, true},
-		"given a column, as an empty table is":   {"alter table users add column name varchar(50) character set utf8mb4", now, 6, false},
-		"a partition is gone, and its alter":     {"alter table users drop partition p", now, 6, false},
+		"an index added, which is done in place": {"alter table users add index i (name)", now, 6, true},
+		"a column added, as to an empty table":   {"alter table users add column name varchar(50) character set utf8mb4", now, 6, false},
+		"a partition dropped by an alter":        {"alter table users drop partition p", now, 6, false},
 		"the same":                               {"", was, 6, false},
 		"another server":                         {"", table.Incarnation{Server: "b", IDs: []uint64{8}}, 6, false},
 		"not known":                              {"", table.Incarnation{}, 6, false},
@@ -155,7 +155,8 @@ func TestWitnessOfAReplacedTable(t *testing.T) {
 	}
 }
 
-// ALTER TABLE changes rows without an event for each; a stream gets one warning, however many there are, and none if no row changes.
+// ALTER TABLE changes rows without an event for each; a stream gets one warning, however many statements there are, and none if no row
+// changes.
 func TestAlterIsWarnedOf(t *testing.T) {
 	const words = "the table was altered in shard -"
 	for name, c := range map[string]struct {
@@ -188,7 +189,7 @@ func TestAlterIsWarnedOf(t *testing.T) {
 	}
 }
 
-// Rows that are described otherwise than the table, and by no statement, are not those of its columns.
+// Rows whose description differs from the table's columns, without a statement that explains it, are refused.
 func TestFieldsInAnotherOrderAreRefused(t *testing.T) {
 	for name, order := range map[string][]int{"swapped": {1, 0}, "one is missing in front": {1}, "one more": {0, 1, 0}} {
 		t.Run(name, func(t *testing.T) {
@@ -227,14 +228,14 @@ func (r *rig) addEight() map[string]*partition.Stream {
 	return streams
 }
 
-// Errors of one table among eight, in the server's own words: with the table's name, with none, and with one that says nothing. The others
-// are complete, and that table fails.
+// Errors of one table among eight, in the server's own words: with the table's name, without it, and with a misleading name. That table
+// fails, and the others are complete.
 func TestErrorOfOneTableAmongEight(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		text    string
 		kind    string
-		streams int // at most
+		streams int // maximum number of streams opened
 	}{
 		"ENUM of former columns": {"vttablet: rpc error: code = Unknown desc = stream (at source tablet) error @ x: enum or set column @2 does not have valid string values: " +
 			"failed to build table replication plan for table users", "config_error", 3},
@@ -277,7 +278,7 @@ func TestErrorOfOneTableAmongEight(t *testing.T) {
 	}
 }
 
-// A server that is away is no table's fault: all fail, and no halves are tried.
+// If the server is unavailable, no table is to blame: all fail, and the tables are not split in halves to find one.
 func TestErrorOfTheWayIsNotSearchedFor(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, 6, func(*request, func(...*event), <-chan struct{}) error { return status.Error(codes.Unavailable, "gone") })
@@ -289,7 +290,7 @@ func TestErrorOfTheWayIsNotSearchedFor(t *testing.T) {
 	}
 	for _, q := range r.requests() {
 		if len(tablesIn(q)) != 8 {
-			t.Errorf("only %v were asked for", tablesIn(q))
+			t.Errorf("only %v were requested", tablesIn(q))
 		}
 	}
 }

@@ -53,7 +53,7 @@ func TestPlanOfVeryManyStreamsAndShardsIsShort(t *testing.T) {
 		t.Fatal(err)
 	}
 	if len(got) != streamsNamed+1 || got[streamsNamed] != "…and 7 more streams." {
-		t.Errorf("%d sentences, the last one %q", len(got), got[len(got)-1])
+		t.Errorf("%d messages, the last one %q", len(got), got[len(got)-1])
 	}
 	if !strings.HasSuffix(got[0], "shards "+strings.Join(shards[:16], ", ")+", and 48 more.") {
 		t.Errorf("the first one %q", got[0])

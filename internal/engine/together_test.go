@@ -16,7 +16,7 @@ import (
 	"source-planetscale/internal/table"
 )
 
-// round holds questions back until all of them are asked: those that wait for each other's answers never are.
+// round blocks queries until all of them have been sent: queries that wait for each other's results never get there.
 type round struct {
 	name string
 	want int
@@ -42,11 +42,11 @@ func (r *round) ask(ctx context.Context, question string) error {
 	case <-ctx.Done():
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		return fmt.Errorf("in round %s only %d of %d questions were asked: %v", r.name, len(r.came), r.want, r.came)
+		return fmt.Errorf("in round %s only %d of %d queries were sent: %v", r.name, len(r.came), r.want, r.came)
 	}
 }
 
-// rounds are those of a sync before its first row: each costs a round trip. Of up to 8 shards all are asked at once.
+// rounds are the rounds of queries of a sync before its first row, each of which costs a round trip. Up to 8 shards are queried at once.
 type rounds struct{ before, after, purged *round }
 
 func (r *rig) inRounds(shards, copies int) *rounds {
@@ -107,13 +107,13 @@ func (r *rig) inRounds(shards, copies int) *rounds {
 
 var eightShards = []string{"-20", "20-40", "40-60", "60-80", "80-a0", "a0-c0", "c0-e0", "e0-"}
 
-// Before its first row a sync of 8 shards asks for the shards, then for all that there is, then where the shards are, and then for all that
-// is to be known after that: four round trips in a row after the login, and a fifth where saved positions are not those of the shards.
+// Before its first row a sync of 8 shards queries the shards, then everything about them, then their positions, and then everything that
+// must be known after that: four consecutive round trips after the login, and a fifth if saved positions differ from the shards'.
 func TestQuestionsGoOutTogether(t *testing.T) {
 	for name, c := range map[string]struct{ saved, copies, purged int }{
-		"a first sync":                    {0, 1, 0},
-		"nothing was changed":             {20, 0, 0},
-		"something was changed meanwhile": {15, 0, len(eightShards)},
+		"a first sync":                {0, 1, 0},
+		"nothing was changed":         {20, 0, 0},
+		"changed since the last sync": {15, 0, len(eightShards)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t, 20, func(_ *request, _ func(...*event), done <-chan struct{}) error { return hold(done) })
@@ -138,11 +138,11 @@ func TestQuestionsGoOutTogether(t *testing.T) {
 				t.Fatalf("%v, refused %v", err, refused)
 			}
 			if n := len(of.purged.came); n != c.purged {
-				t.Errorf("%d positions were asked about", n)
+				t.Errorf("%d positions were queried", n)
 			}
 			for _, round := range []*round{of.before, of.after} {
 				if len(round.came) != round.want {
-					t.Errorf("%s: %d questions: %v", round.name, len(round.came), round.came)
+					t.Errorf("%s: %d queries: %v", round.name, len(round.came), round.came)
 				}
 			}
 		})

@@ -16,8 +16,8 @@ import (
 	"source-planetscale/internal/table"
 )
 
-// TestUnchangedKeyspaces tells how long a sync without changes takes of one keyspace of 2 shards and 100 tables, and of four, whose server
-// is 20 ms away and has 12 connections for one and 24 for several. A time is no reason to fail: the machine may be busy.
+// TestUnchangedKeyspaces logs how long a sync without changes takes for one keyspace of 2 shards and 100 tables, and for four, with a
+// server that is 20 ms away and has 12 connections for one and 24 for several. No time makes it fail: the machine may be busy.
 func TestUnchangedKeyspaces(t *testing.T) {
 	const tables = 100
 	took := map[int][]time.Duration{}
@@ -61,7 +61,7 @@ func TestUnchangedKeyspaces(t *testing.T) {
 	t.Logf("one keyspace: %v; four: %v: %.1f times", took[1][2], took[4][2], float64(took[4][2])/float64(took[1][2]))
 }
 
-// distant is a server that each question reaches over one of the connections.
+// distant is a server at which each query takes a round trip on one of the connections.
 func distant(s Server, keyspace string, connections chan struct{}) Server {
 	ask := func() {
 		connections <- struct{}{}

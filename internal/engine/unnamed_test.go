@@ -12,8 +12,9 @@ import (
 	"source-planetscale/internal/state"
 )
 
-// fromOlderServer streams the transactions after the position that was asked for, up to 9, as a server does that does not name them. Each
-// inserts the row n:x into the tables. Positions that are not among these, nil for all, are passed in one transaction with the next.
+// fromOlderServer streams the transactions after the requested position, up to 9, as a server does that sends no GTID with them. Each
+// inserts the row n:x into the tables. Positions that are not in positions (nil for all) are skipped: their transaction is sent as one with
+// the next.
 func fromOlderServer(q *request, send func(...*event), positions map[int]bool, tables []string) {
 	_, reached, _ := strings.Cut(q.Vgtid.ShardGtids[0].Gtid, ":1-")
 	from, _ := strconv.Atoi(reached)
@@ -34,8 +35,8 @@ func fromOlderServer(q *request, send func(...*event), positions map[int]bool, t
 	}
 }
 
-// Before Vitess 23 transactions have no name. Many tables with many positions share one stream all the same; each gets its rows from
-// where the stream is exactly at its own position.
+// Before Vitess 23 transactions are received without their GTID. Many tables with many positions still share one stream; each gets its
+// rows from the point where the stream is exactly at its own position.
 func TestManyPositionsOfAnOlderServerShareOneStream(t *testing.T) {
 	var names []string
 	for i := range 9 {
@@ -67,11 +68,11 @@ func TestManyPositionsOfAnOlderServerShareOneStream(t *testing.T) {
 	}
 }
 
-// The shared stream passes a table's position without being at it: it is unknown which of its rows the table has, and it is read again
-// from its own. Nothing is lost, and no state covers what was skipped.
+// The shared stream passes a table's position without stopping at it: it is unknown which of the rows the table already has, so it is read
+// again from its own position. Nothing is lost, and no state covers what was skipped.
 func TestPositionThatIsPassedIsReadAgain(t *testing.T) {
 	for name, c := range map[string]struct {
-		positions map[int]bool // at which the server stops
+		positions map[int]bool // the positions that the server sends
 		streams   int
 	}{
 		"one":          {map[int]bool{6: true, 8: true, 9: true}, 2}, // 7 is passed
@@ -110,7 +111,7 @@ func TestPositionThatIsPassedIsReadAgain(t *testing.T) {
 	}
 }
 
-// A table that had no row since the stream began loses nothing where its position is passed.
+// A table without a row since the start of the stream loses nothing if its position is skipped.
 func TestPositionThatIsPassedWithoutRowsIsNotReadAgain(t *testing.T) {
 	r := newRig(t, 9, func(_ *request, send func(...*event), done <-chan struct{}) error {
 		send(unnamed(6, "early")...)
@@ -129,7 +130,7 @@ func TestPositionThatIsPassedWithoutRowsIsNotReadAgain(t *testing.T) {
 	}
 }
 
-// rowsByTable are the records with their tables, sorted.
+// rowsByTable returns the records with their tables, sorted.
 func rowsByTable(out *destination.Output) []string {
 	var list []string
 	for i, row := range rows(out) {
@@ -139,7 +140,7 @@ func rowsByTable(out *destination.Output) []string {
 	return list
 }
 
-// mustCover holds that each state of a table, whose rows are named by their transactions, comes behind the rows up to its position.
+// mustCover checks that each state of a table, whose rows are named after their transactions, follows the rows up to its position.
 func mustCover(t *testing.T, out *destination.Output, name string) {
 	t.Helper()
 	for _, s := range out.States {
@@ -147,9 +148,9 @@ func mustCover(t *testing.T, out *destination.Output, name string) {
 			continue
 		}
 		given := rowsByTable(&destination.Output{Records: out.Records[:s.Before]})
-		for n := 8; n <= 9; n++ { // which no table has
+		for n := 8; n <= 9; n++ { // the transactions that no table has yet
 			if shardOf(t, s).Position.Contains(at(n)) && !slices.Contains(given, fmt.Sprintf("%s %d:x", name, n)) {
-				t.Errorf("a state of %s is at %s before row %d was given", name, shardOf(t, s).Position, n)
+				t.Errorf("a state of %s is at %s before row %d was emitted", name, shardOf(t, s).Position, n)
 			}
 		}
 	}

@@ -11,8 +11,8 @@ import (
 	"source-planetscale/internal/state"
 )
 
-// A state that cannot be saved, as with a cursor that has no room to grow, is its stream's trouble alone, wherever it shows: in a
-// checkpoint, at the end, or where there is nothing to read.
+// A state that cannot be saved, such as one whose cursor cannot grow any more, fails only its own stream, wherever that is noticed: in a
+// checkpoint, at the end, or if there is nothing to read.
 func TestStateThatCannotBeSavedFailsItsStreamAlone(t *testing.T) {
 	for name, c := range map[string]struct {
 		saved      state.Shard

@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// MySQL 8.0.19 and later say bigint where older ones said bigint(20). A server that was upgraded between two syncs has not changed its
-// tables: they continue together.
+// MySQL 8.0.19 and later report bigint where older ones report bigint(20). A server that was upgraded between two syncs has not changed its
+// tables: they still share one stream.
 func TestUpgradeOfMySQLChangesNoColumns(t *testing.T) {
 	r := newRig(t, 7, func(_ *request, send func(...*event), done <-chan struct{}) error {
 		send(insert(6, "orders", "users")...)

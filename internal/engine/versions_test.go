@@ -2,14 +2,17 @@ package engine
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 
+	"source-planetscale/internal/airbyte"
 	"source-planetscale/internal/gtid"
 	"source-planetscale/internal/schema"
+	"source-planetscale/internal/state"
 )
 
-// The log says which servers are read, and what they lose.
+// The log names the servers' versions, and the data that they lose.
 func TestVersionsAreSaid(t *testing.T) {
 	for said, want := range map[schema.Variables][]string{
 		{Vitess: "24.0.4", MySQL: "8.4.6"}: {"VTGate reports Vitess 24.0.4, and MySQL reports 8.4.6."},
@@ -21,7 +24,7 @@ func TestVersionsAreSaid(t *testing.T) {
 	} {
 		said.RowImage, said.Format = "FULL", "ROW"
 		server := Server{Variables: func(context.Context, gtid.Shard) (schema.Variables, error) { return said, nil }}
-		var log sentences
+		var log messages
 		if err := CheckRowImages(t.Context(), &log, server, gtid.Shards("shop", "-80", "80-")); err != nil {
 			t.Fatal(err)
 		}
@@ -37,7 +40,19 @@ func TestVersionsAreSaid(t *testing.T) {
 	}
 }
 
-// sentences is a Logger.
-type sentences []string
+// messages is a Logger that collects messages.
+type messages []string
 
-func (s *sentences) Info(text string, _ ...any) { *s = append(*s, text) }
+func (s *messages) Info(text string, _ ...any) { *s = append(*s, text) }
+
+func TestOlderVTGatePutsTheKeyspaceBeforeTheName(t *testing.T) {
+	r := newRig(t, 6, func(_ *request, send func(...*event), done <-chan struct{}) error {
+		send(begin(7, 6), fields(7, "shop.users"), rowOf(7, "shop.users", nil, []string{"1", "a"}), script.VGTID(6, nil), commit(7))
+		return hold(done)
+	})
+	r.add(testTable("users"), airbyte.Incremental, &state.Shard{Position: at(5)})
+	out, err := r.run()
+	if got := rows(out); err != nil || !slices.Equal(got, []string{"1:a"}) {
+		t.Errorf("records %v, error %v", got, err)
+	}
+}

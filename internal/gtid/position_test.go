@@ -29,7 +29,7 @@ func TestPositionContains(t *testing.T) {
 		{one + ":1-9", one + ":1-10", false},
 		{one + ":1-10:20-30", one + ":25", true},
 		{one + ":1-10:20-30", one + ":15", false},
-		// After a failover the new primary's transactions bear another name.
+		// After a failover the new primary's transactions have another server UUID.
 		{one + ":1-10," + two + ":1-2", one + ":1-10", true},
 		{one + ":1-10", one + ":1-10," + two + ":1", false},
 		{one + ":1-10", "", true},
@@ -49,7 +49,7 @@ func TestFollow(t *testing.T) {
 		{one + ":1-9," + two + ":1-3", one + ":1-12," + two + ":1-3"},
 		{one + ":1-9," + two + ":1-3", one + ":1-9," + two + ":1-4"},
 		{one + ":1-9:12-13", one + ":1-9:12-14"},
-		// Not alike but for one end.
+		// These differ by more than a later end of one interval.
 		{one + ":1-9", one + ":1-8"},
 		{one + ":1-9:12-13", one + ":1-10:12-13"},
 		{one + ":1-9", one + ":2-9"},
@@ -75,7 +75,7 @@ func TestFollow(t *testing.T) {
 	}
 }
 
-// agree holds Contains and Equal against the sets taken apart.
+// agree compares Contains and Equal with Vitess' own GTID sets.
 func agree(t *testing.T, p, q Position) {
 	t.Helper()
 	if got, want := p.Contains(q), p.parsed().Contains(q.parsed()); got != want {
@@ -99,7 +99,7 @@ func FuzzFollow(f *testing.F) {
 		q, err := p.Follow(flavor + second)
 		want, wantErr := Parse(second)
 		if (err == nil) != (wantErr == nil) {
-			t.Fatalf("%q after %q: %v, parsed anew: %v", second, p, err, wantErr)
+			t.Fatalf("%q after %q: %v, parsed by itself: %v", second, p, err, wantErr)
 		}
 		if err != nil {
 			return
@@ -148,7 +148,7 @@ func FuzzParsePosition(f *testing.F) {
 	})
 }
 
-// setOf is the position of a set, zero for "".
+// setOf is the position with a GTID set, the zero position for "".
 func setOf(t *testing.T, s string) Position {
 	t.Helper()
 	if s == "" {
@@ -160,7 +160,7 @@ func setOf(t *testing.T, s string) Position {
 func TestPositionsAsSets(t *testing.T) {
 	for _, c := range []struct {
 		p, q, union, intersection string
-		lacks                     int64 // p, of q
+		lacks                     int64 // transactions of q that p lacks
 	}{
 		{"one:1-5", "one:6", "one:1-6", "", 1},
 		{"one:1-5", "one:4-9", "one:1-9", "one:4-5", 4},

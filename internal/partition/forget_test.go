@@ -12,8 +12,8 @@ import (
 	"source-planetscale/internal/table"
 )
 
-// One shard of a stream is copied again while another one is read. Go ends a program that reads a map while it is written to, without a
-// trace; the race detector sees it each time, and without it the former state shows it.
+// One shard of a stream is copied again while another one is read. Go aborts a program that reads a map during a write, without an error
+// that could be reported. The race detector finds that every time; without it, the changed earlier state shows it.
 func TestOneShardIsForgottenWhileAnotherIsRead(t *testing.T) {
 	users := &table.Table{Name: "users", Columns: []table.Column{{Name: "id", Type: "bigint"}}}
 	shards := map[gtid.Shard]*state.Shard{}
@@ -33,6 +33,6 @@ func TestOneShardIsForgottenWhileAnotherIsRead(t *testing.T) {
 	one.Forget(nil)
 	reader.Wait()
 	if one.Saved() != before || before.Copy.Restarted || !other.Saved().Copy.Restarted {
-		t.Errorf("the one has %+v, the other %+v", one.Saved(), other.Saved())
+		t.Errorf("one shard has %+v, the other %+v", one.Saved(), other.Saved())
 	}
 }

@@ -34,8 +34,8 @@ func TestCheckKey(t *testing.T) {
 	for _, c := range []struct {
 		name     string
 		table    *table.Table
-		role     string // its schema; "" for not selected
-		key      string // with source: for the source's key
+		role     string // the schema of the column role; "" if it is not selected
+		key      string // the catalog's primary_key, or its source_defined_primary_key after "source:"
 		mode     airbyte.DestinationSyncMode
 		cursor   []string
 		chosen   row.Options
@@ -46,7 +46,7 @@ func TestCheckKey(t *testing.T) {
 		{name: "as discovered", table: keyed, role: integer, key: "user role", mode: "append_dedup", integers: []string{"role"}},
 		{name: "the source's key", table: keyed, role: integer, key: "source: user role", mode: "append_dedup", integers: []string{"role"}},
 		{name: "an old catalog", table: keyed, role: boolean, key: "user role", mode: "append_dedup", refused: `column "role" of its key is a boolean in the catalog`},
-		{name: "an old catalog that says no key", table: keyed, role: boolean, key: "", mode: "append", refused: `column "role" of its key is a boolean`},
+		{name: "an old catalog without a key", table: keyed, role: boolean, key: "", mode: "append", refused: `column "role" of its key is a boolean`},
 		{name: "an old catalog with another key", table: keyed, role: boolean, key: "email", mode: "append_dedup"},
 		{name: "an old catalog, integers by choice", table: keyed, role: boolean, key: "user role", mode: "append_dedup", chosen: row.Options{TinyIntAsInteger: true}},
 		{name: "no types", table: keyed, role: `{}`, key: "user role", mode: "append_dedup", integers: []string{"role"}},
@@ -56,7 +56,7 @@ func TestCheckKey(t *testing.T) {
 		{name: "half of the key", table: keyed, role: integer, key: "user", mode: "append_dedup", refused: "its keys are (user, role), (email)."},
 		{name: "half of the key, all are kept", table: keyed, role: integer, key: "user", mode: "append", integers: []string{"role"}},
 		{name: "renamed", table: keyed, role: integer, key: "user former", mode: "append", refused: `"former", which the table does not have`},
-		{name: "a column of ours beside the key", table: keyed, role: integer, key: "user role _ab_cdc_cursor", mode: "append_dedup", integers: []string{"role"}},
+		{name: "one of the connector's columns beside the key", table: keyed, role: integer, key: "user role _ab_cdc_cursor", mode: "append_dedup", integers: []string{"role"}},
 		{name: "keyless", table: keyless, role: boolean, key: "user role at", mode: "append_dedup", warnings: []string{"the table has no key", `column "role" of the key`, `column "at" of the key`}},
 		{name: "keyless, all are kept", table: keyless, role: boolean, key: "user role", mode: "append"},
 		{name: "a boolean beside the key", table: beside, role: boolean, key: "user role", mode: "append_dedup"},
@@ -101,7 +101,7 @@ func TestCheckKey(t *testing.T) {
 	}
 }
 
-// Rows that were sent before a column of the key existed, under its name, have no value in it.
+// Rows that were sent before a column of the key existed under its current name have no value in it.
 func TestAKeyThatRowsInTheDestinationDoNotHave(t *testing.T) {
 	columns := func(names string) (list []table.Column) {
 		for _, name := range strings.Fields(names) {

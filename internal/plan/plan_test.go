@@ -28,7 +28,7 @@ func at(t *testing.T, n string) gtid.Position {
 	return p
 }
 
-// savedAs is a shard's state in the words of testdata/plan.txt.
+// savedAs parses a shard's state as testdata/plan.txt writes it.
 func savedAs(t *testing.T, text string) *state.Shard {
 	t.Helper()
 	kind, rest, _ := strings.Cut(text, "@")
@@ -54,7 +54,7 @@ func savedAs(t *testing.T, text string) *state.Shard {
 	return &state.Shard{Position: at(t, text)}
 }
 
-// TestPlan holds each line of testdata/plan.txt.
+// TestPlan checks each line of testdata/plan.txt.
 func TestPlan(t *testing.T) {
 	data, err := os.ReadFile("testdata/plan.txt")
 	if err != nil {

@@ -17,10 +17,10 @@ import (
 	"vitess.io/vitess/go/vt/sqlparser"
 )
 
-// loud makes the test's own program, started by the test, log by every logger: silenced first, or not.
+// loud is set in a second process of this test binary, which then uses every logger, with or without silencing them first.
 const loud = "QUIET_TEST"
 
-// loggers are the ways by which a library speaks.
+// loggers are the ways in which a library may log.
 var loggers = map[string]func(secret string){
 	"Vitess' parser": func(secret string) {
 		parser, err := sqlparser.New(sqlparser.Options{})

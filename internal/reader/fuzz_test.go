@@ -14,8 +14,8 @@ import (
 	"source-planetscale/internal/wire"
 )
 
-// FuzzEvents gives a reader of changes two responses, as a server might send them that is broken or hostile. It may end its stream, but
-// neither panic nor write a state that could not be read again, nor one past the position of what was sent.
+// FuzzEvents passes two responses of a broken or hostile server to a reader of changes. The reader may end its stream, but must
+// neither panic nor write a state that cannot be read again or that is past the position that was sent.
 func FuzzEvents(f *testing.F) {
 	users := func(events ...*event) []byte { return encodeEvents(f, events...) }
 	f.Add(users(fakevtgate.Begin(7, 6), fakevtgate.Fields(7, "users", idAndName...), fakevtgate.Row(7, "users", nil, []string{"1", "a"})),
@@ -41,7 +41,7 @@ func FuzzEvents(f *testing.F) {
 		}
 		for line := range bytes.Lines(out.Bytes()) {
 			if !json.Valid(line) {
-				t.Fatalf("a line that is no JSON: %q", line)
+				t.Fatalf("a line that is not JSON: %q", line)
 			}
 			var m struct {
 				Type  string

@@ -23,7 +23,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	// Vitess logs with glog, which starts this for the life of the process.
+	// Vitess logs with glog, which starts this goroutine for the lifetime of the process.
 	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("github.com/golang/glog.(*fileSink).flushDaemon"))
 }
 
@@ -37,7 +37,7 @@ var (
 // in is a shard of the keyspace shop.
 func in(name string) gtid.Shard { return gtid.Shard{Keyspace: "shop", Name: name} }
 
-// at is the position that holds the transactions 1 to n.
+// at is the position with the transactions 1 to n.
 func at(n int) gtid.Position {
 	p, err := gtid.Parse(fakevtgate.GTID(n))
 	if err != nil {
@@ -46,7 +46,7 @@ func at(n int) gtid.Position {
 	return p
 }
 
-// savedAt is a state of the shard - at a position, or of a copy that begins.
+// savedAt is a state of the shard "-": at a position, or of a copy that has not started yet.
 func savedAt(p gtid.Position, copying bool) *state.Stream {
 	shard := &state.Shard{Position: p}
 	if copying {
@@ -55,7 +55,7 @@ func savedAt(p gtid.Position, copying bool) *state.Stream {
 	return &state.Stream{Shards: map[gtid.Shard]*state.Shard{in("-"): shard}}
 }
 
-// rig is the world of a reader whose stream never opens: a test gives it the events.
+// rig is the environment of a reader whose stream is never opened: the test passes events to it.
 type rig struct {
 	env   *Env
 	ended []*partition.Partition
@@ -88,7 +88,7 @@ func newRig(out io.Writer, target gtid.Position, tables ...*table.Table) *rig {
 	return r
 }
 
-// session is the stream of a reader of changes, from position 5 on.
+// session is a session of a reader of changes, from position 5.
 func (r *rig) session(streams ...*partition.Stream) *session {
 	var parts []*partition.Partition
 	for _, st := range streams {
@@ -123,7 +123,7 @@ func encodeEvents(t testing.TB, events ...*event) []byte {
 	return data
 }
 
-// apply gives a response to a reader, and writes what comes of it.
+// apply passes a response to a reader, and writes its output.
 func apply(t testing.TB, s *session, events ...*event) {
 	t.Helper()
 	applyBytes(t, s, encodeEvents(t, events...))

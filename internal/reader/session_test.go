@@ -22,8 +22,8 @@ import (
 	"source-planetscale/internal/wire"
 )
 
-// After a split or merge vtgate continues with the new shards in the same stream. Their positions are none of the shard's: a state
-// with one of them under its name would pass changes over, and the rows of a copy would be those of one new shard only.
+// After a split or merge vtgate continues with the new shards in the same stream. Their positions are not the old shard's: a state
+// with one of them under its name would skip changes, and a copy would have the rows of one new shard only.
 func TestPositionOfOtherShardsEndsTheReader(t *testing.T) {
 	other := func(shard string, e *event) *event {
 		e.Vgtid.ShardGtids[0].Shard = shard
@@ -67,7 +67,7 @@ func TestEventsWithoutPayloadDoNotPanic(t *testing.T) {
 		users, tab := stream(t, "users")
 		s := newRig(io.Discard, at(9), tab).session(users)
 		if done, err := s.applyAll(context.Background(), wire.NewResponse(encodeEvents(t, &event{Type: kind, Timestamp: 1}))); done {
-			t.Errorf("%v is the end of the stream (%v)", kind, err)
+			t.Errorf("%v ends the stream (%v)", kind, err)
 		}
 	}
 }
@@ -78,7 +78,7 @@ func TestRowsOfACopyAndOfTheBinaryLogAreReadDifferently(t *testing.T) {
 	}
 }
 
-// A stream that is alive and sends nothing: the message names the causes that the server does not distinguish.
+// A stream is connected but sends nothing: the message names the causes that the server does not distinguish.
 func TestAStallNamesItsCauses(t *testing.T) {
 	users, tab := stream(t, "users")
 	s := newRig(io.Discard, at(9), tab).session(users)
@@ -89,7 +89,7 @@ func TestAStallNamesItsCauses(t *testing.T) {
 	}
 	for _, part := range []string{"users in shard -", "throttled", "--grpc-max-message-size"} {
 		if !strings.Contains(v.Message(), part) {
-			t.Errorf("a stall does not say %q: %s", part, v.Message())
+			t.Errorf("the message of a stall lacks %q: %s", part, v.Message())
 		}
 	}
 }
@@ -115,7 +115,7 @@ func TestReplicaOfAFormerShardIsWaitedFor(t *testing.T) {
 	}
 }
 
-// Records that are made again, after a row that cannot be read, have the time at which their rows were read.
+// Records that are encoded again, after a row that cannot be read, have the time at which their rows were read.
 func TestRecordsMadeAgainHaveTheirTime(t *testing.T) {
 	var out bytes.Buffer
 	orders, ordersTable := stream(t, "orders")
@@ -133,11 +133,11 @@ func TestRecordsMadeAgainHaveTheirTime(t *testing.T) {
 		t.Fatalf("no record in %s", out.Bytes())
 	}
 	if n, _ := strconv.ParseInt(string(emitted[1]), 10, 64); n < began {
-		t.Errorf("emitted %d ms before the row came", began-n)
+		t.Errorf("emitted_at is %d ms before the row was received", began-n)
 	}
 }
 
-// A response of many rows, which is encoded and written as it is read, leaves little behind.
+// A response with many rows, which is encoded and written while it is read, leaves little memory allocated.
 func TestALargeResponseIsNotKept(t *testing.T) {
 	orders, tab := stream(t, "orders")
 	s := newRig(io.Discard, at(7), tab).session(orders)
@@ -179,6 +179,6 @@ func TestStatesGetRarerWhereTheyAreMuchOfTheOutput(t *testing.T) {
 	}
 	p.interval = 50 * time.Minute
 	if p.adjust(0, 1, time.Minute); p.interval != time.Hour {
-		t.Errorf("%s is longer than the platform waits for a sign of life", p.interval)
+		t.Errorf("%s is longer than the platform waits for a message", p.interval)
 	}
 }

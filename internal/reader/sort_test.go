@@ -16,7 +16,7 @@ import (
 	"source-planetscale/internal/table"
 )
 
-// vtgate asks forever for a copy that MySQL cannot sort. After a while without a row the server is asked for the reason, once.
+// vtgate retries a copy that MySQL cannot sort forever. After a while without a row the server is queried for the reason, once.
 func TestCopyThatCannotBeSorted(t *testing.T) {
 	memory := "Out of sort memory, consider increasing server sort buffer size"
 	for name, c := range map[string]struct {
@@ -26,15 +26,15 @@ func TestCopyThatCannotBeSorted(t *testing.T) {
 		asked  int
 		fails  bool
 	}{
-		"vttablet's words":     {errors.New("target: shop.-.primary: vttablet: " + memory + " (errno 1038) (sqlstate HY001)"), askPause, false, 1, true},
-		"the driver's":         {errors.New("Error 1038 (HY001): " + memory), askPause, false, 1, true},
-		"later":                {errors.New("(errno 1038)"), copyPatience, false, 1, true},
-		"not yet":              {errors.New("(errno 1038)"), askPause - time.Second, false, 0, false},
-		"it sorts":             {nil, askPause, false, 1, false},
-		"another error":        {errors.New("(errno 1105)"), askPause, false, 1, false},
-		"a port":               {errors.New("dial tcp 127.0.0.1:10381: connection refused"), askPause, false, 1, false},
-		"a row came":           {errors.New("(errno 1038)"), askPause, true, 0, false},
-		"a number of its like": {errors.New("(errno 10380)"), askPause, false, 1, false},
+		"vttablet's text":  {errors.New("target: shop.-.primary: vttablet: " + memory + " (errno 1038) (sqlstate HY001)"), askPause, false, 1, true},
+		"the driver's":     {errors.New("Error 1038 (HY001): " + memory), askPause, false, 1, true},
+		"later":            {errors.New("(errno 1038)"), copyPatience, false, 1, true},
+		"not yet":          {errors.New("(errno 1038)"), askPause - time.Second, false, 0, false},
+		"it sorts":         {nil, askPause, false, 1, false},
+		"another error":    {errors.New("(errno 1105)"), askPause, false, 1, false},
+		"a port":           {errors.New("dial tcp 127.0.0.1:10381: connection refused"), askPause, false, 1, false},
+		"a row came":       {errors.New("(errno 1038)"), askPause, true, 0, false},
+		"a similar number": {errors.New("(errno 10380)"), askPause, false, 1, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			users, tab := stream(t, "users")
@@ -52,7 +52,7 @@ func TestCopyThatCannotBeSorted(t *testing.T) {
 			err := s.checkMoving(t.Context())
 			again := s.checkMoving(t.Context())
 			if asked != c.asked {
-				t.Errorf("asked %d times", asked)
+				t.Errorf("the server was queried %d times", asked)
 			}
 			if !c.fails {
 				if err != nil || again != nil || strings.Contains(log.String(), "is waiting for its first row") != (asked == 1) {

@@ -19,8 +19,8 @@ import (
 
 const narrowRows = 1000
 
-// narrow is a response of narrowRows rows of about 100 bytes in 8 columns, as the binary log sends them or, made at 0, a copy, and a
-// reader that is ready for it.
+// narrow returns a response with narrowRows rows of about 100 bytes in 8 columns, as the binary log or (made at 0) a copy sends them,
+// and a reader that is ready for it.
 func narrow(t testing.TB, made fakevtgate.At) (*session, []byte) {
 	t.Helper()
 	users := &table.Table{Name: "users", Key: []string{"id"}, MySQLKey: []string{"id"}}
@@ -68,7 +68,7 @@ func narrow(t testing.TB, made fakevtgate.At) (*session, []byte) {
 	return r, encodeEvents(t, rows...)
 }
 
-// A row costs no allocation from the response to the JSON line: what a response costs is the same for one row and for many.
+// No row costs an allocation between the response and the JSON line: a response allocates the same for one row and for many.
 func TestRowsAllocateNothing(t *testing.T) {
 	for phase, made := range map[string]fakevtgate.At{"copied": 0, "replicated": 7} {
 		r, response := narrow(t, made)
@@ -117,7 +117,7 @@ func BenchmarkTransactions(b *testing.B) {
 	b.ReportMetric(float64(spent)/float64(b.N)/100, "cpu-ns/transaction")
 }
 
-// cpu is the processor time that this process has used: on a machine that does other things, the clock says little.
+// cpu is the CPU time that this process has used: on a machine that runs other programs, the elapsed time means little.
 func cpu(t testing.TB) time.Duration {
 	var used syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &used); err != nil {

@@ -17,23 +17,23 @@ import (
 	"source-planetscale/internal/wire"
 )
 
-// A stream of changes that gives nothing waits for a stop that may be gone, as after a failover on an idle shard: the shard is asked each
-// minute, whatever the timeout, and the log says what is waited for.
+// A stream of changes that sends nothing may wait for a target that no longer exists, as after a failover on an idle shard: the shard is
+// queried every minute, whatever the timeout, and the log says what the sync is waiting for.
 func TestStreamThatGivesNothingIsAskedFor(t *testing.T) {
 	for name, c := range map[string]struct {
-		waited, again time.Duration // when it is looked at
+		waited, again time.Duration // when the stream is checked
 		now           gtid.Position
 		err           error
 		asked         int
 		arrives       bool
 		says          string
 	}{
-		"not yet":                  {askPause - time.Second, askPause - time.Second, at(5), nil, 0, false, ""},
-		"the stop is gone":         {askPause, askPause, at(5), nil, 1, true, "no longer has the position"},
-		"it is there":              {askPause, askPause + time.Second, at(9), nil, 1, false, "has sent nothing for 1m0s"},
-		"it is gone later":         {askPause, 2 * askPause, at(9), nil, 2, false, "has sent nothing for 1m0s"},
-		"no answer":                {askPause, askPause, at(5), errors.New("hangs"), 1, false, "did not report its position"},
-		"something came meanwhile": {askPause, 0, at(9), nil, 1, false, "has sent nothing for 1m0s"},
+		"not yet":                {askPause - time.Second, askPause - time.Second, at(5), nil, 0, false, ""},
+		"the target is lost":     {askPause, askPause, at(5), nil, 1, true, "no longer has the position"},
+		"it is there":            {askPause, askPause + time.Second, at(9), nil, 1, false, "has sent nothing for 1m0s"},
+		"it is lost later":       {askPause, 2 * askPause, at(9), nil, 2, false, "has sent nothing for 1m0s"},
+		"no answer":              {askPause, askPause, at(5), errors.New("hangs"), 1, false, "did not report its position"},
+		"something was received": {askPause, 0, at(9), nil, 1, false, "has sent nothing for 1m0s"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			users, tab := stream(t, "users")
@@ -54,19 +54,19 @@ func TestStreamThatGivesNothingIsAskedFor(t *testing.T) {
 			}
 			done, err := s.applyAll(t.Context(), wire.NewResponse(encodeEvents(t, fakevtgate.Heartbeat())))
 			if err != nil || done != c.arrives || asked != c.asked {
-				t.Errorf("done %v, error %v, asked %d times", done, err, asked)
+				t.Errorf("done %v, error %v, queried %d times", done, err, asked)
 			}
 			if !strings.Contains(log.String(), c.says) || strings.Count(log.String(), "has sent nothing") > 1 || c.says == "" && log.Len() > 0 {
 				t.Errorf("log %s", log.String())
 			}
 			if done && !r.env.Targets.Of(in("-")).Equal(c.now) {
-				t.Errorf("the stop is %s", r.env.Targets.Of(in("-")))
+				t.Errorf("the target is %s", r.env.Targets.Of(in("-")))
 			}
 		})
 	}
 }
 
-// On a busy shard a checkpoint may be an hour away. That the stop is gone is noticed before.
+// On a busy shard the next checkpoint may be an hour away. That the target no longer exists is noticed before.
 func TestStopIsHeldAgainstThePositionEachMinute(t *testing.T) {
 	for name, checked := range map[string]time.Duration{"a minute": askPause, "less": 0} {
 		users, tab := stream(t, "users")
@@ -81,12 +81,12 @@ func TestStopIsHeldAgainstThePositionEachMinute(t *testing.T) {
 		v.Vgtid.ShardGtids[0].Gtid = other
 		apply(t, s, fakevtgate.Begin(7, 0), v, fakevtgate.Commit(7))
 		if moved := s.target.Equal(at(6)); moved != (checked > 0) {
-			t.Errorf("%s: the stop is %s", name, s.target)
+			t.Errorf("%s: the target is %s", name, s.target)
 		}
 	}
 }
 
-// A copy that breaks at the same row each time catches up with newer changes all the same, and a vtgate that asks for it again and again
+// A copy that fails at the same row each time still catches up with newer changes, and a vtgate that keeps retrying it
 // does so forever.
 func TestCopyThatOnlyCatchesUpIsStuck(t *testing.T) {
 	for name, c := range map[string]struct {

@@ -11,7 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// charsetSamples reads testdata/charsets.txt: what MySQL itself makes of each character set.
+// charsetSamples reads testdata/charsets.txt: how MySQL itself converts each character set.
 func charsetSamples(t testing.TB) (samples []charsetSample) {
 	t.Helper()
 	file, err := os.Open("testdata/charsets.txt")

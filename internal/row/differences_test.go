@@ -8,8 +8,8 @@ import (
 	"source-planetscale/internal/table"
 )
 
-// differences are the values that MySQL or Vitess give differently to a copy and to replication, in a way that cannot be
-// told from other values. They are printed in TYPES.md; e2e's TestTypes shows each on a real server.
+// differences are the values that MySQL or Vitess send differently in a copy and in replication, in a way that cannot be
+// distinguished from other values. They are printed in TYPES.md; e2e's TestTypes shows each on a real server.
 var differences = []struct{ name, copied, replicated, reason string }{
 	{
 		"FLOAT of more than six digits", "`16777200`", "`16777216`",
@@ -35,8 +35,8 @@ var differences = []struct{ name, copied, replicated, reason string }{
 	},
 }
 
-// losses are what vttablets before some version give of a value that they replicate; copies have the value. e2e's TestTypes shows each on
-// the older servers that docs/versions.md names.
+// losses are the values that vttablets before some version replicate incorrectly; copies have the correct value. e2e's TestTypes shows
+// each on the older servers that docs/versions.md names.
 var losses = []struct{ name, before, replicated, effect string }{
 	{"SET with 64 labels", "24", "only the other labels", "The 64th label is missing; discover warns about such a column."},
 	{
@@ -49,7 +49,7 @@ var losses = []struct{ name, before, replicated, effect string }{
 	},
 }
 
-// failures are what Vitess does not stream at all.
+// failures are values that Vitess does not stream at all.
 var failures = []struct{ what, effect string }{
 	{"A table with a backtick in its name", "neither copied nor replicated (mysqlctl.GetColumns mistakes the name for an unterminated quoted name)"},
 	{"An ENUM or SET with a label that has a backslash before `%` or `_`", "not replicated (sqltypes.DecodeStringSQL rejects it); " +
@@ -76,7 +76,7 @@ func appendDifferences(b *strings.Builder) {
 	}
 }
 
-// appendFolds lists the types whose values may fold into one, with all reasons that kinds gives.
+// appendFolds lists the types whose different values may become equal, with all reasons listed in kinds.
 func appendFolds(b *strings.Builder) {
 	b.WriteString(foldsHead)
 	for _, k := range allKinds() {

@@ -18,7 +18,7 @@ import (
 )
 
 // FuzzKinds checks for every type, in both phases, that arbitrary bytes either are an error or become JSON that
-// encoding/json decodes to the same value, and that obeys the type's schema.
+// encoding/json decodes to the same value, and that matches the type's schema.
 func FuzzKinds(f *testing.F) {
 	targets := make([]fuzzTarget, len(examples))
 	for i, e := range examples {
@@ -64,7 +64,7 @@ func (f *fuzzTarget) check(t *testing.T, p *Plan, value []byte) {
 		t.Fatalf("%s: %q became %q: %v", f.columnType, value, text, err)
 	}
 	if err := f.schema.Validate(got); err != nil {
-		t.Errorf("%s: %q became %s, which does not obey the schema: %v", f.columnType, value, text, err)
+		t.Errorf("%s: %q became %s, which does not match the schema: %v", f.columnType, value, text, err)
 	}
 	if len(changes) > 0 {
 		if got != nil {
@@ -77,8 +77,8 @@ func (f *fuzzTarget) check(t *testing.T, p *Plan, value []byte) {
 	}
 }
 
-// meaning decodes a value by other means than the encoders'; known is false where another fuzzer compares. A number
-// keeps got's spelling if that means the same.
+// meaning decodes a value independently of the encoders; known is false if another fuzzer compares this type. A number
+// keeps got's notation if that means the same.
 func (f *fuzzTarget) meaning(value []byte, got any) (want any, known bool) {
 	switch f.kind.shape {
 	case booleanShape:
@@ -103,13 +103,13 @@ func (f *fuzzTarget) meaning(value []byte, got any) (want any, known bool) {
 		return sameVector(value, got), true
 	}
 	if strings.HasPrefix(f.columnType, "char") && bytes.HasSuffix(value, []byte(" ")) {
-		return nil, false // a copy's is padding
+		return nil, false // in a copy it is padding
 	}
 	utf8 := f.charset == "" || f.charset == "utf8mb4" || f.charset == "utf8mb3"
 	return strings.ToValidUTF8(string(value), "\uFFFD"), utf8 && bytes.Equal(value, []byte(strings.ToValidUTF8(string(value), "")))
 }
 
-// sameNumber returns got if it is the number that text says, else that number.
+// sameNumber returns got if it is the number in text, otherwise that number.
 func sameNumber(base, text string, got any) any {
 	n, _ := got.(json.Number)
 	if base == "float" || base == "double" {
@@ -130,7 +130,7 @@ func sameNumber(base, text string, got any) any {
 	return want
 }
 
-// sameVector returns got if its elements are the floats of value, else those.
+// sameVector returns got if its elements are the floats in value, otherwise those floats.
 func sameVector(value []byte, got any) any {
 	want := make([]any, len(value)/4)
 	for i := range want {

@@ -64,7 +64,7 @@ func checkLabel(t *testing.T, declaration, number, want string) {
 	}
 }
 
-// FuzzDeclaration checks that no declaration and no value makes it panic.
+// FuzzDeclaration checks that no declaration and no value causes a panic.
 func FuzzDeclaration(f *testing.F) {
 	for _, e := range examples {
 		f.Add(e.columnType, e.charset, e.replicated)
@@ -89,7 +89,7 @@ func FuzzDeclaration(f *testing.F) {
 	})
 }
 
-// checkRow checks that a row is an error or one valid object on one line, with a change for each null.
+// checkRow checks that a row is either an error or one valid object on one line, with a null for each change.
 func checkRow(t *testing.T, p *Plan, r *querypb.Row) {
 	t.Helper()
 	out, changes, err := p.Append([]byte("{"), encoded(r), nil, nil)
@@ -101,7 +101,7 @@ func checkRow(t *testing.T, p *Plan, r *querypb.Row) {
 	}
 	record := append(out, '}')
 	if !json.Valid(record) || !utf8.Valid(record) || bytes.ContainsAny(record, "\n\r") {
-		t.Errorf("%q is no JSON on one line", record)
+		t.Errorf("%q is not JSON on one line", record)
 	}
 	for _, c := range changes {
 		if !bytes.Contains(record, append(appendMember("", c.Field), "null"...)) {
@@ -110,7 +110,7 @@ func checkRow(t *testing.T, p *Plan, r *querypb.Row) {
 	}
 }
 
-// FuzzString compares with encoding/json.
+// FuzzString compares the encoder of strings with encoding/json.
 func FuzzString(f *testing.F) {
 	for _, e := range examples {
 		f.Add([]byte(e.copied))
@@ -135,7 +135,7 @@ func FuzzString(f *testing.F) {
 	})
 }
 
-// FuzzCharsets checks that no bytes make a decoder panic, stand still or leave JSON.
+// FuzzCharsets checks that no bytes make a decoder panic, loop forever or produce anything but JSON.
 func FuzzCharsets(f *testing.F) {
 	samples := charsetSamples(f)
 	for i, s := range samples {
@@ -157,7 +157,7 @@ func FuzzCharsets(f *testing.F) {
 var temporals = []struct {
 	encode encoder
 	form   *regexp.Regexp
-	layout string // of time.Parse, whose fractions are optional
+	layout string // for time.Parse, which accepts optional fractions
 	suffix string
 }{
 	{appendDate, regexp.MustCompile(`^\d{4}-\d\d-\d\d\z`), "2006-01-02", ""},
@@ -166,7 +166,7 @@ var temporals = []struct {
 	{appendTime, regexp.MustCompile(`^-?\d{2,3}:\d\d:\d\d(\.\d{1,6})?\z`), "15:04:05", ""},
 }
 
-// FuzzTemporal compares with time.Parse.
+// FuzzTemporal compares dates and times with time.Parse.
 func FuzzTemporal(f *testing.F) {
 	for _, e := range examples {
 		f.Add(e.copied)
@@ -248,7 +248,8 @@ func checkExact(t *testing.T, encode encoder, form *regexp.Regexp, value string)
 	}
 }
 
-// FuzzDocument checks that whatever comes out is JSON, and that JSON comes out as it is, whichever way it takes.
+// FuzzDocument checks that every output is JSON, and that valid JSON is unchanged, whether or not it passes through the repair of
+// older releases' spellings.
 func FuzzDocument(f *testing.F) {
 	for _, e := range examples {
 		f.Add([]byte(e.replicated))
@@ -281,7 +282,7 @@ func FuzzDocument(f *testing.F) {
 	})
 }
 
-// FuzzMending spells numbers and texts of a document as releases of Vitess have, and checks that they come out as they were.
+// FuzzMending writes numbers and texts of a document as older releases of Vitess did, and checks that the original values are restored.
 func FuzzMending(f *testing.F) {
 	for _, number := range []string{"0.5", "-0.50", "0", "12", "-7.25", "0.00"} {
 		f.Add(number, uint8(3), "é\x1f\a\v😀\x7f\u2028\"\\")
@@ -323,7 +324,7 @@ func decode(t *testing.T, value []byte) (v any) {
 	return v
 }
 
-// FuzzAppend throws arbitrary rows at a table with a column of every kind.
+// FuzzAppend encodes arbitrary rows of a table with a column of every kind.
 func FuzzAppend(f *testing.F) {
 	tab := &table.Table{Name: "t", Key: []string{"c1"}}
 	field := &binlogdatapb.FieldEvent{}
@@ -357,7 +358,7 @@ func FuzzAppend(f *testing.F) {
 		p.KeyChanged(encoded(r), encoded(&good))
 		if p.KeyChanged(encoded(r), encoded(r)) && len(lengths) == len(names) {
 			if _, _, err := p.Append(nil, encoded(r), nil, nil); err == nil {
-				t.Error("a good row differs from itself")
+				t.Error("a valid row differs from itself")
 			}
 		}
 	})

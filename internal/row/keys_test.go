@@ -13,7 +13,7 @@ import (
 	querypb "vitess.io/vitess/go/vt/proto/query"
 )
 
-// roles is a table with TINYINT(1) in each kind of key, and outside of them.
+// roles is a table with TINYINT(1) columns in each kind of key, and in none.
 func roles() *table.Table {
 	return &table.Table{
 		Name: "roles",
@@ -45,7 +45,7 @@ func TestTinyIntOfAKeyIsAnInteger(t *testing.T) {
 			t.Errorf("%s has the schema %s", c.Name, schemas[c.Name])
 		}
 	}
-	// Rows are what the schema says, whatever the keys are by then.
+	// Rows match the discovered schema, even if the keys have changed since.
 	tab.Key, tab.MySQLKey, tab.Unique = []string{"active"}, nil, nil
 	o = Options{}.InCatalog(tab, schemas)
 	f := &binlogdatapb.FieldEvent{}

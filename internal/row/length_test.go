@@ -13,14 +13,14 @@ import (
 	"source-planetscale/internal/table"
 )
 
-// large is a value of so many bytes: a front, the same bytes again and again, and an end.
+// large returns a value of size bytes: a front, repetitions of the middle, and an end.
 func large(size int, front, middle, end string) []byte {
 	value := append(make([]byte, 0, size), front...)
 	value = append(value, bytes.Repeat([]byte(middle), (size-len(front)-len(end))/len(middle))...)
 	return append(value, end...)
 }
 
-// The memory for a value too long is bounded by what may be sent, not by the value: control characters, say, take six bytes.
+// The memory for a value that is too long is bounded by Airbyte's limit, not by the value: control characters, say, take six bytes.
 func TestMemoryForValuesTooLong(t *testing.T) {
 	number := make([]byte, 4)
 	binary.LittleEndian.PutUint32(number, math.Float32bits(-1.17549435e-38))
@@ -29,8 +29,8 @@ func TestMemoryForValuesTooLong(t *testing.T) {
 		columnType, charset string
 		front, end          string
 		middle              []string
-		widest              int  // bytes of a UTF-16 unit, 1 if not set
-		malformed           bool // not too long: no such value exists
+		widest              int  // most bytes for one UTF-16 code unit, 1 if not set
+		malformed           bool // an error instead of a null: MySQL has no such value
 	}{
 		{columnType: "longtext", charset: "utf8mb4", middle: texts},
 		{columnType: "longtext", charset: "latin1", middle: texts[:2]},
@@ -71,7 +71,7 @@ func TestMemoryForValuesTooLong(t *testing.T) {
 				runtime.ReadMemStats(&before)
 				dst, err := p.columns[0].encode(nil, value)
 				runtime.ReadMemStats(&after)
-				// The race detector keeps the compiler from leaving out copies of the value.
+				// With the race detector the compiler cannot omit copies of the value.
 				if got := after.TotalAlloc - before.TotalAlloc; got > 5*enough/2+2*uint64(min(size, 80<<20)) {
 					t.Errorf("%s %s of %d bytes, %.4q: %d MiB were allocated", c.columnType, c.charset, size, middle, got>>20)
 				}
@@ -87,7 +87,7 @@ func TestMemoryForValuesTooLong(t *testing.T) {
 	}
 }
 
-// An encoder that stops has written more than fits, whatever it was.
+// Whatever an encoder has written when it stops because the value is too long, the result is null.
 func TestValuesThatAreBrokenOffAreNull(t *testing.T) {
 	t.Parallel()
 	for _, c := range [][3]string{
@@ -118,7 +118,7 @@ func TestDocumentsTooDeepAreNull(t *testing.T) {
 	}
 }
 
-// A declaration is the server's text; parsing it takes its time.
+// A declaration is text from the server; the time to parse it must be bounded.
 func TestLabelsAreBounded(t *testing.T) {
 	for n, fits := range map[int]bool{65_535: true, maxLabels: false} {
 		_, f := oneColumn("enum("+strings.TrimSuffix(strings.Repeat("'a',", n), ",")+")", "utf8mb4")
@@ -129,8 +129,8 @@ func TestLabelsAreBounded(t *testing.T) {
 	}
 }
 
-// A row with large values comes in pieces, so that none is copied for the next one; together they are what one piece is, and each has
-// no more room than it needs.
+// A row with large values is written in pieces, so that no value is copied to make room for the next one. Joined, they equal the row in
+// one piece, and none has more capacity than it needs.
 func TestLargeValuesComeInPieces(t *testing.T) {
 	tab, f, r := rowsOf([][3]string{
 		{"a", "int", "1"},
@@ -154,10 +154,10 @@ func TestLargeValuesComeInPieces(t *testing.T) {
 	}
 	for i, one := range front {
 		if cap(one)-len(one) > len(one)/8 {
-			t.Errorf("piece %d of %d bytes has room for %d", i, len(one), cap(one))
+			t.Errorf("piece %d of %d bytes has a capacity of %d", i, len(one), cap(one))
 		}
 	}
 	if together := append(bytes.Join(front, nil), last...); !bytes.Equal(together, whole) || !json.Valid(append(together, '}')) {
-		t.Error("the pieces are not the whole")
+		t.Error("the joined pieces are not the row")
 	}
 }

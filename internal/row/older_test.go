@@ -96,7 +96,7 @@ func (o olderTable) names() (names []string) {
 	return names
 }
 
-// plan is for rows that the server describes as so many values of the binary log, or by today's columns.
+// plan returns the plan for rows that the server describes as count unnamed values of the binary log, or by today's columns.
 func (o olderTable) plan(count int, named bool) (*Plan, error) {
 	f := &binlogdatapb.FieldEvent{}
 	for i := range count {
@@ -115,7 +115,7 @@ func (o olderTable) plan(count int, named bool) (*Plan, error) {
 	return CompileOlder(o.Table, o.shape, f, o.names(), Options{})
 }
 
-// read is what comes of a row.
+// read returns the record of a row, or the error.
 func (o olderTable) read(t *testing.T, text string) string {
 	t.Helper()
 	text, named := strings.CutPrefix(text, "named: ")
@@ -135,7 +135,7 @@ func (o olderTable) read(t *testing.T, text string) string {
 	return strings.TrimPrefix(string(got), "{") + strings.Repeat(" (null)", len(changes))
 }
 
-// olderRow makes a row of texts; "NULL" is none.
+// olderRow returns a row with these texts as values; "NULL" is NULL.
 func olderRow(values ...string) (r wire.Row) {
 	for _, v := range values {
 		v = strings.NewReplacer(`\0`, "\x00", `\xe9`, "\xe9").Replace(v)
@@ -149,7 +149,7 @@ func olderRow(values ...string) (r wire.Row) {
 	return r
 }
 
-// TestOlderRowsOfAnotherType holds that a row whose description contradicts the statements is not read.
+// TestOlderRowsOfAnotherType checks that a row whose description contradicts the statements is not read.
 func TestOlderRowsOfAnotherType(t *testing.T) {
 	o := newOlderTable(t, "id int; a varchar(9) utf8mb4; b int", "alter table t drop b", "id int; a varchar(9) utf8mb4")
 	for _, types := range [][]querypb.Type{
@@ -167,7 +167,7 @@ func TestOlderRowsOfAnotherType(t *testing.T) {
 	}
 }
 
-// TestKeyOfOlderRows holds that a change of the key is seen by the values of the columns that are the key now.
+// TestKeyOfOlderRows checks that a change of the key is detected by the values of the columns that are the key now.
 func TestKeyOfOlderRows(t *testing.T) {
 	o := newOlderTable(t, "a int; k int; b int", "alter table t drop a, rename column k to id", "id int; b int")
 	plan, err := o.plan(3, false)
@@ -181,7 +181,7 @@ func TestKeyOfOlderRows(t *testing.T) {
 	}
 }
 
-// TestRefusedColumnsThatNobodyWants holds that only columns that are asked for are reasons not to give a row.
+// TestRefusedColumnsThatNobodyWants checks that only selected columns can make a row fail.
 func TestRefusedColumnsThatNobodyWants(t *testing.T) {
 	o := newOlderTable(t, "id int; a timestamp", "alter table t modify a datetime", "id int; a datetime")
 	if err := CheckOlder(o.Table, o.shape, []string{"id"}, Options{}); err != nil {
@@ -195,7 +195,7 @@ func TestRefusedColumnsThatNobodyWants(t *testing.T) {
 	}
 }
 
-// FuzzOlderValues holds that no value makes a conversion panic, and that what comes of it is JSON.
+// FuzzOlderValues checks that no value makes a conversion panic, and that its result is JSON.
 func FuzzOlderValues(f *testing.F) {
 	types := []string{
 		"int", "bigint unsigned", "int(6) zerofill", "decimal(10,2)", "decimal(5,0) unsigned", "float", "double", "bit(3)", "year", "date",

@@ -15,7 +15,7 @@ import (
 	querypb "vitess.io/vitess/go/vt/proto/query"
 )
 
-// users is a table of the common types; its key is (id, region).
+// users is a table with the common types; its key is (id, region).
 func users() (*table.Table, *binlogdatapb.FieldEvent, *querypb.Row) {
 	t := &table.Table{Name: "users", Key: []string{"id", "region"}}
 	f := &binlogdatapb.FieldEvent{}
@@ -100,7 +100,7 @@ func TestTheCharsetIsTheSchemasElseTheFields(t *testing.T) {
 		want   string
 	}{
 		{"latin1", 255, `"v":"é"`},
-		{"latin1", 0, `"v":"é"`}, // as with gbk, whose collations Vitess does not know
+		{"latin1", 0, `"v":"é"`}, // as for gbk, whose collations Vitess does not know
 		{"", 47, `"v":"é"`},      // latin1_bin
 		{"", 51, `"v":"й"`},      // cp1251_general_ci
 		{"", 0, `"v":"�"`},
@@ -140,7 +140,7 @@ func TestARowThatDoesNotFitIsAnError(t *testing.T) {
 			continue
 		}
 		if !strings.Contains(err.Error(), `"users"`) || !strings.Contains(err.Error(), "clear the stream") {
-			t.Errorf("%s: the error names no table or no remedy: %v", name, err)
+			t.Errorf("%s: the error names no table or no fix: %v", name, err)
 		}
 	}
 }
@@ -171,7 +171,7 @@ func TestMalformedValuesAreErrorsWithoutTheValue(t *testing.T) {
 				continue
 			}
 			if !strings.Contains(err.Error(), `"v"`) || strings.Contains(err.Error(), "secret") {
-				t.Errorf("%s %q: the error names no column, or the value: %v", columnType, value, err)
+				t.Errorf("%s %q: the error names no column, or contains the value: %v", columnType, value, err)
 			}
 		}
 	}
@@ -237,22 +237,22 @@ func TestKeyChanged(t *testing.T) {
 		"region becomes NULL":  {null, true},
 		"region becomes empty": {with(5, ""), true},
 		"no after":             {nil, true},
-		"too long a last one":  {cutOff, false}, // which Append refuses
+		"too long a last one":  {cutOff, false}, // Append refuses it
 		"bytes missing":        {&querypb.Row{Lengths: before.Lengths, Values: before.Values[:9]}, true},
 	} {
 		if got := p.KeyChanged(encoded(before), encoded(test.after)); got != test.want {
 			t.Errorf("%s: %v", name, got)
 		}
 		if got := p.KeyChanged(encoded(test.after), encoded(before)); got != test.want {
-			t.Errorf("%s, the other way: %v", name, got)
+			t.Errorf("%s, swapped: %v", name, got)
 		}
 	}
 	if p.KeyChanged(encoded(null), encoded(with(5, ""))) != true || p.KeyChanged(encoded(null), encoded(null)) {
-		t.Error("NULL is not told from empty, or is not itself")
+		t.Error("NULL is not distinguished from the empty value, or differs from itself")
 	}
 	tab.Key = nil
 	if compile(t, tab, f, Replicate, Options{}).KeyChanged(encoded(before), encoded(with(0, "2"))) {
-		t.Error("a table without a key has none to change")
+		t.Error("a key changed in a table without one")
 	}
 }
 
@@ -261,7 +261,7 @@ func TestTooLongAValueIsNull(t *testing.T) {
 	full := MaxLength - len(`""`)
 	for _, test := range []struct {
 		name, columnType, value string
-		length                  int // 0: it fits
+		length                  int // 0: the value fits
 	}{
 		{"just fits", "longtext", strings.Repeat("x", full), 0},
 		{"one too many", "longtext", strings.Repeat("x", full+1), MaxLength + 1},
@@ -315,7 +315,7 @@ func TestCommonTypesAllocateNothing(t *testing.T) {
 	}
 	for _, e := range examples {
 		if e.want == "null" || bytes.ContainsAny([]byte(e.replicated), "\\\n") || e.replicated != e.copied {
-			continue // changes and mended documents may allocate
+			continue // changes and repaired documents may allocate
 		}
 		tab, f := oneColumn(e.columnType, e.charset)
 		p, row := compile(t, tab, f, Replicate, e.options), encoded(rowOf(e.replicated))

@@ -12,7 +12,7 @@ import (
 	querypb "vitess.io/vitess/go/vt/proto/query"
 )
 
-// The rows of bench/workloads.go, of which the goals speak.
+// The rows of bench/workloads.go, for which the goals are set.
 var (
 	narrow = [][3]string{
 		{"id", "bigint", "1234567"},
@@ -38,7 +38,7 @@ var (
 	}
 )
 
-// rowsOf is a table with its one row.
+// rowsOf returns a table and its only row.
 func rowsOf(columns [][3]string) (*table.Table, *binlogdatapb.FieldEvent, *querypb.Row) {
 	t, f, r := &table.Table{Name: "t"}, &binlogdatapb.FieldEvent{}, &querypb.Row{}
 	for _, c := range columns {
@@ -71,7 +71,7 @@ func benchmarkRow(b *testing.B, columns [][3]string) {
 	b.ReportMetric(float64(cpu(b)-began)/float64(b.N), "cpu-ns/row")
 }
 
-// cpu is the processor time that this process has used: on a machine that does other things, the clock says little.
+// cpu is the CPU time that this process has used: on a machine that runs other programs, the elapsed time means little.
 func cpu(t testing.TB) time.Duration {
 	var used syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &used); err != nil {

@@ -21,16 +21,16 @@ import (
 	querypb "vitess.io/vitess/go/vt/proto/query"
 )
 
-var update = flag.Bool("update", false, "write TYPES.md anew")
+var update = flag.Bool("update", false, "rewrite TYPES.md")
 
-// example is a value as it was seen on a stream, and its JSON.
+// example is a value as it was received on a stream, and its JSON.
 type example struct {
 	columnType string
 	charset    string
 	copied     string // the bytes of a copy
 	replicated string // the bytes from the binlog
 	want       string
-	wantCopied string // where the copy cannot say the same
+	wantCopied string // if the copy's result differs
 	options    Options
 }
 
@@ -43,7 +43,7 @@ func text(columnType, charset, value, want string) example {
 	return example{columnType: columnType, charset: charset, copied: value, replicated: value, want: want}
 }
 
-// examples hold bytes from a real server (Vitess 24.0.3, MySQL 9.7.4), and from older ones where a comment says so. The
+// examples have bytes from a real server (Vitess 24.0.3, MySQL 9.7.4), or from older ones where a comment says so. The
 // first of each kind is printed in TYPES.md.
 var examples = []example{
 	same("tinyint(1)", "1", `true`),
@@ -52,8 +52,8 @@ var examples = []example{
 	same("tinyint(1)", "127", `true`),
 	same("tinyint(1) unsigned zerofill", "42", `true`),
 	same("tinyint(1) unsigned zerofill", "0", `false`),
-	same("tinyint(1) unsigned zerofill", "00", `false`), // not seen
-	same("tinyint(1) unsigned zerofill", "01", `true`),  // not seen
+	same("tinyint(1) unsigned zerofill", "00", `false`), // not observed
+	same("tinyint(1) unsigned zerofill", "01", `true`),  // not observed
 	{columnType: "tinyint(1)", copied: "1", replicated: "1", want: `1`, options: Options{TinyIntAsInteger: true}},
 	{columnType: "tinyint(1)", copied: "-128", replicated: "-128", want: `-128`, options: Options{TinyIntAsInteger: true}},
 
@@ -178,8 +178,8 @@ var examples = []example{
 	text("varchar(50)", "ucs2", "\x00\xe9", `"é"`),
 	text("varchar(50)", "gbk", "\xd6\xd0\xce\xc4", `"中文"`),
 	text("varchar(50)", "gbk", "\xd6", `"�"`),
-	text("varchar(50)", "gbk", "\xd6\"", `"�\""`),   // no pair
-	text("varchar(50)", "gbk", "\xa1\x40a", `"�a"`), // a pair without a character
+	text("varchar(50)", "gbk", "\xd6\"", `"�\""`),   // not a valid pair
+	text("varchar(50)", "gbk", "\xa1\x40a", `"�a"`), // a pair that is not assigned a character
 	text("varchar(50)", "big5", "\xa4\xa4\xa4\xe5", `"中文"`),
 	text("varchar(50)", "gb18030", "\xd6\xd0\xce\xc4\x949\xfc6", `"中文😀"`),
 	text("varchar(50)", "tis620", "\xa1\xa2", `"กข"`),
@@ -255,7 +255,7 @@ var examples = []example{
 	same("uuid", "\xff", `"�"`),
 }
 
-// oneColumn is a table and its FIELD event with the column v.
+// oneColumn returns a table with the column v, and its FIELD event.
 func oneColumn(columnType, charset string) (*table.Table, *binlogdatapb.FieldEvent) {
 	t := &table.Table{Name: "t", Columns: []table.Column{{Name: "v", Type: columnType, Charset: charset}}}
 	f := &binlogdatapb.FieldEvent{Fields: []*querypb.Field{{Name: "v", ColumnType: columnType}}, EnumSetStringValues: true}
@@ -271,7 +271,7 @@ func rowOf(values ...string) *querypb.Row {
 	return r
 }
 
-// encoded is a row as it comes over the wire.
+// encoded returns a row as it is received.
 func encoded(r *querypb.Row) wire.Row {
 	data, err := (&binlogdatapb.RowChange{After: r}).MarshalVT()
 	if err != nil {
@@ -316,7 +316,7 @@ func TestEveryTypeInBothPhases(t *testing.T) {
 				if diff := cmp.Diff(wantChanges, changes); diff != "" {
 					t.Error(diff)
 				}
-				obeys(t, JSONSchema(tab.Columns[0], e.options), got[len(`"v":`):])
+				matchesSchema(t, JSONSchema(tab.Columns[0], e.options), got[len(`"v":`):])
 			})
 		}
 		wantCopied := e.wantCopied
@@ -328,15 +328,15 @@ func TestEveryTypeInBothPhases(t *testing.T) {
 	}
 }
 
-// obeys validates a value, with the formats as Airbyte means them: without a time zone where airbyte_type says so.
-func obeys(t *testing.T, fragment json.RawMessage, value []byte) {
+// matchesSchema validates a value, with the formats as Airbyte defines them: without a time zone if airbyte_type says so.
+func matchesSchema(t *testing.T, fragment json.RawMessage, value []byte) {
 	t.Helper()
 	instance, err := jsonschema.UnmarshalJSON(bytes.NewReader(value))
 	if err != nil {
 		t.Fatalf("%q: %v", value, err)
 	}
 	if err := compileFragment(t, fragment).Validate(instance); err != nil {
-		t.Errorf("%s does not obey %s: %v", value, fragment, err)
+		t.Errorf("%s does not match %s: %v", value, fragment, err)
 	}
 }
 
@@ -457,7 +457,7 @@ func TestTypesMD(t *testing.T) {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(b.String(), string(got)); diff != "" {
-		t.Errorf("TYPES.md is stale; go test ./internal/row -run TypesMD -update: %s", diff)
+		t.Errorf("TYPES.md is outdated; run go test ./internal/row -run TypesMD -update: %s", diff)
 	}
 }
 

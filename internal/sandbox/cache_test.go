@@ -29,7 +29,7 @@ func TestInstallOnceForAll(t *testing.T) {
 				return writeFiles(dir, map[string]string{"VERSIONS": "tool v1 sha256:abc\n", "program": "x"})
 			})
 			if err == nil && !exists(filepath.Join(dir, "program")) {
-				return errors.New("the folder is not whole")
+				return errors.New("the folder is incomplete")
 			}
 			return err
 		})
@@ -41,7 +41,7 @@ func TestInstallOnceForAll(t *testing.T) {
 		t.Errorf("filled %d times, want 1", got)
 	}
 	if got := strings.Count(said.String(), "tool v1 sha256:abc"); got != 1 {
-		t.Errorf("the versions were told %d times, want 1", got)
+		t.Errorf("the versions were reported %d times, want 1", got)
 	}
 }
 
@@ -59,7 +59,7 @@ func TestFailedInstallLeavesNothing(t *testing.T) {
 		t.Errorf("got %v, want the reason", err)
 	}
 	if exists(c.path("tool")) || exists(c.path("tool.part")) {
-		t.Error("a half installed folder stays")
+		t.Error("a half-installed folder remains")
 	}
 }
 

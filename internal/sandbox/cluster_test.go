@@ -40,9 +40,9 @@ func TestCluster(t *testing.T) {
 	switch {
 	case os.Getenv("SANDBOX_CA") != "":
 	case os.Getenv("CI") != "":
-		t.Fatal("starts a Vitess of its own, which may have to be built first: run the tests with `make test`")
+		t.Fatal("starts its own Vitess, which may have to be built first: run the tests with `make test`")
 	default:
-		t.Skip("starts a Vitess of its own, which may have to be built first: run the tests with `make test`")
+		t.Skip("starts its own Vitess, which may have to be built first: run the tests with `make test`")
 	}
 	ctx := testContext(t, 20*time.Minute)
 	s, err := Up(ctx, t.TempDir(), Default(), testWriter{t}, MySQL("innodb_native_foreign_keys = ON"))
@@ -89,7 +89,7 @@ func (s *Sandbox) tlsConfig(t *testing.T) *tls.Config {
 	return &tls.Config{RootCAs: pool, ServerName: s.Host}
 }
 
-// execute runs a query by gRPC, through the edge or plainly.
+// execute runs a query over gRPC, through the edge or directly.
 func execute(
 	t *testing.T,
 	addr string,
@@ -247,7 +247,7 @@ func testLargeRow(t *testing.T, s *Sandbox) {
 		t.Fatal(err)
 	}
 	if got := len(result.Rows[0].Values); got != size {
-		t.Errorf("got %d bytes by gRPC, want %d", got, size)
+		t.Errorf("got %d bytes over gRPC, want %d", got, size)
 	}
 }
 
@@ -297,7 +297,7 @@ func testConfigs(t *testing.T, s *Sandbox) {
 	}
 }
 
-// testReparent gives a shard a replica and has the two take turns.
+// testReparent adds a replica to a shard and makes each of the two tablets the primary in turn.
 func testReparent(t *testing.T, s *Sandbox) {
 	ctx := testContext(t, 5*time.Minute)
 	if err := s.Grow(ctx, "customer", "-80", 1); err != nil {
@@ -352,7 +352,7 @@ func awaitReplica(t *testing.T, s *Sandbox) {
 	}
 }
 
-// testReshard splits a shard; the old one is gone then.
+// testReshard splits a shard, after which the old one no longer exists.
 func testReshard(t *testing.T, s *Sandbox) {
 	ctx := testContext(t, 5*time.Minute)
 	db := s.plain(t, "customer")
@@ -362,7 +362,7 @@ func testReshard(t *testing.T, s *Sandbox) {
 		t.Fatal(err)
 	}
 	if got := count(t, s.plain(t, "customer/80-"), "sharded"); got == 0 {
-		t.Error("the old shard does not serve before the switch")
+		t.Error("the old shard does not serve before the traffic is switched")
 	}
 	if err := r.Switch(ctx); err != nil {
 		t.Fatal(err)
@@ -387,11 +387,11 @@ func testReshard(t *testing.T, s *Sandbox) {
 		}
 	}
 	if exists(s.data("mysqld-customer-80--0")) {
-		t.Error("the old shard's data are still there")
+		t.Error("the old shard's data still exist")
 	}
 }
 
-// testKillAndStart kills each process and brings it back.
+// testKillAndStart kills each process and starts it again.
 func testKillAndStart(t *testing.T, s *Sandbox) {
 	ctx := testContext(t, 5*time.Minute)
 	for _, name := range s.Processes() {
@@ -440,7 +440,7 @@ func testHeal(t *testing.T, s *Sandbox) {
 		t.Error("not everything runs after another Up")
 	}
 	if after, _ := s.running("etcd"); after != before {
-		t.Error("a process that was well started again")
+		t.Error("a running process was started again")
 	}
 }
 
@@ -463,7 +463,7 @@ func testDownAndUp(t *testing.T, s *Sandbox) {
 		t.Errorf("after Down and Up the table has %d rows, want 1", got)
 	}
 	if len(processesIn(t, s.Dir)) == 0 {
-		t.Error("no process is found while the cluster runs, so that above proves nothing")
+		t.Error("no process was found while the cluster runs, so the check after Down proves nothing")
 	}
 	if err := s.Purge(ctx); err != nil {
 		t.Fatal(err)

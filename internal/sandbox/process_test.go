@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// emptySandbox is a sandbox of which only the folders exist.
+// emptySandbox is a sandbox whose folders exist, and nothing else.
 func emptySandbox(t *testing.T) *Sandbox {
 	t.Helper()
 	s := newSandbox(t.TempDir(), record{Topology: Default()})
@@ -34,7 +34,7 @@ func testContext(t *testing.T, timeout time.Duration) context.Context {
 
 func TestLaunchedProcessHasItsOwnSessionAndEnds(t *testing.T) {
 	s := emptySandbox(t)
-	// A process with a child of its own session's, deaf to polite requests.
+	// A process with a child in its session; it ignores SIGTERM.
 	p := process{name: "deaf", args: []string{"sh", "-c", "trap '' TERM; echo ready; while :; do sleep 0.1; done"}, dir: s.Dir}
 	if err := s.launch(t.Context(), p); err != nil {
 		t.Fatal(err)
@@ -70,7 +70,7 @@ func TestRecycledPIDIsNotSignalled(t *testing.T) {
 	if !ok || !id.alive() {
 		t.Fatal("a running process is not identified")
 	}
-	id.Started += "0" // of an earlier process with that number
+	id.Started += "0" // as if of an earlier process with the same pid
 	raw, err := json.Marshal(id)
 	if err != nil {
 		t.Fatal(err)
@@ -82,7 +82,7 @@ func TestRecycledPIDIsNotSignalled(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, ok := identify(other.Process.Pid); !ok {
-		t.Error("a process that is not the sandbox's was killed")
+		t.Error("a process that does not belong to the sandbox was killed")
 	}
 }
 

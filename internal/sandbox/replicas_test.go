@@ -11,12 +11,12 @@ import (
 	"time"
 )
 
-// testVersions asks the programs what they are.
+// testVersions checks which versions the programs report.
 func testVersions(t *testing.T, s *Sandbox) {
 	for program, want := range map[string]string{"vtgate": s.VTGateVersion, "vttablet": s.VTTabletVersion} {
 		out, err := exec.Command(s.cache.path(vitessFolder(want), program), "--version").CombinedOutput()
 		if err != nil || !strings.Contains(string(out), want) {
-			t.Errorf("%s says %q (%v), want %s", program, out, err, want)
+			t.Errorf("%s prints %q (%v), want %s", program, out, err, want)
 		}
 	}
 	db := s.session(t, "customer-80--0")
@@ -24,10 +24,10 @@ func testVersions(t *testing.T, s *Sandbox) {
 	var version string
 	err := db.QueryRowContext(testContext(t, time.Minute), "select @@innodb_native_foreign_keys, @@version").Scan(&native, &version)
 	if err != nil || !native {
-		t.Errorf("MySQL has not the setting it was given: %v (%v)", native, err)
+		t.Errorf("MySQL does not have the configured setting: %v (%v)", native, err)
 	}
 	if disguised := mysqldFolder(s.VTTabletVersion) == disguiseRecipe; strings.HasPrefix(version, "8.4.") != disguised {
-		t.Errorf("under vttablet %s MySQL says that it is %s", s.VTTabletVersion, version)
+		t.Errorf("with vttablet %s MySQL reports the version %s", s.VTTabletVersion, version)
 	}
 }
 
@@ -41,8 +41,8 @@ func (s *Sandbox) session(t *testing.T, name string) *sql.DB {
 	return db
 }
 
-// testReplicas holds one of two replicas back, and gives the other a
-// transaction of its own.
+// testReplicas makes one of two replicas lag, and makes an errant
+// transaction on the other one.
 func testReplicas(t *testing.T, s *Sandbox) {
 	ctx := testContext(t, 5*time.Minute)
 	if err := s.Grow(ctx, "customer", "-80", 1); err != nil {
@@ -60,11 +60,11 @@ func testReplicas(t *testing.T, s *Sandbox) {
 	mustExec(t, primary, "insert into sharded (id) values (1001)")
 	awaitRow(t, other, 1001, true)
 	if follows(t, held, primary) {
-		t.Error("a replica that is held back has what its primary has")
+		t.Error("a replica that is held back has received its primary's rows")
 	}
 	awaitRow(t, held, 1001, false)
 	if err := s.plain(t, "customer/-80@replica").PingContext(ctx); err != nil {
-		t.Errorf("with one held back no replica serves: %v", err)
+		t.Errorf("while one replica is held back, no replica serves: %v", err)
 	}
 	if err := s.Release(ctx, "customer--80-1"); err != nil {
 		t.Fatal(err)
@@ -80,12 +80,12 @@ func testReplicas(t *testing.T, s *Sandbox) {
 	err := errors.Join(other.QueryRowContext(ctx, "select @@global.gtid_executed").Scan(&own),
 		primary.QueryRowContext(ctx, "select gtid_subtract(?, @@global.gtid_executed)", own).Scan(&its))
 	if err != nil || its == "" {
-		t.Errorf("the replica has no transaction of its own: %q (%v)", its, err)
+		t.Errorf("the replica has no errant transaction: %q (%v)", its, err)
 	}
-	forgive(t, primary, its)
+	commitOnPrimary(t, primary, its)
 	if _, err := other.ExecContext(ctx, "insert into sharded (id) values (1003)"); err == nil ||
 		!strings.Contains(err.Error(), "super-read-only") {
-		t.Errorf("a replica takes writes after Errant: %v", err)
+		t.Errorf("a replica accepts writes after Errant: %v", err)
 	}
 
 	for what, change := range map[string]func(string) error{
@@ -101,9 +101,9 @@ func testReplicas(t *testing.T, s *Sandbox) {
 	}
 }
 
-// forgive gives the primary an empty transaction in place of a replica's own:
-// a vttablet does not start beside a replica that has more than its primary.
-func forgive(t *testing.T, primary *sql.DB, transaction string) {
+// commitOnPrimary commits an empty transaction with a replica's errant GTID on the primary:
+// a vttablet does not start if a replica has transactions that its primary lacks.
+func commitOnPrimary(t *testing.T, primary *sql.DB, transaction string) {
 	t.Helper()
 	ctx := testContext(t, time.Minute)
 	conn, err := primary.Conn(ctx)
@@ -120,7 +120,7 @@ func forgive(t *testing.T, primary *sql.DB, transaction string) {
 	}
 }
 
-// awaitRow waits until the row is there; that it is not there is looked up once.
+// awaitRow waits until the row exists; if it must not exist, that is checked once.
 func awaitRow(t *testing.T, db *sql.DB, id int, want bool) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -131,13 +131,13 @@ func awaitRow(t *testing.T, db *sql.DB, id int, want bool) {
 		// A new replica has no table yet.
 		last = db.QueryRowContext(ctx, "select count(*) from sharded where id = ?", id).Scan(&n)
 		return last == nil && (!want || n > 0), nil
-	}, func() error { return fmt.Errorf("row %d does not come: %w", id, last) })
+	}, func() error { return fmt.Errorf("row %d is not replicated: %w", id, last) })
 	if err != nil || (n > 0) != want {
-		t.Fatalf("row %d is there: %v, want %v (%v)", id, n > 0, want, err)
+		t.Fatalf("row %d exists: %v, want %v (%v)", id, n > 0, want, err)
 	}
 }
 
-// follows waits up to a second for the replica to have what the primary has.
+// follows reports whether the replica catches up with the primary within a second.
 func follows(t *testing.T, replica, primary *sql.DB) bool {
 	t.Helper()
 	ctx := testContext(t, time.Minute)

@@ -62,7 +62,7 @@ func TestSandboxesAtOnceGetOtherPorts(t *testing.T) {
 		}
 		defer release()
 		if seen[chosen["vtgate"]] {
-			t.Fatalf("port %d was given twice", chosen["vtgate"])
+			t.Fatalf("port %d was assigned twice", chosen["vtgate"])
 		}
 		seen[chosen["vtgate"]] = true
 	}
@@ -94,7 +94,7 @@ func TestAddedTabletsDifferFromAll(t *testing.T) {
 	byPort := map[int]string{}
 	for _, name := range listeners(r.tablets()) {
 		if other, taken := byPort[r.Ports[name]]; taken || r.Ports[name] == 0 {
-			t.Errorf("%s has the port %d, which has %q", name, r.Ports[name], other)
+			t.Errorf("%s has the port %d, which %q has, too", name, r.Ports[name], other)
 		}
 		byPort[r.Ports[name]] = name
 	}
@@ -124,7 +124,7 @@ func TestUpRefusesAnotherTopology(t *testing.T) {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	cancel() // if it were not refused, it should not go far
+	cancel() // so that it ends soon even if it is not refused
 	_, err := Up(ctx, dir, Default()[:1], os.Stderr)
 	if err == nil || !strings.Contains(err.Error(), "another topology") {
 		t.Errorf("got %v, want a refusal", err)
@@ -145,7 +145,7 @@ func TestCertificates(t *testing.T) {
 		}
 	}
 	if _, err := server.Verify(x509.VerifyOptions{Roots: pool, DNSName: "example.com"}); err == nil {
-		t.Error("the certificate is good for any name")
+		t.Error("the certificate is valid for any name")
 	}
 }
 

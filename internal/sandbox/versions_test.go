@@ -64,7 +64,7 @@ func TestClusterIsWhatWasAskedFor(t *testing.T) {
 func TestUsualVersionIsRaisedWithTheSandbox(t *testing.T) {
 	r, err := newRecord(Default()).with([]Option{VTGate(VitessVersion), VTTablet(VitessVersion)})
 	if err != nil || r.VTGate != "" || r.VTTablet != "" {
-		t.Errorf("the folder remembers the usual version: %q, %q (%v)", r.VTGate, r.VTTablet, err)
+		t.Errorf("the folder records the default version: %q, %q (%v)", r.VTGate, r.VTTablet, err)
 	}
 }
 
@@ -73,7 +73,7 @@ func TestUpRefusesAnotherKind(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Setenv(VTTabletVariable, "21.0.0") // says nothing of a folder that has its versions
+	t.Setenv(VTTabletVariable, "21.0.0") // is ignored for a folder that has its versions
 	for name, test := range map[string]struct {
 		options []Option
 		want    string
@@ -110,7 +110,7 @@ func TestFlagsAreSpelledAsTheProgramKnowsThem(t *testing.T) {
 	}
 	args := []string{program, "--grpc-port", "12", "--log-dir=/a-b", "--allow-plain", "--not-known", "--grpc_port", "a-b", "-h"}
 	if _, err := spell(args); err == nil {
-		t.Error("flags that nobody knows were spelled")
+		t.Error("unknown flags were accepted")
 	}
 	if err := os.WriteFile(program+flagsSuffix, []byte(names), 0o600); err != nil {
 		t.Fatal(err)

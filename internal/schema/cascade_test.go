@@ -8,10 +8,11 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// The foreign keys as a real server describes them. Since 9.6 it logs what they do; the sandbox's vtgate leaves them to it.
+// The foreign keys as a real server describes them. MySQL 9.6 and later logs the rows that they change; the sandbox's vtgate leaves them
+// to MySQL.
 func TestCascadesOfARealServer(t *testing.T) {
 	db := openSandbox(t, "commerce")
-	// In the order in which they can be made, dropped from the last.
+	// In the order in which they can be created; they are dropped in reverse order.
 	create(t, db, "table", "sch_f_parent", "(id int primary key, a int, b int, unique (a, b))")
 	for _, child := range []struct{ name, key string }{
 		{"delete", "foreign key (x) references sch_f_parent (id) on delete cascade"},
@@ -42,17 +43,17 @@ func TestCascadesOfARealServer(t *testing.T) {
 		t.Error(diff)
 	}
 	if left, err := db.unmanaged(t.Context(), got); err != nil || len(left) != len(got) {
-		t.Errorf("vtgate is said to carry out some: of %v are left %v, %v", got, left, err)
+		t.Errorf("vtgate is assumed to carry out some: of %v, %v remain, %v", got, left, err)
 	}
 	if logged, err := db.logsCascades(t.Context(), []string{"-"}); err != nil || !logged {
-		t.Errorf("the sandbox's server is said not to log them: %v", err)
+		t.Errorf("the sandbox's server is assumed not to log them: %v", err)
 	}
 	if left, err := db.Cascades(t.Context(), []string{"-"}); err != nil || left != nil {
 		t.Errorf("%v, %v; all are logged", left, err)
 	}
 }
 
-// What a real vtgate (24.0.3) answers in a keyspace whose foreign keys it manages, shortened, and where it does not.
+// Responses of a real vtgate (24.0.3), shortened: in a keyspace whose foreign keys it manages, and in one where it does not.
 const (
 	managedPlan = `{"OperatorType":"FkCascade","Inputs":[
 		{"InputName":"Selection","OperatorType":"Route","Variant":"Unsharded","Keyspace":{"Name":"shop","Sharded":false}},
@@ -75,7 +76,7 @@ func TestCascades(t *testing.T) {
 	plan := func(text string) [][]string { return [][]string{{"JSON"}, {text}} }
 	for _, c := range []struct {
 		name          string
-		native, other [][]string // of the two shards
+		native, other [][]string // the responses of the two shards
 		plans         map[string]string
 		want          string
 	}{

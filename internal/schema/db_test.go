@@ -12,7 +12,7 @@ import (
 	"source-planetscale/internal/dial"
 )
 
-// As many shards are asked at a time as there are connections, and each once.
+// As many shards are queried at a time as there are connections, and each of them once.
 func TestEachShard(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var shards []string
@@ -34,7 +34,7 @@ func TestEachShard(t *testing.T) {
 		}()
 		synctest.Wait()
 		if len(asked) != maxConnections {
-			t.Errorf("%d shards are asked at a time", len(asked))
+			t.Errorf("%d shards are queried at a time", len(asked))
 		}
 		close(answer)
 		if err := <-done; err != nil {
@@ -42,7 +42,7 @@ func TestEachShard(t *testing.T) {
 		}
 		for _, shard := range shards {
 			if asked[shard] != 1 {
-				t.Errorf("shard %s was asked %d times", shard, asked[shard])
+				t.Errorf("shard %s was queried %d times", shard, asked[shard])
 			}
 		}
 	})
@@ -55,7 +55,7 @@ func TestEachShardEndsWithTheFirstError(t *testing.T) {
 			if shard == "80-" {
 				return broken
 			}
-			<-ctx.Done() // forever, unless the other's error ends it
+			<-ctx.Done() // blocks forever unless the other query's error cancels it
 			return ctx.Err()
 		})
 		if !errors.Is(err, broken) {

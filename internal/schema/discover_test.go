@@ -17,8 +17,8 @@ import (
 
 const oddName = "sch_a.b \"c\" 'd' e`f;é漢\\"
 
-// mine picks the test's own out of what others have in the keyspace too.
-func mine(t *testing.T, db *DB, prefix string) *Contents {
+// contentsOf returns the contents of the keyspace without the tables of other tests.
+func contentsOf(t *testing.T, db *DB, prefix string) *Contents {
 	t.Helper()
 	all, err := db.Tables(t.Context())
 	if err == nil {
@@ -73,7 +73,7 @@ func TestTables(t *testing.T) {
 	create(t, db, "table", "sch_u_prefix", "(a varchar(9) not null, unique (a(4)))")
 	create(t, db, "table", strings.Replace(oddName, "sch_", "sch_u_", 1), "(`"+"x.y ``z"+"` int primary key)")
 	create(t, db, "view", "sch_u_view", "as select id from sch_u_T")
-	got := mine(t, db, "sch_u_")
+	got := contentsOf(t, db, "sch_u_")
 	identifying := func(columns ...string) []table.UniqueKey {
 		return []table.UniqueKey{{Columns: columns, Identifies: true}}
 	}
@@ -142,7 +142,7 @@ func TestTablesOfShardedKeyspace(t *testing.T) {
 	create(t, db, "table", "sch_s_outside", "(id bigint primary key)")
 	for _, size := range []int{1, 2, batchStatements} {
 		db.batchSize = size
-		got := mine(t, db, "sch_s_")
+		got := contentsOf(t, db, "sch_s_")
 		keys := map[string]string{}
 		for _, table := range got.Tables {
 			keys[table.Name] = strings.Join(table.MySQLKey, "|") + " > " + strings.Join(table.Key, "|")
@@ -154,12 +154,12 @@ func TestTablesOfShardedKeyspace(t *testing.T) {
 			t.Errorf("in packets of %d: %s", size, diff)
 		}
 		if len(got.Warnings) != 1 || !strings.Contains(got.Warnings[0], "sch_s_outside") {
-			t.Errorf("got warnings %q, want one, of the table outside the vschema", got.Warnings)
+			t.Errorf("got warnings %q, want one, about the table outside the vschema", got.Warnings)
 		}
 	}
 }
 
-// A statement that fails ends its packet; the tables after it are asked for all the same.
+// A statement that fails ends its packet; the tables after it are still queried.
 func TestVindexesGoOnAfterUnknownTable(t *testing.T) {
 	db := openSandbox(t, "customer")
 	for _, table := range []string{"sch_v_1", "sch_v_2", "sch_v_3"} {
@@ -175,7 +175,7 @@ func TestVindexesGoOnAfterUnknownTable(t *testing.T) {
 	}
 }
 
-// A server may not take several statements to a packet; they are then sent one by one.
+// A server may not accept several statements in a packet; they are then sent one by one.
 func TestVindexesWithoutMultiStatements(t *testing.T) {
 	db := openSandbox(t, "customer")
 	for _, table := range []string{"sch_m_1", "sch_m_2"} {
@@ -201,7 +201,7 @@ func TestVindexesWithoutMultiStatements(t *testing.T) {
 	}
 }
 
-// Pages of any size give the same as one page, for names that differ in case, accents and odd letters only.
+// Pages of any size return the same as one page, for names that differ only in case, accents and unusual letters.
 func TestPages(t *testing.T) {
 	db := openSandbox(t, "commerce")
 	want := map[string][]table.Column{}
@@ -222,7 +222,7 @@ func TestPages(t *testing.T) {
 			t.Errorf("pages of %d: %s", page, diff)
 		}
 	}
-	// A page that one table fills could be cut off anywhere.
+	// A page that is filled by one table may be incomplete.
 	if got, err := byTable(t.Context(), conn, 2, query, "", scanColumn); err == nil {
 		t.Errorf("pages of 2: got %v, want an error", got)
 	}
@@ -238,7 +238,7 @@ func TestPages(t *testing.T) {
 	}
 }
 
-// A page is as large as Vitess lets an answer be by default: one row more is refused.
+// A page is as large as Vitess allows a result to be by default: one more row is refused.
 func TestPageFitsServer(t *testing.T) {
 	conn := question(t, openSandbox(t, "commerce"))
 	count := func(limit int) (int, error) {
@@ -258,12 +258,12 @@ func TestPageFitsServer(t *testing.T) {
 	}
 }
 
-// ownOnly keeps other tests' tables, which may be wider than the page, out of a query.
+// ownOnly excludes other tests' tables, which may have more columns than fit in a page, from a query.
 func ownOnly(query, pattern string) string {
 	return strings.Replace(query, "where ", fmt.Sprintf("where table_name like '%s' and ", pattern), 1)
 }
 
-// Between the pages tables are made, dropped and altered; those that are not are read whole, and those that are as
+// Between the pages tables are created, dropped and altered. The others are read completely, and these as
 // they were before or after.
 func TestPagesWhileTablesChange(t *testing.T) {
 	db := openSandbox(t, "commerce")
@@ -273,7 +273,7 @@ func TestPagesWhileTablesChange(t *testing.T) {
 	}
 	create(t, db, "table", "sch_c_021", definition)
 	changes := map[string]func(){
-		"sch_c_01":  func() { run(t, db, "drop table sch_c_01") }, // the table read last, where the next page begins
+		"sch_c_01":  func() { run(t, db, "drop table sch_c_01") }, // the table read last, where the next page starts
 		"sch_c_021": func() { run(t, db, "drop table sch_c_021", "drop table sch_c_03") },
 		"sch_c_04": func() {
 			run(t, db, "alter table sch_c_04 add column first int first", "alter table sch_c_05 drop column b")
@@ -331,7 +331,7 @@ func checkShapes(t *testing.T, shapes map[string]string) {
 		delete(shapes, name)
 	}
 	if len(shapes) > 0 {
-		t.Errorf("tables that never were: %v", shapes)
+		t.Errorf("tables that never existed: %v", shapes)
 	}
 }
 
@@ -343,7 +343,7 @@ func TestTablesRefused(t *testing.T) {
 	}
 }
 
-// What is asked often is the same as what is asked first.
+// The repeated query for columns returns the same columns as the first query for tables.
 func TestColumnsAreThoseOfTables(t *testing.T) {
 	db := openSandbox(t, "customer")
 	create(t, db, "table", "sch_c_1", "(id bigint primary key, e enum('a','b') not null, t varchar(9) character set latin1)")
@@ -356,7 +356,7 @@ func TestColumnsAreThoseOfTables(t *testing.T) {
 			}
 			want := map[string][]table.Column{}
 			for _, table := range tables.Tables {
-				if strings.HasPrefix(table.Name, "sch_c_") { // others' come and go
+				if strings.HasPrefix(table.Name, "sch_c_") { // other tests create and drop others
 					want[table.Name] = table.Columns
 				}
 			}

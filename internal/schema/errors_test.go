@@ -21,7 +21,7 @@ func TestFailed(t *testing.T) {
 	cases := []struct {
 		name string
 		err  error
-		want error // one of the sentinels, or nil for none of them
+		want error // one of the sentinel errors, or nil for none of them
 	}{
 		{"answered", &mysql.MySQLError{Number: 1105, Message: "target: x: no healthy tablet available"}, ErrRefused},
 		{"no permission for a statement", &mysql.MySQLError{Number: 1045}, ErrRefused},
@@ -68,6 +68,6 @@ func TestCauseOfLostConnection(t *testing.T) {
 	}
 	answer := &mysql.MySQLError{Number: 1045}
 	if err := c.explain(answer); errors.Is(err, reason) {
-		t.Errorf("got %v, want the answer alone", err)
+		t.Errorf("got %v, want only the server's error", err)
 	}
 }

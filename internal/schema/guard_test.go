@@ -19,22 +19,22 @@ import (
 	"source-planetscale/internal/gtid"
 )
 
-// rawServer speaks MySQL's protocol, byte by byte, so that each of them can be another.
+// rawServer implements MySQL's protocol byte by byte, so that each byte can be changed.
 type rawServer struct {
-	answer  func(statement string) [][]string // as scripted's; nil for an OK
+	answer  func(statement string) [][]string // as in scripted; nil for an OK
 	asked   func(packet string)               // is called with each packet, if not nil
-	wait    chan struct{}                     // it sends no greeting until this is closed, if not nil
-	denied  func()                            // is called for each login, if not nil; the login is refused
-	single  bool                              // it takes one statement to a packet
-	unknown string                            // no database, in logins and packets that name it
-	change  func(at int, out []byte) []byte   // what is sent instead, at that place of all that was sent
-	large   []byte                            // a row that is sent again and again, once there is a question
+	wait    chan struct{}                     // no greeting is sent until this is closed, if not nil
+	denied  func()                            // if not nil, called for each login, which is refused
+	single  bool                              // accepts only one statement per packet
+	unknown string                            // this database does not exist, for logins and packets that name it
+	change  func(at int, out []byte) []byte   // replaces what is sent; at is the number of bytes sent before
+	large   []byte                            // a row that is sent repeatedly in response to any query
 	sent    int
 	seq     byte
 	conn    net.Conn
 }
 
-// serve serves one connection after the other and returns the server's place.
+// serve accepts connections, each with the next server, and returns the address.
 func serve(t testing.TB, next func() *rawServer) dial.Config {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -108,7 +108,7 @@ func (s *rawServer) run() {
 	}
 }
 
-// answerAll answers the statements of a packet; false when the connection ends with them.
+// answerAll answers the statements of a packet; it returns false if the connection ends with them.
 func (s *rawServer) answerAll(packet string) bool {
 	statements := strings.Split(packet, ";")
 	if s.single && len(statements) > 1 {
@@ -130,7 +130,7 @@ func (s *rawServer) answerAll(packet string) bool {
 
 var (
 	okPacket        = []byte{0, 0, 0, 2, 0, 0, 0}
-	okOfMorePacket  = []byte{0, 0, 0, 0x0A, 0, 0, 0} // another statement's answer follows
+	okOfMorePacket  = []byte{0, 0, 0, 0x0A, 0, 0, 0} // another statement's result follows
 	unknownDatabase = append([]byte{0xFF, 0x19, 0x04, '#', '4', '2', '0', '0', '0'}, "unknown database"...)
 	accessDenied    = append([]byte{0xFF, 0x15, 0x04, '#', '2', '8', '0', '0', '0'}, "access denied"...)
 	syntaxError     = append([]byte{0xFF, 0x28, 0x04, '#', '4', '2', '0', '0', '0'}, "syntax error"...)
@@ -177,7 +177,7 @@ func text(dst []byte, s string) []byte {
 	return append(binary.LittleEndian.AppendUint16(append(dst, 0xFC), uint16(len(s))), s...)
 }
 
-// send sends packets; false when the connection ends with them.
+// send sends packets; it returns false if the connection ends with them.
 func (s *rawServer) send(packets ...[]byte) bool {
 	var out []byte
 	for _, p := range packets {
@@ -190,7 +190,7 @@ func (s *rawServer) send(packets ...[]byte) bool {
 	}
 	s.sent += len(out)
 	_, err := s.conn.Write(as)
-	if &as[:1][0] != &out[0] { // changed: if more is awaited, the answer is that there is none
+	if &as[:1][0] != &out[0] { // changed: end the connection, so that a client that expects more does not wait
 		_ = s.conn.(*net.TCPConn).CloseWrite()
 		_, _ = io.Copy(io.Discard, s.conn)
 		return false
@@ -198,7 +198,7 @@ func (s *rawServer) send(packets ...[]byte) bool {
 	return err == nil
 }
 
-// receive returns a packet's contents, nil at the end.
+// receive returns a packet's content, nil at the end of the connection.
 func (s *rawServer) receive() []byte {
 	head := make([]byte, 4)
 	if _, err := io.ReadFull(s.conn, head); err != nil {
@@ -212,7 +212,7 @@ func (s *rawServer) receive() []byte {
 	return body
 }
 
-// small is a keyspace of one table, whose texts are all the same.
+// small answers for a keyspace with one table, whose values are all the same text.
 func small(cell string) func(string) [][]string {
 	return func(statement string) [][]string {
 		switch {
@@ -241,7 +241,7 @@ func small(cell string) func(string) [][]string {
 	}
 }
 
-// ask asks a server everything, and returns all that it answers wrongly.
+// askAll sends every query to a server, and returns all errors.
 func askAll(ctx context.Context, server dial.Config) (failures []error) {
 	db, err := Open(ctx, server, "u", "p", "shop", "primary")
 	if err != nil {
@@ -265,10 +265,10 @@ func askAll(ctx context.Context, server dial.Config) (failures []error) {
 	return append(failures, err)
 }
 
-// hostile asks a server that sends another byte at one place, or ends there.
+// hostile queries a server that changes the byte at one offset, or ends the connection there.
 func hostile(t testing.TB, cell string, at int, with byte, cut bool) bool {
 	t.Helper()
-	var touched atomic.Bool // by any of the connections
+	var touched atomic.Bool // whether any connection reached the offset
 	server := serve(t, func() *rawServer {
 		return &rawServer{answer: small(cell), change: func(from int, out []byte) []byte {
 			if at < from || at >= from+len(out) {
@@ -296,14 +296,14 @@ func hostile(t testing.TB, cell string, at int, with byte, cut bool) bool {
 	return touched.Load()
 }
 
-// The driver panics at many a packet that is not as it should be.
+// The driver panics on many malformed packets.
 func TestServersThatSendWrongBytes(t *testing.T) {
 	for _, err := range askAll(t.Context(), serve(t, func() *rawServer { return &rawServer{answer: small("1")} })) {
 		if err != nil {
-			t.Fatalf("the server that sends what it should: %v", err)
+			t.Fatalf("with an unchanged server: %v", err)
 		}
 	}
-	values := []byte{0x00, 0x01, 0x09, 0xFB, 0xFC, 0xFE, 0xFF} // FuzzServer tries all others
+	values := []byte{0x00, 0x01, 0x09, 0xFB, 0xFC, 0xFE, 0xFF} // FuzzServer tries all other values
 	places := 0
 	for touched := true; touched; places++ {
 		touched = hostile(t, "1", places, values[places%len(values)], places%8 == 0)
@@ -323,11 +323,11 @@ func FuzzServer(f *testing.F) {
 	})
 }
 
-// After a panic nothing more is read from the connection, and the next one is good.
+// After a panic nothing more is read from that connection, and the next one works.
 func TestAConnectionIsNotUsedAfterAPanic(t *testing.T) {
 	connections := 0
-	var broken atomic.Bool // one of the connections, which several goroutines serve
-	var asked []int        // connections, by questions
+	var broken atomic.Bool // whether a connection has been broken; several goroutines serve them
+	var asked []int        // the connection of each query
 	server := serve(t, func() *rawServer {
 		connections++
 		number := connections
@@ -351,7 +351,7 @@ func TestAConnectionIsNotUsedAfterAPanic(t *testing.T) {
 	}
 }
 
-// A server may send without an end: rows, or pages of rows.
+// A server may never stop sending rows, or pages of rows.
 func TestAnswersAreBounded(t *testing.T) {
 	server := serve(t, func() *rawServer {
 		return &rawServer{answer: small("-"), large: text(nil, strings.Repeat("x", 1<<16-1))}
@@ -383,7 +383,7 @@ func TestServersTextsAreBounded(t *testing.T) {
 	}
 }
 
-// So is the list of keyspaces in the error for one that is not there.
+// The list of keyspaces in the error for an unknown keyspace is bounded.
 func TestTheListOfKeyspacesIsBounded(t *testing.T) {
 	server := serve(t, func() *rawServer {
 		return &rawServer{unknown: "shopp", answer: func(string) [][]string {
@@ -396,7 +396,8 @@ func TestTheListOfKeyspacesIsBounded(t *testing.T) {
 	}
 }
 
-// From far away each packet costs time: USE goes out with the first question after it, but to a server that takes one statement at a time.
+// Each packet to a distant server costs time: USE is sent together with the first query after it, unless the server accepts only one
+// statement per packet.
 func TestTheTargetIsSelectedWithTheQuestion(t *testing.T) {
 	const use, both = "use `shop:-@primary`", variablesQuery + ";" + formatQuery
 	for name, c := range map[string]struct {
@@ -433,9 +434,9 @@ func TestTheTargetIsSelectedWithTheQuestion(t *testing.T) {
 	}
 }
 
-// Once the first login has succeeded, the others follow at once, as many as are used in parallel; one that is of no use is replaced.
+// Once the first login has succeeded, as many more connections as are used in parallel are opened at once; a broken one is replaced.
 func TestConnectionsAreMadeAhead(t *testing.T) {
-	const broken = 3 // the number of a login that breaks; the first one is alone
+	const broken = 3 // the number of the login that fails; the first one has no others beside it
 	began, connections := make(chan int, 16), 0
 	var logins atomic.Int64
 	server := serve(t, func() *rawServer {
@@ -457,7 +458,7 @@ func TestConnectionsAreMadeAhead(t *testing.T) {
 		t.Fatal(err)
 	}
 	for want := 1; want <= maxConnections; want++ {
-		if got := <-began; got != want { // before there is any question
+		if got := <-began; got != want { // before any query
 			t.Errorf("connection %d, not %d", got, want)
 		}
 	}
@@ -470,7 +471,7 @@ func TestConnectionsAreMadeAhead(t *testing.T) {
 	}
 }
 
-// A password that is wrong is tried once, however many connections are made ahead: a server may lock the user out.
+// A wrong password is tried once, however many connections are opened in advance: a server may lock the user out.
 func TestAWrongPasswordIsTriedOnce(t *testing.T) {
 	var logins atomic.Int64
 	server := serve(t, func() *rawServer { return &rawServer{denied: func() { logins.Add(1) }} })
@@ -479,7 +480,7 @@ func TestAWrongPasswordIsTriedOnce(t *testing.T) {
 	}
 }
 
-// The connections of several shards' questions are on their way before the first login.
+// The connections for the queries of several shards are opened before the first login has finished.
 func TestConnectionsDoNotWaitForTheFirstLogin(t *testing.T) {
 	all := make(chan struct{})
 	connections := 0
@@ -498,7 +499,7 @@ func TestConnectionsDoNotWaitForTheFirstLogin(t *testing.T) {
 	}
 }
 
-// What could not be selected is not asked elsewhere, and the next user of the connection is not refused for it.
+// If a target cannot be selected, its query is not sent to another target, and the connection's next user does not get the error.
 func TestWhatCannotBeSelectedIsRefused(t *testing.T) {
 	for _, single := range []bool{false, true} {
 		var asked []string
@@ -519,7 +520,7 @@ func TestWhatCannotBeSelectedIsRefused(t *testing.T) {
 			t.Errorf("single %v: got %v", single, err)
 		}
 		conn, err := other.conn(t.Context(), "-")
-		for err == nil { // selecting may be refused only with a question
+		for err == nil { // the selection may be refused only together with a query
 			_, err = conn.ExecContext(t.Context(), "rollback")
 			if err == nil {
 				t.Fatalf("single %v: asked elsewhere: %q", single, asked)
@@ -531,7 +532,7 @@ func TestWhatCannotBeSelectedIsRefused(t *testing.T) {
 			_ = conn.Close()
 		}
 		if _, _, err := db.Keyspaces(t.Context()); err != nil {
-			t.Errorf("single %v: the next user is refused: %v", single, err)
+			t.Errorf("single %v: the next user gets an error: %v", single, err)
 		}
 	}
 }

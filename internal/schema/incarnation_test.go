@@ -10,7 +10,7 @@ import (
 	"github.com/go-sql-driver/mysql"
 )
 
-// incarnationOf asks the shard for one table, which must be there.
+// incarnationOf queries the shard for one table, which must exist.
 func incarnationOf(t *testing.T, db *DB, shard, name string) table.Incarnation {
 	t.Helper()
 	found, err := db.Incarnations(t.Context(), shard, []string{name, "sch_i_none"})
@@ -18,12 +18,12 @@ func incarnationOf(t *testing.T, db *DB, shard, name string) table.Incarnation {
 		t.Fatal(err)
 	}
 	if _, ok := found[name]; !ok || len(found) != 1 {
-		t.Fatalf("got %v, want %s alone", found, name)
+		t.Fatalf("got %v, want only %s", found, name)
 	}
 	return found[name]
 }
 
-// What a real server renumbers when rows are replaced, and what it does not.
+// Which ids a real server changes when rows are replaced, and which it does not.
 func TestIncarnations(t *testing.T) {
 	db := openSandbox(t, "commerce")
 	const plain, twin, parts, odd = "sch_i_plain", "sch_i_twin", "sch_i_parts", "sch_i a-b.c#p漢"
@@ -60,7 +60,7 @@ func TestIncarnations(t *testing.T) {
 		"sch_i_twin")
 }
 
-// However the answers are cut into pages, and by name or all, they are the same.
+// The results are the same for pages of any size, and for a query by name or for all tables.
 func TestIncarnationsInPages(t *testing.T) {
 	db := openSandbox(t, "customer")
 	shard := shardsIn(t, db)[0]
@@ -89,7 +89,7 @@ func TestIncarnationsInPages(t *testing.T) {
 		}
 	}
 	if got, err := db.Incarnations(t.Context(), shard, nil); err != nil || len(got) != 0 {
-		t.Errorf("of no tables: %v, %v", got, err)
+		t.Errorf("for no tables: %v, %v", got, err)
 	}
 }
 
@@ -115,7 +115,7 @@ func TestIncarnationsOfServersThatTakeTurns(t *testing.T) {
 	}
 	page[2][0], tries = "b", 3
 	if got, err := db.Incarnations(t.Context(), "-", []string{"orders"}); !errors.Is(err, ErrRefused) {
-		t.Errorf("servers that go on taking turns: %v, %v", got, err)
+		t.Errorf("servers that keep alternating: %v, %v", got, err)
 	}
 }
 

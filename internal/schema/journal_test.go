@@ -12,7 +12,7 @@ import (
 	binlogdatapb "vitess.io/vitess/go/vt/proto/binlogdata"
 )
 
-// As Vitess 24 writes them, but for the names and the length of the server's name.
+// As Vitess 24 writes them, except for the names and the length of the server's name.
 const (
 	movedJournal = `id:2776992227897983739  tables:"orders"  tables:"order's \"lines\""  ` +
 		`local_position:"MySQL56/37ffa7fc-ea34-11f1-ad2b-02fc00000001:1-27"  shard_gtids:{keyspace:"commerce" shard:"-" ` +
@@ -39,7 +39,7 @@ func TestJournals(t *testing.T) {
 		}
 		return nil, errNotAllowed
 	}).open(t)
-	db.sql.SetMaxOpenConns(1) // so that the target is that of the question
+	db.sql.SetMaxOpenConns(1) // so that the target is the one of the query
 	journals := map[gtid.Shard][]*binlogdatapb.Journal{}
 	for _, shard := range append(gtid.Shards("shop", "-80", "none", "newer"), gtid.Shard{Keyspace: "other", Name: "-"}) {
 		asked, err := db.Journals(t.Context(), []gtid.Shard{shard})

@@ -85,7 +85,7 @@ func TestTypeCost(t *testing.T) {
 }
 
 func TestWithVindex(t *testing.T) {
-	key := make([]string, 1, 8) // room to append into: the key itself must stay as it is
+	key := make([]string, 1, 8) // spare capacity that an append would overwrite: the key must not change
 	key[0] = "id"
 	if diff := cmp.Diff([]string{"id", "region"}, withVindex(key, []string{"ID", "region"})); diff != "" {
 		t.Error(diff)
@@ -117,7 +117,7 @@ func TestSplitColumns(t *testing.T) {
 	}
 }
 
-// Names that hold commas can be put together in very many ways.
+// A text with many commas can be split into column names in very many ways, since names may contain commas.
 func TestSplittingColumnsEndsSoon(t *testing.T) {
 	var columns []table.Column
 	for n := range 40 {
@@ -125,7 +125,7 @@ func TestSplittingColumnsEndsSoon(t *testing.T) {
 	}
 	for _, text := range []string{strings.Repeat("a, ", 800) + "b", strings.Repeat("a, ", 1_000_000) + "a"} {
 		if got := splitColumns(text, columns); got != nil {
-			t.Errorf("got %d names of a text of %d bytes", len(got), len(text))
+			t.Errorf("got %d names from a text of %d bytes", len(got), len(text))
 		}
 	}
 	if got := splitColumns("a, a, b", append(columns, table.Column{Name: "b"})); len(got) != 2 {

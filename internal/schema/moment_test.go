@@ -21,7 +21,7 @@ func mustParse(t *testing.T, position string) gtid.Position {
 	return p
 }
 
-// The columns are those of the position between two moments that agree, and the positions of a moment are in order.
+// The positions before and after each query of the columns are in order, and an ALTER between two queries lies between their positions.
 func TestColumnsAt(t *testing.T) {
 	db := openSandbox(t, "customer")
 	shard := shardsIn(t, db)[0]
@@ -53,7 +53,7 @@ func TestColumnsAt(t *testing.T) {
 	positions := []string{first.Before, first.After, second.Before, second.After}
 	for i, later := range positions[1:] {
 		if !mustParse(t, later).Contains(mustParse(t, positions[i])) {
-			t.Errorf("position %d is not behind the one before: %q", i+1, positions)
+			t.Errorf("position %d is not after the one before it: %q", i+1, positions)
 		}
 	}
 	if mustParse(t, first.After).Contains(mustParse(t, second.Before)) {
@@ -61,7 +61,7 @@ func TestColumnsAt(t *testing.T) {
 	}
 }
 
-// A packet that fails in the middle has left its transaction open, and the connection is used again.
+// A packet that fails in the middle leaves its transaction open, and the connection is reused.
 func TestColumnsAtThatFailsEndsItsTransaction(t *testing.T) {
 	for failing, want := range map[string]string{
 		"begin":          "use begin rollback",
@@ -85,7 +85,7 @@ func TestColumnsAtThatFailsEndsItsTransaction(t *testing.T) {
 	}
 }
 
-// Tables are asked for in parts where their columns would fill an answer.
+// Tables are queried in parts if their columns would fill a result.
 func TestColumnsAtOfManyColumns(t *testing.T) {
 	db := openSandbox(t, "customer")
 	shard := shardsIn(t, db)[0]
@@ -109,7 +109,7 @@ func TestColumnsAtOfManyColumns(t *testing.T) {
 	}
 	db.pageRows = 3
 	if _, err := db.ColumnsAt(t.Context(), shard, names); err == nil {
-		t.Error("a table that does not fit into an answer is no error")
+		t.Error("a table that does not fit into a result is not an error")
 	}
 }
 
@@ -120,7 +120,7 @@ func TestColumnsAtRefused(t *testing.T) {
 	}
 }
 
-// One after the other, as a shard's tablets answer where a transaction does not hold them.
+// The servers answer alternately, as a shard's tablets do if a transaction does not keep the queries on one of them.
 func TestColumnsAtOfServersThatTakeTurns(t *testing.T) {
 	servers := []string{"a", "b", "b", "a", "c", "c"}
 	var statements []string
@@ -146,6 +146,6 @@ func TestColumnsAtOfServersThatTakeTurns(t *testing.T) {
 	}
 	servers = []string{"a", "b"}
 	if m, err := db.ColumnsAt(t.Context(), "-", []string{"orders"}); !errors.Is(err, ErrRefused) {
-		t.Errorf("servers that go on taking turns: %+v, %v", m, err)
+		t.Errorf("servers that keep alternating: %+v, %v", m, err)
 	}
 }

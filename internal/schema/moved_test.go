@@ -27,7 +27,7 @@ func TestMoved(t *testing.T) {
 		here = append(here, fmt.Sprint("t", i))
 	}
 	moved, err := db.Moved(t.Context(), here)
-	if err != nil || len(moved) > 0 || statements != 3 { // one to choose the primary
+	if err != nil || len(moved) > 0 || statements != 3 { // one of them selects the primary
 		t.Errorf("%d statements: %v, %v", statements, moved, err)
 	}
 	moved, err = db.Moved(t.Context(), append(here, "gone", "unknown"))
@@ -43,7 +43,7 @@ func TestMovedWhereTheServerDoesNotSay(t *testing.T) {
 		return nil, errNotAllowed
 	}).open(t)
 	moved, err := db.Moved(t.Context(), []string{"a", "b", "c"})
-	if !errors.Is(err, ErrRefused) || len(moved) > 0 || statements != 3 { // the last to learn whether it may ask at all
+	if !errors.Is(err, ErrRefused) || len(moved) > 0 || statements != 3 { // the last one finds out whether the query is allowed at all
 		t.Errorf("%d statements: %v, %v", statements, moved, err)
 	}
 }

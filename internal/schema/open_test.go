@@ -80,7 +80,7 @@ func closedPort(t *testing.T) int {
 func TestOpenListsKeyspaces(t *testing.T) {
 	_, err := Open(t.Context(), sandboxServer(t), os.Getenv("SANDBOX_USERNAME"), os.Getenv("SANDBOX_PASSWORD"), "comerce", "replica")
 	if err == nil || !strings.Contains(err.Error(), `"comerce"`) || !strings.Contains(err.Error(), "commerce, customer") {
-		t.Errorf("got %v, want the wrong name and the right ones", err)
+		t.Errorf("got %v, want the unknown name and the existing ones", err)
 	}
 }
 
@@ -118,7 +118,7 @@ func TestOpenSilentServer(t *testing.T) {
 	}
 }
 
-// A lost connection is not taken for a refusal, and a pool whose connections were all cut opens new ones.
+// A lost connection is not mistaken for a refusal, and a pool whose connections were all lost opens new ones.
 func TestLostConnection(t *testing.T) {
 	server := sandboxServer(t)
 	proxy := newProxy(t, server.MySQLAddr())
@@ -143,7 +143,7 @@ func TestLostConnection(t *testing.T) {
 	}
 }
 
-// A server that no longer answers, whose connection stays open, is lost, too.
+// A server that no longer answers while its connection stays open counts as lost, too.
 func TestServerThatFallsSilent(t *testing.T) {
 	server := sandboxServer(t)
 	config, err := newConfig(server, os.Getenv("SANDBOX_USERNAME"), os.Getenv("SANDBOX_PASSWORD"))
@@ -165,7 +165,7 @@ func TestServerThatFallsSilent(t *testing.T) {
 	}
 }
 
-// proxy passes connections on until they are cut.
+// proxy forwards connections until it cuts them.
 type proxy struct {
 	port     int
 	target   string
@@ -202,7 +202,7 @@ func (p *proxy) accept() {
 		p.conns = append(p.conns, near, far)
 		closed := p.closed
 		p.mu.Unlock()
-		if closed { // while this one was made
+		if closed { // while this connection was opened
 			p.cut()
 			return
 		}
@@ -228,7 +228,7 @@ func (p *proxy) close() {
 	p.cut()
 }
 
-// Each question to all shards would otherwise log in again for all but two of its connections.
+// Otherwise each query to all shards would log in again on all but two of its connections.
 func TestConnectionsAreKept(t *testing.T) {
 	db := openSandbox(t, "customer")
 	var conns []*sql.Conn

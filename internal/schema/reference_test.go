@@ -14,7 +14,7 @@ import (
 	"github.com/go-sql-driver/mysql"
 )
 
-// createKeyspace makes a keyspace without shards, which vtgate plans queries for all the same, and deletes it in the end.
+// createKeyspace creates a keyspace without shards, for which vtgate still plans queries, and deletes it at the end.
 func createKeyspace(t *testing.T, name string, vschema any) {
 	t.Helper()
 	sandboxServer(t)
@@ -44,7 +44,7 @@ func createKeyspace(t *testing.T, name string, vschema any) {
 	}
 }
 
-// How a real vtgate plans queries of each sort of table.
+// How a real vtgate plans queries of each kind of table.
 func TestReferencesOfARealServer(t *testing.T) {
 	const name = "sch_reference"
 	type object = map[string]any
@@ -63,7 +63,7 @@ func TestReferencesOfARealServer(t *testing.T) {
 	want := []string{"countries", "materialized", "odd `n.m`"}
 	for _, size := range []int{1, 2, batchStatements} {
 		db.batchSize = size
-		eventually(t, "references", func() error { // until vtgate has heard of the vschema
+		eventually(t, "references", func() error { // until vtgate has received the vschema
 			got, err := db.References(t.Context(), names)
 			if err == nil && !slices.Equal(slices.Sorted(maps.Keys(got)), want) {
 				return errors.New("got " + strings.Join(slices.Sorted(maps.Keys(got)), " "))
@@ -97,7 +97,7 @@ func TestReferencesRefused(t *testing.T) {
 	}
 }
 
-// A keyspace whose shards do not serve is no question of the network.
+// A keyspace whose shards do not serve is not a network error.
 func TestShardsOfAKeyspaceWithout(t *testing.T) {
 	const name = "sch_empty"
 	createKeyspace(t, name, map[string]any{"sharded": false})

@@ -12,10 +12,10 @@ import (
 	"source-planetscale/internal/dial"
 )
 
-// patience bounds each wait for the real server.
+// patience limits each wait for the real server.
 const patience = 30 * time.Second
 
-// sandboxServer is the real Vitess that the environment names; without one the test is skipped, but not in CI.
+// sandboxServer returns the real Vitess that the environment names; without one the test is skipped, except in CI.
 func sandboxServer(t *testing.T) dial.Config {
 	t.Helper()
 	host := os.Getenv("SANDBOX_HOST")
@@ -55,7 +55,7 @@ func shardsIn(t *testing.T, db *DB) []string {
 	return shards
 }
 
-// run executes statements on the DB's keyspace.
+// run executes statements in the DB's keyspace.
 func run(t *testing.T, db *DB, statements ...string) {
 	t.Helper()
 	if err := execute(db, statements...); err != nil {
@@ -63,7 +63,7 @@ func run(t *testing.T, db *DB, statements ...string) {
 	}
 }
 
-// execute does not use the test's context, which is over when Cleanup runs.
+// execute does not use the test's context, which is cancelled before Cleanup runs.
 func execute(db *DB, statements ...string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
@@ -80,10 +80,10 @@ func execute(db *DB, statements ...string) error {
 	return nil
 }
 
-// create makes a table, or a view, and drops it when the test is over; the definition is what follows its name.
+// create creates a table or a view, and drops it when the test has finished; the definition is what follows its name.
 func create(t *testing.T, db *DB, kind, name, definition string) {
 	t.Helper()
-	// Shard by shard: for a view that it does not know of yet, vtgate's DROP does nothing.
+	// Shard by shard: vtgate's DROP does nothing for a view that vtgate does not know yet.
 	var drop []string
 	for _, shard := range shardsIn(t, db) {
 		drop = append(drop, "use "+quoted(db.target(shard)), "drop "+kind+" if exists "+quoted(name))
@@ -97,8 +97,8 @@ func create(t *testing.T, db *DB, kind, name, definition string) {
 	})
 }
 
-// addVindex makes columns the table's first vindex, or the next one, and takes the table out of the vschema in the end.
-// Others change the same vschema, and the last writer of two wins, so it tries until the change is seen.
+// addVindex makes columns the table's first vindex, or the next one, and removes the table from the vschema at the end.
+// Other tests change the same vschema, and the last of two writers wins, so it retries until the change is visible.
 func addVindex(t *testing.T, db *DB, table, vindex, columns string) {
 	t.Helper()
 	name := quoted(db.keyspace) + "." + quoted(table)
@@ -112,12 +112,12 @@ func addVindex(t *testing.T, db *DB, table, vindex, columns string) {
 		if count() > before {
 			return nil
 		}
-		return fmt.Errorf("not seen yet: %w", err)
+		return fmt.Errorf("not visible yet: %w", err)
 	})
 	t.Cleanup(func() { _ = execute(db, "alter vschema drop table "+name) })
 }
 
-// eventually tries until there is no error, and fails the test when that takes too long.
+// eventually retries until there is no error, and fails the test if that takes too long.
 func eventually(t *testing.T, what string, try func() error) {
 	t.Helper()
 	for deadline := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
@@ -131,7 +131,7 @@ func eventually(t *testing.T, what string, try func() error) {
 	}
 }
 
-// question takes a connection that is returned when the test ends.
+// question takes a connection from the pool that is returned when the test ends.
 func question(t *testing.T, db *DB) *sql.Conn {
 	t.Helper()
 	conn, err := db.conn(t.Context(), "")

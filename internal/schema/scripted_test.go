@@ -18,7 +18,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// scripted answers statements as the sandbox's servers cannot be made to: the first row of an answer names the columns.
+// scripted answers statements in ways that the sandbox's servers cannot: the first row of a result names the columns.
 type scripted func(statement string) ([][]string, error)
 
 func (s scripted) open(t *testing.T) *DB {
@@ -40,7 +40,7 @@ func (s scripted) ExecContext(_ context.Context, statement string, _ []driver.Na
 	return driver.ResultNoRows, nil
 }
 
-// QueryContext answers the statements of a packet one by one; an error ends the packet. No rows are a result without columns.
+// QueryContext answers the statements of a packet one by one; an error ends the packet. If there are no rows, the result has no columns.
 func (s scripted) QueryContext(_ context.Context, packet string, _ []driver.NamedValue) (driver.Rows, error) {
 	r := &scriptedRows{script: s, left: strings.Split(packet, ";")}
 	return r, r.NextResultSet()
@@ -110,7 +110,7 @@ func TestShardsOfNewKeyspace(t *testing.T) {
 	})
 }
 
-// In the middle of a split, replicas may serve other shards than primaries.
+// During a split, replicas may serve other shards than primaries do.
 func TestShardsAreThoseOfPrimaries(t *testing.T) {
 	target := ""
 	db := scripted(func(statement string) ([][]string, error) {
@@ -176,7 +176,7 @@ func TestSharded(t *testing.T) {
 	}
 }
 
-// What a server refuses to show is a warning; a lost connection is an error.
+// If the server refuses to show the vschema, that is a warning; a lost connection is an error.
 func TestVschemaNotShown(t *testing.T) {
 	for _, c := range []struct {
 		err     error
@@ -200,7 +200,7 @@ func TestVschemaNotShown(t *testing.T) {
 	}
 }
 
-// A reference table is in the vschema without vindex, and the same in each shard.
+// A reference table is in the vschema without a vindex, and is the same in each shard.
 func TestReferenceTable(t *testing.T) {
 	db := scripted(func(statement string) ([][]string, error) {
 		if strings.HasPrefix(statement, "show vschema vindexes") {

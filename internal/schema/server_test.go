@@ -56,14 +56,14 @@ func TestVariables(t *testing.T) {
 		t.Error(diff)
 	}
 	if major, _, _ := strings.Cut(got.MySQL, "."); major != "8" && major != "9" {
-		t.Errorf("MySQL says that it is %q", got.MySQL)
+		t.Errorf("MySQL reports the version %q", got.MySQL)
 	}
 	if _, err := db.Variables(t.Context(), "nosuch"); !errors.Is(err, ErrRefused) {
-		t.Errorf("of a shard that is not there: got %v, want ErrRefused", err)
+		t.Errorf("for a shard that does not exist: got %v, want ErrRefused", err)
 	}
 }
 
-// The variables of the shared server cannot be changed, so values are put in their place.
+// The variables of the shared server cannot be changed, so the query has values in place of them.
 func TestTagsAreSeen(t *testing.T) {
 	db := openSandbox(t, "customer")
 	const server = "3e11fa47-71ca-11e1-9e33-c80aa9429562"
@@ -119,7 +119,7 @@ func TestVersionsThatServersSay(t *testing.T) {
 	}
 }
 
-// MySQL before 8.0.3 does not know all of the variables: the question is gone without.
+// MySQL before 8.0.3 does not have all of the variables: the query is refused, and the sync does without it.
 func TestVariablesOfAnOlderServer(t *testing.T) {
 	db := scripted(func(statement string) ([][]string, error) {
 		if statement == variablesQuery {
@@ -149,7 +149,7 @@ func TestPurged(t *testing.T) {
 	}
 }
 
-// The logs of the shared server cannot be purged, so its gtid_purged is put in place of the variable.
+// The logs of the shared server cannot be purged, so the query has a value in place of gtid_purged.
 func TestPurgedQuery(t *testing.T) {
 	db := openSandbox(t, "customer")
 	const server = "3e11fa47-71ca-11e1-9e33-c80aa9429562"
@@ -162,7 +162,7 @@ func TestPurgedQuery(t *testing.T) {
 	}
 }
 
-// Each shard counts its own.
+// Each shard counts its own rows.
 func TestTableSizes(t *testing.T) {
 	db := openSandbox(t, "customer")
 	create(t, db, "table", "sch_e_rows", "(id bigint primary key, pad char(200))")
@@ -185,7 +185,7 @@ func TestTableSizes(t *testing.T) {
 	for _, shard := range shardsIn(t, db) {
 		size := got[gtid.Shard{Keyspace: db.keyspace, Name: shard}]["sch_e_rows"]
 		if all += size.Rows; size.Rows == 0 || size.Bytes < size.Rows*200 {
-			t.Errorf("got %+v of shard %s, want some rows and at least as many bytes as they hold", size, shard)
+			t.Errorf("got %+v for shard %s, want some rows and at least the size of their values", size, shard)
 		}
 		if size, ok := got[gtid.Shard{Keyspace: db.keyspace, Name: shard}]["sch_e_view"]; ok {
 			t.Errorf("a view is counted: %+v", size)
@@ -196,7 +196,7 @@ func TestTableSizes(t *testing.T) {
 	}
 }
 
-// Connections of the pool keep the target of their last use.
+// A connection in the pool keeps the target of its last use.
 func TestTargetsDoNotLeak(t *testing.T) {
 	db := openSandbox(t, "customer")
 	db.sql.SetMaxOpenConns(1)

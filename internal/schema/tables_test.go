@@ -27,8 +27,8 @@ func TestAssemble(t *testing.T) {
 	}
 	want := []table.Table{
 		{Name: "B", Columns: id},
-		{Name: "_a_gho", Columns: id}, // for catalogs that have it
-		{Name: "_v_gho", Columns: id}, // a change of a view there is not
+		{Name: "_a_gho", Columns: id}, // for catalogs that contain it
+		{Name: "_v_gho", Columns: id}, // views have no online schema changes
 		{Name: "a", Columns: id},
 		{
 			Name: "b", Columns: id, Key: []string{"id"}, MySQLKey: []string{"id"},
@@ -77,7 +77,7 @@ func TestQuoted(t *testing.T) {
 	}
 }
 
-// MySQL before 8.0.28 says utf8 for utf8mb3.
+// MySQL before 8.0.28 calls utf8mb3 utf8.
 func TestColumnsOfAnOlderServer(t *testing.T) {
 	db := scripted(func(statement string) ([][]string, error) {
 		if statement != columnsQuery {

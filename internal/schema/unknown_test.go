@@ -11,8 +11,8 @@ import (
 	"source-planetscale/internal/failure"
 )
 
-// That a keyspace does not exist is the user's mistake only where the server's list of keyspaces proves it: one that has just started knows
-// none, and is asked again.
+// An unknown keyspace is the user's mistake only if the server's list of keyspaces shows that it does not exist: a server that has just
+// started knows none, and is queried again.
 func TestAKeyspaceThatTheServerDoesNotKnow(t *testing.T) {
 	noDB := &mysql.MySQLError{Number: erNoDB, Message: "no database available"}
 	const mistyped, loading = `The configured database does not exist: no such database: "shop"`, "The server has not loaded keyspace shop yet"
@@ -51,7 +51,7 @@ func TestAKeyspaceThatTheServerDoesNotKnow(t *testing.T) {
 	}
 }
 
-// A login is judged as a question is: with one keyspace it is refused, with several the others can be read.
+// An unknown keyspace in a login is treated as in a query: a single keyspace is refused; with several, the others can be read.
 func TestALoginToAKeyspaceThatTheServerDoesNotKnow(t *testing.T) {
 	for list, want := range map[string]failure.Action{"shopping": failure.GiveUp, "shop": failure.Retry} {
 		server := serve(t, func() *rawServer {

@@ -11,8 +11,8 @@ import (
 	"source-planetscale/internal/table"
 )
 
-// What a server sends may be malformed: a journal without positions, a key of two rows. It must not become a state that every
-// later sync refuses.
+// A server's responses may be malformed: a journal without positions, a last key of two rows. They must not end up in a state that every
+// later sync rejects.
 func TestAStateThatCouldNotBeReadAgainIsNotSaved(t *testing.T) {
 	two := key()
 	two.Rows = append(two.Rows, two.Rows[0])

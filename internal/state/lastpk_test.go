@@ -6,10 +6,10 @@ import (
 	"testing"
 )
 
-// The server cuts the values of a key out of its bytes by their lengths, without looking.
+// The server slices the values of a key out of its bytes by their lengths, without checking them.
 func TestKeyWhoseValuesDoNotFitIsRefused(t *testing.T) {
 	for name, c := range map[string]struct {
-		length  int64 // of its only value, of two bytes
+		length  int64 // as declared for the key's only value, which has two bytes
 		refused bool
 	}{
 		"whole": {2, false}, "too long": {3, true}, "too short": {1, true}, "null": {-1, true}, "less than null": {-2, true}, "huge": {1 << 62, true},

@@ -65,7 +65,7 @@ func TestRoundTrip(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !strings.Contains(string(data), `"-80":{"position":"`+later+`",`) {
-		t.Errorf("a position that a person can read is missing in %s", data)
+		t.Errorf("a human-readable position is missing in %s", data)
 	}
 	out, err := Parse(data, "shop")
 	if err != nil {
@@ -88,7 +88,7 @@ func TestParseRefusesWhatItDoesNotKnow(t *testing.T) {
 		`{"version":1,"shards":{"-":{"position":5}}}`: "must not be a JSON number",
 		`{"version":2,"odd":5}`:                       "newer release",
 		`{"version":1,"sync_mode":"incremental","last_cursor":9223372036854775807}`: "last_cursor",
-		`{"version":1,"sync_mode":"incremental","last_cursor":9007199254740992}`:    "last_cursor", // no room for those to come
+		`{"version":1,"sync_mode":"incremental","last_cursor":9007199254740992}`:    "last_cursor", // no room for later cursors
 		`{"version":1,"sync_mode":"incremental","columns":[["id"]]}`:                "one of its columns",
 		`{}`: "no version",
 		`7`:  "not a state",
@@ -110,7 +110,7 @@ func TestParseRefusesWhatItDoesNotKnow(t *testing.T) {
 	}
 }
 
-// What earlier builds knew of the columns of changes to be read is no more than that they may be others.
+// Earlier builds stored no more about the columns of the changes to be read than that they may differ.
 func TestParseLayoutsOfEarlierBuilds(t *testing.T) {
 	for saved, unknown := range map[string]bool{
 		``:                       false,
@@ -148,7 +148,7 @@ func encoded(t *testing.T, k *querypb.QueryResult) string {
 	return base64.StdEncoding.EncodeToString(data)
 }
 
-// MySQL before 8.0.28 says utf8 for utf8mb3.
+// MySQL before 8.0.28 calls utf8mb3 utf8.
 func TestStateWithAnOlderServersCharset(t *testing.T) {
 	const saved = `{"version":1,"sync_mode":"incremental","shards":{"-":{"position":"` + early + `"}},` +
 		`"last_cursor":1,"columns":[["id","bigint"],["name","varchar(50)","utf8"]]}`
@@ -168,7 +168,7 @@ func TestRestartedCopyIsFollowedByTheChangesSinceItsFirstSnapshot(t *testing.T) 
 	s.Copy.Start(position(t, early), before)
 	s.Complete(position(t, later), after)
 	if !s.Position.Equal(position(t, later)) || s.Layout.Unknown || s.Copy != nil {
-		t.Errorf("a copy in one go is followed by the changes of %+v", s)
+		t.Errorf("after an uninterrupted copy, changes are read from %+v", s)
 	}
 	s = &Shard{Copy: &Copy{}}
 	s.Copy.Start(position(t, early), before)
@@ -179,11 +179,11 @@ func TestRestartedCopyIsFollowedByTheChangesSinceItsFirstSnapshot(t *testing.T) 
 	}
 	s.Complete(position(t, later), after)
 	if !s.Position.Equal(position(t, early)) || !s.Layout.Unknown || s.Copy != nil {
-		t.Errorf("after a restart the copy is followed by the changes of %+v", s)
+		t.Errorf("after a restarted copy, changes are read from %+v", s)
 	}
 }
 
-// cursor makes what planetscale/airbyte-source saves of shard -80.
+// cursor returns a cursor for shard -80 as planetscale/airbyte-source saves it.
 func cursor(keyspace, position string, lastPK []byte) string {
 	var b []byte
 	for n, v := range [][]byte{[]byte("-80"), []byte(keyspace), []byte(position), lastPK} {
@@ -198,7 +198,7 @@ func legacy(name, shard, cursor string) string {
 	return `{"streams":{"` + name + `":{"shards":{"` + shard + `":{"cursor":"` + cursor + `"}}}}}`
 }
 
-// alone reads no other keyspace.
+// alone is for a source that reads no other keyspace.
 func alone(string) bool { return false }
 
 func TestParseLegacy(t *testing.T) {
@@ -219,7 +219,7 @@ func TestParseLegacy(t *testing.T) {
 	}
 	streams, err = ParseLegacy([]byte(legacy("shop:users", "-80", "")), "shop", alone)
 	if err != nil || streams["users"].Shards[in("-80")] != nil {
-		t.Errorf("a shard that was not begun: %v, %+v", err, streams)
+		t.Errorf("a shard that was not started: %v, %+v", err, streams)
 	}
 }
 
@@ -279,7 +279,7 @@ func FuzzParseLegacy(f *testing.F) {
 		}
 		for _, s := range streams {
 			if _, err := json.Marshal(s); err != nil {
-				t.Fatalf("taken, but cannot be saved: %v", err)
+				t.Fatalf("accepted, but cannot be saved: %v", err)
 			}
 		}
 	})

@@ -12,7 +12,7 @@ import (
 
 func TestParseDDL(t *testing.T) {
 	for statement, want := range map[string]DDL{
-		// Not known to the parser, or not whole.
+		// Unknown to the parser, or incomplete.
 		"rename tables t to t_old, t_new to t":                   {Emptied: []string{"tables", "t", "to", "t_old", "t_new"}},
 		"RENAME TABLES `t` TO `t_old`":                           {Emptied: []string{"TABLES", "t", "TO", "t_old"}},
 		"alter table t autoextend_size=4M, rename to t_old":      {Altered: []string{"t"}, Emptied: []string{"table", "t", "autoextend_size", "4M", "rename", "to", "t_old"}},
@@ -24,7 +24,7 @@ func TestParseDDL(t *testing.T) {
 		"/*! rename table t to x, y to t */":                     {Altered: []string{"t", "x"}, Emptied: []string{"t", "x", "y"}},
 		"drop table t wait 10":                                   {Emptied: []string{"table", "t", "wait", "10"}},
 		"alter table t drop column a /*!80000 , rename to x */":  {Altered: []string{"x"}, Emptied: []string{"t", "x"}},
-		// Tables of a session alone.
+		// Temporary tables.
 		"drop temporary table t":                                                              {},
 		"DROP TEMPORARY TABLE IF EXISTS `t`":                                                  {},
 		"DROP /*!40005 TEMPORARY */ TABLE IF EXISTS `t` /* by server */":                      {},
@@ -83,7 +83,7 @@ func TestRenamesFollowTheRows(t *testing.T) {
 		"rename table `d`.`t` to `d`.`_t_old`, __t_new to d.t":   {Altered: []string{"_t_old", "t"}, Emptied: []string{"__t_new", "_t_old"}, Swapped: map[string]string{"t": "__t_new"}},
 		"rename /* gh-ost */ table t to _t_del, `_t_gho` to `t`": {Altered: []string{"_t_del", "t"}, Emptied: []string{"_t_del", "_t_gho"}, Swapped: map[string]string{"t": "_t_gho"}},
 		"alter table _t_gho rename to t":                         {Altered: []string{"t"}, Emptied: []string{"_t_gho"}, Swapped: map[string]string{"t": "_t_gho"}},
-		// Vitess's online DDL.
+		// Vitess' online DDL.
 		"RENAME TABLE `t` TO `" + former + "`, `" + shadow + "` TO `t`, `" + former + "` TO `" + shadow + "`": {
 			Altered: []string{shadow, "t"}, Emptied: []string{former, shadow}, Swapped: map[string]string{"t": shadow},
 		},
@@ -95,7 +95,7 @@ func TestRenamesFollowTheRows(t *testing.T) {
 	}
 }
 
-// A copy's name says which of Vitess' online DDLs made it, and whether a user may have given it.
+// The name of a copied table says which of Vitess' online DDLs made it, and whether a user may have chosen it.
 func TestCopiesOfATable(t *testing.T) {
 	for copied, want := range map[string]struct {
 		migration string
@@ -114,7 +114,7 @@ func TestCopiesOfATable(t *testing.T) {
 	}
 }
 
-// A statement's names and literals are many at most.
+// Statements with as many names and literals as fit.
 func TestLongStatements(t *testing.T) {
 	var names []string
 	for i := range 200_000 {
@@ -126,7 +126,7 @@ func TestLongStatements(t *testing.T) {
 	if d, err := ParseDDL("drop table " + strings.Join(names, ",") + " odd"); err != nil || len(d.Emptied) < len(names) {
 		t.Errorf("word by word %d tables, %v", len(d.Emptied), err)
 	}
-	// Of what is too long only the beginning is looked at.
+	// Only the beginning of a statement that is too long is read.
 	if d, err := ParseDDL("drop table t" + strings.Repeat(" ", maxStatement)); err != nil || !slices.Contains(d.Emptied, "t") {
 		t.Errorf("a statement that is too long empties %v, %v", d.Emptied, err)
 	}
@@ -152,7 +152,7 @@ func FuzzParseDDL(f *testing.F) {
 	})
 }
 
-// What may give a table new rows, or a new place, explains that it is another one than it was.
+// Statements that may fill or rename a table explain why it is no longer the same table.
 func TestStatementsThatExplainAnotherTable(t *testing.T) {
 	for statement, want := range map[string]bool{
 		"alter table t engine=innodb":                                                  true,
@@ -176,7 +176,7 @@ func TestStatementsThatExplainAnotherTable(t *testing.T) {
 		"alter table t reorganize partition p into (partition q values less than (1))": true,
 		"alter table t drop column a":                                                  true,
 		"truncate table t":                                                             true,
-		"create table t (a int)":                                                       false, // where are the rows of the one before?
+		"create table t (a int)":                                                       false, // what happened to the rows of the previous one?
 		"alter table t drop partition p":                                               true,
 		"rename table x to t":                                                          true,
 		"alter table u engine=innodb":                                                  false,

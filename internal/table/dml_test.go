@@ -24,7 +24,7 @@ func TestWrittenBy(t *testing.T) {
 			t.Errorf("%s: %v (%v), expected %v", statement, got, err, want)
 		}
 	}
-	// Each word of what is not understood may be a table's name.
+	// Each word of a statement that is not understood may be a table's name.
 	for _, statement := range []string{"insert low_priority into t odd ! values", "update t set (a, b) = row(1, 2) odd", "delete quick odd from t @"} {
 		if got, err := WrittenBy(statement); err != nil || !slices.Contains(got, "t") {
 			t.Errorf("%s: %v (%v)", statement, got, err)

@@ -32,7 +32,7 @@ func TestEvolution(t *testing.T) {
 	}
 }
 
-// evolve is what the columns of a line become.
+// evolve returns what becomes of the columns of a line.
 func evolve(t *testing.T, was, statements, today string) string {
 	t.Helper()
 	e, now, create := NewEvolution("t", readColumns(was)), readColumns(today), "create table t (no_generated int)"
@@ -136,7 +136,7 @@ func readColumns(text string) (columns []Column) {
 	return columns
 }
 
-// FuzzEvolution holds that no statement makes it panic, and that what comes out fits together.
+// FuzzEvolution checks that no statement makes it panic, and that its results are consistent.
 func FuzzEvolution(f *testing.F) {
 	data, err := os.ReadFile("testdata/evolution.txt")
 	if err != nil {
@@ -160,7 +160,7 @@ func FuzzEvolution(f *testing.F) {
 			today = append(today, l.last().Column)
 		}
 		if err := e.End(today, ""); err != nil {
-			t.Fatalf("the columns that came out are not those that came out: %v", err)
+			t.Fatalf("the statements do not end in the columns that resulted from them: %v", err)
 		}
 		for step := range e.Step() + 1 {
 			checkShape(t, e.Shape(step), columns, today, step)
@@ -184,8 +184,8 @@ func checkShape(t *testing.T, s *Shape, was, today []Column, step int) {
 	}
 }
 
-// TestCharsetThatNoStatementNames holds that rows of a column which was declared without a character set are read by the table's default of
-// that time, where it is known.
+// TestCharsetThatNoStatementNames checks that rows of a column which was declared without a character set are read with the table's
+// default of that time, if it is known.
 func TestCharsetThatNoStatementNames(t *testing.T) {
 	const create = "create table t (id int, b int) engine=InnoDB default charset=latin1 collate=latin1_bin"
 	for statements, want := range map[string]string{

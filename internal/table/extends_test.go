@@ -37,7 +37,7 @@ func TestExtends(t *testing.T) {
 	}
 }
 
-// What a state stores of a long type compares like the type.
+// The digest of a long type that a state stores compares like the type.
 func TestExtendsDigests(t *testing.T) {
 	members := make([]string, 65_535)
 	for i := range members {

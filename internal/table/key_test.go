@@ -6,7 +6,7 @@ import (
 	querypb "vitess.io/vitess/go/vt/proto/query"
 )
 
-// TestKey says what each key is good for: a copy resumes after one only if no two rows share it, and the server orders it as we do.
+// TestKey lists what each key can be used for: a copy resumes after one only if no two rows share it, and the server orders it as we do.
 func TestKey(t *testing.T) {
 	const none, key = false, true
 	for _, c := range []struct {
@@ -39,12 +39,12 @@ func TestKey(t *testing.T) {
 		{"bit(8)", false, key, true, false},
 		{"vector(3)", false, key, true, false},
 		{"of a later server", false, key, true, false},
-		// Without a key, all columns are used as one, which equal rows share: those behind the last one would be passed over.
+		// Without a key, all columns together are used as one, which equal rows share: rows equal to the last one would be skipped.
 		{"bigint", false, none, false, false},
 		{"varchar(64)", false, none, false, false},
 		{"bigint", true, none, false, false},
 		{"enum('a','b')", false, none, false, false},
-		// NULLs are equal to nothing.
+		// NULL is not equal to anything.
 		{"bigint", true, key, true, false},
 	} {
 		tab := &Table{Name: "t", Columns: []Column{{Name: "k", Type: c.columnType, Nullable: c.nullable}}}
@@ -57,12 +57,12 @@ func TestKey(t *testing.T) {
 		}
 		last := &querypb.QueryResult{Fields: []*querypb.Field{{Name: "k"}}}
 		if k.Resumes(last) != c.resumable || k.Resumes(nil) {
-			t.Errorf("%s, nullable %v, a key %v: goes on after it %v", c.columnType, c.nullable, c.hasKey, k.Resumes(last))
+			t.Errorf("%s, nullable %v, a key %v: resumes after it %v", c.columnType, c.nullable, c.hasKey, k.Resumes(last))
 		}
 	}
 }
 
-// A saved key is of use only while the table's key is the same columns in the same order.
+// A saved key can be used only while the table's key has the same columns in the same order.
 func TestKeyResumesOnlyItsOwn(t *testing.T) {
 	tab := &Table{Columns: []Column{{Name: "a", Type: "int"}, {Name: "b", Type: "int"}, {Name: "c", Type: "int"}}, MySQLKey: []string{"a", "b"}}
 	for _, c := range []struct {
@@ -89,7 +89,7 @@ func TestKeyResumesOnlyItsOwn(t *testing.T) {
 	}
 }
 
-// What is compared of a key's columns decides whether its values are still where they were.
+// The properties of a key's columns that are compared decide whether its values still sort as they did.
 func TestKeyThatIsDescribedOtherwise(t *testing.T) {
 	f := func(columnType string, collation uint32) *querypb.Field {
 		return &querypb.Field{Name: "k", Type: querypb.Type_VARCHAR, ColumnType: columnType, Charset: collation}

@@ -27,7 +27,7 @@ func stateOf(t *testing.T, l Layout) string {
 	t.Helper()
 	switch {
 	case l.Columns != nil && l.Unknown:
-		t.Error("the columns are known, and unknown")
+		t.Error("the columns are both known and unknown")
 	case l.Columns != nil:
 		return "own"
 	case l.Unknown:
@@ -36,7 +36,7 @@ func stateOf(t *testing.T, l Layout) string {
 	return "shared"
 }
 
-// withMember are the columns with another member at the end of their ENUM.
+// withMember returns the columns with another member at the end of their ENUM.
 func withMember(columns []Column) []Column {
 	more := slices.Clone(columns)
 	for i, c := range more {
@@ -47,8 +47,8 @@ func withMember(columns []Column) []Column {
 	return more
 }
 
-// happen applies an event to a layout; ok is false if it cannot occur.
-func happen(l *Layout, event string) (reads string, ok bool) {
+// applyEvent applies an event to a layout; ok is false if it cannot occur.
+func applyEvent(l *Layout, event string) (reads string, ok bool) {
 	was := streams
 	if l.Columns != nil {
 		was = l.Columns
@@ -136,7 +136,7 @@ func rules(t *testing.T) []rule {
 	return list
 }
 
-// TestLayout holds each event in each state against the rules. Each has exactly one.
+// TestLayout checks each event in each state against the rules. Exactly one rule applies to each.
 func TestLayout(t *testing.T) {
 	all := rules(t)
 	var events []string
@@ -149,7 +149,7 @@ func TestLayout(t *testing.T) {
 	for _, state := range []string{"shared", "own", "unknown"} {
 		for _, event := range events {
 			l := layoutOf(state)
-			reads, ok := happen(&l, event)
+			reads, ok := applyEvent(&l, event)
 			if !ok {
 				continue
 			}
@@ -173,7 +173,7 @@ func TestLayout(t *testing.T) {
 	}
 }
 
-// At says which columns the changes have.
+// At returns the columns of the changes after a position.
 func TestColumnsAtAPosition(t *testing.T) {
 	for state, want := range map[string][]Column{"shared": streams, "own": swapped, "unknown": nil} {
 		l := layoutOf(state)

@@ -8,7 +8,7 @@ import (
 func TestExcluded(t *testing.T) {
 	const uuid = "6ace8bcef73211ea87e9f875a4d24e90_20200915120410"
 	for _, c := range []struct {
-		name, whose string // whose as it begins, "" for a stream
+		name, whose string // whose is how the reason starts, "" for a stream
 		unsent      bool
 	}{
 		{"orders", "", false},
@@ -24,7 +24,7 @@ func TestExcluded(t *testing.T) {
 		{"__new", "", false},
 		{"_orders_old", "named like", true},
 		{"__orders_old", "named like", true},
-		{"_other_old", "named like", true}, // VStream does not ask whether there is a table other
+		{"_other_old", "named like", true}, // VStream does not check whether there is a table other
 		{"_vt_hld_" + uuid + "_", "internal to Vitess", true},
 		{"_vt_vrp_" + uuid + "_", "internal to Vitess", true},
 		{"_vt_abc_" + uuid + "_", "internal to Vitess", true},

@@ -18,19 +18,19 @@ func (f *Finding) String() string {
 
 // Kinds of findings.
 const (
-	Stuck        = "a sync does not end within its bound"
+	Stuck        = "a sync does not end in time"
 	Protocol     = "the output breaks the protocol"
 	Stderr       = "something was written to stderr"
-	Leak         = "a row's value is where none may be"
+	Leak         = "a row's value is in a place where values are not allowed"
 	Silent       = "a failure without a trace"
-	Undeserved   = "a stream failed and nothing had happened that it may fail for"
+	Undeserved   = "a stream failed without a reason for which it may fail"
 	NoRemedy     = "a failure does not say what to do"
-	RemedyFails  = "what a failure says to do does not help"
+	RemedyFails  = "following a failure's instructions does not help"
 	Differs      = "the destination differs from the source"
-	Repeated     = "a record came again without need"
-	Cursor       = "a cursor repeats or falls"
+	Repeated     = "a record was emitted again unnecessarily"
+	Cursor       = "a cursor repeats or decreases"
 	KeyMissing   = "a record lacks its key"
-	StateReplays = "a state does not lead to the source's rows"
+	StateReplays = "continuing from a state does not end with the source's rows"
 )
 
 func found(kind, stream, format string, args ...any) *Finding {

@@ -31,19 +31,19 @@ func (s *Stream) Compare(t *Table, altered *Altered) *Finding {
 	for key, row := range s.Rows {
 		form := s.keyForm(t, row.Data)
 		if _, twice := got[form]; twice {
-			return found(Differs, s.Name, "row %s is there twice", form)
+			return found(Differs, s.Name, "the destination has row %s twice", form)
 		}
 		got[form] = key
 	}
 	for _, key := range slices.Sorted(maps.Keys(want)) {
 		if _, ok := got[key]; !ok {
-			return found(Differs, s.Name, "row %s is at the source and not at the destination (which has %d rows, the source %d)", key, len(got), len(want))
+			return found(Differs, s.Name, "row %s is in the source and not in the destination (which has %d rows, the source %d)", key, len(got), len(want))
 		}
 	}
 	for _, key := range slices.Sorted(maps.Keys(got)) {
 		row, ok := want[key]
 		if !ok {
-			return found(Differs, s.Name, "row %s is at the destination and not at the source (which has %d rows, the destination %d)", key, len(want), len(got))
+			return found(Differs, s.Name, "row %s is in the destination and not in the source (which has %d rows, the destination %d)", key, len(want), len(got))
 		}
 		if f := s.compareRow(key, row, s.Rows[got[key]], shared, altered); f != nil {
 			return f
@@ -61,7 +61,7 @@ func (s *Stream) compareRow(key string, row map[string][]byte, at Row, shared []
 		if want == given || s.looselyEqual(c, want, given) || altered.may(key, c.Name, given, row) {
 			continue
 		}
-		return found(Differs, s.Name, "row %s, column %s (%s): %q at the destination, %q at the source", key, c.Name, c.ColumnType, given, want)
+		return found(Differs, s.Name, "row %s, column %s (%s): %q in the destination, %q in the source", key, c.Name, c.ColumnType, given, want)
 	}
 	return nil
 }
@@ -145,12 +145,12 @@ func (s *Stream) compareContents(t *Table, shared []Column) *Finding {
 	for _, content := range slices.Sorted(maps.Keys(want)) {
 		n := given[content]
 		if !came[content] || n < want[content] && (!s.Repeats || !s.Deleted) || n > want[content] && !s.Repeats && !s.Updated {
-			return found(Differs, s.Name, "%d rows %s came, the source has %d", n, content, want[content])
+			return found(Differs, s.Name, "%d rows %s were emitted, the source has %d", n, content, want[content])
 		}
 	}
 	for _, content := range slices.Sorted(maps.Keys(given)) {
 		if n := given[content]; n != 0 && want[content] == 0 && !s.Repeats && !s.Updated {
-			return found(Differs, s.Name, "%d rows %s came, the source has none", n, content)
+			return found(Differs, s.Name, "%d rows %s were emitted, the source has none", n, content)
 		}
 	}
 	return nil

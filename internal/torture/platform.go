@@ -240,7 +240,7 @@ func (p *Platform) States() []byte {
 	for _, name := range p.Names() {
 		if s := p.Streams[name].State; s != nil {
 			var message map[string]any
-			_ = json.Unmarshal(s, &message) // it was parsed when it came
+			_ = json.Unmarshal(s, &message) // it was parsed when it was received
 			if p.BareStates {
 				stream, _ := message["stream"].(map[string]any)
 				descriptor, _ := stream["stream_descriptor"].(map[string]any)
@@ -285,7 +285,7 @@ func (p *Platform) takeState(state *destination.State) *Finding {
 		return found(Protocol, state.Stream.Name, "a state of a stream that is not configured")
 	}
 	if int(state.Count) != s.since {
-		return found(Protocol, s.Name, "a state counts %v records, %d came", state.Count, s.since)
+		return found(Protocol, s.Name, "a state counts %v records, %d were emitted", state.Count, s.since)
 	}
 	s.since, s.State = 0, state.Message
 	return nil
@@ -350,14 +350,14 @@ func (s *Stream) fold(r *destination.Record, cursor int64, exact bool) *Finding 
 	}
 	old, there := s.Rows[key]
 	if before := max(old.cursor, s.Gone[key]); cursor > 0 && cursor <= before {
-		return found(Cursor, s.Name, "row %s comes with %d after %d", key, cursor, before)
+		return found(Cursor, s.Name, "row %s has %d after %d", key, cursor, before)
 	}
 	if exact && len(r.Changes) == 0 {
 		if deleted && !there {
-			return found(Repeated, s.Name, "row %s is deleted, which is not there", key)
+			return found(Repeated, s.Name, "row %s is deleted, but does not exist", key)
 		}
 		if !deleted && there && s.complete() && s.content(old.Data) == s.content(r.Data) {
-			return found(Repeated, s.Name, "row %s comes as it is", key)
+			return found(Repeated, s.Name, "row %s is emitted unchanged", key)
 		}
 	}
 	if deleted {

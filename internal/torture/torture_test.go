@@ -15,19 +15,19 @@ func TestAHistoryFollowsFromItsSeed(t *testing.T) {
 		h := Generate(seed, 30, nil)
 		text := h.String()
 		if again := Generate(seed, 30, nil).String(); again != text {
-			t.Fatalf("seed %d makes two histories", seed)
+			t.Fatalf("seed %d generates different histories", seed)
 		}
 		parsed, err := Parse(text)
 		if err != nil {
 			t.Fatalf("seed %d: %v", seed, err)
 		}
 		if parsed.String() != text {
-			t.Fatalf("seed %d: read again it is another:\n%s\n%s", seed, text, parsed)
+			t.Fatalf("seed %d: the parsed history differs from the printed one:\n%s\n%s", seed, text, parsed)
 		}
 	}
 }
 
-// TestAHalfOpenConnectionShiftsNothing: seeds that were kept before there were such steps still play the same.
+// TestAHalfOpenConnectionShiftsNothing checks that seeds which were kept before such steps existed still generate the same other steps.
 func TestAHalfOpenConnectionShiftsNothing(t *testing.T) {
 	some := 0
 	for seed := range uint64(300) {
@@ -152,7 +152,7 @@ func parse(t *testing.T, lines ...string) *destination.Output {
 	return out
 }
 
-// TestTheJudgeObjects breaks a right output in each of the ways that the judge is for.
+// TestTheJudgeObjects breaks a correct output in each of the ways that must be found.
 func TestTheJudgeObjects(t *testing.T) {
 	a, b := record("1", `"x"`, 10), record("2", `"y"`, 11)
 	source := rows("1", "x", "2", "y")
@@ -218,13 +218,13 @@ func TestAnAlterLeavesRowsAsTheyWere(t *testing.T) {
 	var altered *Altered
 	altered = altered.Note(s, rows("1", "x", "2", "y"), rows("1", "X", "2", "Y"))
 	if f := s.Compare(rows("1", "X", "2", "Y"), altered); f != nil {
-		t.Errorf("no event tells of what an ALTER did: %v", f)
+		t.Errorf("an ALTER emits no row events, so rows may keep their old values: %v", f)
 	}
 	if f := s.Compare(rows("1", "X", "2", "YY"), altered); kind(f) != Differs {
-		t.Error("a row that was changed since may not be old")
+		t.Error("a row that was changed after the ALTER may not keep its old values")
 	}
 	if f := s.Compare(rows("1", "X", "2", "Y"), nil); kind(f) != Differs {
-		t.Error("without an ALTER nothing may be old")
+		t.Error("without an ALTER no row may keep old values")
 	}
 }
 
@@ -244,13 +244,13 @@ func TestAColumnThatTheCatalogGotLater(t *testing.T) {
 	choices["t"] = Choice{}
 	configure()
 	if f := p.Streams["t"].Compare(rows("1", "x"), nil); f != nil {
-		t.Errorf("the row came before the column: %v", f)
+		t.Errorf("the record was emitted before the catalog had the column: %v", f)
 	}
 	if f := p.Deliver(parse(t, record("1", "null", 11), state(1)), true); f != nil {
 		t.Fatal(f)
 	}
 	if f := p.Streams["t"].Compare(rows("1", "x"), nil); kind(f) != Differs {
-		t.Error("a row that came later has the column")
+		t.Error("a record emitted later must have the column")
 	}
 }
 
@@ -269,15 +269,15 @@ func TestRowsWithoutAKeyAreCounted(t *testing.T) {
 	}
 	table.Rows = table.Rows[1:]
 	if f := s.Compare(table, nil); kind(f) != Differs {
-		t.Error("one came too often")
+		t.Error("a row that was emitted too often was accepted")
 	}
 	s.Repeats = true
 	if f := s.Compare(table, nil); f != nil {
-		t.Errorf("after a kill it may: %v", f)
+		t.Errorf("after a kill rows may be emitted again: %v", f)
 	}
 	table.Rows = append(table.Rows, table.Rows[0], table.Rows[0])
 	if f := s.Compare(table, nil); kind(f) != Differs {
-		t.Error("one did not come")
+		t.Error("a missing row was accepted")
 	}
 }
 
@@ -300,16 +300,16 @@ func TestVerdict(t *testing.T) {
 		lines        []string
 		wantFailures int
 	}{
-		{name: "well", lines: []string{complete}},
-		{name: "well, incomplete", lines: []string{incomplete}, want: Silent},
-		{name: "well, no status", want: Silent},
-		{name: "well with an error", lines: []string{complete, failure("config_error", "t")}, want: Silent},
-		{name: "badly without an error", end: bad, lines: []string{complete}, want: Silent},
-		{name: "a failure that may be", end: bad, may: true, lines: []string{incomplete, failure("config_error", "t")}, wantFailures: 1},
-		{name: "one that may not", end: bad, lines: []string{incomplete, failure("config_error", "t")}, want: Undeserved},
+		{name: "success", lines: []string{complete}},
+		{name: "exit code 0, but incomplete", lines: []string{incomplete}, want: Silent},
+		{name: "exit code 0, no status", want: Silent},
+		{name: "exit code 0 with an error", lines: []string{complete, failure("config_error", "t")}, want: Silent},
+		{name: "exit code 1 without an error", end: bad, lines: []string{complete}, want: Silent},
+		{name: "an allowed failure", end: bad, may: true, lines: []string{incomplete, failure("config_error", "t")}, wantFailures: 1},
+		{name: "a failure that is not allowed", end: bad, lines: []string{incomplete, failure("config_error", "t")}, want: Undeserved},
 		{name: "a system error", end: bad, may: true, lines: []string{incomplete, failure("system_error", "t")}, want: Undeserved},
 		{name: "transient after a fault", end: bad, shaken: true, lines: []string{incomplete, failure("transient_error", "")}, wantFailures: 1},
-		{name: "transient without one", end: bad, lines: []string{incomplete, failure("transient_error", "")}, want: Undeserved},
+		{name: "transient without a fault", end: bad, lines: []string{incomplete, failure("transient_error", "")}, want: Undeserved},
 		{name: "another stream is named", end: bad, may: true, lines: []string{incomplete, failure("config_error", "u")}, want: Silent},
 	} {
 		p := testPlatform(t)

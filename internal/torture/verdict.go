@@ -18,7 +18,7 @@ func Verdict(
 	if end == nil {
 		for _, name := range p.Names() {
 			if status := p.Streams[name].Status; status != "COMPLETE" {
-				return nil, found(Silent, name, "its status is %q at an exit code of 0", status)
+				return nil, found(Silent, name, "its status is %q with exit code 0", status)
 			}
 		}
 		if len(out.Errors) > 0 {
@@ -80,7 +80,7 @@ func Warned(out *destination.Output, p *Platform, mayFail func(stream string) bo
 			names = append(names, name)
 		}
 		if !named {
-			return nil, found(NoRemedy, "", "the log says %q, and which stream that is it does not", l.Message)
+			return nil, found(NoRemedy, "", "the log has %q, which names no known stream", l.Message)
 		}
 	}
 	return names, nil

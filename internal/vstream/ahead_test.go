@@ -13,7 +13,7 @@ import (
 	"source-planetscale/internal/dial"
 )
 
-// endless is an RPC that always has a message of the same size.
+// endless is an RPC that always has another message of the same size.
 type endless struct {
 	grpc.ClientStream
 	size int
@@ -24,7 +24,7 @@ func (e endless) RecvMsg(m any) error {
 	return nil
 }
 
-// streamOf opens a stream of messages of a size.
+// streamOf opens a stream whose messages have this size.
 func streamOf(t *testing.T, c *Client, size int) *Stream {
 	t.Helper()
 	conn, err := c.connect()
@@ -35,16 +35,16 @@ func streamOf(t *testing.T, c *Client, size int) *Stream {
 	return c.stream(ctx, cancel, conn, endless{size: size})
 }
 
-// wantAhead waits until the stream receives no more, and checks how many messages that were.
+// wantAhead waits until the stream receives no more, and checks how many messages it has received.
 func wantAhead(t *testing.T, s *Stream, when string, want int) {
 	t.Helper()
 	synctest.Wait()
 	if got := len(s.full); got != want {
-		t.Errorf("%s: %d messages are received, expected %d", when, got, want)
+		t.Errorf("%s: %d messages were received, expected %d", when, got, want)
 	}
 }
 
-// take receives messages and gives back all but the last of them.
+// take receives n messages and releases all but the last of them.
 func take(t *testing.T, s *Stream, n, keep int) {
 	t.Helper()
 	for range n {
@@ -101,7 +101,7 @@ func TestStreamsShareWhatIsReceivedAhead(t *testing.T) {
 	})
 }
 
-// panicking is an RPC that panics, as a library or our decompressor might.
+// panicking is an RPC that panics, as a library or the decompressor might.
 type panicking struct{ grpc.ClientStream }
 
 func (panicking) RecvMsg(any) error { panic("s3cret") }

@@ -25,7 +25,7 @@ func TestLogin(t *testing.T) {
 	}
 }
 
-// gRPC refuses to send a password that wants transport security over a connection that has none.
+// gRPC refuses to send a password that requires transport security over a connection without it.
 func TestPasswordGoesInTheClearOnlyWhereTLSIsDisabled(t *testing.T) {
 	for mode, want := range map[dial.TLSMode]bool{dial.VerifyIdentity: true, dial.VerifyCA: true, dial.Disabled: false} {
 		l := login{Config{Dial: dial.Config{TLS: dial.TLS{Mode: mode}}}}

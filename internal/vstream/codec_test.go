@@ -6,7 +6,7 @@ import (
 	"google.golang.org/grpc/mem"
 )
 
-// Small messages that came in one DATA frame share its array. The buffer of the first is used again while the second is read.
+// Small messages that arrive in one DATA frame share its array. The buffer of the first is reused while the second is read.
 func TestMessagesOfOneFrameAreTheirOwn(t *testing.T) {
 	frame := mem.SliceBuffer(append(append(make([]byte, 0, 64), "first___"...), "second__second__"...))
 	one, two := mem.SplitUnsafe(frame, 8)
@@ -26,7 +26,7 @@ func TestMessagesOfOneFrameAreTheirOwn(t *testing.T) {
 	}
 }
 
-// A buffer of the decompressor is used again with all its room: else each message larger than the last one needs a new one.
+// A buffer of the decompressor is reused with its whole capacity: otherwise each message larger than the last one needs a new buffer.
 func TestDecompressorsBuffersKeepTheirRoom(t *testing.T) {
 	c := codec{newBuffers(), &turn{}}
 	var m message
@@ -34,6 +34,6 @@ func TestDecompressorsBuffersKeepTheirRoom(t *testing.T) {
 		t.Fatal(err)
 	}
 	if cap(m.data) != 2*roomy {
-		t.Errorf("the buffer has room for %d bytes, expected %d", cap(m.data), 2*roomy)
+		t.Errorf("the buffer has a capacity of %d bytes, expected %d", cap(m.data), 2*roomy)
 	}
 }

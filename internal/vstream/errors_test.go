@@ -67,7 +67,7 @@ func TestErrorsNameTheTable(t *testing.T) {
 	}
 }
 
-// Of a message its own words stay, names that were asked for, and numbers of errors.
+// A message keeps its fixed words, the names that were part of the request, and error numbers.
 func TestErrorsKeepWhatIsKnown(t *testing.T) {
 	for in, want := range map[string]string{
 		`Incorrect DATE value: 'bob@x' (errno 1525) (sqlstate HY000) during query: select id from users where (id > 'bob@x')`: `Incorrect DATE value: … (errno 1525) (sqlstate HY000)`,
@@ -92,12 +92,12 @@ func TestErrorsKeepWhatIsKnown(t *testing.T) {
 	}
 }
 
-// Vitess writes rows into its messages in many forms, and cuts those at 7,680 bytes, wherever that is.
+// Vitess includes rows in its messages in many forms, and truncates the messages at 7,680 bytes, wherever that is.
 func TestErrorsHoldNoValuesWhereverTheyAreCut(t *testing.T) {
 	const value = "Zq7xKw9"
 	row := strings.Repeat(`fields:{name:"note" type:VARCHAR} rows:{lengths:7 values:"se\"`+value+`"} `, 20)
 	for _, text := range []string{
-		// When a stream cannot be started, the request is quoted, with the key of a row.
+		// When a stream cannot be started, Vitess quotes the request, with the key of a row.
 		`error starting stream from shard GTID keyspace:"shop" shard:"-80" table_p_ks:{table_name:"users" lastpk:{` + row + `}}: target: shop.-80.primary`,
 		// A response that cannot be sent.
 		`error sending event: &{Type:ROW Timestamp:17 RowEvent:table_name:"users" row_changes:{after:{` + row + `}}}`,
@@ -108,28 +108,28 @@ func TestErrorsHoldNoValuesWhereverTheyAreCut(t *testing.T) {
 		"Incorrect integer value: '" + value + "\n" + value + "' for column `" + value + "` at row 1",
 		`column users: value ` + value + ` is out of range, errno ` + value + ` sqlstate ` + value + ` max (` + value,
 		"no string value found for ENUM column note -- with available values being: map[1:" + value + " 2:" + value + "] -- using",
-		`connection error: desc = "` + value + `', ` + value, // a server's, cut
+		`connection error: desc = "` + value + `', ` + value, // from a server, truncated
 		"\xff" + value + "\u00a0" + value + "\u2028 «" + value + "» “" + value + "” ‘" + value + "’",
 	} {
 		for cut := range len(text) + 1 {
 			err := newError(status.Error(codes.Unknown, text[:cut]), asked)
 			for i := range len(value) - 2 {
 				if strings.Contains(err.Error(), value[i:i+3]) {
-					t.Fatalf("%s, cut at %d, became %s", text, cut, err)
+					t.Fatalf("%s, truncated at %d, became %s", text, cut, err)
 				}
 			}
 			if n := utf8.RuneCountInString(err.Error()); n > 1000 {
-				t.Fatalf("%s, cut at %d, became a text of %d characters", text, cut, n)
+				t.Fatalf("%s, truncated at %d, became a text of %d characters", text, cut, n)
 			}
 		}
 	}
-	// Bytes in binary, as %b prints them.
+	// Bytes as binary numbers, as %b prints them.
 	err := newError(
 		status.Error(codes.Unknown, fmt.Sprintf("no valid integer value found for column a in table users, bytes: %b", []byte(value))),
 		asked,
 	)
 	if strings.ContainsAny(err.Error(), "01") || !strings.Contains(err.Error(), "in table users") {
-		t.Errorf("the error says %s", err)
+		t.Errorf("the error is %s", err)
 	}
 }
 
@@ -145,7 +145,7 @@ func TestErrorsAreShort(t *testing.T) {
 		}
 	}
 	if got := shorten(strings.Repeat("ö", 1000)); utf8.RuneCountInString(got) != 1000 || strings.HasSuffix(got, ellipsis) {
-		t.Errorf("a text of the limit's length is cut: %d characters", utf8.RuneCountInString(got))
+		t.Errorf("a text of exactly the maximum length is truncated to %d characters", utf8.RuneCountInString(got))
 	}
 }
 
@@ -156,7 +156,7 @@ func FuzzRedact(f *testing.F) {
 	f.Fuzz(func(t *testing.T, before, after string) {
 		const value = "Zq7xKw9"
 		if strings.HasPrefix(before, connectionError) {
-			return // which is gRPC's own
+			return // gRPC's own text, which is kept
 		}
 		if got := redact(before+value+after, asked.all()); strings.Contains(got, value) {
 			t.Errorf("%q, value, %q became %q", before, after, got)

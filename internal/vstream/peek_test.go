@@ -13,7 +13,7 @@ import (
 	"source-planetscale/internal/gtid"
 )
 
-// A shard whose tablet hangs gives no position, while heartbeats show that vtgate is alive.
+// A shard whose tablet hangs returns no position, while heartbeats show that vtgate is alive.
 func TestPeekOfAShardThatDoesNotAnswer(t *testing.T) {
 	answers := fakevtgate.Script{Keyspace: "shop", Shard: "-80"}
 	server, err := fakevtgate.Start(func(_ *vtgatepb.VStreamRequest, send func(...*binlogdatapb.VEvent), done <-chan struct{}) error {

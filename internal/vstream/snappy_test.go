@@ -13,7 +13,7 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// compress is what a server does, with the library.
+// compress compresses a message as a server does, with the library.
 func compress(t testing.TB, message []byte) []byte {
 	t.Helper()
 	var out bytes.Buffer
@@ -27,7 +27,7 @@ func compress(t testing.TB, message []byte) []byte {
 
 func TestMessagesAreDecompressed(t *testing.T) {
 	d := decompressor{newBuffers(), &turn{}}
-	random := make([]byte, 200_000) // which is not compressed
+	random := make([]byte, 200_000) // stored uncompressed
 	for i, x := 0, uint32(1); i < len(random); i++ {
 		x = x*1664525 + 1013904223
 		random[i] = byte(x >> 24)
@@ -35,7 +35,7 @@ func TestMessagesAreDecompressed(t *testing.T) {
 	for name, message := range map[string][]byte{
 		"empty": {}, "short": []byte("abc"), "several chunks": bytes.Repeat([]byte("some text, "), 50_000), "incompressible": random,
 	} {
-		// In the pieces of the transport, and of a buffer that was used before.
+		// In pieces as the transport delivers them, and into a buffer that was used before.
 		data := compress(t, message)
 		for range 2 {
 			pieces := mem.BufferSlice{mem.SliceBuffer(data[:len(data)/3]), mem.SliceBuffer(data[len(data)/3:])}
@@ -57,16 +57,16 @@ func TestDamagedMessagesAreErrors(t *testing.T) {
 		damaged := bytes.Clone(good)
 		damaged[at] ^= 0x10
 		got, err := decompressor{newBuffers(), &turn{}}.Do(bytes.NewReader(damaged))
-		if err == nil && at > 9 { // before that is the identifier, which says nothing of the data
-			t.Errorf("with another byte at %d it became %d bytes without an error", at, len(got))
+		if err == nil && at > 9 { // the bytes before are the stream identifier, which does not depend on the data
+			t.Errorf("with a changed byte at %d it was decompressed to %d bytes without an error", at, len(got))
 		}
 	}
 	if _, err := (decompressor{newBuffers(), &turn{}}).Do(bytes.NewReader(good[:len(good)-1])); err == nil {
-		t.Error("a message that is cut short is no error")
+		t.Error("a truncated message is not an error")
 	}
 }
 
-// What is too large is refused before there is room made for it, and known as that.
+// A message that is too large is refused before memory is allocated for it, and the error says that it is too large.
 func TestTooLargeMessagesAreNotDecompressed(t *testing.T) {
 	chunk := compress(t, make([]byte, 1<<16))[10:] // without the identifier
 	_, err := decompressor{newBuffers(), &turn{}}.Do(bytes.NewReader(bytes.Repeat(chunk, MaxMessage>>16+1)))
@@ -78,7 +78,7 @@ func TestTooLargeMessagesAreNotDecompressed(t *testing.T) {
 	}
 }
 
-// FuzzDecompress holds the decompressor against the library's.
+// FuzzDecompress compares the decompressor with the library's.
 func FuzzDecompress(f *testing.F) {
 	f.Add(compress(f, []byte("some text, some text, some text")))
 	f.Add(append(compress(f, []byte("a")), 0x80, 1, 0, 0, 'x'))
@@ -86,7 +86,7 @@ func FuzzDecompress(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		want, wantErr := io.ReadAll(snappy.NewReader(bytes.NewReader(data)))
 		if wantErr != nil {
-			_, _ = decompressor{newBuffers(), &turn{}}.Do(bytes.NewReader(data)) // it may take an identifier that is not right
+			_, _ = decompressor{newBuffers(), &turn{}}.Do(bytes.NewReader(data)) // it may accept a wrong identifier
 			return
 		}
 		if got, err := (decompressor{newBuffers(), &turn{}}).Do(bytes.NewReader(data)); err != nil || !bytes.Equal(got, want) {

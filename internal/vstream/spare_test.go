@@ -12,7 +12,7 @@ import (
 	"source-planetscale/internal/gtid"
 )
 
-// A connection that was made ahead is ready before the stream that takes it; each stream has one of its own.
+// A connection that was opened in advance is ready before the stream that uses it; each stream has its own.
 func TestConnectionsAreMadeAhead(t *testing.T) {
 	at := fakevtgate.Script{Keyspace: "shop", Shard: "-"}
 	server, err := fakevtgate.Start(func(_ *vtgatepb.VStreamRequest, send func(...*binlogdatapb.VEvent), done <-chan struct{}) error {
@@ -40,7 +40,7 @@ func TestConnectionsAreMadeAhead(t *testing.T) {
 	client.spare <- conn
 	for left := 1; left >= 0; left-- {
 		if _, err := client.Peek(t.Context(), gtid.Shard{Keyspace: "shop", Name: "-"}); err != nil || len(client.spare) != left {
-			t.Errorf("%v, %d connections are left", err, len(client.spare))
+			t.Errorf("%v, %d connections remain", err, len(client.spare))
 		}
 	}
 	if _, err := client.Peek(t.Context(), gtid.Shard{Keyspace: "shop", Name: "-"}); err != nil {
@@ -52,6 +52,6 @@ func TestConnectionsAreMadeAhead(t *testing.T) {
 	}
 	client.Close()
 	if n := len(client.spare); n != 0 {
-		t.Errorf("%d connections are left", n)
+		t.Errorf("%d connections remain", n)
 	}
 }

@@ -28,7 +28,7 @@ func TestFilterAlwaysSelects(t *testing.T) {
 	}
 }
 
-// Rows of other columns than the table has now come, with what the server knows of them; or only the statements.
+// The filter requests rows with other columns than the table has now, as the server describes them, or only the statements.
 func TestFilterOfOlderRows(t *testing.T) {
 	f := filter(Request{Tables: []Table{{Name: "users"}}, Older: true})
 	if f.FieldEventMode != binlogdatapb.Filter_BEST_EFFORT || f.Rules[0].Filter != "select * from `users`" {

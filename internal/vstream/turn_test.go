@@ -12,7 +12,7 @@ import (
 	"source-planetscale/internal/dial"
 )
 
-// uncompressed is an RPC that has one message after the other of the same size, which goes through the codec.
+// uncompressed is an RPC that always has another message of the same size, which passes through the codec.
 type uncompressed struct {
 	grpc.ClientStream
 	codec codec
@@ -23,7 +23,7 @@ func (u *uncompressed) RecvMsg(m any) error {
 	return u.codec.Unmarshal(mem.BufferSlice{mem.SliceBuffer(u.data[:1]), mem.SliceBuffer(u.data[1:])}, m)
 }
 
-// twoStreams are two streams of a client's with messages of a size, each of which has received what it may.
+// twoStreams returns two streams of one client with messages of this size, each of which has received as many as it may.
 func twoStreams(t *testing.T, size int) (a, b *Stream) {
 	t.Helper()
 	client, err := New(Config{Dial: dial.Config{Host: "test"}})
@@ -68,7 +68,7 @@ func TestLargeMessagesAreHandledOneAfterTheOther(t *testing.T) {
 				c.do(a, b)
 				synctest.Wait()
 				if got := [2]int{len(a.full), len(b.full)}; got != c.want || time.Since(began) > patience {
-					t.Errorf("%v messages are received, expected %v, after %s", got, c.want, time.Since(began))
+					t.Errorf("%v messages were received, expected %v, after %s", got, c.want, time.Since(began))
 				}
 				if len(b.full) > 0 {
 					if _, err := b.Recv(); err != nil {

@@ -13,7 +13,7 @@ import (
 	"source-planetscale/internal/failure"
 )
 
-// TestVerdict lists what the ends of streams mean. An error without a line has no verdict yet.
+// TestVerdict lists what each error that ends a stream means. An error that is not listed has no verdict yet.
 func TestVerdict(t *testing.T) {
 	const config, transient = airbyte.ConfigError, airbyte.TransientError
 	for _, c := range []struct {

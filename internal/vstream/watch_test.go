@@ -25,14 +25,14 @@ func TestSilenceIsTimeWithoutBytes(t *testing.T) {
 		silent := make(chan time.Time, 1)
 		w := newWatch(Silence, &received, func() { silent <- time.Now() })
 		w.start()
-		for range 6 { // part of a large message each time, for a minute
+		for range 6 { // receives part of a large message each time, for a minute
 			time.Sleep(10 * time.Second)
 			received.Add(1 << 20)
 		}
 		w.stop()
-		time.Sleep(time.Hour) // with the stream's owner
+		time.Sleep(time.Hour) // the message is being processed by the stream's owner
 		if len(silent) > 0 {
-			t.Fatalf("given up %s ago", time.Since(<-silent))
+			t.Fatalf("the stream was ended %s ago", time.Since(<-silent))
 		}
 		began := time.Now()
 		w.start()
@@ -41,12 +41,12 @@ func TestSilenceIsTimeWithoutBytes(t *testing.T) {
 			received.Add(100) // the answer to a ping
 		}
 		if got := (<-silent).Sub(began); got != Silence {
-			t.Errorf("given up after %s", got)
+			t.Errorf("the stream was ended after %s", got)
 		}
 	})
 }
 
-// big is an event that snappy makes hardly smaller.
+// big is an event that snappy can hardly compress.
 func big(n int) *binlogdatapb.VEvent {
 	data := make([]byte, n)
 	_, _ = rand.Read(data) // cannot fail
@@ -64,7 +64,7 @@ func slowClient(t *testing.T, port int, silence time.Duration) *Client {
 	return c
 }
 
-// line forwards to a port; what comes back is handed on a piece at a tick.
+// line forwards to a port; the response is forwarded one piece per tick.
 func line(t *testing.T, port, piece int, tick time.Duration) (slow int) {
 	t.Helper()
 	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
@@ -93,7 +93,7 @@ func line(t *testing.T, port, piece int, tick time.Duration) (slow int) {
 	return l.Addr().(*net.TCPAddr).Port
 }
 
-// A row of 60 MB takes more than Silence where a second takes less than 2 MB.
+// A row of 60 MB takes longer than Silence on a connection with less than 2 MB/s.
 func TestLargeMessageOverASlowLineIsNoSilence(t *testing.T) {
 	server, err := fakevtgate.Start(func(_ *vtgatepb.VStreamRequest, send func(...*binlogdatapb.VEvent), done <-chan struct{}) error {
 		send(big(1 << 20))

@@ -12,14 +12,14 @@ import (
 	vtgatepb "vitess.io/vitess/go/vt/proto/vtgate"
 )
 
-// plainEvent is what the reader sees of an event, whichever way it was decoded.
+// plainEvent is what the reader uses of an event, whichever decoder read it.
 type plainEvent struct {
 	Type      binlogdatapb.VEventType
 	Timestamp int64
 	GTID      string
 	Table     string
 	Changes   []plainChange
-	Position  []string // shard and GTID set, where there is one position and no key of a copy
+	Position  []string // shard and GTID set, if the VGTID has one position and no last key of a copy
 }
 
 type plainChange struct {
@@ -72,7 +72,7 @@ func fast(data []byte) ([]plainEvent, error) {
 	}
 }
 
-// values takes a row apart; a row that ends inside a value ends with "\x00short".
+// values splits a row into its values; a row that ends inside a value ends with "\x00short".
 func values(r Row) []string {
 	if !r.Exists {
 		return nil
@@ -92,7 +92,7 @@ func values(r Row) []string {
 	return list
 }
 
-// slow decodes it the obvious way, with Vitess' generated code.
+// slow decodes a response in the obvious way, with Vitess' generated code.
 func slow(data []byte) ([]plainEvent, error) {
 	var response vtgatepb.VStreamResponse
 	if err := response.UnmarshalVT(data); err != nil {
@@ -191,11 +191,11 @@ func TestFastAndSlowAgree(t *testing.T) {
 		t.Error(diff)
 	}
 	if len(got) != 7 || len(got[1].Changes) != 5 || got[1].Changes[1].After == nil {
-		t.Errorf("the sample was not read whole: %+v", got)
+		t.Errorf("the sample was not read completely: %+v", got)
 	}
 }
 
-// unusual are encodings that no encoder known writes but every decoder must read.
+// unusual are encodings that no known encoder writes but every decoder must read.
 func unusual(t testing.TB) map[string][]byte {
 	row := encode(t, &querypb.Row{Lengths: []int64{1, 2}, Values: []byte("abb")})
 	field := func(number protowire.Number, value []byte) []byte {
@@ -326,7 +326,7 @@ func TestReadingRowsAllocatesNothing(t *testing.T) {
 	}
 }
 
-// FuzzResponse: where both ways read a response, they read the same; and what an encoder writes, both read.
+// FuzzResponse checks that both decoders read the same wherever both accept a response, and that both accept what an encoder writes.
 func FuzzResponse(f *testing.F) {
 	f.Add(encode(f, sample()))
 	for _, data := range unusual(f) {
@@ -352,8 +352,8 @@ func FuzzResponse(f *testing.F) {
 	})
 }
 
-// canonical encodes a response again, as an encoder would and without fields that are not known; false if they cannot be
-// told.
+// canonical encodes a response again, as an encoder would, without its unknown fields; it returns false if those cannot be
+// determined.
 func canonical(t *testing.T, data []byte) ([]byte, bool) {
 	t.Helper()
 	var m vtgatepb.VStreamResponse

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// testCertificate makes a certificate for localhost that signs itself.
+// testCertificate creates a self-signed certificate for localhost.
 func testCertificate(t *testing.T) (tls.Certificate, *x509.CertPool) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

@@ -31,11 +31,11 @@ const (
 	testMessage  = 5 << 20 // beyond gRPC's default of 4 MiB
 )
 
-// behind is a gRPC server that plays vtgate's part: it sends each message
-// back, and obeys the words fail and hang.
+// behind is a gRPC server in place of vtgate: it sends each message
+// back, except for "fail" and "hang", which it obeys.
 type behind struct {
 	metadata chan metadata.MD // of each call
-	ended    chan error       // why the call that hangs ended
+	ended    chan error       // why the hanging call ended
 }
 
 func (b *behind) serve(stream grpc.ServerStream) error {
@@ -84,7 +84,7 @@ func listen(t *testing.T) net.Listener {
 	return l
 }
 
-// startGRPC runs an edge before a behind and returns the edge's address.
+// startGRPC runs an edge in front of a behind and returns the edge's address.
 func startGRPC(t *testing.T) (string, *behind, *x509.CertPool) {
 	t.Helper()
 	b := &behind{metadata: make(chan metadata.MD, 10), ended: make(chan error, 1)}
@@ -124,7 +124,7 @@ func basic(password string) string {
 	return "Basic " + base64.StdEncoding.EncodeToString([]byte(testUser+":"+password))
 }
 
-// call opens a stream of any name with the right password.
+// call opens a stream of an arbitrary method with the correct password.
 func call(ctx context.Context, t *testing.T, conn *grpc.ClientConn, options ...grpc.CallOption) grpc.ClientStream {
 	t.Helper()
 	ctx = metadata.AppendToOutgoingContext(ctx, "authorization", basic(testPassword), "caller", "kept")
@@ -217,7 +217,7 @@ func TestGRPCCarriesErrors(t *testing.T) {
 	err := stream.RecvMsg(&wrapperspb.StringValue{})
 	got := status.Convert(err)
 	if got.Code() != codes.FailedPrecondition || got.Message() != "told to fail" {
-		t.Errorf("got %v, want what the server said", err)
+		t.Errorf("got %v, want the server's error", err)
 	}
 	if diff := cmp.Diff([]any{durationpb.New(time.Minute)}, got.Details(), protocmp.Transform()); diff != "" {
 		t.Errorf("details: %s", diff)
@@ -255,7 +255,7 @@ func TestGRPCCarriesCancellation(t *testing.T) {
 	select {
 	case <-b.ended:
 	case <-testContext(t).Done():
-		t.Fatal("the server's call goes on after the client's was cancelled")
+		t.Fatal("the server's call continues after the client's was cancelled")
 	}
 }
 

@@ -16,12 +16,12 @@ import (
 	"github.com/go-sql-driver/mysql"
 )
 
-// fakeMySQL plays vtgate's part in one login: it greets, switches to another
-// login, compares the password, and then answers every command with OK. It
-// reports the first packet that is not as it would be without an edge.
+// fakeMySQL stands in for vtgate in one login: it sends a greeting, requests
+// another authentication method, compares the password, and then answers every command with OK. It
+// reports the first packet that differs from what a client sends without an edge.
 type fakeMySQL struct {
 	listener net.Listener
-	wrong    chan error // one per connection; nil when all was right
+	wrong    chan error // one per connection; nil if everything was right
 }
 
 // scramble is the greeting's random bytes.
@@ -93,7 +93,7 @@ func greeting() packet {
 	return packet{payload: append(payload, scramble[8:]+"\x00mysql_native_password\x00"...)}
 }
 
-// startMySQL runs an edge before a fake and returns the edge's address.
+// startMySQL runs an edge in front of a fake and returns the edge's address.
 func startMySQL(t *testing.T) (string, *fakeMySQL, *x509.CertPool) {
 	t.Helper()
 	f := &fakeMySQL{listener: listen(t), wrong: make(chan error, 10)}
@@ -167,7 +167,7 @@ func TestMySQL(t *testing.T) {
 func TestMySQLRefusesStrangeServers(t *testing.T) {
 	for _, payload := range []string{"", "\x09old\x00", "\x0ashort\x00", "\xff\x10\x04Too many connections"} {
 		if err := offerTLS(packet{payload: []byte(payload)}); err == nil {
-			t.Errorf("greeting %q was taken for MySQL's", payload)
+			t.Errorf("greeting %q was accepted as MySQL's", payload)
 		}
 	}
 }
