@@ -17,7 +17,7 @@ import (
 )
 
 // TestUnchangedKeyspaces logs how long a sync without changes takes for one keyspace of 2 shards and 100 tables, and for four, with a
-// server that is 20 ms away and has 12 connections for one and 24 for several. No time makes it fail: the machine may be busy.
+// server that is 20 ms away and has 16 connections for one and 24 for several. No time makes it fail: the machine may be busy.
 func TestUnchangedKeyspaces(t *testing.T) {
 	const tables = 100
 	took := map[int][]time.Duration{}
@@ -42,7 +42,7 @@ func TestUnchangedKeyspaces(t *testing.T) {
 					}
 				}
 			}
-			shared, catalog, places := r.shared(), r.catalog(streams...), make(chan struct{}, 12*min(2, len(keyspaces)))
+			shared, catalog, places := r.shared(), r.catalog(streams...), make(chan struct{}, map[bool]int{true: 24, false: 16}[len(keyspaces) > 1])
 			of := func(keyspace string) *Engine {
 				return New(Options{Shared: shared, Config: r.cfg.Of(keyspace), Client: r.client, Server: distant(r.answers(), keyspace, places)})
 			}
