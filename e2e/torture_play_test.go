@@ -34,7 +34,8 @@ type play struct {
 	mayFail  map[string]bool // streams that may fail until they are cleared
 	shaken   bool            // a fault happened since the last judgement: syncs may take longer, or fail with a transient error
 	fresh    bool            // the next run starts a new job
-	restless bool            // tables were altered since the last run started
+	restless bool            // the next run to be judged may read changes of tables' columns
+	unseen   bool            // tables were altered during this run, which may stop before that: the next one reads it
 	current  *connectorRun
 	last     *destination.Output
 	before   *torture.Platform // the platform as it was when the last run started
@@ -364,7 +365,7 @@ func (p *play) settle(end error) {
 	p.counts["records"] += len(out.Records)
 	p.counts["states"] += len(out.States)
 	steady := !p.restless && !p.shaken
-	p.restless = false
+	p.restless, p.unseen = p.unseen, false
 	if p.finding = p.platform.Deliver(out, steady); p.finding != nil {
 		return
 	}

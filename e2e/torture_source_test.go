@@ -119,9 +119,7 @@ func (p *play) fill(ctx context.Context, s torture.Step) {
 
 // ddl alters a table, through vtgate or in one shard only, and records its rows before and after.
 func (p *play) ddl(ctx context.Context, name string, s torture.Step) {
-	if p.current == nil {
-		p.restless = true
-	}
+	p.restless, p.unseen = true, p.current != nil
 	before, err := p.table(ctx, p.keyspace, name, nil)
 	p.failed(err)
 	if s.Has("may-fail") {
