@@ -27,6 +27,7 @@ type play struct {
 	database string            // the source's own keyspace
 	homes    map[string]string // keyspaces of tables
 	shards   []string          // the shards that are read, if not all
+	mirrored map[string]bool   // reference tables: each shard has all their rows
 	config   map[string]any
 	platform *torture.Platform
 	choices  map[string]torture.Choice // by table
@@ -51,7 +52,7 @@ func (r *tortureRig) play(ctx context.Context, h torture.History) (*torture.Find
 	r.plays++
 	p := &play{
 		tortureRig: r, prefix: fmt.Sprintf("%s_%d_", r.run, r.plays), dir: filepath.Join(r.dir, strconv.Itoa(r.plays)), keyspace: "commerce",
-		homes: map[string]string{}, platform: torture.NewPlatform(), choices: map[string]torture.Choice{}, fresh: true,
+		homes: map[string]string{}, mirrored: map[string]bool{}, platform: torture.NewPlatform(), choices: map[string]torture.Choice{}, fresh: true,
 		altered: map[string]*torture.Altered{}, mayFail: map[string]bool{},
 	}
 	defer p.cleanUp()
@@ -485,7 +486,7 @@ func (p *play) follow(ctx context.Context) {
 
 func (p *play) compare(ctx context.Context, platform *torture.Platform, kind string) {
 	for _, name := range platform.Names() {
-		t, err := p.table(ctx, p.homes[name], name, p.shards)
+		t, err := p.table(ctx, p.homes[name], name, p.shardsWith(name, p.shards))
 		if err != nil {
 			p.failed(err)
 			if !strings.Contains(err.Error(), "there is no table") {

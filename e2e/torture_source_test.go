@@ -22,6 +22,9 @@ func (p *play) create(ctx context.Context, name string, s torture.Step) {
 		_, err := db.ExecContext(ctx, p.named(statement))
 		p.failed(err)
 	}
+	if s.Has("reference") {
+		p.refer(ctx, name)
+	}
 	if _, ok := p.choices[name]; !ok {
 		p.choices[name] = torture.Choice{}
 	}
@@ -120,7 +123,7 @@ func (p *play) fill(ctx context.Context, s torture.Step) {
 // ddl alters a table, through vtgate or in one shard only, and records its rows before and after.
 func (p *play) ddl(ctx context.Context, name string, s torture.Step) {
 	p.restless, p.unseen = true, p.current != nil
-	before, err := p.table(ctx, p.keyspace, name, nil)
+	before, err := p.table(ctx, p.keyspace, name, p.shardsWith(name, nil))
 	p.failed(err)
 	if s.Has("may-fail") {
 		p.mayFail[name] = true
@@ -133,7 +136,7 @@ func (p *play) ddl(ctx context.Context, name string, s torture.Step) {
 			p.failed(err)
 		}
 	}
-	after, err2 := p.table(ctx, p.keyspace, name, nil)
+	after, err2 := p.table(ctx, p.keyspace, name, p.shardsWith(name, nil))
 	stream := p.platform.Streams[name]
 	if err == nil && err2 == nil && stream != nil {
 		p.altered[name] = p.altered[name].Note(stream, before, after)

@@ -170,7 +170,7 @@ func (g *generator) addAlter(t *table, a alteration) {
 	if a.may == always || a.may == older && (t.labels() || g.bare) {
 		words = append(words, "may-fail")
 	}
-	if len(shards[g.keyspace]) > 1 && g.chance(5) && g.may("half") && a.make != nil { // an online DDL cuts over shard by shard
+	if len(shards[g.keyspace]) > 1 && !t.reference && g.chance(5) && g.may("half") && a.make != nil { // an online DDL cuts over shard by shard
 		g.addHalves(t, a)
 		return
 	}

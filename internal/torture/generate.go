@@ -416,6 +416,9 @@ func (g *generator) transaction() {
 // statements logs changes as statements.
 func (g *generator) statements() {
 	t := g.table()
+	if t.reference {
+		return
+	}
 	g.add(Step{Verb: "direct", Words: []string{g.shardName(), "may-fail=" + t.name}, SQL: []string{"set session binlog_format = STATEMENT", g.update(t), g.remove(t)}})
 }
 
@@ -449,7 +452,7 @@ const rebuild = "rebuild"
 func (g *generator) swap() {
 	s, t := pick(g, swaps), g.table()
 	switch {
-	case s.hidden && g.replicas && !g.may("truncate-masked"):
+	case t.reference, s.hidden && g.replicas && !g.may("truncate-masked"):
 		return
 	case s.hidden:
 		g.hides(t)

@@ -88,7 +88,7 @@ func Parse(text string) (History, error) {
 var Verbs = map[string]string{
 	"keyspace":  "NAME: where all of this happens",
 	"source":    "[option=JSON]...: the connection's configuration; the schema is read",
-	"table":     "NAME [by=SQL of a vindex]: create the table through vtgate and select it",
+	"table":     "NAME [reference]: create the table through vtgate, as one whose rows are all in each shard or with the vindex that follows, and select it",
 	"stream":    "NAME [mode=M] [dest=D] [without=COLUMN,...] [key=COLUMN,...] : how the stream is configured from the next discover on",
 	"discover":  "refresh the schema",
 	"sql":       "statements through vtgate, as one transaction if they are several",

@@ -19,6 +19,8 @@ type table struct {
 	// Since the last quiet point it was emptied by a statement that is not sent, or changed by one that may be the reason why its
 	// identity changed.
 	emptied, explained bool
+	// In a sharded keyspace, each shard has all its rows: only statements through vtgate keep them the same.
+	reference bool
 }
 
 type column struct {
@@ -66,12 +68,15 @@ func (g *generator) newTable() {
 		}
 	}
 	g.r.Shuffle(len(t.columns), func(i, j int) { t.columns[i], t.columns[j] = t.columns[j], t.columns[i] })
-	statements := []string{g.createTable(t)}
-	if g.keyspace == "customer" {
-		statements = append(statements, g.shard(t))
+	s := Step{Verb: "table", Words: []string{t.name}, SQL: []string{g.createTable(t)}}
+	switch t.reference = g.keyspace == "customer" && g.may("reference") && g.chance(6); {
+	case t.reference:
+		s.Words = append(s.Words, "reference")
+	case g.keyspace == "customer":
+		s.SQL = append(s.SQL, g.shard(t))
 	}
 	g.tables = append(g.tables, t)
-	g.add(Step{Verb: "table", Words: []string{t.name}, SQL: statements})
+	g.add(s)
 	g.choose(t, shape)
 }
 

@@ -59,6 +59,46 @@ func TestNothingIsGeneratedThatIsLeftOut(t *testing.T) {
 	}
 }
 
+// TestAReferenceTableIsTheSameInAllShards: no statement about one goes to a shard alone, and nothing shards it.
+func TestAReferenceTableIsTheSameInAllShards(t *testing.T) {
+	tables, altered := 0, 0
+	for seed := range uint64(300) {
+		references, keyspace := map[string]bool{}, ""
+		for _, s := range Generate(seed, 60, nil) {
+			text := s.String()
+			switch name := s.Word(0); {
+			case s.Verb == "keyspace":
+				keyspace = name
+			case s.Verb == "table" && s.Has("reference"):
+				references[name] = true
+				tables++
+				if keyspace != "customer" || strings.Contains(text, "vindex") {
+					t.Errorf("seed %d, in %s: %s", seed, keyspace, text)
+				}
+			case s.Verb == "ddl" && references[name]:
+				altered++
+				if s.Option("in") != "" {
+					t.Errorf("seed %d: %s", seed, text)
+				}
+			case s.Verb == "direct":
+				for name := range references {
+					if s.Option("may-fail") == name || strings.Contains(strings.Join(s.SQL, separator), name) {
+						t.Errorf("seed %d: %s", seed, text)
+					}
+				}
+			}
+		}
+	}
+	if tables == 0 || altered == 0 {
+		t.Errorf("%d reference tables, altered %d times", tables, altered)
+	}
+	for seed := range uint64(100) {
+		if text := Generate(seed, 30, map[string]bool{"reference": true}).String(); strings.Contains(text, " reference |") {
+			t.Errorf("seed %d: %s", seed, text)
+		}
+	}
+}
+
 func TestEveryMoveAlterAndSwapIsMade(t *testing.T) {
 	var all strings.Builder
 	for seed := range uint64(400) {

@@ -1,0 +1,59 @@
+package e2e
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os/exec"
+	"strings"
+	"time"
+)
+
+// refer makes a table that was just created a reference table: no statement does that, so the keyspace's vschema is replaced.
+func (p *play) refer(ctx context.Context, name string) {
+	p.mirrored[name] = true
+	client := func(args ...string) ([]byte, error) {
+		return exec.CommandContext(ctx, p.VTCtldClient, append([]string{"--server", p.VTCtld}, args...)...).Output()
+	}
+	vschema := map[string]any{}
+	out, err := client("GetVSchema", p.keyspace)
+	if err == nil {
+		err = json.Unmarshal(out, &vschema)
+	}
+	if err != nil {
+		p.failed(err)
+		return
+	}
+	tables, _ := vschema["tables"].(map[string]any)
+	if tables == nil {
+		tables = map[string]any{}
+	}
+	tables[name] = map[string]string{"type": "reference"}
+	vschema["tables"] = tables
+	text, err := json.Marshal(vschema)
+	if err == nil {
+		_, err = client("ApplyVSchema", "--vschema", string(text), p.keyspace)
+	}
+	p.failed(err)
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	p.await(ctx, func() error {
+		var plan string
+		err := p.gate(p.keyspace).QueryRowContext(ctx, "vexplain plan select 1 from "+name).Scan(&plan)
+		if err == nil && !strings.Contains(plan, `"Reference"`) {
+			return fmt.Errorf("vtgate does not know that %s is a reference table", name)
+		}
+		return err
+	})
+}
+
+// shardsWith are those of these shards, or of all, that a table's rows are read in: of a reference table each has all of them.
+func (p *play) shardsWith(name string, shards []string) []string {
+	if !p.mirrored[name] {
+		return shards
+	}
+	if shards == nil {
+		shards = shardsOf(p.homes[name])
+	}
+	return shards[:1]
+}
