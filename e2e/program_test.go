@@ -22,8 +22,15 @@ func TestProgramIsSmall(t *testing.T) {
 // plainConnector builds the connector as it is shipped.
 func plainConnector(t *testing.T) string {
 	t.Helper()
+	return builtConnector(t, os.Getenv("GOFLAGS"))
+}
+
+func builtConnector(t *testing.T, goflags string) string {
+	t.Helper()
 	path := filepath.Join(t.TempDir(), "plain")
-	if out, err := exec.Command("make", "--silent", "--directory=..", "build", "PROGRAM="+path).CombinedOutput(); err != nil {
+	command := exec.Command("make", "--silent", "--directory=..", "build", "PROGRAM="+path)
+	command.Env = append(os.Environ(), "GOFLAGS="+goflags)
+	if out, err := command.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
 	return path

@@ -82,6 +82,7 @@ func (p *play) cleanUp() {
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
 	p.release(ctx)
+	p.failed(p.clock.set("0"))
 	p.mendErrant(ctx)
 	for _, proxy := range p.proxies {
 		proxy.forget()
@@ -141,6 +142,8 @@ func (p *play) step(ctx context.Context, s torture.Step) {
 	case "reparent":
 		p.shaken = true
 		p.failed(p.Reparent(ctx, p.keyspace, s.Word(0)))
+	case "clock":
+		p.failed(p.clock.set(s.Word(0)))
 	case "half-open":
 		p.halfOpen(s.Word(0), s.Word(1))
 	case "hold":

@@ -43,6 +43,7 @@ type tortureRig struct {
 	note    func(format string, args ...any)
 	counts  map[string]int
 	without map[string]bool // tags that are not generated, see withoutTags
+	clock   *clock          // of the connector
 	bound   time.Duration   // how long a sync may take without a fault in the cluster
 }
 
@@ -50,7 +51,7 @@ func newTortureRig(t *testing.T) *tortureRig {
 	t.Helper()
 	program := os.Getenv("TORTURE_PROGRAM")
 	if program == "" {
-		program = plainConnector(t)
+		program = settableConnector(t)
 	}
 	dir := os.Getenv("TORTURE_SANDBOX") // kept, so that the next run starts quickly
 	if dir == "" {
@@ -70,6 +71,7 @@ func newTortureRig(t *testing.T) *tortureRig {
 	r := &tortureRig{
 		Sandbox: s, program: program, dir: t.TempDir(), gates: map[string]*sql.DB{},
 		run: fmt.Sprintf("t%x", time.Now().Unix()&0xfffff), note: t.Logf, counts: map[string]int{}, without: withoutTags(t), bound: time.Minute,
+		clock: newClock(t),
 	}
 	if os.Getenv("TORTURE_SANDBOX") != "" {
 		r.empty(t)

@@ -17,6 +17,7 @@ func Generate(seed uint64, steps int, without map[string]bool) History {
 		g.move()
 	}
 	g.judge()
+	g.clock(rand.New(rand.NewPCG(seed, 19)))
 	g.halfOpen(rand.New(rand.NewPCG(seed, 18)))
 	return g.h
 }

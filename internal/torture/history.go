@@ -110,6 +110,7 @@ var Verbs = map[string]string{
 	"idle":      "SHARD: an empty transaction",
 	"purge":     "SHARD: remove its binary logs but the newest",
 	"fault":     "PROCESS: kill -9 that process of the cluster, and start it again",
+	"clock":     "SECONDS: the connector's clock is that much ahead (behind, if it is less than 0) from now on, also of a sync under way",
 	"half-open": "PROTOCOL,... [MILLISECONDS]: stop the bytes of the sync's connections (grpc, mysql), open as they stay: that long, or for good",
 	"reload":    "make all tablets read their tables' columns again",
 	"hold":      "MILLISECONDS: stop the SQL thread of a shard's first replica for that long",

@@ -106,7 +106,7 @@ func TestEveryMoveAlterAndSwapIsMade(t *testing.T) {
 	}
 	text := all.String()
 	for _, part := range []string{
-		"\nfill ", "\nreplay ", "\npurge ", "\nidle ", "\nfault ", "\nclear ", "\nhold", "\nhalf-open grpc\n", "\nhalf-open mysql\n", "\nhalf-open grpc,mysql 25000\n", "\nhalf-open grpc 4000\n", "\nerrant", "use_replica", "\nbare", "\nterm", "\nkill", "\npause ", "\nstate", " in=-80 ",
+		"\nfill ", "\nreplay ", "\npurge ", "\nidle ", "\nfault ", "\nclear ", "\nhold", "\nhalf-open grpc\n", "\nhalf-open mysql\n", "\nhalf-open grpc,mysql 25000\n", "\nhalf-open grpc 4000\n", "\nclock -3600\n", "\nclock 21600\n", "\nerrant", "use_replica", "\nbare", "\nterm", "\nkill", "\npause ", "\nstate", " in=-80 ",
 		"mode=full_refresh", "dest=append", "without=", "binlog_format", "rename column", "drop column", " first", "add index",
 		"truncate table", "rename table", "use mysql", "temporary", "xa start", "optimize", "virtual invisible", "unique key",
 	} {
