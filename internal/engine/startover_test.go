@@ -173,6 +173,33 @@ func TestStatesAreAheadOfTheCursorsThatFollow(t *testing.T) {
 	}
 }
 
+// The same of changes, in a sync that has written no state yet. It is killed where it has written a part of what was to be written at once.
+func TestAStateIsWrittenBeforeTheFirstChanges(t *testing.T) {
+	r := newRig(t, 7, func(_ *request, send func(...*event), done <-chan struct{}) error {
+		send(insert(6, "users", "others")...)
+		send(insert(7, "users")...)
+		return hold(done)
+	})
+	for _, name := range []string{"users", "others"} {
+		r.add(testTable(name), airbyte.Incremental, &state.Shard{Position: at(5)})
+	}
+	out := r.must()
+	promised := map[string]int64{}
+	next := 0
+	for n, record := range out.Records {
+		for ; next < len(out.States) && out.States[next].Before <= n; next++ {
+			promised[out.States[next].Stream.Name] = streamOf(t, out.States[next]).Cursor
+		}
+		name := record.Stream.Name
+		if cursor := cursorOf(t, record); cursor > promised[name] {
+			t.Errorf("a record of %s has the cursor %d, and the state before it %d", name, cursor, promised[name])
+		}
+	}
+	if len(out.Records) != 3 || !shardOf(t, out.States[0]).Position.Equal(at(5)) || !shardOf(t, out.States[1]).Position.Equal(at(5)) {
+		t.Errorf("%d records; the states before them have other positions:\n%s", len(out.Records), r.out.buf.String())
+	}
+}
+
 func cursorOf(t *testing.T, r destination.Record) int64 {
 	t.Helper()
 	n, err := strconv.ParseInt(fmt.Sprint(r.Data[record.ColumnCursor]), 10, 64)

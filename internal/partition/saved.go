@@ -18,7 +18,7 @@ import (
 // Saved is the stream's state of each shard. It is read-only, and only for whoever reads the stream.
 func (s *Stream) Saved() lineage.Shards { return s.state.Shards }
 
-// Put writes the stream's state in the middle of the sync. Its cursor is larger than those of the records that may follow until the next
+// Put writes the stream's state in the middle of the sync. Its cursor is larger than those of the records that follow until the next
 // state: an attempt after a kill, on a machine whose clock is behind, must produce larger ones than those.
 func (s *Stream) Put(tx *airbyte.Tx) error {
 	if s.Incremental() {
@@ -33,6 +33,7 @@ func put(tx *airbyte.Tx, s *Stream) error {
 		return failure.System("", "The state of stream %s cannot be saved: %s", s.Descriptor, err).Because(err).Of(s.Descriptor.Name)
 	}
 	tx.Put(airbyte.StreamState{Stream: s.Descriptor, State: data})
+	s.Records.Promise(s.state.Cursor, s.ahead/2)
 	return nil
 }
 

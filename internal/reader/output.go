@@ -65,13 +65,34 @@ func (o *output) flush(limit int) error {
 	if size < limit {
 		return nil
 	}
+	if err := o.promise(); err != nil {
+		return err
+	}
 	o.saved.bytes += int64(size)
 	return o.env.Writer.Commit(o.batch, nil)
+}
+
+// promise writes states before records that have larger cursors than the last ones: after a kill before the next state, on a machine whose
+// clock is behind, cursors would fall. That of a stream whose state cannot be saved is left to the checkpoint, which ends it.
+func (o *output) promise() error {
+	for _, name := range o.tables.names {
+		st := o.tables.find(name).Stream
+		if !st.Incremental() || st.Records.Promised() {
+			continue
+		}
+		if err := o.env.Writer.Commit(airbyte.NewBatch(), st.KeepAlive); err != nil && failure.In(err) == nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // commit writes the records of all queued rows, and then the states.
 func (o *output) commit(ctx context.Context, states func(*airbyte.Tx) error) error {
 	if err := o.encode(ctx); err != nil {
+		return err
+	}
+	if err := o.promise(); err != nil {
 		return err
 	}
 	o.saved.time, o.saved.bytes, o.saved.passed = time.Now(), 0, 0
@@ -108,6 +129,9 @@ func (o *output) dropIf(ctx context.Context, err error) error {
 
 // drop ends the stream of one table; the reader continues with the others.
 func (o *output) drop(ctx context.Context, table string, cause error) error {
+	if err := o.promise(); err != nil {
+		return err
+	}
 	t := o.tables.remove(table)
 	o.queue.Forget(&t.Origin)
 	if err := o.flush(0); err != nil { // no record of it may follow its end

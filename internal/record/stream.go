@@ -29,6 +29,8 @@ type Stream struct {
 	deletes  bool         // the catalog has a column for deletes
 	position bool         // a column shows the position
 	cursor   atomic.Int64
+	promised atomic.Int64  // the cursor of the last state
+	limit    atomic.Int64  // up to which cursors follow the clock; 0 before a state is written
 	sequence *atomic.Int64 // of all records of the process, for _planetscale_metadata; it has gaps
 }
 
@@ -57,7 +59,20 @@ func NewStream(d airbyte.StreamDescriptor, incremental bool, properties map[stri
 func (s *Stream) Cursor() int64 { return s.cursor.Load() }
 
 // SetCursor continues from a saved cursor.
-func (s *Stream) SetCursor(last int64) { s.cursor.Store(last) }
+func (s *Stream) SetCursor(last int64) {
+	s.cursor.Store(last)
+	s.promised.Store(last)
+}
+
+// Promise is called with the cursor of a state that is written: an attempt after a kill continues from it. Until the next one, cursors
+// follow the clock up to a distance from it, and then count, wherever the clock jumps.
+func (s *Stream) Promise(cursor int64, distance time.Duration) {
+	s.promised.Store(cursor)
+	s.limit.Store(cursor - distance.Microseconds())
+}
+
+// Promised reports whether the last state has a cursor that is not smaller than any used since.
+func (s *Stream) Promised() bool { return s.Cursor() <= s.promised.Load() }
 
 // Cursors reserves the _ab_cdc_cursor values of the next n records and returns the number before the first: the clock in microseconds,
 // but always more than the last one, so that of two records with the same key the later one wins at the destination, whatever the clock
@@ -65,7 +80,11 @@ func (s *Stream) SetCursor(last int64) { s.cursor.Store(last) }
 func (s *Stream) Cursors(n int, now time.Time) int64 {
 	for {
 		last := s.cursor.Load()
-		before := max(last, now.UnixMicro()-1)
+		before := now.UnixMicro() - 1
+		if limit := s.limit.Load(); limit > 0 {
+			before = min(before, limit)
+		}
+		before = max(last, before)
 		if s.cursor.CompareAndSwap(last, before+int64(n)) {
 			return before
 		}
