@@ -52,8 +52,8 @@ func (r *tortureRig) play(ctx context.Context, h torture.History) (*torture.Find
 	r.plays++
 	p := &play{
 		tortureRig: r, prefix: fmt.Sprintf("%s_%d_", r.run, r.plays), dir: filepath.Join(r.dir, strconv.Itoa(r.plays)), keyspace: "commerce",
-		homes: map[string]string{}, mirrored: map[string]bool{}, platform: torture.NewPlatform(), choices: map[string]torture.Choice{}, fresh: true,
-		altered: map[string]*torture.Altered{}, mayFail: map[string]bool{},
+		homes: map[string]string{}, mirrored: map[string]bool{}, platform: torture.NewPlatform(), fresh: true,
+		choices: map[string]torture.Choice{}, altered: map[string]*torture.Altered{}, mayFail: map[string]bool{},
 	}
 	defer p.cleanUp()
 	if err := os.MkdirAll(p.dir, 0o755); err != nil {

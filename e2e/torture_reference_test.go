@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os/exec"
+	"slices"
 	"strings"
 	"time"
 )
@@ -45,6 +47,19 @@ func (p *play) refer(ctx context.Context, name string) {
 		}
 		return err
 	})
+}
+
+// split takes out the statements about reference tables, which vtgate refuses unless they are sent to a shard.
+func (p *play) split(statements []string) (mirrored, others []string) {
+	for _, statement := range statements {
+		named := p.named(statement)
+		if slices.ContainsFunc(slices.Collect(maps.Keys(p.mirrored)), func(table string) bool { return strings.Contains(named, table) }) {
+			mirrored = append(mirrored, statement)
+		} else {
+			others = append(others, statement)
+		}
+	}
+	return mirrored, others
 }
 
 // shardsWith are those of these shards, or of all, that a table's rows are read in: of a reference table each has all of them.

@@ -65,8 +65,21 @@ func (p *play) await(ctx context.Context, ask func() error) {
 	}
 }
 
-// exec runs statements through vtgate, several of them as one transaction.
+// exec runs statements through vtgate, several of them as one transaction. Those about reference
+// tables run after the others, in each shard.
 func (p *play) exec(ctx context.Context, statements []string) {
+	mirrored, others := p.split(statements)
+	p.execIn(ctx, p.keyspace, others)
+	for _, shard := range shardsOf(p.keyspace) {
+		p.execIn(ctx, p.keyspace+"/"+shard, mirrored)
+	}
+}
+
+// execIn runs statements in one of vtgate's sessions for a keyspace, or a shard of it.
+func (p *play) execIn(ctx context.Context, target string, statements []string) {
+	if len(statements) == 0 {
+		return
+	}
 	ctx, cancel := context.WithTimeout(ctx, statementLimit)
 	defer cancel()
 	c, err := p.gate(p.keyspace).Conn(ctx)
@@ -77,6 +90,9 @@ func (p *play) exec(ctx context.Context, statements []string) {
 	defer c.Close()
 	if len(statements) > 1 {
 		statements = slices.Concat([]string{"begin"}, statements, []string{"commit"})
+	}
+	if target != p.keyspace {
+		statements = slices.Concat([]string{"use `" + target + "`"}, statements, []string{"use `" + p.keyspace + "`"})
 	}
 	for _, statement := range statements {
 		_, err := c.ExecContext(ctx, p.named(statement))
