@@ -37,7 +37,8 @@ func put(tx *airbyte.Tx, s *Stream) error {
 	return nil
 }
 
-// KeepAlive writes the stream's last state with a later cursor, since the same state must not be written twice.
+// KeepAlive writes the stream's last state with a later cursor: the same state must not be written twice, and records follow it whose
+// cursors may not be larger.
 func (s *Stream) KeepAlive(tx *airbyte.Tx) error {
 	s.state.Cursor = s.Records.Cursors(1, time.Now()) + 1 + s.ahead.Microseconds()
 	return put(tx, s)

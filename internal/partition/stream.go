@@ -45,8 +45,8 @@ type Stream struct {
 }
 
 // NewStream prepares a configured stream over its table. saved is the stream's state, nil for none; from now on it belongs to the stream.
-// sequence is shared by all streams. ahead is how far a state's cursor has to be ahead of the records before it: at least the time until
-// the next state.
+// sequence is shared by all streams. ahead is how far a state's cursor has to be ahead of the records before it: about the time until the
+// next state.
 func NewStream(c *airbyte.ConfiguredStream, t *table.Table, saved *state.Stream, sequence *atomic.Int64,
 	ahead time.Duration,
 ) (*Stream, error) {
