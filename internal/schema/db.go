@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-sql-driver/mysql"
@@ -139,7 +140,7 @@ func login(ctx context.Context, config *mysql.Config, connections int, server di
 		_ = c.Close()
 		return nil, fmt.Errorf("preparing the MySQL connection to %s: %w", config.Addr, err)
 	}
-	c.guarded = guarded{driver, server.Debug}
+	c.guarded = guarded{driver, server.Debug, &atomic.Int64{}}
 	pool := sql.OpenDB(c)
 	pool.SetMaxOpenConns(connections)
 	pool.SetMaxIdleConns(connections) // a new one costs several round trips, which each question to all shards would pay

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"strings"
+	"sync/atomic"
 	"time"
 	"unicode/utf8"
 )
@@ -19,6 +20,8 @@ var errAnswer = errors.New("the server's answer does not follow MySQL's protocol
 type guarded struct {
 	driver.Connector
 	debug debug
+	// silent is how often a connection got no answer in time.
+	silent *atomic.Int64
 }
 
 // debug gets each query and the time until its answer. Statements are our own: they have names of tables, but no values of rows.
@@ -29,7 +32,7 @@ type socketKey struct{}
 
 // Connect implements driver.Connector.
 func (g guarded) Connect(ctx context.Context) (driver.Conn, error) {
-	c := &guardedConn{debug: g.debug}
+	c := &guardedConn{debug: g.debug, silent: g.silent, opened: g.silent.Load()}
 	inner, err := guard(c, func() (driver.Conn, error) {
 		return g.Connector.Connect(context.WithValue(ctx, socketKey{}, &c.socket))
 	})
@@ -59,6 +62,9 @@ type guardedConn struct {
 	// selection is what is to be selected before the next question.
 	selection selection
 	debug     debug
+	// silent is that of all connections, and opened what it was when this one was opened.
+	silent *atomic.Int64
+	opened int64
 }
 
 func (c *guardedConn) hangUp() {
@@ -76,6 +82,9 @@ func guard[T any](c *guardedConn, call func() (T, error)) (value T, err error) {
 		if recover() != nil { // its text may hold bytes of the packet
 			c.broken, err = true, errAnswer
 			c.hangUp()
+		}
+		if c.socket != nil && c.socket.timedOut.Swap(false) {
+			c.silent.Add(1)
 		}
 		if err != nil && c.socket != nil && c.socket.left.Load() < 0 {
 			err = errTooMuch
@@ -150,8 +159,12 @@ func (c *guardedConn) timed(query string, started time.Time) {
 	c.debug("Asked over MySQL, with an answer after %s: %s", time.Since(started).Round(time.Millisecond), query)
 }
 
-// ResetSession implements driver.SessionResetter.
+// ResetSession implements driver.SessionResetter. A connection is not used again if another one got no answer since it was opened: the
+// same may have happened to both, and each would be noticed only after answerTimeout.
 func (c *guardedConn) ResetSession(ctx context.Context) error {
+	if c.opened != c.silent.Load() {
+		return driver.ErrBadConn
+	}
 	c.selection.statement = "" // of a question that failed
 	return guardError(c, func() error { return c.session.ResetSession(ctx) })
 }

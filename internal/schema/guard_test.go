@@ -9,6 +9,7 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -534,5 +535,53 @@ func TestWhatCannotBeSelectedIsRefused(t *testing.T) {
 		if _, _, err := db.Keyspaces(t.Context()); err != nil {
 			t.Errorf("single %v: the next user gets an error: %v", single, err)
 		}
+	}
+}
+
+// If one connection gets no answer, the others that were open then are not asked: each would cost the same time.
+func TestConnectionsThatFellSilentTogether(t *testing.T) {
+	var silent atomic.Bool
+	var waited atomic.Int64
+	release := make(chan struct{})
+	t.Cleanup(func() { close(release) })
+	server := serve(t, func() *rawServer {
+		old := !silent.Load()
+		return &rawServer{answer: small("1"), asked: func(string) {
+			if old && silent.Load() {
+				waited.Add(1)
+				<-release
+			}
+		}}
+	})
+	config, err := newConfig(server, "u", "p")
+	if err != nil {
+		t.Fatal(err)
+	}
+	config.ReadTimeout = 100 * time.Millisecond
+	db := &DB{keyspace: "shop", tabletType: "primary"}
+	if db.sql, err = login(t.Context(), config, 4, server); err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	var all sync.WaitGroup // that all four are open, and idle after that
+	all.Add(4)
+	err = EachShard(t.Context(), make([]string, 4), func(ctx context.Context, _ string) error {
+		conn, err := db.conn(ctx, "-")
+		if err != nil {
+			return err
+		}
+		all.Done()
+		all.Wait()
+		return conn.Close()
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	silent.Store(true)
+	if _, err := db.Tablets(t.Context()); !errors.Is(err, ErrUnreachable) {
+		t.Errorf("without an answer: %v", err)
+	}
+	if _, err := db.Tablets(t.Context()); err != nil || waited.Load() != 1 {
+		t.Errorf("the next query: %v; %d connections were silent when queried", err, waited.Load())
 	}
 }

@@ -3,6 +3,7 @@ package schema
 import (
 	"errors"
 	"net"
+	"os"
 	"sync/atomic"
 	"syscall"
 )
@@ -18,7 +19,8 @@ var errTooMuch = errors.New("the server's answers about the schema exceed 256 Mi
 // without a limit.
 type socket struct {
 	net.Conn
-	left atomic.Int64 // bytes
+	left     atomic.Int64 // bytes
+	timedOut atomic.Bool  // the server sent nothing in time
 }
 
 func newSocket(conn net.Conn) *socket {
@@ -30,6 +32,9 @@ func newSocket(conn net.Conn) *socket {
 // Read implements net.Conn.
 func (s *socket) Read(p []byte) (int, error) {
 	n, err := s.Conn.Read(p)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		s.timedOut.Store(true)
+	}
 	if s.left.Add(int64(-n)) < 0 {
 		return 0, errTooMuch
 	}
