@@ -61,12 +61,12 @@ func (r *tortureRig) restoreShards(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var has map[string]json.RawMessage
+	var has struct{ Shards map[string]json.RawMessage }
 	if err := json.Unmarshal(out, &has); err != nil {
 		return err
 	}
 	r.serving = shardsAtFirst()
-	existing := slices.Sorted(maps.Keys(has))
+	existing := slices.Sorted(maps.Keys(has.Shards))
 	if slices.Equal(existing, r.serving) {
 		return nil
 	}
