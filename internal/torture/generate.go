@@ -11,7 +11,7 @@ import (
 // Generate creates a history of about that many steps. What is in without is not generated: "type:T", "key:T", "vindex:T" or the name of
 // a move that the connector is known to handle wrongly.
 func Generate(seed uint64, steps int, without map[string]bool) History {
-	g := &generator{r: rand.New(rand.NewPCG(seed, 17)), without: without, shards: newResharding(seed)}
+	g := &generator{r: rand.New(rand.NewPCG(seed, 17)), without: without, shards: newResharding(seed, !without["reshard"])}
 	g.begin()
 	g.planReshards()
 	for len(g.h) < steps {

@@ -20,6 +20,7 @@ const reshardOdds = 7
 // were.
 type resharding struct {
 	r       *rand.Rand
+	planned bool     // it does something with them, if it has tables there
 	left    int      // so many reshards are still to come
 	wait    int      // so many moves until its next step
 	next    []string // the shards that are being made: they follow those that serve
@@ -28,19 +29,19 @@ type resharding struct {
 	serving map[string][]string
 }
 
-func newResharding(seed uint64) resharding {
+func newResharding(seed uint64, may bool) resharding {
+	r := rand.New(rand.NewPCG(seed, 19))
 	return resharding{
-		r:       rand.New(rand.NewPCG(seed, 19)),
+		r: r, planned: may && r.IntN(reshardOdds) == 0,
 		serving: map[string][]string{"commerce": {"-"}, sharded: divisions[0]},
 	}
 }
 
-// planReshards decides whether shards are split or merged in this history.
+// planReshards decides when shards are split or merged.
 func (g *generator) planReshards() {
-	r := g.shards.r
 	has := slices.ContainsFunc(g.tables, func(t *table) bool { return t.keyspace == sharded })
-	if r.IntN(reshardOdds) == 0 && has && g.may("reshard") {
-		g.shards.left, g.shards.wait = 1+r.IntN(2), r.IntN(8)
+	if s := &g.shards; has && s.planned {
+		s.left, s.wait = 1+s.r.IntN(2), s.r.IntN(8)
 	}
 }
 
@@ -83,7 +84,9 @@ func (g *generator) endReshards() {
 		if g.shards.next == nil {
 			g.reshard()
 		}
-		g.switchShards()
+		if g.shards.next != nil {
+			g.switchShards()
+		}
 	}
 }
 
@@ -92,10 +95,13 @@ func (g *generator) reshard() {
 	s := &g.shards
 	s.left--
 	now := s.serving[sharded]
-	next := divisions[s.r.IntN(len(divisions))]
-	for slices.Equal(next, now) {
-		next = divisions[s.r.IntN(len(divisions))]
+	may := slices.DeleteFunc(slices.Clone(divisions), func(next []string) bool {
+		return slices.Equal(next, now) || joins(now, next) && !g.unique()
+	})
+	if len(may) == 0 {
+		return
 	}
+	next := may[s.r.IntN(len(may))]
 	from, to := without(now, next), without(next, now)
 	if slices.ContainsFunc(to, func(shard string) bool { return slices.Contains(s.former, shard) }) {
 		g.judge()
@@ -106,6 +112,18 @@ func (g *generator) reshard() {
 	g.at(sharded)
 	g.add(Step{Verb: "reshard", Words: []string{strings.Join(from, ","), "to", strings.Join(to, ",")}})
 	s.next, s.former = next, append(s.former, from...)
+}
+
+// joins reports whether rows of several shards come together in one.
+func joins(now, next []string) bool {
+	return slices.ContainsFunc(next, func(shard string) bool { return len(Overlapping([]string{shard}, now)) > 1 })
+}
+
+// unique reports whether no two shards have rows of one key: Vitess does not join them.
+func (g *generator) unique() bool {
+	return !slices.ContainsFunc(g.tables, func(t *table) bool {
+		return t.keyspace == sharded && len(t.key) > 0 && len(without(t.vindex, t.key)) > 0
+	})
 }
 
 func without(list, others []string) []string {

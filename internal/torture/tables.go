@@ -127,6 +127,9 @@ func (g *generator) shard(t *table) string {
 		if c.kind.vindex == "" || !g.may("vindex:"+c.kind.tag) || c.null || c.name == counter {
 			continue
 		}
+		if g.shards.planned && len(t.key) > 0 && !slices.Contains(t.key, c.name) {
+			continue // so that shards can be merged
+		}
 		using[c.name] = c.kind.vindex
 		able = append(able, c.name)
 		if c.kind.vindex == "hash" {
