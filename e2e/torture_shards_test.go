@@ -67,17 +67,16 @@ func (r *tortureRig) restoreShards(ctx context.Context) error {
 	}
 	r.serving = shardsAtFirst()
 	existing := slices.Sorted(maps.Keys(has.Shards))
-	if slices.Equal(existing, r.serving) {
-		return nil
-	}
-	for _, shard := range existing {
-		if err := r.Remove(ctx, tortureSharded, shard); err != nil {
-			return err
+	if !slices.Equal(existing, r.serving) {
+		for _, shard := range existing {
+			if err := r.Remove(ctx, tortureSharded, shard); err != nil {
+				return err
+			}
 		}
-	}
-	for _, shard := range r.serving {
-		if err := r.Grow(ctx, tortureSharded, shard, 1); err != nil {
-			return err
+		for _, shard := range r.serving {
+			if err := r.Grow(ctx, tortureSharded, shard, 1); err != nil {
+				return err
+			}
 		}
 	}
 	_, err = r.vtctl(ctx, "RebuildKeyspaceGraph", tortureSharded)
