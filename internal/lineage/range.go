@@ -64,7 +64,8 @@ func hold(shards []gtid.Shard, shard gtid.Shard) bool {
 		case err != nil || len(part) != 1:
 		case held == nil && key.KeyRangeStartCompare(part[0], whole[0]) <= 0:
 			held = part[0]
-		case held != nil && (key.KeyRangeContiguous(held, part[0]) || key.KeyRangeIntersect(held, part[0])) && key.KeyRangeEndCompare(held, part[0]) < 0:
+		case held == nil || key.KeyRangeEndCompare(held, part[0]) >= 0:
+		case key.KeyRangeContiguous(held, part[0]) || key.KeyRangeIntersect(held, part[0]):
 			held = key.NewKeyRange(held.Start, part[0].End)
 		}
 	}
