@@ -126,6 +126,9 @@ func (g *generator) unique() bool {
 	})
 }
 
+// merges reports whether the keyspace's tables are sharded by columns of their keys, if they have some, so that shards can be joined.
+func (g *generator) merges() bool { return g.shards.planned && g.keyspace == sharded }
+
 func without(list, others []string) []string {
 	return slices.DeleteFunc(slices.Clone(list), func(shard string) bool { return slices.Contains(others, shard) })
 }
