@@ -195,11 +195,11 @@ func (p *play) spoil(err error) {
 // findTorn compares a table's rows in the old shards with those in the new ones, into which Vitess copied them. Where they differ, no
 // stream can be right: it is cleared before it is compared.
 func (p *play) findTorn(ctx context.Context, name string, r *reshard) {
-	before, err := p.table(ctx, tortureSharded, name, r.from)
+	before, err := p.table(ctx, tortureSharded, name, p.shardsWith(name, r.from))
 	if err != nil {
 		return // it is no more
 	}
-	after, err := p.table(ctx, tortureSharded, name, r.to)
+	after, err := p.table(ctx, tortureSharded, name, p.shardsWith(name, r.to))
 	if err == nil && slices.Equal(before.Contents(), after.Contents()) {
 		return
 	}

@@ -170,7 +170,8 @@ func (g *generator) addAlter(t *table, a alteration) {
 	if a.may == always || a.may == older && (t.labels() || g.bare) {
 		words = append(words, "may-fail")
 	}
-	if len(g.shards.serving[g.keyspace]) > 1 && !t.reference && g.chance(5) && g.may("half") && a.make != nil { // an online DDL cuts over shard by shard
+	several := len(g.shards.serving[g.keyspace]) > 1
+	if several && !t.reference && g.chance(5) && g.may("half") && a.make != nil { // an online DDL cuts over shard by shard
 		g.addHalves(t, a)
 		return
 	}
