@@ -45,6 +45,7 @@ type play struct {
 	finding  *torture.Finding
 	held     chan struct{} // closed when the replica that was held back resumes
 	errant   string        // the errant GTID that only a replica has
+	division
 }
 
 // play runs a history, and returns what the connector did wrong, and in which step.
@@ -67,7 +68,7 @@ func (r *tortureRig) play(ctx context.Context, h torture.History) (*torture.Find
 		if p.step(ctx, s); p.finding != nil {
 			return p.finding, n
 		}
-		if ctx.Err() != nil {
+		if ctx.Err() != nil || p.spoilt {
 			return nil, n
 		}
 	}
@@ -96,6 +97,7 @@ func (p *play) cleanUp() {
 			_, _ = db.ExecContext(ctx, "alter vschema drop table "+table)
 		}
 	}
+	p.reunite()
 	if p.finding == nil {
 		_ = os.RemoveAll(p.dir)
 	}
@@ -109,7 +111,7 @@ func (p *play) step(ctx context.Context, s torture.Step) {
 	switch s.Verb {
 	case "keyspace":
 		p.keyspace = s.Word(0)
-		p.platform.Sharded = p.platform.Sharded || len(shardsOf(p.keyspace)) > 1
+		p.platform.Sharded = p.platform.Sharded || len(p.shardsOf(p.keyspace)) > 1
 	case "source":
 		p.config, p.database = options(s.Words), p.keyspace
 		if shards, ok := p.config["shards"].(string); ok {
@@ -146,6 +148,12 @@ func (p *play) step(ctx context.Context, s torture.Step) {
 		p.failed(p.clock.set(s.Word(0)))
 	case "half-open":
 		p.halfOpen(s.Word(0), s.Word(1))
+	case "reshard":
+		p.reshard(ctx, s)
+	case "switch":
+		p.switchShards(ctx, s.Option("held"))
+	case "complete":
+		p.completeReshards(ctx)
 	case "hold":
 		p.hold(ctx, s.Word(0))
 	case "errant":
@@ -421,9 +429,10 @@ const rounds = 5
 // judge syncs until all streams succeed, following the instructions of each failure, and then compares.
 func (p *play) judge(ctx context.Context) {
 	p.finish()
+	p.clearTorn()
 	p.release(ctx)
 	if p.config["use_replica"] == true {
-		p.failed(p.awaitReplicas(ctx, shardsOf(p.keyspace)[0], p.replicas(ctx)))
+		p.failed(p.awaitReplicas(ctx, p.shardsOf(p.keyspace)[0], p.replicas(ctx)))
 	}
 	whole := false
 	for range rounds {

@@ -68,7 +68,7 @@ func (p *play) shardsWith(name string, shards []string) []string {
 		return shards
 	}
 	if shards == nil {
-		shards = shardsOf(p.homes[name])
+		shards = p.shardsOf(p.homes[name])
 	}
 	return shards[:1]
 }

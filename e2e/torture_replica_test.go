@@ -36,11 +36,11 @@ func (p *play) release(ctx context.Context) {
 	}
 	<-p.held
 	p.held = nil
-	p.failed(p.awaitReplicas(ctx, shardsOf(p.keyspace)[0], p.replicas(ctx)))
+	p.failed(p.awaitReplicas(ctx, p.shardsOf(p.keyspace)[0], p.replicas(ctx)))
 }
 
 func (p *play) replicas(ctx context.Context) []string {
-	names, err := p.Replicas(ctx, p.keyspace, shardsOf(p.keyspace)[0])
+	names, err := p.Replicas(ctx, p.keyspace, p.shardsOf(p.keyspace)[0])
 	p.failed(err)
 	return names
 }
@@ -87,7 +87,7 @@ func (p *play) mendErrant(ctx context.Context) {
 	if p.errant == "" {
 		return
 	}
-	db, err := p.direct(ctx, p.keyspace, shardsOf(p.keyspace)[0])
+	db, err := p.direct(ctx, p.keyspace, p.shardsOf(p.keyspace)[0])
 	if err != nil {
 		p.failed(err)
 		return

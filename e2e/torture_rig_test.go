@@ -45,6 +45,7 @@ type tortureRig struct {
 	without map[string]bool // tags that are not generated, see withoutTags
 	clock   *clock          // of the connector
 	bound   time.Duration   // how long a sync may take without a fault in the cluster
+	serving []string        // shards of the sharded keyspace
 }
 
 func newTortureRig(t *testing.T) *tortureRig {
@@ -71,9 +72,13 @@ func newTortureRig(t *testing.T) *tortureRig {
 	r := &tortureRig{
 		Sandbox: s, program: program, dir: t.TempDir(), gates: map[string]*sql.DB{},
 		run: fmt.Sprintf("t%x", time.Now().Unix()&0xfffff), note: t.Logf, counts: map[string]int{}, without: withoutTags(t), bound: time.Minute,
-		clock: newClock(t),
+		clock:   newClock(t),
+		serving: shardsAtFirst(),
 	}
 	if os.Getenv("TORTURE_SANDBOX") != "" {
+		if err := r.restoreShards(t.Context()); err != nil {
+			t.Fatal(err)
+		}
 		r.empty(t)
 	}
 	r.proxies = map[string]*proxy{
@@ -93,7 +98,7 @@ func newTortureRig(t *testing.T) *tortureRig {
 func (r *tortureRig) empty(t *testing.T) {
 	t.Helper()
 	for _, keyspace := range []string{"commerce", "customer"} {
-		for _, shard := range shardsOf(keyspace) {
+		for _, shard := range r.shardsOf(keyspace) {
 			db, err := r.direct(t.Context(), keyspace, shard)
 			if err != nil {
 				t.Fatal(err)
@@ -156,14 +161,6 @@ func (r *tortureRig) server(keyspace, tablet string) *sql.DB {
 	return mustOpen(c)
 }
 
-// shardsOf returns the names of a keyspace's shards.
-func shardsOf(keyspace string) []string {
-	if keyspace == "commerce" {
-		return []string{"-"}
-	}
-	return []string{"-80", "80-"}
-}
-
 // table reads a table: its columns, and its rows in these shards, or in all of them.
 func (r *tortureRig) table(ctx context.Context, keyspace, name string, shards []string) (*torture.Table, error) {
 	columns, err := r.columns(ctx, keyspace, name)
@@ -176,7 +173,7 @@ func (r *tortureRig) table(ctx context.Context, keyspace, name string, shards []
 		names[i] = torture.Quote(c.Name)
 	}
 	if shards == nil {
-		shards = shardsOf(keyspace)
+		shards = r.shardsOf(keyspace)
 	}
 	for _, shard := range shards {
 		if err := r.addRows(ctx, t, keyspace, shard, "select "+strings.Join(names, ", ")+" from "+torture.Quote(name)); err != nil {
@@ -216,7 +213,7 @@ func (r *tortureRig) addRows(ctx context.Context, t *torture.Table, keyspace, sh
 }
 
 func (r *tortureRig) columns(ctx context.Context, keyspace, name string) ([]torture.Column, error) {
-	db, err := r.direct(ctx, keyspace, shardsOf(keyspace)[0])
+	db, err := r.direct(ctx, keyspace, r.shardsOf(keyspace)[0])
 	if err != nil {
 		return nil, err
 	}

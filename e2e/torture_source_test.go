@@ -70,7 +70,7 @@ func (p *play) await(ctx context.Context, ask func() error) {
 func (p *play) exec(ctx context.Context, statements []string) {
 	mirrored, others := p.split(statements)
 	p.execIn(ctx, p.keyspace, others)
-	for _, shard := range shardsOf(p.keyspace) {
+	for _, shard := range p.shardsOf(p.keyspace) {
 		p.execIn(ctx, p.keyspace+"/"+shard, mirrored)
 	}
 }
@@ -258,8 +258,8 @@ func (p *play) fault(ctx context.Context, process string) {
 	p.failed(p.Start(ctx, process))
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	for _, shard := range shardsOf(p.keyspace) {
-		p.awaitShard(ctx, shard)
+	for _, shard := range p.shardsOf(p.keyspace) {
+		p.awaitShard(ctx, p.keyspace, shard)
 	}
 }
 
@@ -294,18 +294,18 @@ func (p *play) halfOpen(protocols, milliseconds string) {
 }
 
 // awaitShard waits until a shard answers through vtgate and the edge.
-func (p *play) awaitShard(ctx context.Context, shard string) {
+func (p *play) awaitShard(ctx context.Context, keyspace, shard string) {
 	p.await(ctx, func() error {
-		c, err := p.gate(p.keyspace).Conn(ctx)
+		c, err := p.gate(keyspace).Conn(ctx)
 		if err != nil {
 			return err
 		}
 		defer c.Close()
-		_, err = c.ExecContext(ctx, "use `"+p.keyspace+"/"+shard+"`")
+		_, err = c.ExecContext(ctx, "use `"+keyspace+"/"+shard+"`")
 		if err == nil {
 			_, err = c.ExecContext(ctx, "select 1 from information_schema.tables limit 1")
 		}
-		_, _ = c.ExecContext(ctx, "use `"+p.keyspace+"`")
+		_, _ = c.ExecContext(ctx, "use `"+keyspace+"`")
 		return err
 	})
 }

@@ -66,7 +66,7 @@ func (c *crossing) unread() (map[gtid.Shard][]*partition.Partition, error) {
 			if st.Failed() || c.lost[st] {
 				continue
 			}
-			st.Descend(tx, c.existing)
+			st.Descend(tx, c.existing, c.references[st.Table.Name])
 			for _, part := range source.Of(&plan.Stream{Incremental: st.Incremental(), Saved: st.Saved()}) {
 				if part.Step == plan.ReadToJournal {
 					unread[part.Shard] = append(unread[part.Shard], st.In(part.Shard))
@@ -88,7 +88,7 @@ func (c *crossing) arrive(st *partition.Stream) error {
 	var found bool
 	if err := c.change(func(tx *airbyte.Tx) error {
 		if !c.lost[st] {
-			stray, found = st.Arrive(tx, c.wanted, c.existing)
+			stray, found = st.Arrive(tx, c.wanted, c.existing, c.references[st.Table.Name])
 		}
 		return nil
 	}); err != nil {

@@ -37,7 +37,7 @@ func Ancestors(shards Shards, existing []gtid.Shard) []gtid.Shard {
 
 // Descend gives a state to the shards that replaced those which were read up to their journals, if they no longer exist themselves: next
 // they must be read up to their own journals.
-func Descend(shards Shards, existing []gtid.Shard, incremental bool) {
+func Descend(shards Shards, existing []gtid.Shard, incremental, reference bool) {
 	next := Shards{}
 	for shard, saved := range shards {
 		if slices.Contains(existing, shard) {
@@ -45,7 +45,7 @@ func Descend(shards Shards, existing []gtid.Shard, incremental bool) {
 		}
 		for descendant := range saved.Moved {
 			if shards[descendant] == nil && !slices.Contains(existing, descendant) {
-				next[descendant] = inherited(shards, existing, descendant, incremental)
+				next[descendant] = inherited(shards, existing, descendant, incremental, reference)
 			}
 		}
 	}
@@ -53,13 +53,13 @@ func Descend(shards Shards, existing []gtid.Shard, incremental bool) {
 }
 
 // Inherit derives the existing shards' states from those of the shards that they replaced, which have all reached their journal, were not
-// begun, or are of a full refresh.
-func Inherit(shards Shards, existing []gtid.Shard, incremental bool) {
+// begun, or are of a full refresh. A reference table has all its rows in each shard.
+func Inherit(shards Shards, existing []gtid.Shard, incremental, reference bool) {
 	for _, shard := range existing {
 		if shards[shard] != nil {
 			continue
 		}
-		if s := inherited(shards, existing, shard, incremental); s != nil {
+		if s := inherited(shards, existing, shard, incremental, reference); s != nil {
 			shards[shard] = s
 		}
 	}
@@ -79,14 +79,16 @@ func Stray(shards Shards, wanted, existing []gtid.Shard) (gtid.Shard, bool) {
 	return gtid.Shard{}, false
 }
 
-// inherited returns the state of a new shard from those old ones that lead to it, or were not begun; nil if there are none.
-func inherited(shards Shards, existing []gtid.Shard, shard gtid.Shard, incremental bool) *state.Shard {
+// inherited returns the state of a new shard from those old ones that lead to it, or were not begun; nil if there are none. If they do
+// not hold all its rows, because some shards were not read, it is copied.
+func inherited(shards Shards, existing []gtid.Shard, shard gtid.Shard, incremental, reference bool) *state.Shard {
+	var names []gtid.Shard
 	var before []*state.Shard
 	for _, name := range slices.SortedFunc(maps.Keys(shards), ByName) {
 		saved := shards[name]
 		_, leads := saved.Moved[shard]
 		if !slices.Contains(existing, name) && Overlap(name, shard) && (leads || saved.Moved == nil) {
-			before = append(before, saved)
+			names, before = append(names, name), append(before, saved)
 		}
 	}
 	if len(before) == 0 {
@@ -95,7 +97,8 @@ func inherited(shards Shards, existing []gtid.Shard, shard gtid.Shard, increment
 	if !incremental {
 		return &state.Shard{Copy: &state.Copy{}} // a snapshot of the new shard
 	}
-	at, copied, layout := gtid.Position{}, true, before[0].Layout
+	whole := reference || hold(names, shard)
+	at, copied, layout := gtid.Position{}, whole, before[0].Layout
 	for _, b := range before {
 		layout = layout.Join(b.Layout)
 		if p, ok := b.Moved[shard]; ok {
@@ -106,7 +109,7 @@ func inherited(shards Shards, existing []gtid.Shard, shard gtid.Shard, increment
 	switch b := before[0]; {
 	case copied:
 		return &state.Shard{Position: at, Layout: layout}
-	case len(before) == 1 && b.Copy.LastPK != nil:
+	case whole && len(before) == 1 && b.Copy.LastPK != nil:
 		return &state.Shard{Position: at, Layout: layout, Copy: &state.Copy{Oldest: at, Layout: layout, LastPK: b.Copy.LastPK}}
 	default:
 		return &state.Shard{Copy: &state.Copy{Oldest: at, Layout: layout, Restarted: !at.IsZero()}}

@@ -53,8 +53,64 @@ func TestNewShardsHaveTheLayoutOfTheFormer(t *testing.T) {
 		for name, shard := range c.former {
 			before[in(name)] = shard
 		}
-		if got := inherited(before, []gtid.Shard{in(c.shard)}, in(c.shard), true); !reflect.DeepEqual(got, c.want) {
+		if got := inherited(before, []gtid.Shard{in(c.shard)}, in(c.shard), true, false); !reflect.DeepEqual(got, c.want) {
 			t.Errorf("%s: %+v with the copy %+v", name, got, got.Copy)
+		}
+	}
+}
+
+// A new shard may have rows that no former shard of the state had, because not all were read: those have to be copied.
+func TestNewShardsHaveRowsOfShardsThatWereNotRead(t *testing.T) {
+	at := func(n int) gtid.Position {
+		p, err := gtid.Parse(fmt.Sprintf("16b1039f-22b6-11ed-b765-0a43f95f28a3:1-%d", n))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	in := func(name string) gtid.Shard { return gtid.Shard{Keyspace: "shop", Name: name} }
+	key := &querypb.QueryResult{Fields: []*querypb.Field{{Name: "id"}}}
+	for _, c := range []struct {
+		read    []string // former shards with a state
+		shard   string
+		copying bool // they have an unfinished copy
+		again   bool // the new shard is copied from its beginning
+	}{
+		{read: []string{"-80", "80-"}, shard: "-"},
+		{read: []string{"-80"}, shard: "-", again: true},
+		{read: []string{"80-"}, shard: "-", again: true},
+		{read: []string{"-40", "40-80"}, shard: "-80"},
+		{read: []string{"40-80"}, shard: "-80", again: true},
+		{read: []string{"-40", "80-c0", "c0-"}, shard: "-", again: true},
+		{read: []string{"-40", "40-80", "80-c0"}, shard: "-", again: true},
+		{read: []string{"-80"}, shard: "-40"},
+		{read: []string{"-80"}, shard: "40-80"},
+		{read: []string{"-80"}, shard: "40-c0", again: true},
+		{read: []string{"-80", "80-"}, shard: "40-c0"},
+		{read: []string{"-80"}, shard: "-40", copying: true},
+		{read: []string{"-80"}, shard: "40-c0", copying: true, again: true},
+	} {
+		for _, reference := range []bool{false, true} {
+			before := Shards{}
+			for _, name := range c.read {
+				s := &state.Shard{Position: at(5), Moved: map[gtid.Shard]gtid.Position{in(c.shard): at(10)}}
+				if c.copying {
+					s.Copy = &state.Copy{LastPK: key}
+				}
+				before[in(name)] = s
+			}
+			want := &state.Shard{Position: at(10)}
+			switch {
+			case c.again && !reference:
+				want = &state.Shard{Copy: &state.Copy{Oldest: at(10), Restarted: true}}
+			case c.copying:
+				want.Copy = &state.Copy{Oldest: at(10), LastPK: key}
+			}
+			existing := []gtid.Shard{in(c.shard)}
+			Inherit(before, existing, true, reference)
+			if got := before[in(c.shard)]; !reflect.DeepEqual(got, want) {
+				t.Errorf("%s from %v, reference table: %v: %+v with the copy %+v", c.shard, c.read, reference, got, got.Copy)
+			}
 		}
 	}
 }

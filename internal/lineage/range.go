@@ -9,6 +9,7 @@ import (
 	"source-planetscale/internal/gtid"
 
 	"vitess.io/vitess/go/vt/key"
+	topodatapb "vitess.io/vitess/go/vt/proto/topodata"
 )
 
 // Overlap reports whether two shards hold rows of the same key range.
@@ -48,6 +49,27 @@ func Cover(shard gtid.Shard, existing []gtid.Shard) []gtid.Shard {
 		return nil
 	}
 	return parts
+}
+
+// hold reports whether shards that overlap with another one together hold all its rows.
+func hold(shards []gtid.Shard, shard gtid.Shard) bool {
+	whole, err := key.ParseShardingSpec(shard.Name)
+	if err != nil || len(whole) != 1 {
+		return false
+	}
+	var held *topodatapb.KeyRange // from the shard's first row on
+	for _, name := range slices.SortedFunc(slices.Values(shards), byRange) {
+		part, err := key.ParseShardingSpec(name.Name)
+		switch {
+		case err != nil || len(part) != 1:
+		case held == nil && key.KeyRangeStartCompare(part[0], whole[0]) <= 0:
+			held = part[0]
+		case held == nil || key.KeyRangeEndCompare(held, part[0]) >= 0:
+		case key.KeyRangeContiguous(held, part[0]) || key.KeyRangeIntersect(held, part[0]):
+			held = key.NewKeyRange(held.Start, part[0].End)
+		}
+	}
+	return held != nil && key.KeyRangeContainsKeyRange(held, whole[0])
 }
 
 func byRange(a, b gtid.Shard) int {

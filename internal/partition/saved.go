@@ -66,14 +66,14 @@ func KeepOne(_ *airbyte.Tx, s *Stream, one gtid.Shard) {
 func (s *Stream) Reset(*airbyte.Tx) { s.state.Shards = map[gtid.Shard]*state.Shard{} }
 
 // Descend gives a state to the shards that replaced those which were read up to their journals, and no longer exist themselves.
-func (s *Stream) Descend(_ *airbyte.Tx, existing []gtid.Shard) {
-	lineage.Descend(s.state.Shards, existing, s.Incremental())
+func (s *Stream) Descend(_ *airbyte.Tx, existing []gtid.Shard, reference bool) {
+	lineage.Descend(s.state.Shards, existing, s.Incremental(), reference)
 }
 
 // Arrive leaves the stream with the shards that exist now. stray is one that does not exist, and whose rows are in a wanted shard that
 // nothing led to.
-func (s *Stream) Arrive(_ *airbyte.Tx, wanted, existing []gtid.Shard) (stray gtid.Shard, found bool) {
-	lineage.Inherit(s.state.Shards, existing, s.Incremental())
+func (s *Stream) Arrive(_ *airbyte.Tx, wanted, existing []gtid.Shard, reference bool) (stray gtid.Shard, found bool) {
+	lineage.Inherit(s.state.Shards, existing, s.Incremental(), reference)
 	if s.Incremental() {
 		stray, found = lineage.Stray(s.state.Shards, wanted, existing)
 	}

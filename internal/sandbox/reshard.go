@@ -3,6 +3,7 @@ package sandbox
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 )
@@ -104,9 +105,15 @@ func (r *Reshard) awaitCopy(ctx context.Context) error {
 	return poll(ctx, func() (bool, error) {
 		var copied bool
 		copied, last = r.copied(ctx)
+		if errors.Is(last, errCopyFailed) {
+			return false, last
+		}
 		return copied, nil
 	}, func() error { return fmt.Errorf("copying to the shards %s: %w", strings.Join(r.to, ", "), last) })
 }
+
+// errCopyFailed is final: two shards to be merged have rows with the same key, for example.
+var errCopyFailed = errors.New("the copy to the new shards has failed")
 
 func (r *Reshard) copied(ctx context.Context) (bool, error) {
 	out, err := r.command(ctx, "show", "--include-logs=false")
@@ -118,6 +125,7 @@ func (r *Reshard) copied(ctx context.Context) (bool, error) {
 			ShardStreams map[string]struct {
 				Streams []struct {
 					State      string     `json:"state"`
+					Message    string     `json:"message"`
 					Position   string     `json:"position"`
 					CopyStates []struct{} `json:"copy_states"`
 				} `json:"streams"`
@@ -132,6 +140,9 @@ func (r *Reshard) copied(ctx context.Context) (bool, error) {
 		for _, shard := range w.ShardStreams {
 			for _, stream := range shard.Streams {
 				streams++
+				if stream.State == "Error" {
+					return false, fmt.Errorf("%w: %s", errCopyFailed, stream.Message)
+				}
 				// It is Running, too, before it begins to copy, but has no position then.
 				if stream.State == "Running" && stream.Position != "" && len(stream.CopyStates) == 0 {
 					running++

@@ -170,7 +170,8 @@ func (g *generator) addAlter(t *table, a alteration) {
 	if a.may == always || a.may == older && (t.labels() || g.bare) {
 		words = append(words, "may-fail")
 	}
-	if len(shards[g.keyspace]) > 1 && !t.reference && g.chance(5) && g.may("half") && a.make != nil { // an online DDL cuts over shard by shard
+	several := len(g.shards.serving[g.keyspace]) > 1
+	if several && !t.reference && g.chance(5) && g.may("half") && a.make != nil { // an online DDL cuts over shard by shard
 		g.addHalves(t, a)
 		return
 	}
@@ -209,7 +210,7 @@ func (g *generator) addHalves(t *table, a alteration) {
 	if clause := a.clause(g, t); clause != "" {
 		statement := "alter table " + t.name + " " + clause
 		g.stop()
-		for i, shard := range shards[g.keyspace] {
+		for i, shard := range g.shards.serving[g.keyspace] {
 			g.add(Step{Verb: "ddl", Words: []string{t.name, "may-fail", "in=" + shard}, SQL: []string{statement}})
 			if i == 0 {
 				g.add(Step{Verb: "sync"})

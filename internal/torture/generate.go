@@ -11,11 +11,13 @@ import (
 // Generate creates a history of about that many steps. What is in without is not generated: "type:T", "key:T", "vindex:T" or the name of
 // a move that the connector is known to handle wrongly.
 func Generate(seed uint64, steps int, without map[string]bool) History {
-	g := &generator{r: rand.New(rand.NewPCG(seed, 17)), without: without}
+	g := &generator{r: rand.New(rand.NewPCG(seed, 17)), without: without, shards: newResharding(seed, !without["reshard"])}
 	g.begin()
+	g.planReshards()
 	for len(g.h) < steps {
 		g.move()
 	}
+	g.endReshards()
 	g.judge()
 	g.clock(rand.New(rand.NewPCG(seed, 19)))
 	g.halfOpen(rand.New(rand.NewPCG(seed, 18)))
@@ -52,6 +54,7 @@ type generator struct {
 	errants  bool // a replica has a transaction of its own
 	shaky    bool // servers are killed
 	bare     bool // states do not say which columns there were
+	shards   resharding
 }
 
 // weighted is a list to draw from: its entries' names and weights.
@@ -125,7 +128,7 @@ func (g *generator) shardName() string {
 	if g.keyspace == "commerce" {
 		return "-"
 	}
-	return g.one("-80", "80-")
+	return g.one(g.shards.serving[g.keyspace]...)
 }
 
 func (g *generator) begin() {
@@ -233,7 +236,11 @@ var moves = []move{
 	{weighted{"fault", 4}, (*generator).fault},
 }
 
-func (g *generator) move() { pick(g, moves).make(g) }
+func (g *generator) move() {
+	m := pick(g, moves)
+	g.beforeMove(m.name)
+	m.make(g)
+}
 
 // start begins a sync in whose middle the next moves happen.
 func (g *generator) start() {
@@ -469,7 +476,7 @@ func (g *generator) swap() {
 	case s.may:
 		words = append(words, "may-fail="+t.name)
 	}
-	for _, shard := range shards[g.keyspace] {
+	for _, shard := range g.shards.serving[g.keyspace] {
 		g.add(Step{Verb: "direct", Words: append([]string{shard}, words...), SQL: strings.Split(g.filled(sql, t), separator)})
 	}
 }
@@ -506,8 +513,6 @@ func (g *generator) filled(sql string, t *table) string {
 }
 
 var letter = regexp.MustCompile(`\b[TONV]\b`)
-
-var shards = map[string][]string{"commerce": {"-"}, "customer": {"-80", "80-"}}
 
 // reparent makes another server the primary, which has other IDs for its tables.
 func (g *generator) reparent() {

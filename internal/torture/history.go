@@ -116,4 +116,7 @@ var Verbs = map[string]string{
 	"hold":      "MILLISECONDS: stop the SQL thread of a shard's first replica for that long",
 	"errant":    "commit a transaction in a shard's last replica that the primary does not have",
 	"reparent":  "SHARD: another primary",
+	"reshard":   "SHARD,... to SHARD,...: make the second ones, which copy the rows of the first and follow them",
+	"switch":    "[held=MILLISECONDS]: the shards that the last reshard made serve instead of those before; the sync's streams stop for that long meanwhile",
+	"complete":  "remove the shards that were replaced",
 }

@@ -220,3 +220,13 @@ func whole(row map[string][]byte) string {
 	}
 	return b.String()
 }
+
+// Contents are a table's rows, sorted, to compare them with those of the same table elsewhere.
+func (t *Table) Contents() []string {
+	list := make([]string, len(t.Rows))
+	for i, row := range t.Rows {
+		list[i] = whole(row)
+	}
+	slices.Sort(list)
+	return list
+}

@@ -53,7 +53,9 @@ func (g *generator) newTable() {
 	shape := pick(g, []weighted{{"primary", 12}, {"unique", 3}, {"nokey", 2}}).name
 	if shape != "nokey" {
 		for i := range 1 + g.r.IntN(3) {
-			c := column{name: fmt.Sprintf("k%d", i), kind: g.columnKind(func(k *columnKind) bool { return k.key && g.may("key:"+k.tag) })}
+			c := column{name: fmt.Sprintf("k%d", i), kind: g.columnKind(func(k *columnKind) bool {
+				return k.key && g.may("key:"+k.tag) && (i > 0 || !g.merges() || k.vindex != "" && g.may("vindex:"+k.tag))
+			})}
 			t.columns, t.key = append(t.columns, c), append(t.key, c.name)
 		}
 	}
@@ -125,6 +127,9 @@ func (g *generator) shard(t *table) string {
 	using := map[string]string{counter: "hash"}
 	for _, c := range t.columns {
 		if c.kind.vindex == "" || !g.may("vindex:"+c.kind.tag) || c.null || c.name == counter {
+			continue
+		}
+		if g.merges() && len(t.key) > 0 && !slices.Contains(t.key, c.name) {
 			continue
 		}
 		using[c.name] = c.kind.vindex
