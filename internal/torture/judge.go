@@ -71,7 +71,18 @@ func (s *Stream) looselyEqual(c Column, want, given string) bool {
 	if s.Types[c.Name] == c.ColumnType {
 		return false
 	}
-	return strings.TrimRight(want, "0.") == strings.TrimRight(given, "0.")
+	return strings.TrimRight(unbool(want), "0.") == strings.TrimRight(unbool(given), "0.")
+}
+
+// unbool is a boolean as the number that it becomes, or was, in a column of another type.
+func unbool(value string) string {
+	switch value {
+	case "false":
+		return "0"
+	case "true":
+		return "1"
+	}
+	return value
 }
 
 // shared are the table's columns that are in the catalog.
