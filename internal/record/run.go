@@ -78,8 +78,7 @@ func (w *writing) appendSame(dst []byte, deleted bool) []byte {
 // emit writes one row change: a row as it is now, the before-image of a deleted one, or both if the key changed.
 func (u *Run) emit(w *writing, change *wire.Change) error {
 	if change.Partial {
-		return failure.Config("set binlog_row_image=FULL and binlog_row_value_options='' there, then clear the stream",
-			"The server of shard %s logs only parts of the rows of %s", u.Origin.Shard.Name, u.Origin.Stream.Descriptor).Of(u.table())
+		return u.partial()
 	}
 	if change.Before.Exists && (!change.After.Exists || u.Plan.KeyChanged(change.Before, change.After)) {
 		if err := u.record(w, change.Before, true); err != nil {
@@ -105,7 +104,9 @@ func (u *Run) record(w *writing, r wire.Row, deleted bool) error {
 		return u.unreadable(err)
 	}
 	u.records++
-	u.nulled = append(u.nulled, changes...)
+	if len(changes) > 0 {
+		u.nulled = append(u.nulled, changes...)
+	}
 	w.cursor.increment()
 	w.sequence++
 	for _, c := range s.varying {
@@ -119,7 +120,17 @@ func (u *Run) record(w *writing, r wire.Row, deleted bool) error {
 	return w.batch.Close(record, metaChanges(changes), w.front...)
 }
 
-// unreadable fails the stream: it must not be retried, because the reader is already past the row.
+// partial fails the stream of a row that lacks columns. It is not inlined, because its arguments would be prepared for every row.
+//
+//go:noinline
+func (u *Run) partial() error {
+	return failure.Config("set binlog_row_image=FULL and binlog_row_value_options='' there, then clear the stream",
+		"The server of shard %s logs only parts of the rows of %s", u.Origin.Shard.Name, u.Origin.Stream.Descriptor).Of(u.table())
+}
+
+// unreadable fails the stream: it must not be retried, because the reader is already past the row. It is not inlined, either.
+//
+//go:noinline
 func (u *Run) unreadable(err error) error {
 	return failure.System("", "A row of %s in shard %s cannot be read: %s", u.Origin.Stream.Descriptor, u.Origin.Shard.Name, err).Because(err).Of(u.table())
 }
