@@ -53,6 +53,7 @@ type Property struct{ Bool bool }
 type Row struct {
 	Data   map[string]any
 	cursor int64
+	nulled bool // it has values that no JSON can show: a change of these may not be visible
 }
 
 // Choice is how a stream is configured; zero values are incremental, append_dedup, all columns and the source's key.
@@ -352,7 +353,7 @@ func (s *Stream) fold(r *destination.Record, cursor int64, exact bool) *Finding 
 	if before := max(old.cursor, s.Gone[key]); cursor > 0 && cursor <= before {
 		return found(Cursor, s.Name, "row %s has %d after %d", key, cursor, before)
 	}
-	if exact && len(r.Changes) == 0 {
+	if exact && len(r.Changes) == 0 && !old.nulled {
 		if deleted && !there {
 			return found(Repeated, s.Name, "row %s is deleted, but does not exist", key)
 		}
@@ -365,7 +366,7 @@ func (s *Stream) fold(r *destination.Record, cursor int64, exact bool) *Finding 
 		s.Gone[key] = cursor
 		return nil
 	}
-	s.Rows[key] = Row{Data: r.Data, cursor: cursor}
+	s.Rows[key] = Row{Data: r.Data, cursor: cursor, nulled: len(r.Changes) > 0}
 	return nil
 }
 
