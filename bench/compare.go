@@ -152,7 +152,7 @@ func (b *bench) onReplay(ctx context.Context, w *workload, from string, more map
 }
 
 // measure runs the contenders alternately, once to warm up and then for all rounds, and takes medians. Each round begins with another
-// one, since the first one finds the machine in a state that no other does.
+// one, since the first one finds the machine in a state that no other does, and every other round is in reverse.
 func (b *bench) measure(ctx context.Context, what string, rows int, contenders []*contender) ([]figure, error) {
 	for _, c := range contenders {
 		if err := c.try(ctx, c); err != nil {
@@ -163,6 +163,9 @@ func (b *bench) measure(ctx context.Context, what string, rows int, contenders [
 	for round := range b.rounds {
 		for turn := range contenders {
 			i := (round + turn) % len(contenders)
+			if round%2 == 1 { // in reverse, so that nobody always follows the same one
+				i = len(contenders) - 1 - i
+			}
 			c := contenders[i]
 			s, err := c.run(ctx)
 			if err != nil {
