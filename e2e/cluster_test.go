@@ -181,7 +181,11 @@ func (c cluster) restart(t *testing.T, processes ...string) error {
 
 // vtctl runs vtctldclient.
 func (c cluster) vtctl(t *testing.T, args ...string) ([]byte, error) {
-	out, err := exec.CommandContext(t.Context(), c.VTCtldClient, append([]string{"--server", c.VTCtld}, args...)...).CombinedOutput()
+	return vtctl(t.Context(), c.Sandbox, args...)
+}
+
+func vtctl(ctx context.Context, s *sandbox.Sandbox, args ...string) ([]byte, error) {
+	out, err := exec.CommandContext(ctx, s.VTCtldClient, append([]string{"--server", s.VTCtld}, args...)...).CombinedOutput()
 	if err != nil {
 		return out, fmt.Errorf("%v: %w: %s", args, err, out)
 	}

@@ -159,7 +159,8 @@ func (p *play) step(ctx context.Context, s torture.Step) {
 	case "errant":
 		p.writeErrant(ctx)
 	case "reload":
-		p.failed(exec.CommandContext(ctx, p.VTCtldClient, "--server", p.VTCtld, "ReloadSchemaKeyspace", "--include-primary", p.keyspace).Run())
+		_, err := vtctl(ctx, p.Sandbox, "ReloadSchemaKeyspace", "--include-primary", p.keyspace)
+		p.failed(err)
 	case "clear":
 		p.finish()
 		p.clear(name)

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"os/exec"
 	"slices"
 	"strings"
 	"time"
@@ -14,11 +13,8 @@ import (
 // refer makes a table that was just created a reference table: no statement does that, so the keyspace's vschema is replaced.
 func (p *play) refer(ctx context.Context, name string) {
 	p.mirrored[name] = true
-	client := func(args ...string) ([]byte, error) {
-		return exec.CommandContext(ctx, p.VTCtldClient, append([]string{"--server", p.VTCtld}, args...)...).Output()
-	}
 	vschema := map[string]any{}
-	out, err := client("GetVSchema", p.keyspace)
+	out, err := vtctl(ctx, p.Sandbox, "GetVSchema", p.keyspace)
 	if err == nil {
 		err = json.Unmarshal(out, &vschema)
 	}
@@ -34,7 +30,7 @@ func (p *play) refer(ctx context.Context, name string) {
 	vschema["tables"] = tables
 	text, err := json.Marshal(vschema)
 	if err == nil {
-		_, err = client("ApplyVSchema", "--vschema", string(text), p.keyspace)
+		_, err = vtctl(ctx, p.Sandbox, "ApplyVSchema", "--vschema", string(text), p.keyspace)
 	}
 	p.failed(err)
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)

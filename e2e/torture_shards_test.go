@@ -45,19 +45,11 @@ func (r *tortureRig) shardsOf(keyspace string) []string {
 	return r.serving
 }
 
-func (r *tortureRig) vtctl(ctx context.Context, args ...string) ([]byte, error) {
-	out, err := exec.CommandContext(ctx, r.VTCtldClient, append([]string{"--server", r.VTCtld}, args...)...).CombinedOutput()
-	if err != nil {
-		return nil, fmt.Errorf("%v: %w: %s", args, err, out)
-	}
-	return out, nil
-}
-
 // restoreShards makes the shards that the keyspace has at first, empty, unless it has them.
 func (r *tortureRig) restoreShards(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, reshardLimit)
 	defer cancel()
-	out, err := r.vtctl(ctx, "FindAllShardsInKeyspace", tortureSharded)
+	out, err := vtctl(ctx, r.Sandbox, "FindAllShardsInKeyspace", tortureSharded)
 	if err != nil {
 		return err
 	}
@@ -79,7 +71,7 @@ func (r *tortureRig) restoreShards(ctx context.Context) error {
 			}
 		}
 	}
-	_, err = r.vtctl(ctx, "RebuildKeyspaceGraph", tortureSharded)
+	_, err = vtctl(ctx, r.Sandbox, "RebuildKeyspaceGraph", tortureSharded)
 	return err
 }
 

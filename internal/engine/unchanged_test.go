@@ -42,7 +42,11 @@ func TestUnchangedKeyspaces(t *testing.T) {
 					}
 				}
 			}
-			shared, catalog, places := r.shared(), r.catalog(streams...), make(chan struct{}, map[bool]int{true: 24, false: 16}[len(keyspaces) > 1])
+			connections := 16
+			if len(keyspaces) > 1 {
+				connections = 24
+			}
+			shared, catalog, places := r.shared(), r.catalog(streams...), make(chan struct{}, connections)
 			of := func(keyspace string) *Engine {
 				return New(Options{Shared: shared, Config: r.cfg.Of(keyspace), Client: r.client, Server: distant(r.answers(), keyspace, places)})
 			}
