@@ -345,12 +345,16 @@ func (p *pipeline) unchanged(tables []string) time.Duration {
 	q.state = p.state
 	q.discover(tables...)
 	began := time.Now()
-	r := q.measure().mustBeGood(p.t)
-	took := time.Since(began)
-	opened := streamsOpened(r.out)
+	s := q.start()
+	err := s.rest()
+	took := time.Since(began) // without the time in which the test processes the output
+	if q.deliver(s.out.Bytes()); err != nil {
+		p.t.Fatalf("the connector ended with %v: %+v", err, q.last.Errors)
+	}
+	opened := streamsOpened(q.last)
 	p.t.Logf("%d tables without changes: %d streams opened, %.2f s", len(tables), opened, took.Seconds())
-	if opened != 0 || len(r.out.Records) != 0 || len(r.out.States) != len(tables) {
-		p.t.Errorf("%d streams, %d records, %d states", opened, len(r.out.Records), len(r.out.States))
+	if opened != 0 || len(q.last.Records) != 0 || len(q.last.States) != len(tables) {
+		p.t.Errorf("%d streams, %d records, %d states", opened, len(q.last.Records), len(q.last.States))
 	}
 	return took
 }
