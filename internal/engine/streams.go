@@ -124,7 +124,7 @@ func (s *survey) streamOf(c *airbyte.ConfiguredStream, t *table.Table, saved *st
 		if err := s.checkShards(d, saved); err != nil {
 			return nil, err
 		}
-		if err := partition.CheckSavedKey(c, saved); err != nil {
+		if err := partition.CheckSavedKey(c, t, saved); err != nil {
 			return nil, err
 		}
 	}

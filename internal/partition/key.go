@@ -50,9 +50,10 @@ func CheckKey(s *Stream, c *airbyte.ConfiguredStream, chosen row.Options) (warni
 	return warnings, err
 }
 
-// CheckSavedKey refuses a stream whose rows in the destination have no value in a column of its key, because the column did not exist,
-// under that name, when the state was saved. ALTER TABLE emits no row events, so changes of those rows would not find them.
-func CheckSavedKey(c *airbyte.ConfiguredStream, saved *state.Stream) error {
+// CheckSavedKey refuses a stream whose rows in the destination may have another key than in the table: ALTER TABLE emits no row events,
+// so changes of those rows would not find them. They have no value in a column that did not exist, under its name, when the state was
+// saved, and the former value in one whose values were converted.
+func CheckSavedKey(c *airbyte.ConfiguredStream, t *table.Table, saved *state.Stream) error {
 	key, err := c.Key()
 	if err != nil {
 		return refused(c.Stream.Descriptor(), err)
@@ -60,11 +61,20 @@ func CheckSavedKey(c *airbyte.ConfiguredStream, saved *state.Stream) error {
 	if saved.FullRefresh || len(saved.Columns) == 0 || !c.Deduplicates() {
 		return nil
 	}
+	const remedy = "clear the stream's data and sync again"
 	for _, name := range key {
-		had := slices.ContainsFunc(saved.Columns, func(c table.Column) bool { return c.Name == name })
-		if !had && !record.IsOwn(name) {
-			return failure.Config("clear the stream's data and sync again", "Stream %s cannot be continued: the column %q of its primary key was "+
+		if record.IsOwn(name) {
+			continue
+		}
+		at := slices.IndexFunc(saved.Columns, func(c table.Column) bool { return c.Name == name })
+		if at < 0 {
+			return failure.Config(remedy, "Stream %s cannot be continued: the column %q of its primary key was "+
 				"added or renamed since the last sync, and rows already in the destination have no value in it", c.Stream.Descriptor(), name)
+		}
+		if now := t.Column(name); now != nil && !row.KeepsValues(saved.Columns[at], *now) {
+			return failure.Config(remedy, "Stream %s cannot be continued: the column %q of its primary key was changed from %s to %s since the "+
+				"last sync, which may have changed its values, and rows already in the destination have the former ones",
+				c.Stream.Descriptor(), name, row.Describe(saved.Columns[at]), row.Describe(*now))
 		}
 	}
 	return nil

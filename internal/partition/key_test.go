@@ -101,36 +101,47 @@ func TestCheckKey(t *testing.T) {
 	}
 }
 
-// Rows that were sent before a column of the key existed under its current name have no value in it.
+// Rows that were sent before a column of the key existed under its current name have no value in it, and those that were sent before its
+// values were converted have the former ones.
 func TestAKeyThatRowsInTheDestinationDoNotHave(t *testing.T) {
-	columns := func(names string) (list []table.Column) {
-		for _, name := range strings.Fields(names) {
-			list = append(list, table.Column{Name: name, Type: "int"})
+	columns := func(declared string) (list []table.Column) {
+		for _, column := range strings.Fields(declared) {
+			name, columnType, found := strings.Cut(column, ":")
+			if !found {
+				columnType = "int"
+			}
+			list = append(list, table.Column{Name: name, Type: columnType})
 		}
 		return list
 	}
 	for name, c := range map[string]struct {
-		saved   state.Stream
-		key     string
-		mode    airbyte.DestinationSyncMode
-		refused string
+		was, now string // the table's columns
+		key      string
+		mode     airbyte.DestinationSyncMode
+		refused  string
 	}{
-		"renamed":                  {state.Stream{Columns: columns("id v")}, "ident", "append_dedup", `"ident"`},
-		"one of two":               {state.Stream{Columns: columns("a v")}, "a b", "append_dedup", `"b"`},
-		"spelled otherwise":        {state.Stream{Columns: columns("id v")}, "ID", "append_dedup", `"ID"`},
-		"another column":           {state.Stream{Columns: columns("id v")}, "v", "append_dedup", ""},
-		"the same":                 {state.Stream{Columns: columns("id v")}, "id", "append_dedup", ""},
-		"ours":                     {state.Stream{Columns: columns("id v")}, "id _ab_cdc_cursor", "append_dedup", ""},
-		"every record is kept":     {state.Stream{Columns: columns("id v")}, "ident", "append", ""},
-		"a full refresh":           {state.Stream{FullRefresh: true, Columns: columns("id v")}, "ident", "overwrite_dedup", ""},
-		"the former connector's":   {state.Stream{}, "ident", "append_dedup", ""},
-		"a destination without it": {state.Stream{Columns: columns("id v")}, "ident", "", ""},
+		"renamed":                  {"id v", "ident v", "ident", "append_dedup", `"ident"`},
+		"one of two":               {"a v", "a b v", "a b", "append_dedup", `"b"`},
+		"spelled otherwise":        {"id v", "ID v", "ID", "append_dedup", `"ID"`},
+		"another column":           {"id v", "id v", "v", "append_dedup", ""},
+		"the same":                 {"id v", "id v", "id", "append_dedup", ""},
+		"converted":                {"id:varchar(9) v", "id:varbinary(9) v", "id", "append_dedup", `"id" of its primary key was changed from varchar(9) NOT NULL to varbinary(9) NOT NULL`},
+		"converted, one of two":    {"a b:datetime(6)", "a b:datetime", "a b", "append_dedup", `"b"`},
+		"widened":                  {"id v", "id:bigint v", "id", "append_dedup", ""},
+		"another one converted":    {"id v", "id v:varchar(9)", "id", "append_dedup", ""},
+		"converted, all are kept":  {"id:varchar(9) v", "id:varbinary(9) v", "id", "append", ""},
+		"ours":                     {"id v", "id v", "id _ab_cdc_cursor", "append_dedup", ""},
+		"every record is kept":     {"id v", "ident v", "ident", "append", ""},
+		"a full refresh":           {"id v", "ident v", "ident", "overwrite_dedup", ""},
+		"the former connector's":   {"", "id v", "ident", "append_dedup", ""},
+		"a destination without it": {"id v", "ident v", "ident", "", ""},
 	} {
 		stream := &airbyte.ConfiguredStream{Stream: airbyte.Stream{Name: "users"}, SyncMode: airbyte.Incremental, DestinationSyncMode: c.mode}
 		for _, column := range strings.Fields(c.key) {
 			stream.PrimaryKey = append(stream.PrimaryKey, []string{column})
 		}
-		err := CheckSavedKey(stream, &c.saved)
+		saved := &state.Stream{FullRefresh: c.mode == "overwrite_dedup", Columns: columns(c.was)}
+		err := CheckSavedKey(stream, &table.Table{Name: "users", Columns: columns(c.now)}, saved)
 		if (err != nil) != (c.refused != "") || err != nil && (!strings.Contains(err.Error(), c.refused) ||
 			failure.Judge(err).Kind != airbyte.ConfigError) {
 			t.Errorf("%s: %v, want %q", name, err, c.refused)

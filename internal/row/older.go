@@ -148,7 +148,7 @@ func compileSteps(steps []table.Declaration, read conversion, charset string, op
 		}
 		convert, next, err := convert(newValueType(from.Column, charset), newValueType(to.Column, ""), to.Copied)
 		if err != nil {
-			return nil, fmt.Errorf("it became %s from %s: %w", describe(to.Column), describe(from.Column), err)
+			return nil, fmt.Errorf("it became %s from %s: %w", Describe(to.Column), Describe(from.Column), err)
 		}
 		conversions, charset = append(conversions, convert), next
 		if to.Numbered {
@@ -182,7 +182,8 @@ func notZero(value []byte) ([]byte, error) {
 	return value, nil
 }
 
-func describe(c table.Column) string {
+// Describe is a column's declaration.
+func Describe(c table.Column) string {
 	text := c.Type
 	if c.Charset != "" && c.Charset != table.UnknownCharset {
 		text += " CHARACTER SET " + c.Charset

@@ -2,6 +2,7 @@ package torture
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -49,6 +50,17 @@ var alters = []alteration{
 			}
 		}
 		return "rename column " + old + " to " + t.key[0]
+	}},
+	{weighted{"retype-key", 3}, always, func(g *generator, t *table) string {
+		for _, name := range t.key {
+			for i := range t.columns {
+				if c := &t.columns[i]; c.name == name && !slices.Contains(t.vindex, name) {
+					c.kind = g.columnKind(func(k *columnKind) bool { return k.key && g.may("key:"+k.tag) && (k.alike(c.kind) || g.chance(4)) })
+					return "modify column " + c.definition()
+				}
+			}
+		}
+		return ""
 	}},
 	{weighted{"widen", 4}, older, func(g *generator, t *table) string {
 		for _, c := range t.free() {
@@ -98,6 +110,15 @@ var alters = []alteration{
 		return fmt.Sprintf("comment = 'no %d'", t.next)
 	}},
 	{weighted{"truncate", 1}, always, nil},
+}
+
+// alike reports whether values of one type are likely to fit another.
+func (k *columnKind) alike(other *columnKind) bool {
+	text := func(k *columnKind) bool {
+		return strings.Contains(k.decl, "char") || strings.Contains(k.decl, "binary")
+	}
+	time := func(k *columnKind) bool { return strings.Contains(k.decl, "time") || k.decl == "date" }
+	return k.numeric && other.numeric || text(k) && text(other) || time(k) && time(other)
 }
 
 func kindNamed(tag string) *columnKind {

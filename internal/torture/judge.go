@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -30,18 +31,24 @@ func (s *Stream) Compare(t *Table, altered *Altered) *Finding {
 	got := map[string]string{} // form of the key → key
 	for key, row := range s.Rows {
 		form := s.keyForm(t, row.Data)
-		if _, twice := got[form]; twice {
+		other, twice := got[form]
+		switch {
+		case twice && !s.maySplit(altered):
 			return found(Differs, s.Name, "the destination has row %s twice", form)
+		case !twice || s.Rows[other].cursor < row.cursor:
+			got[form] = key
 		}
-		got[form] = key
 	}
 	for _, key := range slices.Sorted(maps.Keys(want)) {
-		if _, ok := got[key]; !ok {
+		if _, ok := got[key]; !ok && !(s.maySplit(altered) && altered.came[key] && altered.after[key] == whole(want[key])) {
 			return found(Differs, s.Name, "row %s is in the source and not in the destination (which has %d rows, the source %d)", key, len(got), len(want))
 		}
 	}
 	for _, key := range slices.Sorted(maps.Keys(got)) {
 		row, ok := want[key]
+		if !ok && s.maySplit(altered) && altered.left[key] {
+			continue
+		}
 		if !ok {
 			return found(Differs, s.Name, "row %s is in the destination and not in the source (which has %d rows, the destination %d)", key, len(want), len(got))
 		}
@@ -51,6 +58,10 @@ func (s *Stream) Compare(t *Table, altered *Altered) *Finding {
 	}
 	return nil
 }
+
+// maySplit reports whether rows whose keys an ALTER changed stay in the destination under their former ones: where it deduplicates, the
+// stream has to fail instead.
+func (s *Stream) maySplit(altered *Altered) bool { return altered != nil && s.Dest == "append" }
 
 func (s *Stream) compareRow(key string, row map[string][]byte, at Row, shared []Column, altered *Altered) *Finding {
 	for _, c := range shared {
@@ -66,15 +77,19 @@ func (s *Stream) compareRow(key string, row map[string][]byte, at Row, shared []
 	return nil
 }
 
-// looselyEqual allows for a column's type that was changed after the schema was read: the values still have to look alike.
+// looselyEqual allows for a column's type that was changed after the schema was read: the values still have to look alike. A number may
+// have become a boolean, or the reverse.
 func (s *Stream) looselyEqual(c Column, want, given string) bool {
 	if s.Types[c.Name] == c.ColumnType {
 		return false
 	}
-	return strings.TrimRight(unbool(want), "0.") == strings.TrimRight(unbool(given), "0.")
+	if given == "true" || given == "false" {
+		return strconv.FormatBool(strings.Trim(unbool(want), "0.") != "") == given
+	}
+	return strings.TrimRight(unbool(want), "0.") == strings.TrimRight(given, "0.")
 }
 
-// unbool is a boolean as the number that it becomes, or was, in a column of another type.
+// unbool is a boolean as the number that it was.
 func unbool(value string) string {
 	switch value {
 	case "false":
@@ -171,24 +186,33 @@ func (s *Stream) compareContents(t *Table, shared []Column) *Finding {
 type Altered struct {
 	after map[string]string              // the whole row after the last ALTER, by key
 	forms map[string]map[string][]string // by key and column: what it had before each ALTER
-	// columns are those that an ALTER added or gave another type: rows of a table without key are not compared by them.
-	columns map[string]bool
+	// columns are those that an ALTER added, gave another type or converted: rows of a table without key are not compared by them.
+	columns    map[string]bool
+	left, came map[string]bool // keys that rows had before an ALTER and not after it, or the reverse
 }
 
 // Note records a table's rows before and after an ALTER.
 func (a *Altered) Note(s *Stream, before, after *Table) *Altered {
-	next := &Altered{after: map[string]string{}, forms: map[string]map[string][]string{}, columns: map[string]bool{}}
+	next := &Altered{
+		after: map[string]string{}, forms: map[string]map[string][]string{}, columns: map[string]bool{}, left: map[string]bool{}, came: map[string]bool{},
+	}
 	if a != nil {
 		maps.Copy(next.columns, a.columns)
+		maps.Copy(next.left, a.left)
+		maps.Copy(next.came, a.came)
 	}
 	for _, c := range after.Columns {
-		if !slices.Contains(before.Columns, c) {
+		if !slices.Contains(before.Columns, c) || !slices.Equal(before.values(c.Name), after.values(c.Name)) {
 			next.columns[c.Name] = true
 		}
 	}
-	was := rowsByKey(s, before)
-	for key, row := range rowsByKey(s, after) {
+	was, now := rowsByKey(s, before), rowsByKey(s, after)
+	for key := range was {
+		next.left[key] = next.left[key] || now[key] == nil
+	}
+	for key, row := range now {
 		next.after[key] = whole(row)
+		next.came[key] = next.came[key] || was[key] == nil
 		old := was[key]
 		if old == nil {
 			continue
@@ -209,6 +233,16 @@ func (a *Altered) Note(s *Stream, before, after *Table) *Altered {
 		next.forms[key] = forms
 	}
 	return next
+}
+
+// values are a column's, sorted.
+func (t *Table) values(column string) []string {
+	list := make([]string, len(t.Rows))
+	for i, row := range t.Rows {
+		list[i] = string(row[column])
+	}
+	slices.Sort(list)
+	return list
 }
 
 func rowsByKey(s *Stream, t *Table) map[string]map[string][]byte {

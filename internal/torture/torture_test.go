@@ -415,15 +415,16 @@ func TestValuesAreComparedByTheirMeaning(t *testing.T) {
 		{"bigint", "18446744073709551615", []byte("18446744073709551615"), false, true},
 		{"bigint", "18446744073709551614", []byte("18446744073709551615"), false, false},
 		{"decimal", "0.5", []byte("0.50"), false, true},
-		{"tinyint", "true", []byte("2"), true, true},
+		{"tinyint(1)", "true", []byte("2"), true, true},
+		{"decimal(12,0)", "2", []byte("2"), true, true},
 		{"tinyint", "2", []byte("2"), false, true},
-		{"tinyint", "false", []byte("0"), true, true},
+		{"tinyint(1)", "false", []byte("0"), true, true},
 		{"float", "16777216", []byte("16777200"), false, true},
 		{"float", "1.2", []byte("1.1"), false, false},
 		{"double", "1e+300", []byte("1e300"), false, true},
 		{"double", "16777216", []byte("16777200"), false, false},
-		{"bit", "true", []byte{1}, true, true},
-		{"bit", `"A/8="`, []byte{3, 255}, false, true},
+		{"bit(1)", "true", []byte{1}, false, true},
+		{"bit(10)", `"A/8="`, []byte{3, 255}, false, true},
 		{"date", "null", []byte("0000-00-00"), false, true},
 		{"date", "null", []byte("2026-02-30"), false, true},
 		{"date", `"2026-02-28"`, []byte("2026-02-28"), false, true},
@@ -441,11 +442,60 @@ func TestValuesAreComparedByTheirMeaning(t *testing.T) {
 		{"blob", `"AP8="`, []byte{0, 255}, false, true},
 		{"point", `"AP8="`, []byte{0, 254}, false, false},
 	} {
-		column := Column{Name: "c", DataType: c.dataType}
+		dataType, _, _ := strings.Cut(c.dataType, "(")
+		column := Column{Name: "c", DataType: dataType, ColumnType: c.dataType}
 		var v any
 		decode(c.record, &v)
 		if got, want := column.fromRecord(v), column.fromSource(c.source, c.asBool); (got == want) != c.equal {
 			t.Errorf("%s: %s is %q, %q is %q", c.dataType, c.record, got, c.source, want)
+		}
+	}
+}
+
+func TestValuesLookAlikeAfterAChangeOfType(t *testing.T) {
+	s := &Stream{Types: map[string]string{"c": "tinyint(1)"}}
+	for _, c := range []struct {
+		columnType, want, given string
+		alike                   bool
+	}{
+		{"tinyint(1)", "1", "true", false},
+		{"int", "7", "true", true},
+		{"int", "0", "false", true},
+		{"int", "0", "true", false},
+		{"int", "true", "1", true},
+		{"bit(1)", "false", "true", false},
+		{"decimal(10,2)", "7.00", "7", true},
+		{"decimal(10,2)", "7.00", "8", false},
+	} {
+		if s.looselyEqual(Column{Name: "c", ColumnType: c.columnType}, c.want, c.given) != c.alike {
+			t.Errorf("%s: %s and %s: want %v", c.columnType, c.want, c.given, c.alike)
+		}
+	}
+}
+
+// An ALTER changed a key's values without events: where all records are kept, rows stay under their former keys until they change.
+func TestRowsUnderFormerKeys(t *testing.T) {
+	column := []Column{{Name: "k", DataType: "varchar", ColumnType: "varchar(9)"}}
+	rows := func(keys ...string) *Table {
+		table := &Table{Columns: column}
+		for _, k := range keys {
+			table.Rows = append(table.Rows, map[string][]byte{"k": []byte(k)})
+		}
+		return table
+	}
+	for _, dest := range []string{"append", "append_dedup"} {
+		s := &Stream{Name: "t", Dest: dest, Key: []string{"k"}, Columns: map[string]Property{"k": {}}, Rows: map[string]Row{
+			"1": {Data: map[string]any{"k": "é"}}, "2": {Data: map[string]any{"k": "a"}},
+		}}
+		before, after := rows("é", "a"), rows("?", "a")
+		altered := (*Altered)(nil).Note(s, before, after)
+		if f := s.Compare(after, altered); (f == nil) != (dest == "append") {
+			t.Errorf("%s: %v", dest, f)
+		}
+		for name, now := range map[string]*Table{"a new row is missing": rows("?", "a", "b"), "a deleted row is there": rows("?")} {
+			if f := s.Compare(now, altered); f == nil {
+				t.Errorf("%s: %s", dest, name)
+			}
 		}
 	}
 }

@@ -27,14 +27,14 @@ func (c Column) fromSource(v []byte, asBool bool) string {
 	s := string(v)
 	switch c.DataType {
 	case "tinyint", "smallint", "mediumint", "int", "bigint", "year", "decimal":
-		if asBool {
+		if asBool && strings.HasPrefix(c.ColumnType, "tinyint(1)") { // it may have become another type since the schema was read
 			return strconv.FormatBool(strings.Trim(s, "0") != "")
 		}
 		return number(s)
 	case "float", "double":
 		return c.floating(s)
 	case "bit":
-		if asBool {
+		if c.ColumnType == "bit(1)" {
 			return strconv.FormatBool(s != "\x00")
 		}
 		return base64.StdEncoding.EncodeToString(v)
