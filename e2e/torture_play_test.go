@@ -32,11 +32,12 @@ type play struct {
 	platform *torture.Platform
 	choices  map[string]torture.Choice // by table
 	altered  map[string]*torture.Altered
-	mayFail  map[string]bool // streams that may fail until they are cleared
-	shaken   bool            // a fault happened since the last judgement: syncs may take longer, or fail with a transient error
-	fresh    bool            // the next run starts a new job
-	restless bool            // the next run to be judged may read changes of tables' columns
-	unseen   bool            // tables were altered during this run, which may stop before that: the next one reads it
+	changes  map[string][]string // the last DDL of each table
+	mayFail  map[string]bool     // streams that may fail until they are cleared
+	shaken   bool                // a fault happened since the last judgement: syncs may take longer, or fail with a transient error
+	fresh    bool                // the next run starts a new job
+	restless bool                // the next run to be judged may read changes of tables' columns
+	unseen   bool                // tables were altered during this run, which may stop before that: the next one reads it
 	current  *connectorRun
 	last     *destination.Output
 	before   *torture.Platform // the platform as it was when the last run started
@@ -55,6 +56,7 @@ func (r *tortureRig) play(ctx context.Context, h torture.History) (*torture.Find
 		tortureRig: r, prefix: fmt.Sprintf("%s_%d_", r.run, r.plays), dir: filepath.Join(r.dir, strconv.Itoa(r.plays)), keyspace: "commerce",
 		homes: map[string]string{}, mirrored: map[string]bool{}, platform: torture.NewPlatform(), fresh: true,
 		choices: map[string]torture.Choice{}, altered: map[string]*torture.Altered{}, mayFail: map[string]bool{},
+		changes: map[string][]string{},
 	}
 	defer p.cleanUp()
 	if err := os.MkdirAll(p.dir, 0o755); err != nil {
@@ -484,6 +486,8 @@ func (p *play) follow(ctx context.Context) {
 			p.report(torture.NoRemedy, "%s", e.Message)
 		}
 		switch {
+		case strings.Contains(says, "when the change is done") && e.Stream != nil:
+			p.completeChange(ctx, e.Stream.Name)
 		case cleared && e.Stream != nil:
 			p.clear(e.Stream.Name)
 		case cleared:

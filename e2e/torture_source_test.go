@@ -144,6 +144,7 @@ func (p *play) ddl(ctx context.Context, name string, s torture.Step) {
 	if s.Has("may-fail") {
 		p.mayFail[name] = true
 	}
+	p.changes[name] = s.SQL
 	if shard := s.Option("in"); shard != "" {
 		p.inShard(ctx, shard, s.SQL)
 	} else {
@@ -156,6 +157,18 @@ func (p *play) ddl(ctx context.Context, name string, s torture.Step) {
 	stream := p.platform.Streams[name]
 	if err == nil && err2 == nil && stream != nil {
 		p.altered[name] = p.altered[name].Note(stream, before, after)
+	}
+	p.awaitGate(ctx, name)
+}
+
+// completeChange does what a person does whose change of a table succeeded in some shards only: the rows that are in its way are deleted.
+func (p *play) completeChange(ctx context.Context, name string) {
+	here := p.keyspace
+	p.keyspace = p.homes[name]
+	defer func() { p.keyspace = here }()
+	p.restless = true
+	for _, shard := range p.shardsOf(p.keyspace) {
+		p.inShard(ctx, shard, append([]string{"delete from " + name}, p.changes[name]...))
 	}
 	p.awaitGate(ctx, name)
 }

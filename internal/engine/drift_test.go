@@ -611,15 +611,18 @@ func TestAValueThatAlterTableWouldNotTake(t *testing.T) {
 
 // Vitess cannot determine the labels of an ENUM or SET in rows that have other columns than the table has now.
 func TestOlderRowsWithLabelsAreRefused(t *testing.T) {
+	const plan = "failed to build table replication plan for table users: failed to build ENUM and SET column integer to string mappings: "
 	for name, why := range map[string]string{
-		"other columns": "enum or set column @3 does not have valid string values: ",
-		"text now":      "syntax error at position 3 near '20'",
+		"other columns": plan + "enum or set column @3 does not have valid string values: ",
+		"text now":      plan + "syntax error at position 3 near '20'",
+		"fewer labels": "failed to perform ENUM column integer to string value mapping: no string value found for ENUM column name in table users " +
+			"-- with available values being: map[1:a] -- using the found integer value: 5",
+		"fewer members": "failed to perform SET column integer to string value mapping: no valid integer value found for SET column name in table users, bytes: 10",
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t, 7, func(q *request, send func(...*event), done <-chan struct{}) error {
 				if slices.Contains(tablesIn(q), "users") {
-					return status.Error(codes.Unknown, "target: shop.-.primary: vttablet: rpc error: code = Unknown desc = stream (at source tablet) error @ (including the GTID we failed to process) x: "+
-						"failed to build table replication plan for table users: failed to build ENUM and SET column integer to string mappings: "+why)
+					return status.Error(codes.Unknown, "target: shop.-.primary: vttablet: rpc error: code = Unknown desc = stream (at source tablet) error @ (including the GTID we failed to process) x: "+why)
 				}
 				send(insert(6, "others")...)
 				send(script.VGTID(7, nil), fakevtgate.Other())

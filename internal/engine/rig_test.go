@@ -82,6 +82,7 @@ type rig struct {
 	silent   []string      // the shards that never send anything
 	asks     func(*Server) // changes the queries over the MySQL protocol
 	sequence atomic.Int64
+	dedup    bool // destinations deduplicate by id
 }
 
 // requests returns the requests for tables, without those for current positions.
@@ -297,9 +298,11 @@ func (r *rig) addStream(t *table.Table, mode airbyte.SyncMode, saved *state.Stre
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	s, err := partition.NewStream(&airbyte.ConfiguredStream{
-		Stream: airbyte.Stream{Name: t.Name, Namespace: "shop", JSONSchema: jsonSchema}, SyncMode: mode,
-	}, t, saved, &r.sequence, time.Minute)
+	c := &airbyte.ConfiguredStream{Stream: airbyte.Stream{Name: t.Name, Namespace: "shop", JSONSchema: jsonSchema}, SyncMode: mode}
+	if r.dedup {
+		c.DestinationSyncMode, c.PrimaryKey = "append_dedup", [][]string{{"id"}}
+	}
+	s, err := partition.NewStream(c, t, saved, &r.sequence, time.Minute)
 	if err != nil {
 		r.t.Fatal(err)
 	}

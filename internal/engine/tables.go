@@ -237,7 +237,7 @@ func (s *survey) agree(views map[gtid.Shard]*view) (map[string]*table.Table, map
 }
 
 func (s *survey) differs(name, one, other string) error {
-	return failure.Transient("try again when the change is done", "Table %s.%s differs between the shards %s, probably because a schema change is being cut over shard by shard",
+	return failure.Transient("try again when the change is done in all shards (if it failed in one, complete it there)", "Table %s.%s differs between the shards %s, probably because a schema change is being cut over shard by shard",
 		s.cfg.Database, name, strings.Join([]string{one, other}, " and "))
 }
 

@@ -54,18 +54,14 @@ func CheckKey(s *Stream, c *airbyte.ConfiguredStream, chosen row.Options) (warni
 // so changes of those rows would not find them. They have no value in a column that did not exist, under its name, when the state was
 // saved, and the former value in one whose values were converted.
 func CheckSavedKey(c *airbyte.ConfiguredStream, t *table.Table, saved *state.Stream) error {
-	key, err := c.Key()
-	if err != nil {
+	if _, err := c.Key(); err != nil {
 		return refused(c.Stream.Descriptor(), err)
 	}
-	if saved.FullRefresh || len(saved.Columns) == 0 || !c.Deduplicates() {
+	if saved.FullRefresh || len(saved.Columns) == 0 {
 		return nil
 	}
 	const remedy = "clear the stream's data and sync again"
-	for _, name := range key {
-		if record.IsOwn(name) {
-			continue
-		}
+	for _, name := range keyAtDestination(c) {
 		at := slices.IndexFunc(saved.Columns, func(c table.Column) bool { return c.Name == name })
 		if at < 0 {
 			return failure.Config(remedy, "Stream %s cannot be continued: the column %q of its primary key was "+
@@ -78,6 +74,15 @@ func CheckSavedKey(c *airbyte.ConfiguredStream, t *table.Table, saved *state.Str
 		}
 	}
 	return nil
+}
+
+// keyAtDestination are the table's columns by which the destination deduplicates; none if it keeps all records.
+func keyAtDestination(c *airbyte.ConfiguredStream) []string {
+	key, err := c.Key()
+	if err != nil || !c.Deduplicates() {
+		return nil
+	}
+	return slices.DeleteFunc(slices.Clone(key), record.IsOwn)
 }
 
 func refused(d airbyte.StreamDescriptor, err error) error {

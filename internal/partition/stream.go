@@ -31,10 +31,10 @@ type Stream struct {
 	Columns []string
 	// Changed reports that the table's columns differ from those at the time the state was saved.
 	Changed    bool
-	ahead      time.Duration   // distance of a state's cursor from the records that may follow it
-	configured map[string]bool // columns of the catalog
-	missing    sync.Map        // those already reported as missing from the table
-	parts      sync.Map        // *Partition by gtid.Shard
+	ahead      time.Duration // distance of a state's cursor from the records that may follow it
+	configured configured
+	missing    sync.Map // columns already reported as missing from the table
+	parts      sync.Map // *Partition by gtid.Shard
 	failed     atomic.Pointer[failure.Verdict]
 	running    atomic.Bool // its status RUNNING was written
 	said
@@ -42,6 +42,12 @@ type Stream struct {
 	// The rest changes only under a Tx.
 	state *state.Stream
 	open  int // partitions still being read, plus one for the plan
+}
+
+// configured is what the catalog says of a stream.
+type configured struct {
+	columns map[string]bool
+	key     []string // by which the destination deduplicates; nil if it keeps all records, or those of one snapshot
 }
 
 // NewStream prepares a configured stream over its table. saved is the stream's state, nil for none; from now on it belongs to the stream.
@@ -59,7 +65,10 @@ func NewStream(c *airbyte.ConfiguredStream, t *table.Table, saved *state.Stream,
 	if err != nil {
 		return nil, err
 	}
-	s := &Stream{ahead: ahead, Descriptor: d, Table: withKeyOf(t, c), Records: records, configured: properties, state: saved, open: 1}
+	s := &Stream{
+		ahead: ahead, Descriptor: d, Table: withKeyOf(t, c), Records: records, configured: configured{columns: properties},
+		state: saved, open: 1,
+	}
 	for _, column := range t.Columns {
 		if properties[column.Name] && !record.IsOwn(column.Name) {
 			s.Columns = append(s.Columns, column.Name)
@@ -74,6 +83,7 @@ func NewStream(c *airbyte.ConfiguredStream, t *table.Table, saved *state.Stream,
 	s.state.FullRefresh, s.state.SyncID = !s.Incremental(), c.SyncID
 	if s.Incremental() {
 		s.state.SyncID = 0
+		s.configured.key = keyAtDestination(c)
 	}
 	s.adopt(t.Columns)
 	s.Records.SetCursor(s.state.Cursor)
@@ -109,6 +119,9 @@ func (s *Stream) adopt(now []table.Column) {
 	s.state.Columns = now
 }
 
+// IdentifiedBy are the table's columns by which the destination finds the rows that it has; none if it keeps all records.
+func (s *Stream) IdentifiedBy() []string { return s.configured.key }
+
 // Incremental reports whether changes are requested, not snapshots.
 func (s *Stream) Incremental() bool { return s.Records.Incremental }
 
@@ -141,7 +154,7 @@ func (s *Stream) Given() (records, bytes int64) {
 // WarnMissing reports which of the configured columns the table does not have, without those that it reported before.
 func (s *Stream) WarnMissing(log *slog.Logger, t *table.Table) {
 	var missing []string
-	for name := range s.configured {
+	for name := range s.configured.columns {
 		if t.Column(name) != nil || record.IsOwn(name) {
 			continue
 		}

@@ -70,7 +70,12 @@ func altered(ctx context.Context, s *session, t *tableReader, by statement) erro
 		t.Step(s.followed.columns())
 		t.warnAltered(s.env.Log)
 		return nil
-	case t.Given():
+	case s.copying != nil:
+		if err := replacedInCopy(ctx, s.Reader, t, by); err != nil {
+			return err
+		}
+	}
+	if t.Given() {
 		if err := s.lookAt(ctx, []string{t.Name()}, false); err != nil {
 			return err
 		}

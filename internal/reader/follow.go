@@ -20,7 +20,7 @@ import (
 
 // changes are the statements that may have changed a table's columns between a position and the one to read up to.
 type changes struct {
-	// evolution is the effect of the statements, once all are known.
+	// evolution is the effect of the statements, once all are known and lead to today's columns.
 	evolution  *table.Evolution
 	was        []table.Column // at the saved position; nil if unknown
 	definition string         // today's SHOW CREATE TABLE, "" if unknown
@@ -120,6 +120,11 @@ func (c *changes) meet(text string) error {
 func (c *changes) end(r *Reader) error {
 	t := r.tables.only()
 	err := c.evolve(t)
+	if c.evolution != nil && c.was != nil { // also if rows are not readable: a new copy would leave those with the former keys
+		if err := replaced(t, row.Replaced(c.evolution.Shape(0), t.Stream.IdentifiedBy())); err != nil {
+			return err
+		}
+	}
 	switch {
 	case err == nil:
 		return nil
@@ -145,9 +150,25 @@ func (c *changes) evolve(t *tableReader) error {
 	return errors.New("which columns it had at the saved position is not known")
 }
 
-func (c *changes) evolveFrom(t *tableReader, was []table.Column) (err error) {
+func (c *changes) evolveFrom(t *tableReader, was []table.Column) error {
 	today := t.Stream.Table.Columns
 	e := table.NewEvolution(t.Name(), was)
+	if err := c.apply(e, today); err != nil {
+		return err
+	}
+	if err := e.End(today, c.definition); err != nil {
+		return err
+	}
+	c.evolution = e
+	for step := range e.Step() {
+		if err := row.CheckOlder(t.Stream.Table, e.Shape(step), t.Stream.Columns, t.Stream.Records.Types); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *changes) apply(e *table.Evolution, today []table.Column) (err error) {
 	for i := range c.statements {
 		s := &c.statements[i]
 		if s.swapped != "" {
@@ -160,15 +181,6 @@ func (c *changes) evolveFrom(t *tableReader, was []table.Column) (err error) {
 		}
 		s.step = e.Step()
 	}
-	if err := e.End(today, c.definition); err != nil {
-		return err
-	}
-	for step := range e.Step() {
-		if err := row.CheckOlder(t.Stream.Table, e.Shape(step), t.Stream.Columns, t.Stream.Records.Types); err != nil {
-			return err
-		}
-	}
-	c.evolution = e
 	return nil
 }
 
@@ -182,6 +194,34 @@ func (c *changes) compile(t *tableReader, f *binlogdatapb.FieldEvent) (*row.Plan
 		return row.Compile(t.Stream.Table, f, t.Stream.Columns, row.Replicate, t.Stream.Records.Types)
 	}
 	return row.CompileOlder(t.Stream.Table, shape, f, t.Stream.Columns, t.Stream.Records.Types)
+}
+
+// replaced is the error for a stream that its destination deduplicates by a column, "" for none, in which the table's rows got other
+// values than they were sent with: changes of those rows would not find them.
+func replaced(t *tableReader, column string) error {
+	if column == "" {
+		return nil
+	}
+	return failure.Config("clear the stream's data and sync again",
+		"Stream %s cannot be continued: the column %q of its primary key got other values in shard %s, because it was dropped and added again, renamed or converted, and rows already in the destination have the former ones",
+		t.Stream.Descriptor, column, t.Shard.Name).Of(t.Name())
+}
+
+// replacedInCopy is the same for a copy, which starts over after the statement, once it has sent rows. Whether they were converted shows
+// in the next sync.
+func replacedInCopy(ctx context.Context, r *Reader, t *tableReader, by statement) error {
+	if r.copying.key == nil && t.Origin.Count().Copied == 0 {
+		return nil
+	}
+	var c changes
+	if err := c.note(ctx, r, by); err != nil {
+		return err
+	}
+	e := table.NewEvolution(t.Name(), t.Columns())
+	if err := c.apply(e, t.Table.Columns); err != nil {
+		return nil //nolint:nilerr // it is not known to be replaced
+	}
+	return replaced(t, e.Shape(0).Replaced(t.Stream.IdentifiedBy()))
 }
 
 // path is what is known about the changes of columns along a reader's way.

@@ -33,6 +33,29 @@ func KeepsValues(was, now table.Column) bool {
 	return false // the digits of other numbers and times change, and so does the order of a SET's labels
 }
 
+// Replaced returns the first of these columns of today in which rows of an older shape do not certainly have the values of today: it is
+// another column (see Shape.Replaced), or was converted in between, maybe there and back. It returns "" if there is none.
+func Replaced(s *table.Shape, columns []string) string {
+	if name := s.Replaced(columns); name != "" {
+		return name
+	}
+	for _, o := range s.Origins {
+		if name := o.Today().Name; slices.Contains(columns, name) && !keepsAll(o.Steps) {
+			return name
+		}
+	}
+	return ""
+}
+
+func keepsAll(steps []table.Declaration) bool {
+	for i := 1; i < len(steps); i++ {
+		if !KeepsValues(steps[i-1].Column, steps[i].Column) {
+			return false
+		}
+	}
+	return true
+}
+
 func holdsIntegers(from, to valueType) bool {
 	switch {
 	case from.unsigned == to.unsigned:

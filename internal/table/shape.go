@@ -68,3 +68,14 @@ func (s *Shape) Current() bool {
 		return o.Refused != "" || o.From < 0 || o.changed() || o.Steps[0].Name != o.Today().Name
 	}) && slices.IsSortedFunc(s.Origins, func(a, b Origin) int { return a.From - b.From })
 }
+
+// Replaced returns the first of these columns of today that the rows did not have under that name: it was added since, or had another
+// name. It returns "" if there is none.
+func (s *Shape) Replaced(columns []string) string {
+	for _, o := range s.Origins {
+		if name := o.Today().Name; slices.Contains(columns, name) && (o.From < 0 || s.Old[o.From].Name != name) {
+			return name
+		}
+	}
+	return ""
+}

@@ -62,6 +62,17 @@ var alters = []alteration{
 		}
 		return ""
 	}},
+	{weighted{"renumber", 1}, always, func(_ *generator, t *table) string { // another key of the same name
+		if len(t.key) != 1 || t.unique || t.keyspace == "customer" {
+			return ""
+		}
+		for i := range t.columns {
+			if c := &t.columns[i]; c.name == t.key[0] {
+				c.kind = kindNamed("bigint")
+			}
+		}
+		return "drop primary key, drop column " + t.key[0] + ", add column " + t.key[0] + " bigint not null auto_increment, add primary key (" + t.key[0] + ")"
+	}},
 	{weighted{"widen", 4}, older, func(g *generator, t *table) string {
 		for _, c := range t.free() {
 			if c.kind.tag == "int" || c.kind.tag == "mediumint" || c.kind.tag == "tinyint" {

@@ -194,7 +194,8 @@ type Altered struct {
 // Note records a table's rows before and after an ALTER.
 func (a *Altered) Note(s *Stream, before, after *Table) *Altered {
 	next := &Altered{
-		after: map[string]string{}, forms: map[string]map[string][]string{}, columns: map[string]bool{}, left: map[string]bool{}, came: map[string]bool{},
+		after: map[string]string{}, forms: map[string]map[string][]string{}, columns: map[string]bool{},
+		left: map[string]bool{}, came: map[string]bool{},
 	}
 	if a != nil {
 		maps.Copy(next.columns, a.columns)

@@ -159,9 +159,12 @@ func blamed(text string, tables []string) string {
 	return longest
 }
 
-// labels are Vitess' messages when it cannot determine the labels of an ENUM or SET.
+// labels are Vitess' messages when it cannot determine the labels of an ENUM or SET (24: vstreamer.go, all of them).
 var labels = []string{
-	"does not have valid string values", "no valid integer value found for column", "failed to build ENUM and SET column integer to string mappings",
+	"does not have valid string values", "no valid integer value found for column", "no valid integer value found for SET column",
+	"no string value found for ENUM column", "failed to build ENUM and SET column integer to string mappings",
+	"failed to build ENUM column integer to string mappings", "failed to build SET column integer to string mappings",
+	"failed to perform ENUM column integer to string value mapping", "failed to perform SET column integer to string value mapping",
 }
 
 // classify uses the gRPC code and, if Vitess uses one code for many things (above all Unknown), the wording of Vitess 24's messages.

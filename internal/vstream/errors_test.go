@@ -39,6 +39,11 @@ func TestErrorsAreClassified(t *testing.T) {
 		{codes.Unknown, "enum or set column @2 does not have valid string values: failed to build table replication plan for table " +
 			"users", BadTable},
 		{codes.Unknown, "no valid integer value found for column v in table users", BadTable},
+		{codes.Unknown, "failed to perform SET column integer to string value mapping: no valid integer value found for SET column v in table users, bytes: 1", BadTable},
+		{codes.Unknown, "no string value found for ENUM column v in table users -- with available values being: map[1:a] -- using the found integer value: 5", BadTable},
+		{codes.Unknown, "failed to perform ENUM column integer to string value mapping: another reason", BadTable},
+		{codes.Unknown, "failed to build ENUM column integer to string mappings: another reason", BadTable},
+		{codes.Unknown, "failed to build SET column integer to string mappings: another reason", BadTable},
 		{codes.Unknown, "something new", Transient},
 	} {
 		if err := newError(status.Error(c.code, c.text), names{}); KindOf(err) != c.want || err.Code != c.code {
