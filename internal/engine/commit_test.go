@@ -1,9 +1,14 @@
 package engine
 
 import (
+	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"source-planetscale/internal/airbyte"
 	"source-planetscale/internal/fakevtgate"
@@ -36,6 +41,7 @@ func TestTransactionThatEndsInACommitStatement(t *testing.T) {
 				for _, events := range c.events {
 					send(events...)
 				}
+				send(fakevtgate.Heartbeat())
 				return hold(done)
 			})
 			r.add(testTable("users"), airbyte.Incremental, &state.Shard{Position: at(5)})
@@ -56,19 +62,52 @@ func TestTransactionThatEndsInACommitStatement(t *testing.T) {
 	}
 }
 
-// With an older server the target is not reached before as many transactions have been received as it is ahead: the next one must still
-// be read.
+// With an older server the target is not reached before as many transactions have been received as it is ahead, and none follows at once:
+// the next one must still be read. If vtgate begins again after an error, the same transactions are received twice.
 func TestTransactionsWithoutAPositionAreCounted(t *testing.T) {
-	r := newRig(t, 7, func(_ *request, send func(...*event), done <-chan struct{}) error {
-		send(begin(7, 0), commit(7))
-		send(begin(7, 0), fields(7, "users"), rowOf(7, "users", nil, []string{"7", "x"}), script.VGTID(7, nil), commit(7))
+	for name, before := range map[string]int{"one": 1, "one, twice": 2, "one, many times": 30} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, 7, func(_ *request, send func(...*event), done <-chan struct{}) error {
+				for range before {
+					send(begin(7, 0), commit(7))
+				}
+				send(begin(7, 0), fields(7, "users"), rowOf(7, "users", nil, []string{"7", "x"}), script.VGTID(7, nil), commit(7))
+				return hold(done)
+			})
+			r.add(testTable("users"), airbyte.Incremental, &state.Shard{Position: at(5)})
+			if got := rows(r.must()); !slices.Equal(got, []string{"7:x"}) {
+				t.Errorf("records %v", got)
+			}
+		})
+	}
+}
+
+// After each error vtgate begins again before a transaction that has no position, for ever: each event makes it forget its errors. A stream
+// that starts after it shows the error.
+func TestTransactionThatIsSentAgainAndAgain(t *testing.T) {
+	t.Parallel()
+	opened := 0
+	r := newRig(t, 7, func(q *request, send func(...*event), done <-chan struct{}) error {
+		if opened++; opened > 1 {
+			if at := q.Vgtid.ShardGtids[0].Gtid; opened == 2 && !strings.HasSuffix(at, ":1-6") {
+				t.Errorf("the next stream starts at %s", at)
+			}
+			return status.Error(codes.Unknown, "enum or set column @4 does not have valid string values: failed to build table replication plan for table users")
+		}
+		for range mostRepeatsSent {
+			send(begin(7, 6), commit(7))
+		}
 		return hold(done)
 	})
 	r.add(testTable("users"), airbyte.Incremental, &state.Shard{Position: at(5)})
-	if got := rows(r.must()); !slices.Equal(got, []string{"7:x"}) {
-		t.Errorf("records %v", got)
+	out, err := within(t, r, 10*time.Second)
+	if !errors.Is(err, ErrIncomplete) || len(out.Errors) != 1 || out.Errors[0].FailureType != "config_error" {
+		t.Errorf("error %v, traces %+v", err, out.Errors)
 	}
 }
+
+// mostRepeatsSent is more often than a stream may repeat a transaction, and once for its first time.
+const mostRepeatsSent = 12
 
 // Such transactions are also received while a copy catches up; the position at which it completes is the server's.
 func TestTransactionThatEndsInACommitStatementDuringACopy(t *testing.T) {

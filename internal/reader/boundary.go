@@ -105,24 +105,42 @@ func askServing(ctx context.Context, s *session) (err error) {
 	return err
 }
 
+// mostRepeats is how often a stream may send, without anything new in between, transactions that it has already sent.
+const mostRepeats = 10
+
 // committed handles the end of a transaction. vttablet sends no position for one that ends in a COMMIT statement: an empty one, or one of
-// tables without transactions. The position comes from the transaction's own GTID (since Vitess 23); otherwise, once as many have ended
-// as the target is ahead, it is the target.
+// tables without transactions. The position comes from the transaction's own GTID (since Vitess 23); otherwise see counted.
 func (s *session) committed() error {
-	if s.next.gtid != "" || s.copying != nil || !s.replaying {
+	switch {
+	case s.next.gtid != "" || s.copying != nil || !s.replaying:
+		return nil
+	case s.eventGTID == "":
+		s.nameless++
 		return nil
 	}
-	own := s.target
-	if s.eventGTID != "" {
-		var err error
-		if own, err = gtid.Parse(s.eventGTID); err != nil {
-			return err
-		}
-	} else if s.nameless++; s.at.Lacks(s.target) > s.nameless {
-		return nil
+	own, err := gtid.Parse(s.eventGTID)
+	if err != nil {
+		return err
 	}
 	s.next = candidate{gtid: s.at.Union(own).String()}
+	if !s.at.Contains(own) {
+		return nil
+	}
+	// Seen on Vitess 24: vtgate begins again where the last position was sent, and counts consecutive errors, but this transaction between
+	// two errors makes it start counting anew. A stream from here on shows the error.
+	if s.repeats++; s.repeats > mostRepeats {
+		return failure.Transient("", "The stream of %s in shard %s sends the same transaction again and again, probably because VTGate cannot read the next one",
+			s.tables.descriptors(), s.shard.Name)
+	}
 	return nil
+}
+
+// counted ends at the target once the server is silent, and as many transactions have ended without a position as the target is ahead.
+// While the server sends more, some of them may be the same: vtgate begins again after an error.
+func counted(s *session) {
+	if s.next.gtid == "" && s.copying == nil && s.nameless > 0 && s.at.Lacks(s.target) <= s.nameless {
+		s.next = candidate{gtid: s.at.Union(s.target).String()}
+	}
 }
 
 // boundary is a point where a position may be saved: between transactions.
@@ -170,6 +188,7 @@ func (s *session) pass() error {
 		}
 	}
 	if !at.Equal(s.at) {
+		s.repeats = 0
 		s.movesOn(s.Reader)
 	}
 	s.at, s.next, s.nameless = at, candidate{}, 0
