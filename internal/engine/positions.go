@@ -47,15 +47,12 @@ func (j *judgement) check(ctx context.Context, refused failures) error {
 		if err != nil {
 			return err
 		}
-		parts := s.source().Of(&plan.Stream{Incremental: st.Incremental(), Saved: st.Saved(), Lost: lost})
+		again, refusal := j.withLoss(st, lost)
 		switch {
-		case plan.Has(parts, plan.Refuse):
-			refused[st.Descriptor] = failure.Config("clear the stream's data and sync again, or set "+failure.Option("If changes since the last sync cannot be read", "invalid_cdc_cursor_position_behavior")+
-				" to \"Re-sync data\"; sync more often than the binary logs are kept",
-				"Stream %s cannot resume from its saved position: shard %s %s", st.Descriptor, lost.Shard.Name, lost.Why)
+		case refusal != nil:
+			refused[st.Descriptor] = refusal
 			continue
-		case plan.Has(parts, plan.StartOver):
-			s.shared.Log.Warn(fmt.Sprintf("Stream %s is copied again: shard %s %s. Rows deleted in the meantime stay at the destination until it is refreshed.", st.Descriptor, lost.Shard.Name, lost.Why))
+		case again:
 			if err := s.change(func(tx *airbyte.Tx) error {
 				st.Reset(tx)
 				s.begin(tx, st, nil)
@@ -68,6 +65,21 @@ func (j *judgement) check(ctx context.Context, refused failures) error {
 	}
 	s.streams = usable
 	return nil
+}
+
+// withLoss decides about a stream with a saved position that cannot be used, nil for none: it is refused, or copied again.
+func (j *judgement) withLoss(st *partition.Stream, lost *plan.Loss) (again bool, refusal *failure.Verdict) {
+	parts := j.source().Of(&plan.Stream{Incremental: st.Incremental(), Saved: st.Saved(), Lost: lost})
+	switch {
+	case plan.Has(parts, plan.Refuse):
+		return false, failure.Config("clear the stream's data and sync again, or set "+failure.Option("If changes since the last sync cannot be read", "invalid_cdc_cursor_position_behavior")+
+			" to \"Re-sync data\"; sync more often than the binary logs are kept",
+			"Stream %s cannot resume from its saved position: shard %s %s", st.Descriptor, lost.Shard.Name, lost.Why)
+	case plan.Has(parts, plan.StartOver):
+		j.shared.Log.Warn(fmt.Sprintf("Stream %s is copied again: shard %s %s. Rows deleted in the meantime stay at the destination until it is refreshed.", st.Descriptor, lost.Shard.Name, lost.Why))
+		return true, nil
+	}
+	return false, nil
 }
 
 // askAll queries the shards about all the streams' positions, in parallel, each about the oldest first, which mostly covers the later

@@ -26,6 +26,11 @@ func (s *Sync) ancestors(st *partition.Stream) []gtid.Shard {
 // replaced a shard may have been replaced itself.
 func (s *Sync) carryOver(ctx context.Context) error {
 	c := &crossing{Sync: s, lost: map[*partition.Stream]bool{}}
+	crossed := map[*partition.Stream]bool{}
+	for _, st := range s.streams {
+		crossed[st] = lineage.Resharded(st.Saved(), s.existing)
+	}
+	j := newJudgement(s)
 	for {
 		unread, err := c.unread()
 		if err != nil {
@@ -46,8 +51,35 @@ func (s *Sync) carryOver(ctx context.Context) error {
 		if err := c.arrive(st); err != nil {
 			return err
 		}
+		if crossed[st] {
+			if err := c.check(ctx, j, st); err != nil {
+				return err
+			}
+		}
+		if err := c.open(st); err != nil {
+			return err
+		}
 	}
 	return nil
+}
+
+// check finds out whether the shards that replaced others still have the changes since the journals.
+func (c *crossing) check(ctx context.Context, j *judgement, st *partition.Stream) error {
+	if st.Failed() || c.lost[st] {
+		return nil
+	}
+	lost, err := j.lost(ctx, st)
+	if err != nil {
+		return err
+	}
+	again, refusal := j.withLoss(st, lost)
+	if refusal != nil {
+		return c.fail(st, refusal)
+	}
+	return c.change(func(*airbyte.Tx) error {
+		c.lost[st] = again
+		return nil
+	})
 }
 
 // crossing is the path of the streams from former shards to existing ones.
@@ -95,9 +127,15 @@ func (c *crossing) arrive(st *partition.Stream) error {
 		return err
 	}
 	if found {
-		if err := c.lose(st, stray, reader.NoJournal()); err != nil {
-			return err
-		}
+		return c.lose(st, stray, reader.NoJournal())
+	}
+	return nil
+}
+
+// open prepares the stream for what is to be read of the shards that exist now.
+func (c *crossing) open(st *partition.Stream) error {
+	if st.Failed() {
+		return nil
 	}
 	return c.change(func(tx *airbyte.Tx) error {
 		starting := c.cfg.StartingPositions()

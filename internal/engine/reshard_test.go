@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -104,6 +105,50 @@ func TestSplitShardIsReadToItsJournal(t *testing.T) {
 	for _, q := range r.requests()[1:] {
 		if g := q.Vgtid.ShardGtids[0]; g.Gtid != fakevtgate.GTID(10) {
 			t.Errorf("shard %s was read from %s, not from the journal's position", g.Shard, g.Gtid)
+		}
+	}
+}
+
+// A new shard may have purged the binary logs since its journal, also if an earlier sync has read the former one.
+func TestNewShardsThatHavePurgedTheirLogs(t *testing.T) {
+	moved := map[gtid.Shard]gtid.Position{in("-80"): at(10), in("80-"): at(10)}
+	for name, saved := range map[string]*state.Shard{
+		"the former shard is read now": {Position: at(5)}, "it was read": {Position: at(5), Moved: moved},
+	} {
+		for _, resync := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, resync %v", name, resync), func(t *testing.T) {
+				r := newRig(t, 0, func(q *request, send func(...*event), done <-chan struct{}) error {
+					g := q.Vgtid.ShardGtids[0]
+					switch {
+					case g.Shard == "-":
+						send(begin(7, 7), journalTo("-80", "80-"))
+					case g.Gtid == "":
+						s := fakevtgate.Script{Keyspace: "shop", Shard: g.Shard}
+						send(begin(0, 0), fields(0, "users"), s.VGTID(20, nil), commit(0), script.CopyCompleted())
+					}
+					return hold(done)
+				})
+				if resync {
+					r.configure(`,"invalid_cdc_cursor_position_behavior":"Re-sync data"`)
+				}
+				r.newShards("-80", "80-")
+				r.asks = func(s *Server) {
+					s.Purged = func(_ context.Context, shard gtid.Shard, set string) (bool, error) {
+						return shard == in("80-") && set == at(10).GTIDSet(), nil
+					}
+				}
+				r.addSaved("users", map[string]*state.Shard{"-": saved})
+				out, err := within(t, r, 10*time.Second)
+				if resync {
+					if got := shardsOf(t, out); err != nil || !maps.Equal(got, map[string]string{"-80": ":1-20", "80-": ":1-20"}) {
+						t.Errorf("%v: the last state has %v, traces %+v", err, got, out.Errors)
+					}
+					return
+				}
+				if !errors.Is(err, ErrIncomplete) || len(out.Errors) != 1 || !strings.Contains(out.Errors[0].Message, "shard 80- has purged the binary logs since then") {
+					t.Errorf("%v, traces %+v", err, out.Errors)
+				}
+			})
 		}
 	}
 }
