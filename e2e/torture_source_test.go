@@ -155,6 +155,9 @@ func (p *play) ddl(ctx context.Context, name string, s torture.Step) {
 	}
 	after, err2 := p.table(ctx, p.keyspace, name, p.shardsWith(name, nil))
 	stream := p.platform.Streams[name]
+	if stream != nil {
+		stream.Outdated = true
+	}
 	if err == nil && err2 == nil && stream != nil {
 		p.altered[name] = p.altered[name].Note(stream, before, after)
 	}

@@ -42,6 +42,7 @@ type Stream struct {
 	Repeats    bool              // some records may have been sent twice: a run of it did not complete
 	Deleted    bool              // rows of it were deleted
 	Updated    bool              // rows of it were updated: without a key nothing identifies the previous row
+	Outdated   bool              // its table was altered since the schema was read, and may have columns that are not in the catalog
 	Given      map[string]bool   // for a stream without key: contents that arrived
 	Count      map[string]int    // for a stream without key: how often each content was sent, less its deletes
 }
@@ -366,8 +367,18 @@ func (s *Stream) fold(r *destination.Record, cursor int64, exact bool) *Finding 
 		s.Gone[key] = cursor
 		return nil
 	}
-	s.Rows[key] = Row{Data: r.Data, cursor: cursor, nulled: len(r.Changes) > 0}
+	s.Rows[key] = Row{Data: r.Data, cursor: cursor, nulled: len(r.Changes) > 0 || s.hidesNull(r.Data)}
 	return nil
+}
+
+// hidesNull reports whether a document is null, or there is none: their JSON is the same.
+func (s *Stream) hidesNull(data map[string]any) bool {
+	for column, columnType := range s.Types {
+		if value, ok := data[column]; ok && columnType == "json" && value == nil {
+			return true
+		}
+	}
+	return false
 }
 
 // decode reads what was encoded here.
@@ -380,6 +391,9 @@ func decode(encoded string, v any) {
 // complete reports whether every change of a row shows in its records: all columns are there, and none has fewer distinct values in JSON
 // than in MySQL.
 func (s *Stream) complete() bool {
+	if s.Outdated {
+		return false
+	}
 	for column, columnType := range s.Types {
 		if p, ok := s.Columns[column]; !ok || p.Bool && columnType != "bit(1)" {
 			return false

@@ -245,8 +245,27 @@ func TestARecordThatComesAgain(t *testing.T) {
 		t.Errorf("got %v", f)
 	}
 	before.BeginRun()
+	outdated := before.Clone()
 	if f := before.Deliver(parse(t, record("1", `"x"`, 11), state(1)), false); f != nil {
 		t.Errorf("after a fault a record may come again: %v", f)
+	}
+	outdated.Streams["t"].Outdated = true
+	if f := outdated.Deliver(parse(t, record("1", `"x"`, 11), state(1)), true); f != nil {
+		t.Errorf("what was changed may be in a column that the catalog does not have: %v", f)
+	}
+}
+
+// A document that is null, and none, are the same in JSON.
+func TestAChangeBetweenNulls(t *testing.T) {
+	p := testPlatform(t)
+	p.Streams["t"].Types["v"] = "json"
+	if f := p.Deliver(parse(t, record("1", "null", 10), state(1)), true); f != nil {
+		t.Fatal(f)
+	}
+	p.Streams["t"].Settled = true
+	p.BeginRun()
+	if f := p.Deliver(parse(t, record("1", "null", 11), state(1)), true); f != nil {
+		t.Errorf("got %v", f)
 	}
 }
 
