@@ -55,7 +55,9 @@ var alters = []alteration{
 		for _, name := range t.key {
 			for i := range t.columns {
 				if c := &t.columns[i]; c.name == name && !slices.Contains(t.vindex, name) {
-					c.kind = g.columnKind(func(k *columnKind) bool { return k.key && g.may("key:"+k.tag) && (k.alike(c.kind) || g.chance(4)) })
+					c.kind = g.columnKind(func(k *columnKind) bool {
+						return k.key && g.may("key:"+k.tag) && !k.temporal() && (k.alike(c.kind) || g.chance(4))
+					})
 					return "modify column " + c.definition()
 				}
 			}
@@ -128,9 +130,11 @@ func (k *columnKind) alike(other *columnKind) bool {
 	text := func(k *columnKind) bool {
 		return strings.Contains(k.decl, "char") || strings.Contains(k.decl, "binary")
 	}
-	time := func(k *columnKind) bool { return strings.Contains(k.decl, "time") || k.decl == "date" }
-	return k.numeric && other.numeric || text(k) && text(other) || time(k) && time(other)
+	return k.numeric && other.numeric || text(k) && text(other)
 }
+
+// temporal reports whether a value of another type may become one that JSON shows as null, which no key may have (TYPES.md).
+func (k *columnKind) temporal() bool { return strings.Contains(k.decl, "time") || k.decl == "date" }
 
 func kindNamed(tag string) *columnKind {
 	for i := range columnKinds {
