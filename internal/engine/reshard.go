@@ -56,7 +56,7 @@ func (s *Sync) carryOver(ctx context.Context) error {
 				return err
 			}
 		}
-		if err := c.open(st); err != nil {
+		if err := c.prepare(st); err != nil {
 			return err
 		}
 	}
@@ -132,8 +132,8 @@ func (c *crossing) arrive(st *partition.Stream) error {
 	return nil
 }
 
-// open prepares the stream for what is to be read of the shards that exist now.
-func (c *crossing) open(st *partition.Stream) error {
+// prepare plans the stream for what is to be read of the shards that exist now.
+func (c *crossing) prepare(st *partition.Stream) error {
 	if st.Failed() {
 		return nil
 	}

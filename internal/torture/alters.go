@@ -44,35 +44,25 @@ var alters = []alteration{
 		old := t.key[0]
 		t.next++
 		t.key[0] = fmt.Sprintf("k%d", 10+t.next)
-		for i := range t.columns {
-			if t.columns[i].name == old {
-				t.columns[i].name = t.key[0]
-			}
-		}
+		t.column(old).name = t.key[0]
 		return "rename column " + old + " to " + t.key[0]
 	}},
 	{weighted{"retype-key", 3}, always, func(g *generator, t *table) string {
-		for _, name := range t.key {
-			for i := range t.columns {
-				if c := &t.columns[i]; c.name == name && !slices.Contains(t.vindex, name) {
-					c.kind = g.columnKind(func(k *columnKind) bool {
-						return k.key && g.may("key:"+k.tag) && !k.temporal() && (k.alike(c.kind) || g.chance(4))
-					})
-					return "modify column " + c.definition()
-				}
-			}
+		at := slices.IndexFunc(t.key, func(name string) bool { return !slices.Contains(t.vindex, name) })
+		if at < 0 {
+			return ""
 		}
-		return ""
+		c := t.column(t.key[at])
+		c.kind = g.columnKind(func(k *columnKind) bool {
+			return k.key && g.may("key:"+k.tag) && !k.temporal() && (k.alike(c.kind) || g.chance(4))
+		})
+		return "modify column " + c.definition()
 	}},
 	{weighted{"renumber", 1}, always, func(_ *generator, t *table) string { // another key of the same name
 		if len(t.key) != 1 || t.unique || t.keyspace == "customer" {
 			return ""
 		}
-		for i := range t.columns {
-			if c := &t.columns[i]; c.name == t.key[0] {
-				c.kind = kindNamed("bigint")
-			}
-		}
+		t.column(t.key[0]).kind = kindNamed("bigint")
 		return "drop primary key, drop column " + t.key[0] + ", add column " + t.key[0] + " bigint not null auto_increment, add primary key (" + t.key[0] + ")"
 	}},
 	{weighted{"widen", 4}, older, func(g *generator, t *table) string {

@@ -32,6 +32,11 @@ type column struct {
 // counter is a column of every table that is not part of the key: statements select rows by it.
 const counter = "n"
 
+// column is the table's column of that name, which it has.
+func (t *table) column(name string) *column {
+	return &t.columns[slices.IndexFunc(t.columns, func(c column) bool { return c.name == name })]
+}
+
 func (t *table) keyed(name string) bool {
 	return slices.Contains(t.key, name) || slices.Contains(t.vindex, name)
 }
