@@ -344,8 +344,10 @@ func (p *play) start(ctx context.Context) {
 		bound += shakenBound
 	}
 	var err error
-	p.current, err = startConnector(ctx, p.program, bound, args...)
-	p.failed(err)
+	if p.current, err = startConnector(ctx, p.program, bound, args...); err != nil {
+		p.report(torture.Silent, "%v", err)
+		return
+	}
 	p.counts["syncs"]++
 }
 
