@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -10,11 +11,13 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	binlogdatapb "vitess.io/vitess/go/vt/proto/binlogdata"
+	querypb "vitess.io/vitess/go/vt/proto/query"
 
 	"source-planetscale/internal/airbyte"
 	"source-planetscale/internal/destination"
 	"source-planetscale/internal/fakevtgate"
 	"source-planetscale/internal/gtid"
+	"source-planetscale/internal/reader"
 	"source-planetscale/internal/state"
 	"source-planetscale/internal/table"
 )
@@ -127,6 +130,55 @@ func TestAColumnDroppedBeforeACopyBeginsIsLeftOut(t *testing.T) {
 	}
 	if n := len(slices.DeleteFunc(out.Logs, func(l destination.Log) bool { return !warned(l) })); n != 1 {
 		t.Errorf("%d warnings", n)
+	}
+}
+
+// A copy is requested with the columns that one replica has, and its rows are read with those that another has a moment later.
+func TestACopyLacksAColumnThatTheTableHas(t *testing.T) {
+	t.Parallel()
+	const lag = "differ from those on the replica that copies it, because replicas lag"
+	const added = "Columns were added to shop.users in shard - just before its copy began"
+	for name, c := range map[string]struct {
+		replica bool
+		mode    airbyte.SyncMode
+		lagging int // how many lookups do not find the column: before the copy, during its snapshot, and more of them on replicas
+		want    string
+	}{
+		"replicas":                     {true, airbyte.Incremental, 1, lag},
+		"replicas, full refresh":       {true, airbyte.FullRefresh, 1, lag},
+		"one of several replicas":      {true, airbyte.Incremental, 2, lag},
+		"the last one that may answer": {true, airbyte.FullRefresh, 1 + reader.ReplicasAsked, lag},
+		"the primary":                  {false, airbyte.Incremental, 1, added},
+		"the primary, full refresh":    {false, airbyte.FullRefresh, 1, added},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			attempts := 0
+			r := newRig(t, 5, func(q *request, send func(...*event), done <-chan struct{}) error {
+				if attempts++; attempts == 1 {
+					return status.Error(codes.FailedPrecondition, "column gone not found in table users")
+				}
+				described, values := idAndName, []string{"1", "x"}
+				if strings.Contains(q.Filter.Rules[0].Filter, "gone") {
+					described, values = append(slices.Clone(idAndName), fakevtgate.Field("gone", "int", querypb.Type_INT32)), []string{"1", "x", "3"}
+				}
+				send(begin(0, 0), fakevtgate.Fields(0, "users", described...), script.VGTID(6, nil), commit(0))
+				send(begin(0, 0), rowOf(0, "users", nil, values), script.VGTID(6, pk("users", "1")), commit(0), script.CopyCompleted())
+				return hold(done)
+			})
+			r.cfg.UseReplica = c.replica
+			users := testTable("users")
+			users.Columns = dropped
+			r.add(users, c.mode, nil)
+			r.looks(append(slices.Repeat([][]table.Column{testTable("users").Columns}, c.lagging), dropped)...)
+			out := r.must()
+			if len(out.Records) != 1 || fmt.Sprint(out.Records[0].Data["gone"]) != "3" {
+				t.Errorf("records %v", out.Records)
+			}
+			if !slices.ContainsFunc(out.Logs, func(l destination.Log) bool { return strings.Contains(l.Message, c.want) }) {
+				t.Errorf("nothing says %q", c.want)
+			}
+		})
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"source-planetscale/internal/gtid"
 	"source-planetscale/internal/partition"
 	"source-planetscale/internal/plan"
+	"source-planetscale/internal/reader"
 	"source-planetscale/internal/schema"
 	"source-planetscale/internal/state"
 )
@@ -203,17 +204,15 @@ func (j *judgement) why(ctx context.Context, shard gtid.Shard, p gtid.Position) 
 	return "", nil
 }
 
-// replicasAsked is how often in a row a shard whose replicas are read must answer that it has purged what is needed. Each replica has its
-// own logs (one made from a backup has none from before it), any of them may answer, and vtgate streams from those that still have them.
-const replicasAsked = 10
-
+// purged reports whether a shard no longer has the logs since a position: of replicas, one made from a backup has none from before it, and
+// vtgate streams from those that still have them.
 func (j *judgement) purged(ctx context.Context, shard gtid.Shard, p gtid.Position) (purged bool, err error) {
 	if whole := j.whole[shard]; !whole.IsZero() && p.Contains(whole) {
 		return false, nil
 	}
 	times := 1
 	if !j.cfg.Primary() {
-		times = replicasAsked
+		times = reader.ReplicasAsked
 	}
 	for range times {
 		if purged, err = j.server.Purged(ctx, shard, p.GTIDSet()); err != nil || !purged {

@@ -12,6 +12,7 @@ import (
 	"source-planetscale/internal/destination"
 	"source-planetscale/internal/fakevtgate"
 	"source-planetscale/internal/gtid"
+	"source-planetscale/internal/reader"
 	"source-planetscale/internal/record"
 	"source-planetscale/internal/state"
 )
@@ -64,7 +65,7 @@ func TestLogsThatOneReplicaAloneHasPurged(t *testing.T) {
 		lost    bool
 	}{
 		"one replica":  {true, 1, 2, false},
-		"all replicas": {true, replicasAsked, replicasAsked, true},
+		"all replicas": {true, reader.ReplicasAsked, reader.ReplicasAsked, true},
 		"none":         {true, 0, 1, false},
 		"primary":      {false, 1, 1, true},
 	} {

@@ -48,7 +48,9 @@ var alters = []alteration{
 		return "rename column " + old + " to " + t.key[0]
 	}},
 	{weighted{"retype-key", 3}, always, func(g *generator, t *table) string {
-		at := slices.IndexFunc(t.key, func(name string) bool { return !slices.Contains(t.vindex, name) })
+		at := slices.IndexFunc(t.key, func(name string) bool {
+			return !slices.Contains(t.vindex, name) && !t.column(name).kind.temporal()
+		})
 		if at < 0 {
 			return ""
 		}
@@ -123,7 +125,8 @@ func (k *columnKind) alike(other *columnKind) bool {
 	return k.numeric && other.numeric || text(k) && text(other)
 }
 
-// temporal reports whether a value of another type may become one that JSON shows as null, which no key may have (TYPES.md).
+// temporal reports whether a value of another type may become one that JSON shows as null, which no key may have (TYPES.md). The change of
+// such a column may fail, and it then gets values of the other type.
 func (k *columnKind) temporal() bool { return strings.Contains(k.decl, "time") || k.decl == "date" }
 
 func kindNamed(tag string) *columnKind {
