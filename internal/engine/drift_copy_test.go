@@ -182,6 +182,54 @@ func TestACopyLacksAColumnThatTheTableHas(t *testing.T) {
 	}
 }
 
+// One replica's copy is in a character set, and another that was asked has the table in another one.
+func TestACopyFromAReplicaWithAnotherCharacterSet(t *testing.T) {
+	t.Parallel()
+	in := func(charset string) []table.Column {
+		columns := testTable("users").Columns
+		columns[1].Charset = charset
+		return columns
+	}
+	const latin1, gbk, utf8mb4 = 8, 0, 255 // Vitess describes gbk as 0
+	for name, c := range map[string]struct {
+		described uint32
+		bytes     string
+		looks     [][]table.Column
+		text      string
+		lag       bool
+	}{
+		"copied before the change":            {latin1, "\xe9", [][]table.Column{in("utf8mb4"), in("latin1")}, "é", true},
+		"copied after it":                     {utf8mb4, "\xc3\xa9", [][]table.Column{in("latin1"), in("utf8mb4")}, "é", true},
+		"after it, as one replica alone says": {utf8mb4, "\xc3\xa9", append(slices.Repeat([][]table.Column{in("latin1")}, reader.ReplicasAsked), in("utf8mb4")), "é", true},
+		"Vitess does not know it":             {gbk, "\xc4\xe3", [][]table.Column{in("latin1"), in("gbk")}, "你", true},
+		"an older Vitess describes none":      {0, "\xe9", [][]table.Column{in("latin1")}, "é", false},
+		"or that of its connection":           {utf8mb4, "\xe9", [][]table.Column{in("latin1")}, "é", false},
+		"the same":                            {latin1, "\xe9", [][]table.Column{in("latin1"), nil}, "é", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			described := fakevtgate.Field("name", "varchar(50)", querypb.Type_VARCHAR)
+			described.Charset = c.described
+			r := newRig(t, 5, func(_ *request, send func(...*event), done <-chan struct{}) error {
+				send(begin(0, 0), fakevtgate.Fields(0, "users", idAndName[0], described), script.VGTID(6, nil), commit(0))
+				send(begin(0, 0), rowOf(0, "users", nil, []string{"1", c.bytes}), script.VGTID(6, pk("users", "1")), commit(0), script.CopyCompleted())
+				return hold(done)
+			})
+			r.cfg.UseReplica = true
+			r.add(testTable("users"), airbyte.FullRefresh, nil)
+			r.looks(c.looks...)
+			out := r.must()
+			if got := rows(out); !slices.Equal(got, []string{"1:" + c.text}) {
+				t.Errorf("records %q", got)
+			}
+			lag := func(l destination.Log) bool { return strings.Contains(l.Message, "because replicas lag") }
+			if slices.ContainsFunc(out.Logs, lag) != c.lag {
+				t.Errorf("blamed on lag: %t, expected %t", !c.lag, c.lag)
+			}
+		})
+	}
+}
+
 func TestACopyGivesTextInTheCharacterSetThatItsSnapshotHas(t *testing.T) {
 	r := newRig(t, 5, func(_ *request, send func(...*event), done <-chan struct{}) error {
 		send(begin(0, 0), fields(0, "users"), script.VGTID(6, nil), commit(0))

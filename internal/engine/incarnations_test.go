@@ -1,12 +1,15 @@
 package engine
 
 import (
+	"context"
+	"io"
 	"slices"
 	"strings"
 	"testing"
 
 	"source-planetscale/internal/airbyte"
 	"source-planetscale/internal/fakevtgate"
+	"source-planetscale/internal/gtid"
 	"source-planetscale/internal/state"
 	"source-planetscale/internal/table"
 )
@@ -102,6 +105,43 @@ func TestATableReplacedInTheMiddleOfItsCopyIsWarnedOf(t *testing.T) {
 			first, last := shardOf(t, out.States[0]), shardOf(t, out.States[len(out.States)-1])
 			if first.Incarnation.String() != want.String() || last.Incarnation.String() != c.now.String() {
 				t.Errorf("the first state has %s, the last one %s", first.Incarnation, last.Incarnation)
+			}
+		})
+	}
+}
+
+// No statement after a copy's snapshot explains why the table is another one than when the sync began.
+func TestACopySavesTheIdentityThatTheTableHasAtItsSnapshot(t *testing.T) {
+	began, later := table.Incarnation{Server: "s", IDs: []uint64{1}}, table.Incarnation{Server: "s", IDs: []uint64{2}}
+	for name, c := range map[string]struct {
+		snapshot int
+		began    table.Incarnation
+		err      error
+		want     string
+		asked    int
+	}{
+		"later than the sync":            {6, began, nil, later.String(), 1},
+		"the server does not say it":     {6, began, io.EOF, "", 1},
+		"nothing was written until then": {5, began, nil, began.String(), 0},
+		"it was not known before":        {6, table.Incarnation{}, nil, "", 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, 5, func(_ *request, send func(...*event), done <-chan struct{}) error {
+				copyOf(send, "users", c.snapshot)
+				return hold(done)
+			})
+			asked := 0
+			r.asks = func(s *Server) {
+				s.Incarnations = func(context.Context, gtid.Shard, []string) (map[string]table.Incarnation, error) {
+					asked++
+					return map[string]table.Incarnation{"users": later}, c.err
+				}
+			}
+			r.add(testTable("users"), airbyte.Incremental, nil).In(in("-")).Witness(c.began)
+			out := r.must()
+			first, last := shardOf(t, out.States[0]), shardOf(t, out.States[len(out.States)-1])
+			if first.Incarnation.String() != c.want || last.Incarnation.String() != c.want || asked != c.asked {
+				t.Errorf("the first state has %q, the last one %q; asked %d times", first.Incarnation, last.Incarnation, asked)
 			}
 		})
 	}

@@ -23,6 +23,13 @@ func (p *Partition) Witness(now table.Incarnation) {
 	}
 }
 
+// Witnessed reports whether the table's identity is known.
+func (w *witness) Witnessed() bool { return len(w.now.IDs) > 0 }
+
+// Identify records the identity that the table has since a copy of it began, later than the sync: no statement that follows explains why
+// it is another one than at the beginning. Of an unknown one, nothing is saved.
+func (w *witness) Identify(now table.Incarnation) { w.now = now }
+
 // Explain records that a statement in the binary log may be the reason.
 func (w *witness) Explain() { w.explained = true }
 

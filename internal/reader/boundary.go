@@ -93,8 +93,18 @@ func (s *session) copyStarted(ctx context.Context) error {
 	}
 	s.at = at
 	s.moves()
+	p := s.tables.only()
+	if !at.Equal(s.target) && p.Witnessed() {
+		now, err := s.env.Incarnations(ctx, s.shard, []string{p.Name()})
+		switch {
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		case err != nil:
+			now = nil // the sync can do without
+		}
+		p.Identify(now[p.Name()])
+	}
 	return s.commit(ctx, func(tx *airbyte.Tx) error {
-		p := s.tables.only()
 		p.StartCopy(tx, at)
 		return p.Stream.Put(tx)
 	})

@@ -35,6 +35,8 @@ type Env struct {
 	Tables func(ctx context.Context, shard gtid.Shard, only []string, keys bool) (map[string]table.Table, error)
 	// Sorts returns the server's error if it cannot sort a table as a copy does.
 	Sorts func(ctx context.Context, shard gtid.Shard, t *table.Table) error
+	// Incarnations distinguish tables of a shard from others that replaced them.
+	Incarnations func(ctx context.Context, shard gtid.Shard, tables []string) (map[string]table.Incarnation, error)
 	// Migration is the statement of one of Vitess' online DDLs, "" if it is unknown or may not be queried.
 	Migration func(ctx context.Context, uuid string) (string, error)
 	// Targets are where reading of shards ends.

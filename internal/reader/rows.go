@@ -3,12 +3,10 @@ package reader
 import (
 	"cmp"
 	"context"
-	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 	binlogdatapb "vitess.io/vitess/go/vt/proto/binlogdata"
-	querypb "vitess.io/vitess/go/vt/proto/query"
 
 	"source-planetscale/internal/airbyte"
 	"source-planetscale/internal/crash"
@@ -94,56 +92,6 @@ func (s *session) describe(ctx context.Context, t *tableReader, f *binlogdatapb.
 	}
 	t.Stream.WarnMissing(s.env.Log, t.Table)
 	return nil
-}
-
-// ReplicasAsked is how often in a row a shard whose replicas are read must answer that something is gone: any of them may answer, and each
-// has its own logs, and tables as of its own position.
-const ReplicasAsked = 10
-
-// sameTable checks that the server copies the columns that the table has, where it differs from another server that was asked. The next
-// attempt requests those that the table has then.
-func sameTable(ctx context.Context, s *session, t *tableReader, fields []*querypb.Field) error {
-	lacking := without(slices.Concat(t.Stream.Columns, t.Stream.Table.Key), fields)
-	primary := s.env.Settings.Primary
-	switch {
-	case primary && len(t.Has(lacking)) > 0:
-		return failure.Transient("", "Columns were added to %s in shard %s just before its copy began", t.Stream.Descriptor, s.shard.Name)
-	case primary:
-		return nil
-	}
-	gone, err := goneFrom(ctx, s, t, lacking)
-	if err != nil {
-		return err
-	}
-	if !gone || !t.DescribesTypes(fields) {
-		return failure.Transient("", "The columns of %s in shard %s differ from those on the replica that copies it, because replicas lag", t.Stream.Descriptor, s.shard.Name)
-	}
-	return nil
-}
-
-// without are the columns that the fields lack.
-func without(columns []string, fields []*querypb.Field) []string {
-	return slices.DeleteFunc(slices.Clone(columns), func(name string) bool {
-		return slices.ContainsFunc(fields, func(f *querypb.Field) bool { return f.Name == name })
-	})
-}
-
-// goneFrom reports whether a table has none of these columns on any replica.
-func goneFrom(ctx context.Context, s *session, t *tableReader, columns []string) (bool, error) {
-	if len(columns) == 0 {
-		return true, nil
-	}
-	for range ReplicasAsked {
-		tables, err := s.env.Tables(ctx, s.shard, []string{t.Name()}, false)
-		if err != nil {
-			return false, err
-		}
-		now := tables[t.Name()]
-		if slices.ContainsFunc(columns, func(name string) bool { return now.Column(name) != nil }) {
-			return false, nil
-		}
-	}
-	return true, nil
 }
 
 // lookAtCopy queries the tables while the server copies and, before the first row, which shards serve: together, because each takes a

@@ -25,10 +25,12 @@ const (
 	sameServerTries = 10
 )
 
-// Incarnations queries one server of the shard for those of the tables. Missing are tables that do not exist or are not InnoDB's, those
-// with more than 1,000 partitions, and those with letters in their names that InnoDB encodes with a table of its own (é, ß, я).
+// Incarnations queries the shard's primary for those of the tables, also if replicas are read: each server has its own IDs, and a replica
+// that lags has those from before a statement that another one's position contains. Missing are tables that do not exist or are not
+// InnoDB's, those with more than 1,000 partitions, and those with letters in their names that InnoDB encodes with a table of its own
+// (é, ß, я).
 func (db *DB) Incarnations(ctx context.Context, shard string, tables []string) (map[string]table.Incarnation, error) {
-	conn, err := db.conn(ctx, shard)
+	conn, err := db.connTo(ctx, db.keyspace+":"+shard+"@primary")
 	if err != nil {
 		return nil, err
 	}
