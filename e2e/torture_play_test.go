@@ -411,7 +411,9 @@ func (p *play) clear(names ...string) {
 			p.counts["clears"]++
 			p.fresh = true
 			s.Clear()
-			delete(p.altered, name)
+			if p.held == nil { // otherwise the table may be copied as it was before the change
+				delete(p.altered, name)
+			}
 		}
 	}
 }

@@ -18,6 +18,7 @@ import (
 	"source-planetscale/internal/fakevtgate"
 	"source-planetscale/internal/gtid"
 	"source-planetscale/internal/reader"
+	"source-planetscale/internal/schema"
 	"source-planetscale/internal/state"
 	"source-planetscale/internal/table"
 )
@@ -133,28 +134,27 @@ func TestAColumnDroppedBeforeACopyBeginsIsLeftOut(t *testing.T) {
 	}
 }
 
-// A copy is requested with the columns that one replica has, and its rows are read with those that another has a moment later.
+// A copy is requested with the columns that one server has, and its rows are read with those that another has a moment later.
 func TestACopyLacksAColumnThatTheTableHas(t *testing.T) {
 	t.Parallel()
-	const lag = "differ from those on the replica that copies it, because replicas lag"
+	const lag = "Replicas of shard - lag, so that it is not certain which columns shop.users has where its copy begins"
 	const added = "Columns were added to shop.users in shard - just before its copy began"
 	for name, c := range map[string]struct {
 		replica bool
 		mode    airbyte.SyncMode
-		lagging int // how many lookups do not find the column: before the copy, during its snapshot, and more of them on replicas
+		lagging int // how many lookups do not find the column
 		want    string
 	}{
-		"replicas":                     {true, airbyte.Incremental, 1, lag},
-		"replicas, full refresh":       {true, airbyte.FullRefresh, 1, lag},
-		"one of several replicas":      {true, airbyte.Incremental, 2, lag},
-		"the last one that may answer": {true, airbyte.FullRefresh, 1 + reader.ReplicasAsked, lag},
-		"the primary":                  {false, airbyte.Incremental, 1, added},
-		"the primary, full refresh":    {false, airbyte.FullRefresh, 1, added},
+		"replicas":                  {true, airbyte.Incremental, 1, lag},
+		"replicas, full refresh":    {true, airbyte.FullRefresh, 2, lag},
+		"only the last one has it":  {true, airbyte.FullRefresh, 3, lag},
+		"the primary":               {false, airbyte.Incremental, 1, added},
+		"the primary, full refresh": {false, airbyte.FullRefresh, 1, added},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			attempts := 0
-			r := newRig(t, 5, func(q *request, send func(...*event), done <-chan struct{}) error {
+			r := newRig(t, 6, func(q *request, send func(...*event), done <-chan struct{}) error {
 				if attempts++; attempts == 1 {
 					return status.Error(codes.FailedPrecondition, "column gone not found in table users")
 				}
@@ -182,47 +182,64 @@ func TestACopyLacksAColumnThatTheTableHas(t *testing.T) {
 	}
 }
 
-// One replica's copy is in a character set, and another that was asked has the table in another one.
-func TestACopyFromAReplicaWithAnotherCharacterSet(t *testing.T) {
+// One replica copies, and others say which columns the table has: certain are those that it had before the copy and has after it.
+func TestACopyFromReplicasThatLag(t *testing.T) {
 	t.Parallel()
 	in := func(charset string) []table.Column {
 		columns := testTable("users").Columns
 		columns[1].Charset = charset
 		return columns
 	}
-	const latin1, gbk, utf8mb4 = 8, 0, 255 // Vitess describes gbk as 0
+	now, old := in("utf8mb4"), in("latin1") // prepared is the first
 	for name, c := range map[string]struct {
-		described uint32
-		bytes     string
-		looks     [][]table.Column
-		text      string
-		lag       bool
+		copied, answered []int            // transactions that the replica which copies is at, and those that answer, one after the other
+		looks            [][]table.Column // during the snapshot, after it, and in a second attempt before it
+		refused          bool
+		bytes            string // of an é
+		lag              bool
 	}{
-		"copied before the change":            {latin1, "\xe9", [][]table.Column{in("utf8mb4"), in("latin1")}, "é", true},
-		"copied after it":                     {utf8mb4, "\xc3\xa9", [][]table.Column{in("latin1"), in("utf8mb4")}, "é", true},
-		"after it, as one replica alone says": {utf8mb4, "\xc3\xa9", append(slices.Repeat([][]table.Column{in("latin1")}, reader.ReplicasAsked), in("utf8mb4")), "é", true},
-		"Vitess does not know it":             {gbk, "\xc4\xe3", [][]table.Column{in("latin1"), in("gbk")}, "你", true},
-		"an older Vitess describes none":      {0, "\xe9", [][]table.Column{in("latin1")}, "é", false},
-		"or that of its connection":           {utf8mb4, "\xe9", [][]table.Column{in("latin1")}, "é", false},
-		"the same":                            {latin1, "\xe9", [][]table.Column{in("latin1"), nil}, "é", false},
+		"none does":                              {[]int{6}, []int{6}, [][]table.Column{now}, false, "\xc3\xa9", false},
+		"the one that copies":                    {[]int{5, 6}, []int{6}, [][]table.Column{now}, false, "\xc3\xa9", true},
+		"the one that answers":                   {[]int{6}, []int{5, 6}, [][]table.Column{now}, false, "\xc3\xa9", false},
+		"the one that answers, for long":         {[]int{6}, append(slices.Repeat([]int{5}, reader.ReplicasAsked), 6), [][]table.Column{now}, false, "\xc3\xa9", true},
+		"they are ahead":                         {[]int{7}, []int{8}, [][]table.Column{now}, false, "\xc3\xa9", false},
+		"changed before the copy":                {[]int{6}, []int{6}, [][]table.Column{old}, false, "\xe9", true},
+		"changed before it, as one says":         {[]int{6}, []int{6}, [][]table.Column{now, old}, false, "\xe9", true},
+		"changed after it, as one says":          {[]int{6}, []int{6}, [][]table.Column{old, now}, false, "\xc3\xa9", true},
+		"changed, and another says it only then": {[]int{6}, []int{6}, [][]table.Column{old, old, old, now, old}, false, "\xe9", true},
+		"the service does not allow to ask":      {[]int{6}, nil, [][]table.Column{old}, true, "\xe9", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			described := fakevtgate.Field("name", "varchar(50)", querypb.Type_VARCHAR)
-			described.Charset = c.described
-			r := newRig(t, 5, func(_ *request, send func(...*event), done <-chan struct{}) error {
-				send(begin(0, 0), fakevtgate.Fields(0, "users", idAndName[0], described), script.VGTID(6, nil), commit(0))
-				send(begin(0, 0), rowOf(0, "users", nil, []string{"1", c.bytes}), script.VGTID(6, pk("users", "1")), commit(0), script.CopyCompleted())
+			copied, answered := c.copied, c.answered
+			r := newRig(t, 6, func(_ *request, send func(...*event), done <-chan struct{}) error {
+				n := copied[0]
+				copied = copied[min(1, len(copied)-1):]
+				send(begin(0, 0), fields(0, "users"), script.VGTID(n, nil), commit(0))
+				send(begin(0, 0), rowOf(0, "users", nil, []string{"1", c.bytes}), script.VGTID(n, pk("users", "1")), commit(0), script.CopyCompleted())
 				return hold(done)
 			})
 			r.cfg.UseReplica = true
+			r.asks = func(s *Server) {
+				from := s.TablesAt
+				s.TablesAt = func(ctx context.Context, shard gtid.Shard, names []string, keys bool) (map[string]table.Table, schema.Moment, error) {
+					if c.refused {
+						return nil, schema.Moment{}, schema.ErrRefused
+					}
+					n := answered[0]
+					answered = answered[min(1, len(answered)-1):]
+					tables, m, err := from(ctx, shard, names, keys)
+					m.Before, m.After = at(n).GTIDSet(), at(n).GTIDSet()
+					return tables, m, err
+				}
+			}
 			r.add(testTable("users"), airbyte.FullRefresh, nil)
 			r.looks(c.looks...)
 			out := r.must()
-			if got := rows(out); !slices.Equal(got, []string{"1:" + c.text}) {
+			if got := rows(out); !slices.Equal(got, []string{"1:é"}) {
 				t.Errorf("records %q", got)
 			}
-			lag := func(l destination.Log) bool { return strings.Contains(l.Message, "because replicas lag") }
+			lag := func(l destination.Log) bool { return strings.Contains(l.Message, "Replicas of shard - lag,") }
 			if slices.ContainsFunc(out.Logs, lag) != c.lag {
 				t.Errorf("blamed on lag: %t, expected %t", !c.lag, c.lag)
 			}

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -31,15 +32,18 @@ func (s *survey) incarnations(ctx context.Context, catalog *airbyte.ConfiguredCa
 	}
 	var mu sync.Mutex
 	refused := false
+	s.foundAt = map[gtid.Shard]gtid.Position{}
 	err := schema.EachShard(ctx, s.wanted, func(ctx context.Context, shard gtid.Shard) error {
 		here, err := s.server.Incarnations(ctx, shard, names)
+		at, err2 := s.primaryKnows(ctx, shard)
+		err = cmp.Or(err, err2)
 		mu.Lock()
 		defer mu.Unlock()
 		if errors.Is(err, schema.ErrRefused) && ctx.Err() == nil {
 			refused = true
 			return nil
 		}
-		found[shard] = here
+		found[shard], s.foundAt[shard] = here, at
 		return err
 	})
 	if refused {
@@ -48,11 +52,14 @@ func (s *survey) incarnations(ctx context.Context, catalog *airbyte.ConfiguredCa
 	return err
 }
 
-// know records for the partitions which tables theirs are now.
-func (s *survey) know(found map[gtid.Shard]map[string]table.Incarnation) {
+// know records for the partitions which tables theirs are now. If replicas are read that are behind the primary, whose tables these are,
+// it is left to the next sync: a statement that they have yet to execute may explain them.
+func (s *survey) know() {
 	for _, st := range s.streams {
 		for _, shard := range s.shardsOf(st) {
-			st.In(shard).Witness(found[shard][st.Table.Name])
+			if s.targets.Of(shard).Contains(s.foundAt[shard]) {
+				st.In(shard).Witness(s.found[shard][st.Table.Name])
+			}
 		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"source-planetscale/internal/airbyte"
 	"source-planetscale/internal/fakevtgate"
 	"source-planetscale/internal/gtid"
+	"source-planetscale/internal/schema"
 	"source-planetscale/internal/state"
 	"source-planetscale/internal/table"
 )
@@ -142,6 +143,58 @@ func TestACopySavesTheIdentityThatTheTableHasAtItsSnapshot(t *testing.T) {
 			first, last := shardOf(t, out.States[0]), shardOf(t, out.States[len(out.States)-1])
 			if first.Incarnation.String() != c.want || last.Incarnation.String() != c.want || asked != c.asked {
 				t.Errorf("the first state has %q, the last one %q; asked %d times", first.Incarnation, last.Incarnation, asked)
+			}
+		})
+	}
+}
+
+// A statement that a replica has yet to execute may explain why its primary has another table.
+func TestATableIsComparedOnceTheReplicasHaveWhatItsPrimaryHas(t *testing.T) {
+	was, now := table.Incarnation{Server: "s", IDs: []uint64{1}}, table.Incarnation{Server: "s", IDs: []uint64{2}}
+	for name, c := range map[string]struct {
+		executed  string // by the primary
+		statement bool
+		warnings  int
+		saved     string
+	}{
+		"the replicas have it":         {fakevtgate.UUID + ":1-6", false, 1, now.String()},
+		"they lag":                     {fakevtgate.UUID + ":1-7", false, 0, was.String()},
+		"they lag, after a statement":  {fakevtgate.UUID + ":1-7", true, 0, ""},
+		"they have it, and say why":    {fakevtgate.UUID + ":1-6", true, 0, now.String()},
+		"the primary may not be asked": {"", false, 1, now.String()},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, 6, func(_ *request, send func(...*event), done <-chan struct{}) error {
+				if c.statement {
+					send(script.VGTID(6, nil), ddl("alter table users engine = innodb"))
+				} else {
+					send(insert(6, "users")...)
+				}
+				return hold(done)
+			})
+			r.configure(`,"use_replica":true`)
+			r.exists("users")
+			r.asks = func(s *Server) {
+				s.Incarnations = func(context.Context, gtid.Shard, []string) (map[string]table.Incarnation, error) {
+					return map[string]table.Incarnation{"users": now}, nil
+				}
+				s.Executed = func(context.Context, gtid.Shard) (string, error) {
+					if c.executed == "" {
+						return "", schema.ErrRefused
+					}
+					return c.executed, nil
+				}
+			}
+			in := r.handedBack(map[string]*state.Stream{"users": {Shards: map[gtid.Shard]*state.Shard{in("-"): {Position: at(5), Incarnation: was}}}})
+			out, err := r.read(in, "users")
+			if err != nil {
+				t.Fatalf("error %v, traces %+v", err, out.Errors)
+			}
+			if n := strings.Count(said(out), "was replaced since"); n != c.warnings {
+				t.Errorf("%d warnings in %s", n, said(out))
+			}
+			if saved := shardOf(t, out.States[len(out.States)-1]).Incarnation.String(); saved != c.saved {
+				t.Errorf("%q is saved", saved)
 			}
 		})
 	}

@@ -67,7 +67,7 @@ func (e *Engine) prepare(ctx context.Context, catalog *airbyte.ConfiguredCatalog
 	}
 	maps.Copy(s.unsteady, damaged)
 	refused := s.streamsOf(catalog, s.tables, s.unsteady, saved)
-	s.know(s.found)
+	s.know()
 	if err := (movedTables{s.Sync}).check(ctx, s.moves, refused); err != nil {
 		return nil, nil, err
 	}
@@ -119,7 +119,9 @@ type survey struct {
 	unsteady map[string]error
 	// found are the tables' incarnations, nil until they were queried.
 	found map[gtid.Shard]map[string]table.Incarnation
-	moves moves
+	// foundAt are the primaries' positions after that, if replicas are read.
+	foundAt map[gtid.Shard]gtid.Position
+	moves   moves
 	// primaries are what the shards' primaries know, as far as they were queried after the peek.
 	primaries map[gtid.Shard]gtid.Position
 	sizes     map[gtid.Shard]map[string]schema.TableSize // nil if they were not queried
@@ -130,7 +132,7 @@ func (e *Engine) newSync(wanted, existing []gtid.Shard) *Sync {
 	s := &Sync{Engine: e, wanted: wanted, existing: existing, targets: reader.NewTargets()}
 	s.env = &reader.Env{
 		Open: s.open, Peek: s.where, Serving: e.server.Shards, Tables: e.server.Tables, Sorts: e.server.Sorts,
-		Incarnations: e.server.Incarnations,
+		TableAt: tableAt(s), Incarnations: e.server.Incarnations,
 		Migration: func(ctx context.Context, uuid string) (string, error) {
 			return unlessRefused(ctx, func() (string, error) { return e.server.Statements.Migration(ctx, uuid) })
 		},

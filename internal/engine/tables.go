@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"source-planetscale/internal/airbyte"
 	"source-planetscale/internal/failure"
 	"source-planetscale/internal/gtid"
+	"source-planetscale/internal/reader"
 	"source-planetscale/internal/schema"
 	"source-planetscale/internal/table"
 )
@@ -158,6 +160,21 @@ func (v *view) lookAfter(ctx context.Context, s *survey, shard gtid.Shard, names
 	return err
 }
 
+// tableAt queries a table as one server has it, which may have a position; what the shard's primary does not know is ignored.
+func tableAt(s *Sync) func(context.Context, gtid.Shard, string, gtid.Position) (reader.Seen, error) {
+	return func(ctx context.Context, shard gtid.Shard, name string, at gtid.Position) (reader.Seen, error) {
+		tables, m, err := s.server.TablesAt(ctx, shard, []string{name}, true)
+		if notAllowed(ctx, err) {
+			return reader.Seen{Refused: true}, nil
+		}
+		known, err2 := s.primaryKnows(ctx, shard)
+		before, err3 := gtid.Parse(m.Before)
+		after, err4 := gtid.Parse(m.After)
+		has := common(before, known).Contains(common(at, known))
+		return reader.Seen{Table: tables[name], Until: common(after, known), Has: has}, cmp.Or(err, err2, err3, err4)
+	}
+}
+
 // rested reports whether nothing was written from before the columns were read until the peek: they are those at the target.
 func (v *view) rested(target gtid.Position) bool {
 	at := v.before.Before
@@ -219,7 +236,7 @@ func (s *survey) agree(views map[gtid.Shard]*view) (map[string]*table.Table, map
 				unsteady[name] = failure.Transient("try again when the change is done", "The columns of table %s.%s kept changing in shard %s", s.cfg.Database, name, shard.Name)
 			case tables[name] == nil:
 				tables[name] = &t
-			case !sameAs(t, *tables[name]) && unsteady[name] == nil:
+			case !t.SameRows(tables[name]) && unsteady[name] == nil:
 				unsteady[name] = s.differs(name, where[name][0], shard.Name)
 			}
 		}
@@ -241,15 +258,11 @@ func (s *survey) differs(name, one, other string) error {
 		s.cfg.Database, name, strings.Join([]string{one, other}, " and "))
 }
 
-// sameAs reports whether two tables have the same rows to read: other unique indexes make no difference.
-func sameAs(a, b table.Table) bool {
-	return slices.Equal(a.Columns, b.Columns) && slices.Equal(a.MySQLKey, b.MySQLKey)
-}
-
 // steady reports whether the table had the same columns each time.
 func (v *view) steady(name string) bool {
 	if v.refused() {
-		return sameAs(v.tables[name], v.again[name])
+		was, again := v.tables[name], v.again[name]
+		return was.SameRows(&again)
 	}
 	columns := v.tables[name].Columns
 	return slices.Equal(columns, v.before.Columns[name]) && slices.Equal(columns, v.after.Columns[name])

@@ -45,9 +45,10 @@ func (p *Partition) WarnUnexplained(log *slog.Logger) {
 	}
 }
 
-// testify saves the table's identity, if it is known at the position.
+// testify saves the table's identity, if it is known at the position. After a statement that may be the reason for another one, the
+// former is worth nothing.
 func (w *witness) testify(saved *state.Shard, known bool) {
-	if (known || w.explained) && len(w.now.IDs) > 0 {
+	if w.explained || known && len(w.now.IDs) > 0 {
 		saved.Incarnation = w.now
 	}
 }

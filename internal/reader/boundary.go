@@ -47,7 +47,7 @@ func (s *session) vgtid(ctx context.Context, ev *wire.Event) error {
 	if pks := shards[0].TablePKs; len(pks) > 0 {
 		next.copying, next.key = true, pks[0].Lastpk
 		if s.copying != nil {
-			next.key = table.Describe(next.key, s.copying.described)
+			next.key = table.Describe(next.key, s.copying.described.fields)
 		}
 	}
 	return s.reaches(ctx, shards[0].Shard == s.shard.Name, next)
@@ -58,6 +58,9 @@ func (s *session) reaches(ctx context.Context, ours bool, next candidate) error 
 		return ReplacedMeanwhile(s.shard)
 	}
 	s.next = next
+	if err := checkCopied(ctx, s); err != nil {
+		return err
+	}
 	switch {
 	case s.copying == nil || next.copying:
 		return nil

@@ -35,6 +35,8 @@ type Env struct {
 	Tables func(ctx context.Context, shard gtid.Shard, only []string, keys bool) (map[string]table.Table, error)
 	// Sorts returns the server's error if it cannot sort a table as a copy does.
 	Sorts func(ctx context.Context, shard gtid.Shard, t *table.Table) error
+	// TableAt queries a table, with its keys, from a server that may have a position.
+	TableAt func(ctx context.Context, shard gtid.Shard, name string, at gtid.Position) (Seen, error)
 	// Incarnations distinguish tables of a shard from others that replaced them.
 	Incarnations func(ctx context.Context, shard gtid.Shard, tables []string) (map[string]table.Incarnation, error)
 	// Migration is the statement of one of Vitess' online DDLs, "" if it is unknown or may not be queried.
@@ -83,9 +85,16 @@ type Reader struct {
 // copying is the state of a copy that is not complete.
 type copying struct {
 	key       *querypb.QueryResult // at the last boundary
-	described []*querypb.Field     // the columns of the copy's rows
-	restarts  int                  // after rows had been sent
-	altered   bool                 // the last one because columns were changed
+	described description
+	seen      Seen // the table, if replicas are read, before its copy was requested or described
+	restarts  int  // after rows had been sent
+	altered   bool // the last one because columns were changed
+}
+
+// description is how the server describes the columns of a copy's rows.
+type description struct {
+	fields []*querypb.Field
+	fresh  bool // its position has yet to arrive
 }
 
 // Outcome is how a successful attempt ended.
@@ -235,6 +244,12 @@ func (r *Reader) attempt(ctx context.Context) (Outcome, error) {
 			return Arrived, err
 		}
 		r.at = gtid.Position{}
+	}
+	if r.copying != nil && !r.env.Settings.Primary {
+		var err error
+		if r.copying.seen, err = seen(ctx, r); err != nil {
+			return Arrived, err
+		}
 	}
 	stream, err := r.env.Open(ctx, r.request())
 	if err != nil {

@@ -3,72 +3,96 @@ package reader
 import (
 	"context"
 	"slices"
+	"time"
 
 	querypb "vitess.io/vitess/go/vt/proto/query"
 
 	"source-planetscale/internal/failure"
-	"source-planetscale/internal/row"
+	"source-planetscale/internal/gtid"
 	"source-planetscale/internal/table"
 )
 
-// ReplicasAsked is how often in a row a shard whose replicas are read must give an answer to be believed: any of them may answer, and each
-// has its own logs, and tables as of its own position.
-const ReplicasAsked = 10
+// Any replica may answer a query, and another one copy: each has the table as of its own position. A change of columns between two of
+// them would make a copy's rows, or the changes after it, be read with columns that they do not have. So the table is queried before the
+// copy is requested and after it has begun, each time with the answering server's position. If the copy's position lies between the two,
+// and the table is the same, it is the one that is copied.
 
-// sameTable checks that the server copies the table that was looked up, which one of the replicas may have as it was before a change of
-// its columns, or after. The next attempt requests the columns that the table has then.
-func sameTable(ctx context.Context, s *session, t *tableReader, fields []*querypb.Field) error {
-	d := doubts{table: t.Table, fields: fields}
-	for _, name := range slices.Concat(t.Stream.Columns, t.Stream.Table.Key) {
-		if !slices.ContainsFunc(fields, func(f *querypb.Field) bool { return f.Name == name }) {
-			d.lacking = append(d.lacking, name)
-		}
-	}
-	lag, err := false, error(nil)
-	switch {
-	case s.env.Settings.Primary && len(t.Has(d.lacking)) > 0:
-		return failure.Transient("", "Columns were added to %s in shard %s just before its copy began", t.Stream.Descriptor, s.shard.Name)
-	case s.env.Settings.Primary:
-	case !t.DescribesTypes(fields):
-		lag = true
-	case d.any():
-		lag, err = d.confirmed(ctx, s, t.Name())
-	}
-	if err == nil && lag {
-		err = failure.Transient("", "The columns of %s in shard %s differ from those on the replica that copies it, because replicas lag", t.Stream.Descriptor, s.shard.Name)
-	}
-	return err
+// Seen is a table as one server had it.
+type Seen struct {
+	Table table.Table
+	// Until is the server's position after it was queried.
+	Until gtid.Position
+	// Has reports that the server had a given position before.
+	Has bool
+	// Refused reports that the service does not allow the query.
+	Refused bool
 }
 
-// doubts are the differences between a table and the description of its copy that do not show whether replicas lag: a column may have
-// been dropped, and an older Vitess may not know the character sets.
-type doubts struct {
-	table   *table.Table
-	lacking []string // columns that the copy lacks
-	fields  []*querypb.Field
+const (
+	// ReplicasAsked is how often a shard whose replicas are read is asked for what one of them may not have.
+	ReplicasAsked = 10
+	replicaPause  = 500 * time.Millisecond
+)
+
+// seen is what was known of a copy's table before it was requested.
+func seen(ctx context.Context, r *Reader) (Seen, error) {
+	p := r.tables.only()
+	if r.attempts == 1 && r.env.Targets.Sure(r.shard) {
+		return Seen{Table: *p.Stream.Table, Until: r.target}, nil
+	}
+	return r.env.TableAt(ctx, r.shard, p.Name(), gtid.Position{})
 }
 
-func (d *doubts) any() bool {
-	return len(d.lacking) > 0 || slices.ContainsFunc(d.fields, func(f *querypb.Field) bool { return !row.InCharset(f, d.table.Column(f.Name).Charset) })
+// checkCopied checks, at a copy's position, that its table is the one that was looked up.
+func checkCopied(ctx context.Context, s *session) error {
+	c, t := s.copying, s.tables.only()
+	if c == nil || !c.described.fresh || s.env.Settings.Primary || s.next.gtid == "" {
+		return nil
+	}
+	at, err := s.at.Follow(s.next.gtid)
+	if err != nil {
+		return err
+	}
+	now, err := seenAt(ctx, s.Reader, t.Name(), at)
+	if err != nil || now.Refused || c.seen.Refused {
+		return err
+	}
+	if !now.Has || !at.Contains(c.seen.Until) || !c.seen.Table.SameRows(t.Table) || !now.Table.SameRows(t.Table) {
+		return lagging(s, t)
+	}
+	c.seen, c.described.fresh = now, false
+	return nil
 }
 
-// confirmed reports whether a replica has the table as the copy describes it where it differs, or has a column that the copy lacks.
-func (d *doubts) confirmed(ctx context.Context, s *session, name string) (bool, error) {
+// seenAt queries a table from a server that has a position; the last answer's Has is false if none had it.
+func seenAt(ctx context.Context, r *Reader, name string, at gtid.Position) (now Seen, err error) {
 	for range ReplicasAsked {
-		tables, err := s.env.Tables(ctx, s.shard, []string{name}, false)
-		if err != nil {
-			return false, err
+		if now, err = r.env.TableAt(ctx, r.shard, name, at); err != nil || now.Has || now.Refused {
+			return now, err
 		}
-		now := tables[name]
-		if slices.ContainsFunc(d.lacking, func(name string) bool { return now.Column(name) != nil }) {
-			return true, nil
-		}
-		if slices.ContainsFunc(d.fields, func(f *querypb.Field) bool {
-			c := now.Column(f.Name)
-			return c != nil && row.InCharset(f, c.Charset) && !row.InCharset(f, d.table.Column(f.Name).Charset)
-		}) {
-			return true, nil
+		select {
+		case <-time.After(replicaPause):
+		case <-ctx.Done():
+			return now, context.Cause(ctx)
 		}
 	}
-	return false, nil
+	return now, nil
+}
+
+func lagging(s *session, t *tableReader) error {
+	return failure.Transient("", "Replicas of shard %s lag, so that it is not certain which columns %s has where its copy begins", s.shard.Name, t.Stream.Descriptor)
+}
+
+// checkDescribed checks that the server describes all columns of a copy that the table has, as it has them.
+func checkDescribed(s *session, t *tableReader, fields []*querypb.Field) error {
+	lacks := slices.ContainsFunc(t.Selected(), func(name string) bool {
+		return !slices.ContainsFunc(fields, func(f *querypb.Field) bool { return f.Name == name })
+	})
+	switch primary := s.env.Settings.Primary; {
+	case !primary && (lacks || !t.DescribesTypes(fields)):
+		return lagging(s, t)
+	case lacks:
+		return failure.Transient("", "Columns were added to %s in shard %s just before its copy began", t.Stream.Descriptor, s.shard.Name)
+	}
+	return nil
 }

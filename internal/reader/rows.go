@@ -80,7 +80,7 @@ func (s *session) describe(ctx context.Context, t *tableReader, f *binlogdatapb.
 	if err := lookAtCopy(ctx, s); err != nil {
 		return err
 	}
-	if err := sameTable(ctx, s, t, f.Fields); err != nil {
+	if err := checkDescribed(s, t, f.Fields); err != nil {
 		return err
 	}
 	if c := s.copying; c != nil {
@@ -88,7 +88,7 @@ func (s *session) describe(ctx context.Context, t *tableReader, f *binlogdatapb.
 			c.key = nil
 			return errRestart() // the server resumes after it, and may have left out rows
 		}
-		c.described = f.Fields
+		c.described = description{f.Fields, true}
 	}
 	t.Stream.WarnMissing(s.env.Log, t.Table)
 	return nil

@@ -12,9 +12,6 @@ import (
 	"vitess.io/vitess/go/mysql/collations"
 	"vitess.io/vitess/go/mysql/collations/charset"
 	"vitess.io/vitess/go/mysql/collations/colldata"
-	querypb "vitess.io/vitess/go/vt/proto/query"
-
-	"source-planetscale/internal/table"
 )
 
 // decoder reads a character set; charset.Charset is one.
@@ -62,16 +59,6 @@ func knownCharset(name string) bool {
 // charsetOfCollation names the character set of a field's collation; "" if Vitess does not know it (gbk is sent as 0).
 func charsetOfCollation(id uint32) string {
 	return mysqlCollations().LookupCharsetName(collations.ID(id))
-}
-
-// InCharset reports whether a field's description has this character set, "" for a column without one. Vitess describes all that it does
-// not know alike.
-func InCharset(f *querypb.Field, charset string) bool {
-	if charset == "" || charset == "binary" {
-		return true
-	}
-	known := mysqlCollations().DefaultCollationForCharset(charset) != collations.Unknown
-	return table.CanonicalCharset(charsetOfCollation(f.GetCharset())) == charset || !known && charsetOfCollation(f.GetCharset()) == ""
 }
 
 // twoByte is a character set of ASCII and pairs of bytes; an unassigned pair has a 0.

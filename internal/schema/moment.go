@@ -42,10 +42,15 @@ func (db *DB) ColumnsAt(ctx context.Context, shard string, tables []string) (Mom
 
 // TablesAt reads the tables of those names as TablesOf does, with the columns of a Moment, which it returns as well: in the same packet.
 func (db *DB) TablesAt(ctx context.Context, shard string, names []string) (*Contents, Moment, error) {
+	only := ""
+	if len(names) == 1 {
+		only = names[0]
+	}
 	var types *list[string]
 	var keys *list[keyPart]
 	m, err := db.momentWith(ctx, shard, names, func() []pages {
-		types, keys = newList(db.pageRows, tablesQuery, "", scanType), newList(db.pageRows, keysQuery, "", scanKeyPart)
+		types = newList(db.pageRows, restrict(tablesQuery, only), only, scanType)
+		keys = newList(db.pageRows, restrict(keysQuery, only), only, scanKeyPart)
 		return []pages{types, keys}
 	})
 	if err != nil {

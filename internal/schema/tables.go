@@ -6,10 +6,12 @@ package schema
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"source-planetscale/internal/table"
 )
@@ -43,8 +45,28 @@ func (db *DB) Tables(ctx context.Context) (*Contents, error) { return db.TablesO
 
 // TablesOf reads the tables as one shard has them: while a schema change is in progress, shards differ. An empty name leaves the choice
 // of the shard to vtgate. Unless only is empty, it reads just the table of that name, if it exists, and those whose names the server
-// considers equal to it.
+// considers equal to it. Answers that do not fit, of replicas of which some lag or in the middle of a change, are asked for again.
 func (db *DB) TablesOf(ctx context.Context, shard, only string) (*Contents, error) {
+	for try := 1; ; try++ {
+		contents, err := db.tablesOf(ctx, shard, only)
+		if !errors.Is(err, ErrAltered) || try == alteredTries {
+			return contents, err
+		}
+		select {
+		case <-time.After(alteredPause):
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
+}
+
+const (
+	// alteredTries is how often tables are read whose columns and keys do not fit.
+	alteredTries = 10
+	alteredPause = 500 * time.Millisecond
+)
+
+func (db *DB) tablesOf(ctx context.Context, shard, only string) (*Contents, error) {
 	conn, err := db.conn(ctx, shard)
 	if err != nil {
 		return nil, err

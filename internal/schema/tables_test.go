@@ -91,3 +91,44 @@ func TestColumnsOfAnOlderServer(t *testing.T) {
 		t.Errorf("%v: %s", err, diff)
 	}
 }
+
+// Replicas of which one lags answer in turn.
+func TestTablesOfAnswersThatDoNotFitAreReadAgain(t *testing.T) {
+	for name, c := range map[string]struct {
+		stale int // how many times the keys are those from before the change
+		fails bool
+	}{
+		"once":   {stale: 1},
+		"always": {stale: alteredTries, fails: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			asked := 0
+			db := scripted(func(statement string) ([][]string, error) {
+				switch {
+				case strings.Contains(statement, "information_schema.tables"):
+					return [][]string{{"table_name", "table_type"}, {"a", "BASE TABLE"}}, nil
+				case strings.Contains(statement, "information_schema.columns"):
+					return [][]string{{"table_name", "column_name", "column_type", "is_nullable", "character_set_name"}, {"a", "id", "int", "NO", ""}}, nil
+				case strings.Contains(statement, "information_schema.statistics"):
+					column := "id"
+					if asked++; asked <= c.stale {
+						column = "former"
+					}
+					return [][]string{{"table_name", "index_name", "column_name", "nullable", "sub_part"}, {"a", "PRIMARY", column, "", "1"}}, nil
+				}
+				return nil, nil
+			}).open(t)
+			got, err := db.Tables(t.Context())
+			if c.fails {
+				if !errors.Is(err, ErrAltered) {
+					t.Errorf("got %v, %v", got, err)
+				}
+				return
+			}
+			if err != nil || len(got.Tables) != 1 || asked != 2 {
+				t.Errorf("got %v, %v, asked %d times", got, err, asked)
+			}
+		})
+	}
+}

@@ -54,3 +54,8 @@ func (t *Table) Column(name string) *Column {
 	}
 	return nil
 }
+
+// SameRows reports whether two tables have the same rows to read: other unique indexes make no difference.
+func (t *Table) SameRows(other *Table) bool {
+	return slices.Equal(t.Columns, other.Columns) && slices.Equal(t.MySQLKey, other.MySQLKey)
+}

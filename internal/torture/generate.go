@@ -222,8 +222,21 @@ var moves = []move{
 	{weighted{"statements", 2}, (*generator).statements},
 	{weighted{"swap", 2}, (*generator).swap},
 	{weighted{"hold", 4}, func(g *generator) {
-		if g.replicas {
-			g.add(Step{Verb: "hold", Words: []string{g.one("500", "2500", "5000")}})
+		if !g.replicas {
+			return
+		}
+		g.add(Step{Verb: "hold", Words: []string{g.one("500", "2500", "5000")}})
+		if g.chance(2) { // replicas that answer, copy and send changes have the table before the statement and after it
+			t := g.table()
+			g.stop()
+			g.addAlter(t, pick(g, alters))
+			if g.chance(2) {
+				g.add(Step{Verb: "discover"})
+			}
+			if g.chance(2) {
+				g.add(Step{Verb: "clear", Words: []string{t.name}})
+			}
+			g.start()
 		}
 	}},
 	{weighted{"errant", 2}, func(g *generator) {
