@@ -69,7 +69,7 @@ var alters = []alteration{
 	}},
 	{weighted{"widen", 4}, older, func(g *generator, t *table) string {
 		for _, c := range t.free() {
-			if c.kind.tag == "int" || c.kind.tag == "mediumint" || c.kind.tag == "tinyint" {
+			if !c.source && (c.kind.tag == "int" || c.kind.tag == "mediumint" || c.kind.tag == "tinyint") {
 				c.kind = kindNamed("bigint")
 				return "modify column " + c.definition()
 			}

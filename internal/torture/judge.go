@@ -69,7 +69,7 @@ func (s *Stream) compareRow(key string, row map[string][]byte, at Row, shared []
 			continue
 		}
 		want, given := c.fromSource(row[c.Name], s.Columns[c.Name].Bool), c.fromRecord(at.Data[c.Name])
-		if want == given || s.looselyEqual(c, want, given) || altered.may(key, c.Name, given, row) {
+		if want == given || s.looselyEqual(c, want, given) || altered.may(key, c, at.Data[c.Name], row) {
 			continue
 		}
 		return found(Differs, s.Name, "row %s, column %s (%s): %q in the destination, %q in the source", key, c.Name, c.ColumnType, given, want)
@@ -185,7 +185,7 @@ func (s *Stream) compareContents(t *Table, shared []Column) *Finding {
 // Altered lists what ALTERs changed in a table's rows without row events: rows that were not changed since may have their old values.
 type Altered struct {
 	after map[string]string              // the whole row after the last ALTER, by key
-	forms map[string]map[string][]string // by key and column: what it had before each ALTER
+	forms map[string]map[string][]former // by key and column: what it had before each ALTER
 	// columns are those that an ALTER added, gave another type or converted: rows of a table without key are not compared by them.
 	columns    map[string]bool
 	left, came map[string]bool // keys that rows had before an ALTER and not after it, or the reverse
@@ -194,7 +194,7 @@ type Altered struct {
 // Note records a table's rows before and after an ALTER.
 func (a *Altered) Note(s *Stream, before, after *Table) *Altered {
 	next := &Altered{
-		after: map[string]string{}, forms: map[string]map[string][]string{}, columns: map[string]bool{},
+		after: map[string]string{}, forms: map[string]map[string][]former{}, columns: map[string]bool{},
 		left: map[string]bool{}, came: map[string]bool{},
 	}
 	if a != nil {
@@ -218,18 +218,18 @@ func (a *Altered) Note(s *Stream, before, after *Table) *Altered {
 		if old == nil {
 			continue
 		}
-		forms := map[string][]string{}
+		forms := map[string][]former{}
 		if a != nil && a.after[key] == whole(old) {
 			for column, list := range a.forms[key] {
 				forms[column] = slices.Clone(list)
 			}
 		}
 		for _, c := range after.Columns {
-			value := null
+			was := former{c, null}
 			if at := slices.IndexFunc(before.Columns, func(b Column) bool { return b.Name == c.Name }); at >= 0 {
-				value = before.Columns[at].fromSource(old[c.Name], s.Columns[c.Name].Bool)
+				was = former{before.Columns[at], before.Columns[at].fromSource(old[c.Name], s.Columns[c.Name].Bool)}
 			}
-			forms[c.Name] = append(forms[c.Name], value)
+			forms[c.Name] = append(forms[c.Name], was)
 		}
 		next.forms[key] = forms
 	}
@@ -255,8 +255,16 @@ func rowsByKey(s *Stream, t *Table) map[string]map[string][]byte {
 }
 
 // may reports whether a row that was not changed since the last ALTER may have that value in a column.
-func (a *Altered) may(key, column, given string, row map[string][]byte) bool {
-	return a != nil && a.after[key] == whole(row) && slices.Contains(a.forms[key][column], given)
+func (a *Altered) may(key string, c Column, given any, row map[string][]byte) bool {
+	return a != nil && a.after[key] == whole(row) && slices.ContainsFunc(a.forms[key][c.Name], func(f former) bool {
+		return f.value == c.fromRecord(given) || f.value == f.column.fromRecord(given)
+	})
+}
+
+// former is a value that a row had, in a column that had another type then.
+type former struct {
+	column Column
+	value  string
 }
 
 func whole(row map[string][]byte) string {

@@ -24,9 +24,10 @@ type table struct {
 }
 
 type column struct {
-	name string
-	kind *columnKind
-	null bool
+	name   string
+	kind   *columnKind
+	null   bool
+	source bool // a generated column is computed from it: rows from before a change of its type cannot be read
 }
 
 // counter is a column of every table that is not part of the key: statements select rows by it.
@@ -103,6 +104,7 @@ func (g *generator) createTable(t *table) string {
 	}
 	for i, c := range t.columns {
 		if c.kind.numeric && c.kind.tag != "float" && c.kind.tag != "double" && g.chance(8) && g.may("generated") {
+			t.columns[i].source = true
 			parts = append(parts, fmt.Sprintf("g%d varchar(80) generated always as (concat('g', %s)) %s", i, c.name, g.one("virtual", "stored", "virtual invisible")))
 		}
 	}
