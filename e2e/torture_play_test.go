@@ -36,6 +36,7 @@ type play struct {
 	mayFail  map[string]bool     // streams that may fail until they are cleared
 	shaken   bool                // a fault happened since the last judgement: syncs may take longer, or fail with a transient error
 	fresh    bool                // the next run starts a new job
+	lagged   bool                // a replica was held back since the last comparison: another one's rows may be sent again
 	restless bool                // the next run to be judged may read changes of tables' columns
 	unseen   bool                // tables were altered during this run, which may stop before that: the next one reads it
 	current  *connectorRun
@@ -381,7 +382,7 @@ func (p *play) settle(end error) {
 	p.last = out
 	p.counts["records"] += len(out.Records)
 	p.counts["states"] += len(out.States)
-	steady := !p.restless && !p.shaken
+	steady := !p.restless && !p.shaken && !p.lagged
 	p.restless, p.unseen = p.unseen, false
 	if p.finding = p.platform.Deliver(out, steady); p.finding != nil {
 		return
@@ -461,7 +462,7 @@ func (p *play) judge(ctx context.Context) {
 		}
 		if len(p.errors) == 0 {
 			p.compare(ctx, p.platform, torture.Differs)
-			p.mayFail, p.shaken = map[string]bool{}, false
+			p.mayFail, p.shaken, p.lagged = map[string]bool{}, false, false
 			return
 		}
 		p.follow(ctx)
@@ -543,7 +544,7 @@ func (p *play) replay(ctx context.Context, n int) {
 	}
 	q := *p
 	q.platform, q.before, q.last = at, nil, nil
-	q.mayFail, q.altered, q.shaken = maps.Clone(p.mayFail), maps.Clone(p.altered), p.shaken
+	q.mayFail, q.altered, q.shaken, q.lagged = maps.Clone(p.mayFail), maps.Clone(p.altered), p.shaken, p.lagged
 	q.clear(p.warned...) // the run that wrote this state has warned about it
 	q.judge(ctx)
 	if p.finding = q.finding; p.finding != nil && p.finding.Kind == torture.Differs {

@@ -21,7 +21,7 @@ func (p *play) hold(ctx context.Context, milliseconds string) {
 		p.failed(err)
 	}
 	held := make(chan struct{})
-	p.held = held
+	p.held, p.lagged = held, true
 	time.AfterFunc(time.Duration(ms)*time.Millisecond, func() {
 		defer close(held)
 		defer db.Close()

@@ -70,7 +70,7 @@ func (s *Shard) Begun() bool {
 
 // Copy is an unfinished copy.
 type Copy struct {
-	// Oldest is the position of the first snapshot that any attempt at this copy took; zero before the first one.
+	// Oldest is the oldest position of a snapshot that any attempt at this copy took, mostly the first one's; zero before the first one.
 	Oldest gtid.Position
 	// Layout is that of the changes after Oldest.
 	Layout table.Layout
@@ -80,17 +80,17 @@ type Copy struct {
 	LastPK *querypb.QueryResult
 }
 
-// Start records that a copy begins with the first row, from a snapshot at that position.
+// Start records that a copy begins with the first row, from a snapshot at that position. Another attempt's may be older, on a replica that
+// lags: changes since then are not in it.
 func (c *Copy) Start(at gtid.Position, layout table.Layout) {
-	if c.Oldest.IsZero() {
+	c.Restarted, c.LastPK = !c.Oldest.IsZero(), nil
+	if !c.Restarted || c.Oldest.Contains(at) {
 		c.Oldest, c.Layout = at, layout
-		return
 	}
-	c.Restarted, c.LastPK = true, nil
 }
 
 // Complete records that the copy is complete and its stream is at the given position, from which to replicate. After a restart, that is
-// the first attempt's snapshot: otherwise a row that the first attempt wrote and that was deleted before the next one began would stay in
+// the oldest attempt's snapshot: otherwise a row that the first attempt wrote and that was deleted before the next one began would stay in
 // the destination permanently.
 func (s *Shard) Complete(at gtid.Position, layout table.Layout) {
 	if s.Copy.Restarted {
