@@ -45,10 +45,11 @@ func seen(ctx context.Context, r *Reader) (Seen, error) {
 
 // checkCopied checks, at a copy's position, that its table is the one that was looked up.
 func checkCopied(ctx context.Context, s *session) error {
-	c, t := s.copying, s.tables.only()
+	c := s.copying
 	if c == nil || !c.described.fresh || s.env.Settings.Primary || s.next.gtid == "" {
 		return nil
 	}
+	t := s.tables.only()
 	at, err := s.at.Follow(s.next.gtid)
 	if err != nil {
 		return err
