@@ -211,7 +211,7 @@ func TestACopyFromReplicasThatLag(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			copied, answered := c.copied, c.answered
+			copied, answered, refusals := c.copied, c.answered, 0
 			r := newRig(t, 6, func(_ *request, send func(...*event), done <-chan struct{}) error {
 				n := copied[0]
 				copied = copied[min(1, len(copied)-1):]
@@ -224,6 +224,7 @@ func TestACopyFromReplicasThatLag(t *testing.T) {
 				from := s.TablesAt
 				s.TablesAt = func(ctx context.Context, shard gtid.Shard, names []string, keys bool) (map[string]table.Table, schema.Moment, error) {
 					if c.refused {
+						refusals++
 						return nil, schema.Moment{}, schema.ErrRefused
 					}
 					n := answered[0]
@@ -238,6 +239,9 @@ func TestACopyFromReplicasThatLag(t *testing.T) {
 			out := r.must()
 			if got := rows(out); !slices.Equal(got, []string{"1:é"}) {
 				t.Errorf("records %q", got)
+			}
+			if c.refused && refusals != 1 {
+				t.Errorf("the service refused %d times", refusals)
 			}
 			lag := func(l destination.Log) bool { return strings.Contains(l.Message, "Replicas of shard - lag,") }
 			if slices.ContainsFunc(out.Logs, lag) != c.lag {

@@ -49,6 +49,7 @@ func checkCopied(ctx context.Context, s *session) error {
 	if c == nil || !c.described.fresh || s.env.Settings.Primary || s.next.gtid == "" {
 		return nil
 	}
+	c.described.fresh = false
 	t := s.tables.only()
 	at, err := s.at.Follow(s.next.gtid)
 	if err != nil {
@@ -61,7 +62,7 @@ func checkCopied(ctx context.Context, s *session) error {
 	if !now.Has || !at.Contains(c.seen.Until) || !c.seen.Table.SameRows(t.Table) || !now.Table.SameRows(t.Table) {
 		return lagging(s, t)
 	}
-	c.seen, c.described.fresh = now, false
+	c.seen = now
 	return nil
 }
 
