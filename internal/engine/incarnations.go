@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -35,8 +34,10 @@ func (s *survey) incarnations(ctx context.Context, catalog *airbyte.ConfiguredCa
 	s.foundAt = map[gtid.Shard]gtid.Position{}
 	err := schema.EachShard(ctx, s.wanted, func(ctx context.Context, shard gtid.Shard) error {
 		here, err := s.server.Incarnations(ctx, shard, names)
-		at, err2 := s.primaryKnows(ctx, shard)
-		err = cmp.Or(err, err2)
+		var at gtid.Position
+		if err == nil {
+			at, err = s.primaryKnows(ctx, shard)
+		}
 		mu.Lock()
 		defer mu.Unlock()
 		if errors.Is(err, schema.ErrRefused) && ctx.Err() == nil {

@@ -167,11 +167,14 @@ func tableAt(s *Sync) func(context.Context, gtid.Shard, string, gtid.Position) (
 		if notAllowed(ctx, err) {
 			return reader.Seen{Refused: true}, nil
 		}
-		known, err2 := s.primaryKnows(ctx, shard)
-		before, err3 := gtid.Parse(m.Before)
-		after, err4 := gtid.Parse(m.After)
+		if err != nil {
+			return reader.Seen{}, err
+		}
+		known, err := s.primaryKnows(ctx, shard)
+		before, err1 := gtid.Parse(m.Before)
+		after, err2 := gtid.Parse(m.After)
 		has := common(before, known).Contains(common(at, known))
-		return reader.Seen{Table: tables[name], Until: common(after, known), Has: has}, cmp.Or(err, err2, err3, err4)
+		return reader.Seen{Table: tables[name], Until: common(after, known), Has: has}, cmp.Or(err, err1, err2)
 	}
 }
 

@@ -48,7 +48,7 @@ func (p *Partition) WarnUnexplained(log *slog.Logger) {
 // testify saves the table's identity, if it is known at the position. After a statement that may be the reason for another one, the
 // former is worth nothing.
 func (w *witness) testify(saved *state.Shard, known bool) {
-	if w.explained || known && len(w.now.IDs) > 0 {
+	if w.explained || known && w.Witnessed() {
 		saved.Incarnation = w.now
 	}
 }

@@ -186,8 +186,10 @@ func (g *generator) addColumn(t *table, where string, withDefault bool) string {
 }
 
 // alter changes a table, and refreshes the schema half of the time.
-func (g *generator) alter() {
-	g.addAlter(g.table(), pick(g, alters))
+func (g *generator) alter() { g.alterTable(g.table()) }
+
+func (g *generator) alterTable(t *table) {
+	g.addAlter(t, pick(g, alters))
 	if g.chance(2) {
 		g.stop()
 		g.add(Step{Verb: "discover"})

@@ -229,10 +229,7 @@ var moves = []move{
 		if g.chance(2) { // replicas that answer, copy and send changes have the table before the statement and after it
 			t := g.table()
 			g.stop()
-			g.addAlter(t, pick(g, alters))
-			if g.chance(2) {
-				g.add(Step{Verb: "discover"})
-			}
+			g.alterTable(t)
 			if g.chance(2) {
 				g.add(Step{Verb: "clear", Words: []string{t.name}})
 			}
