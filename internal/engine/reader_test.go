@@ -16,6 +16,7 @@ import (
 	"source-planetscale/internal/airbyte"
 	"source-planetscale/internal/destination"
 	"source-planetscale/internal/fakevtgate"
+	"source-planetscale/internal/gtid"
 	"source-planetscale/internal/record"
 	"source-planetscale/internal/state"
 )
@@ -455,6 +456,38 @@ func TestTooLargeRowFailsItsTableAlone(t *testing.T) {
 	out := r.failsAlone("exceeds the maximum message size")
 	if got := rows(out); !slices.Equal(got, []string{"6:x", "6:x"}) {
 		t.Errorf("records %v", got)
+	}
+}
+
+// The position that all contain may be in the other half of a search: without one, vtgate would copy the tables instead.
+func TestASearchKeepsToPositionsThatAreContained(t *testing.T) {
+	r := newRig(t, 9, func(q *request, send func(...*event), done <-chan struct{}) error {
+		names, from := tablesIn(q), q.Vgtid.ShardGtids[0].Gtid
+		switch {
+		case len(names) == 3:
+			return status.Error(codes.ResourceExhausted, "message larger than max")
+		case from == "":
+			copyOf(send, names[0], 9)
+			return hold(done)
+		}
+		has, err := gtid.Parse(from)
+		for n := 6; n <= 9; n++ {
+			if !has.Contains(only(n)) {
+				send(insert(n, names...)...)
+			}
+		}
+		return errors.Join(err, hold(done))
+	})
+	r.add(testTable("others"), airbyte.Incremental, &state.Shard{Position: at(5)})
+	r.add(testTable("parts"), airbyte.Incremental, &state.Shard{Position: at(5).Union(only(7))})
+	r.add(testTable("users"), airbyte.Incremental, &state.Shard{Position: at(6)})
+	want := []string{
+		"others 6:x", "others 7:x", "others 8:x", "others 9:x",
+		"parts 6:x", "parts 8:x", "parts 9:x",
+		"users 7:x", "users 8:x", "users 9:x",
+	}
+	if got := rowsByTable(r.must()); !slices.Equal(got, want) {
+		t.Errorf("records %q", got)
 	}
 }
 

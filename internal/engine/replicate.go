@@ -161,10 +161,12 @@ func (s *replication) searchHalves(ctx context.Context, parts []*partition.Parti
 	}
 	by.left -= 2
 	half := len(parts) / 2
-	if err := s.read(ctx, parts[:half], by); err != nil {
-		return err
+	for _, g := range slices.Concat(sharing(parts[:half]), sharing(parts[half:])) { // the oldest of all may be in the other half
+		if err := s.read(ctx, g, by); err != nil {
+			return err
+		}
 	}
-	return s.read(ctx, parts[half:], by)
+	return nil
 }
 
 // oneOfThem reports whether a stream of several tables may have failed because of one of them: for a row that is too large, or for any

@@ -258,7 +258,14 @@ func at(n int) gtid.Position {
 	if n == 0 {
 		return gtid.Position{}
 	}
-	p, err := gtid.Parse(fakevtgate.GTID(n))
+	return mustParse(fakevtgate.GTID(n))
+}
+
+// only is transaction n without those before it.
+func only(n int) gtid.Position { return mustParse(fmt.Sprintf("%s:%d", fakevtgate.UUID, n)) }
+
+func mustParse(text string) gtid.Position {
+	p, err := gtid.Parse(text)
 	if err != nil {
 		panic(err)
 	}

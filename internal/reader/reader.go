@@ -226,8 +226,11 @@ func (r *Reader) reopen(ctx context.Context, table string, cause error) (o Outco
 }
 
 func (r *Reader) attempt(ctx context.Context) (Outcome, error) {
-	if r.arrived() {
+	switch {
+	case r.arrived():
 		return Arrived, r.finish(ctx)
+	case r.copying == nil && r.at.IsZero(): // vtgate would copy the tables
+		return Arrived, failure.System("", "%s cannot be opened without a position", r.What())
 	}
 	r.rewind()
 	if r.copying != nil || r.followed != nil {
