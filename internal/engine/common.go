@@ -22,7 +22,7 @@ func (s *Sync) primaryKnows(ctx context.Context, shard gtid.Shard) (gtid.Positio
 	if s.cfg.Primary() {
 		return gtid.Position{}, nil
 	}
-	executed, err := s.server.Executed(ctx, shard)
+	executed, err := s.server.Primary.Executed(ctx, shard)
 	if errors.Is(err, schema.ErrRefused) {
 		return gtid.Position{}, nil
 	}

@@ -86,7 +86,7 @@ func TestColumnsChangedBeforeACopyBegins(t *testing.T) {
 func TestColumnsChangedOnceTheCopyIsComplete(t *testing.T) {
 	r := newRig(t, 5, copyOfUsers())
 	r.add(testTable("users"), airbyte.Incremental, nil)
-	r.looks(dropped, testTable("users").Columns)
+	r.looks(dropped, dropped, dropped, testTable("users").Columns) // twice after a snapshot, and before the second one
 	out := r.must()
 	saved := streamOf(t, out.States[len(out.States)-1])
 	if l := saved.Shards[in("-")].Layout; !slices.Equal(names(l.Columns), names(dropped)) {
@@ -105,40 +105,49 @@ func TestColumnsChangedOnceTheCopyIsComplete(t *testing.T) {
 // The server does not open a stream that names a column which no longer exists.
 func TestAColumnDroppedBeforeACopyBeginsIsLeftOut(t *testing.T) {
 	t.Parallel()
-	copies := copyOfUsers()
-	r := newRig(t, 5, func(q *request, send func(...*event), done <-chan struct{}) error {
-		if strings.Contains(q.Filter.Rules[0].Filter, "gone") {
-			return status.Error(codes.FailedPrecondition, "column gone not found in table users")
-		}
-		return copies(q, send, done)
-	})
-	users := testTable("users")
-	r.now["users"] = *users
-	users.Columns = dropped
-	r.add(users, airbyte.Incremental, nil)
-	out := r.must()
-	if got := rows(out); !slices.Equal(got, []string{"1:x"}) {
-		t.Errorf("records %v", got)
-	}
-	if got := r.requests()[1].Filter.Rules[0].Filter; got != "select `id`, `name` from `users`" {
-		t.Errorf("the copy is of %s", got)
-	}
-	if l := lastOf(t, out.States, "users").Layout; !slices.Equal(names(l.Columns), []string{"id", "name"}) {
-		t.Errorf("the copy left %+v", l)
-	}
-	warned := func(l destination.Log) bool {
-		return strings.Contains(l.Message, "shop.users: the table no longer has the columns gone,")
-	}
-	if n := len(slices.DeleteFunc(out.Logs, func(l destination.Log) bool { return !warned(l) })); n != 1 {
-		t.Errorf("%d warnings", n)
+	for name, refusal := range map[string]error{
+		"Vitess noticed": status.Error(codes.FailedPrecondition, "column gone not found in table users"),
+		"Vitess did not": status.Error(codes.Unknown, "vttablet: rpc error: code = Unknown desc = Unknown column 'gone' in 'field list' "+
+			"(errno 1054) (sqlstate 42S22) during query: select id, gone, name from users force index (`PRIMARY`) order by id"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			copies := copyOfUsers()
+			r := newRig(t, 5, func(q *request, send func(...*event), done <-chan struct{}) error {
+				if strings.Contains(q.Filter.Rules[0].Filter, "gone") {
+					return refusal
+				}
+				return copies(q, send, done)
+			})
+			users := testTable("users")
+			r.now["users"] = *users
+			users.Columns = dropped
+			r.add(users, airbyte.Incremental, nil)
+			out := r.must()
+			if got := rows(out); !slices.Equal(got, []string{"1:x"}) {
+				t.Errorf("records %v", got)
+			}
+			if got := r.requests()[1].Filter.Rules[0].Filter; got != "select `id`, `name` from `users`" {
+				t.Errorf("the copy is of %s", got)
+			}
+			if l := lastOf(t, out.States, "users").Layout; !slices.Equal(names(l.Columns), []string{"id", "name"}) {
+				t.Errorf("the copy left %+v", l)
+			}
+			warned := func(l destination.Log) bool {
+				return strings.Contains(l.Message, "shop.users: the table no longer has the columns gone,")
+			}
+			if n := len(slices.DeleteFunc(out.Logs, func(l destination.Log) bool { return !warned(l) })); n != 1 {
+				t.Errorf("%d warnings", n)
+			}
+		})
 	}
 }
 
 // A copy is requested with the columns that one server has, and its rows are read with those that another has a moment later.
 func TestACopyLacksAColumnThatTheTableHas(t *testing.T) {
 	t.Parallel()
-	const lag = "Replicas of shard - lag, so that it is not certain which columns shop.users has where its copy begins"
-	const added = "Columns were added to shop.users in shard - just before its copy began"
+	const changed = "he columns of shop.users in shard - were changed just as its copy began"
+	const lag = "Replicas of shard - lag, or the columns of shop.users were changed just as its copy began"
 	for name, c := range map[string]struct {
 		replica bool
 		mode    airbyte.SyncMode
@@ -148,8 +157,8 @@ func TestACopyLacksAColumnThatTheTableHas(t *testing.T) {
 		"replicas":                  {true, airbyte.Incremental, 1, lag},
 		"replicas, full refresh":    {true, airbyte.FullRefresh, 2, lag},
 		"only the last one has it":  {true, airbyte.FullRefresh, 3, lag},
-		"the primary":               {false, airbyte.Incremental, 1, added},
-		"the primary, full refresh": {false, airbyte.FullRefresh, 1, added},
+		"the primary":               {false, airbyte.Incremental, 1, changed},
+		"the primary, full refresh": {false, airbyte.FullRefresh, 1, changed},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -182,6 +191,57 @@ func TestACopyLacksAColumnThatTheTableHas(t *testing.T) {
 	}
 }
 
+// The server has read all of a small table, and allows changes of it again, before its first event arrives.
+func TestColumnsChangedAsACopyBegins(t *testing.T) {
+	t.Parallel()
+	declared := func(name, charset string) []table.Column {
+		return []table.Column{{Name: "id", Type: "bigint"}, {Name: "name", Type: name, Charset: charset}}
+	}
+	swapped := declared("varchar(20)", "utf8mb4")
+	slices.Reverse(swapped)
+	for name, c := range map[string]struct{ before, after []table.Column }{
+		"labels":        {declared("enum('a','x')", "utf8mb4"), declared("enum('x','a')", "utf8mb4")},
+		"character set": {declared("varchar(20)", "latin1"), declared("varchar(20)", "utf8mb4")},
+		"type":          {declared("int", ""), declared("varchar(20)", "utf8mb4")},
+		"order":         {declared("varchar(20)", "utf8mb4"), swapped},
+		"dropped":       {dropped, testTable("users").Columns},
+		"added":         {testTable("users").Columns, dropped},
+	} {
+		for mode, replica := range map[string]bool{"primary": false, "replica": true} {
+			t.Run(name+", "+mode, func(t *testing.T) {
+				t.Parallel()
+				copies := 0
+				r := newRig(t, 5, func(q *request, send func(...*event), done <-chan struct{}) error {
+					if q.Vgtid.ShardGtids[0].Gtid != "" {
+						return hold(done)
+					}
+					copies++
+					described, values := idAndName, []string{"1", "x"}
+					if strings.Contains(q.Filter.Rules[0].Filter, "gone") {
+						described, values = append(slices.Clone(idAndName), fakevtgate.Field("gone", "int", querypb.Type_INT32)), []string{"1", "x", "3"}
+					}
+					described = slices.Clone(described)
+					described[1] = &querypb.Field{Name: "name", Type: querypb.Type_VARCHAR, Charset: idAndName[1].Charset}
+					send(begin(0, 0), fakevtgate.Fields(0, "users", described...), script.VGTID(5+copies, nil), commit(0))
+					send(begin(0, 0), rowOf(0, "users", nil, values), script.VGTID(5+copies, pk("users", "1")), commit(0), script.CopyCompleted())
+					return hold(done)
+				})
+				r.cfg.UseReplica = replica
+				users := testTable("users")
+				users.Columns = c.before
+				r.add(users, airbyte.Incremental, nil)
+				r.stands = 7
+				r.looks(c.after)
+				out := r.must()
+				saved := lastOf(t, out.States, "users")
+				if copies != 2 || len(out.Records) != 1 || !saved.Position.Equal(at(7)) || !saved.Layout.Reads(c.after, c.after) {
+					t.Errorf("%d copies, records %v, saved %+v", copies, out.Records, saved)
+				}
+			})
+		}
+	}
+}
+
 // One replica copies, and others say which columns the table has: certain are those that it had before the copy and has after it.
 func TestACopyFromReplicasThatLag(t *testing.T) {
 	t.Parallel()
@@ -194,20 +254,23 @@ func TestACopyFromReplicasThatLag(t *testing.T) {
 	for name, c := range map[string]struct {
 		copied, answered []int            // transactions that the replica which copies is at, and those that answer, one after the other
 		looks            [][]table.Column // during the snapshot, after it, and in a second attempt before it
-		refused          bool
-		bytes            string // of an é
+		refused, primary bool             // the replicas do not allow the query, the primary allows it
+		bytes            string           // of an é
 		lag              bool
 	}{
-		"none does":                              {[]int{6}, []int{6}, [][]table.Column{now}, false, "\xc3\xa9", false},
-		"the one that copies":                    {[]int{5, 6}, []int{6}, [][]table.Column{now}, false, "\xc3\xa9", true},
-		"the one that answers":                   {[]int{6}, []int{5, 6}, [][]table.Column{now}, false, "\xc3\xa9", false},
-		"the one that answers, for long":         {[]int{6}, append(slices.Repeat([]int{5}, reader.ReplicasAsked), 6), [][]table.Column{now}, false, "\xc3\xa9", true},
-		"they are ahead":                         {[]int{7}, []int{8}, [][]table.Column{now}, false, "\xc3\xa9", false},
-		"changed before the copy":                {[]int{6}, []int{6}, [][]table.Column{old}, false, "\xe9", true},
-		"changed before it, as one says":         {[]int{6}, []int{6}, [][]table.Column{now, old}, false, "\xe9", true},
-		"changed after it, as one says":          {[]int{6}, []int{6}, [][]table.Column{old, now}, false, "\xc3\xa9", true},
-		"changed, and another says it only then": {[]int{6}, []int{6}, [][]table.Column{old, old, old, now, old}, false, "\xe9", true},
-		"the service does not allow to ask":      {[]int{6}, nil, [][]table.Column{old}, true, "\xe9", false},
+		"none does":                              {[]int{6}, []int{6}, [][]table.Column{now}, false, false, "\xc3\xa9", false},
+		"the one that copies":                    {[]int{5, 6}, []int{6}, [][]table.Column{now}, false, false, "\xc3\xa9", true},
+		"the one that copies, always":            {[]int{5, 6}, []int{7}, [][]table.Column{now}, false, false, "\xc3\xa9", true},
+		"the one that answers":                   {[]int{6}, []int{5, 6}, [][]table.Column{now}, false, false, "\xc3\xa9", false},
+		"the one that answers, for long":         {[]int{6}, append(slices.Repeat([]int{5}, reader.ReplicasAsked), 6), [][]table.Column{now}, false, false, "\xc3\xa9", true},
+		"the one that answers, always":           {[]int{6}, []int{5}, [][]table.Column{now}, false, true, "\xc3\xa9", false},
+		"they are ahead":                         {[]int{7}, []int{8}, [][]table.Column{now}, false, false, "\xc3\xa9", false},
+		"changed before the copy":                {[]int{6}, []int{6}, [][]table.Column{old}, false, false, "\xe9", true},
+		"changed before it, as one says":         {[]int{6}, []int{6}, [][]table.Column{now, old}, false, false, "\xe9", true},
+		"changed after it, as one says":          {[]int{6}, []int{6}, [][]table.Column{old, now}, false, false, "\xc3\xa9", true},
+		"changed, and another says it only then": {[]int{6}, []int{6}, [][]table.Column{old, old, old, now, old}, false, false, "\xe9", true},
+		"changed, as the primary says":           {[]int{6}, []int{6}, [][]table.Column{now, old}, false, true, "\xe9", true},
+		"the service does not allow to ask":      {[]int{6}, nil, [][]table.Column{old}, true, false, "\xe9", true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -222,6 +285,9 @@ func TestACopyFromReplicasThatLag(t *testing.T) {
 			r.cfg.UseReplica = true
 			r.asks = func(s *Server) {
 				from := s.TablesAt
+				if c.primary {
+					s.Primary.TablesAt = from
+				}
 				s.TablesAt = func(ctx context.Context, shard gtid.Shard, names []string, keys bool) (map[string]table.Table, schema.Moment, error) {
 					if c.refused {
 						refusals++

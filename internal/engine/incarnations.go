@@ -33,7 +33,7 @@ func (s *survey) incarnations(ctx context.Context, catalog *airbyte.ConfiguredCa
 	refused := false
 	s.foundAt = map[gtid.Shard]gtid.Position{}
 	err := schema.EachShard(ctx, s.wanted, func(ctx context.Context, shard gtid.Shard) error {
-		here, err := s.server.Incarnations(ctx, shard, names)
+		here, err := s.server.Primary.Incarnations(ctx, shard, names)
 		var at gtid.Position
 		if err == nil {
 			at, err = s.primaryKnows(ctx, shard)

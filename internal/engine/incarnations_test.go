@@ -133,7 +133,7 @@ func TestACopySavesTheIdentityThatTheTableHasAtItsSnapshot(t *testing.T) {
 			})
 			asked := 0
 			r.asks = func(s *Server) {
-				s.Incarnations = func(context.Context, gtid.Shard, []string) (map[string]table.Incarnation, error) {
+				s.Primary.Incarnations = func(context.Context, gtid.Shard, []string) (map[string]table.Incarnation, error) {
 					asked++
 					return map[string]table.Incarnation{"users": later}, c.err
 				}
@@ -175,10 +175,10 @@ func TestATableIsComparedOnceTheReplicasHaveWhatItsPrimaryHas(t *testing.T) {
 			r.configure(`,"use_replica":true`)
 			r.exists("users")
 			r.asks = func(s *Server) {
-				s.Incarnations = func(context.Context, gtid.Shard, []string) (map[string]table.Incarnation, error) {
+				s.Primary.Incarnations = func(context.Context, gtid.Shard, []string) (map[string]table.Incarnation, error) {
 					return map[string]table.Incarnation{"users": now}, nil
 				}
-				s.Executed = func(context.Context, gtid.Shard) (string, error) {
+				s.Primary.Executed = func(context.Context, gtid.Shard) (string, error) {
 					if c.executed == "" {
 						return "", schema.ErrRefused
 					}

@@ -132,7 +132,7 @@ func (e *Engine) newSync(wanted, existing []gtid.Shard) *Sync {
 	s := &Sync{Engine: e, wanted: wanted, existing: existing, targets: reader.NewTargets()}
 	s.env = &reader.Env{
 		Open: s.open, Peek: s.where, Serving: e.server.Shards, Tables: e.server.Tables, Sorts: e.server.Sorts,
-		TableAt: tableAt(s), Incarnations: e.server.Incarnations,
+		TableAt: tableAt(s), Incarnations: e.server.Primary.Incarnations,
 		Migration: func(ctx context.Context, uuid string) (string, error) {
 			return unlessRefused(ctx, func() (string, error) { return e.server.Statements.Migration(ctx, uuid) })
 		},

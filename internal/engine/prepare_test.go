@@ -181,7 +181,7 @@ func TestTransactionsOfOneReplicaAloneAreLeftOut(t *testing.T) {
 			r.configure(`,"use_replica":true`)
 			r.exists("users")
 			r.asks = func(s *Server) {
-				s.Executed = func(context.Context, gtid.Shard) (string, error) { return c.executed, c.refused }
+				s.Primary.Executed = func(context.Context, gtid.Shard) (string, error) { return c.executed, c.refused }
 			}
 			out, err := r.read(r.atPosition(map[string]gtid.Position{"users": positionOf(t, c.saved)}), "users")
 			if err != nil {
@@ -217,7 +217,7 @@ func TestStreamThatBreaksGoesOnWithoutTheTransactionsOfOneReplica(t *testing.T) 
 	r.configure(`,"use_replica":true`)
 	r.exists("users")
 	r.asks = func(s *Server) {
-		s.Executed = func(context.Context, gtid.Shard) (string, error) { return fakevtgate.UUID + ":1-7", nil }
+		s.Primary.Executed = func(context.Context, gtid.Shard) (string, error) { return fakevtgate.UUID + ":1-7", nil }
 	}
 	out, err := r.read(&airbyte.State{}, "users")
 	if got := rows(out); err != nil || !slices.Equal(got, []string{"1:a", "2:b"}) {
@@ -445,7 +445,7 @@ func TestLooksAtTheTables(t *testing.T) {
 					}
 					return found, m, err
 				}
-				s.Executed = func(context.Context, gtid.Shard) (string, error) { return fakevtgate.UUID + ":1-7", nil }
+				s.Primary.Executed = func(context.Context, gtid.Shard) (string, error) { return fakevtgate.UUID + ":1-7", nil }
 			}
 			out, err := r.read(r.atPosition(map[string]gtid.Position{"users": at(5)}), "users")
 			if err != nil {

@@ -173,7 +173,6 @@ func (r *rig) answers() Server {
 		Tables: func(ctx context.Context, shard gtid.Shard, only []string, keys bool) (map[string]table.Table, error) {
 			return r.look(ctx, shard, only, keys)
 		},
-		Executed: func(context.Context, gtid.Shard) (string, error) { return "", schema.ErrRefused },
 		TablesAt: func(ctx context.Context, shard gtid.Shard, names []string, keys bool) (map[string]table.Table, schema.Moment, error) {
 			only := names
 			if keys {
@@ -198,8 +197,14 @@ func (r *rig) answers() Server {
 			return schema.Variables{RowImage: "FULL", Format: "ROW"}, nil
 		},
 		Cascades: func(context.Context, []gtid.Shard) ([]schema.Cascade, error) { return nil, nil },
-		Incarnations: func(context.Context, gtid.Shard, []string) (map[string]table.Incarnation, error) {
-			return nil, schema.ErrRefused
+		Primary: Primary{
+			Executed: func(context.Context, gtid.Shard) (string, error) { return "", schema.ErrRefused },
+			TablesAt: func(context.Context, gtid.Shard, []string, bool) (map[string]table.Table, schema.Moment, error) {
+				return nil, schema.Moment{}, schema.ErrRefused
+			},
+			Incarnations: func(context.Context, gtid.Shard, []string) (map[string]table.Incarnation, error) {
+				return nil, schema.ErrRefused
+			},
 		},
 		References: func(context.Context, []string) (map[string]bool, error) { return nil, schema.ErrRefused },
 		Moved:      func(context.Context, []string) (map[string]string, error) { return nil, schema.ErrRefused },

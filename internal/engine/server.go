@@ -21,12 +21,9 @@ type Server struct {
 	// TablesAt are some tables, and the moment that their columns are of; without keys, only their columns.
 	TablesAt   func(ctx context.Context, shard gtid.Shard, only []string, keys bool) (map[string]table.Table, schema.Moment, error)
 	Statements Statements
-	// Incarnations distinguish tables from others that replaced them.
-	Incarnations func(ctx context.Context, shard gtid.Shard, tables []string) (map[string]table.Incarnation, error)
+	Primary    Primary
 	// References are those of the tables that have all their rows in each shard.
 	References func(ctx context.Context, tables []string) (map[string]bool, error)
-	// Executed is the GTID set of the shard's primary.
-	Executed func(context.Context, gtid.Shard) (string, error)
 	// Sorts returns the server's error if it cannot sort a table as a copy does.
 	Sorts func(ctx context.Context, shard gtid.Shard, t *table.Table) error
 
@@ -37,6 +34,16 @@ type Server struct {
 	Journals   func(context.Context, []gtid.Shard) (map[gtid.Shard][]*binlogdatapb.Journal, error)
 	TableSizes func(context.Context, []gtid.Shard) (map[gtid.Shard]map[string]schema.TableSize, error)
 	Cascades   func(context.Context, []gtid.Shard) ([]schema.Cascade, error)
+}
+
+// Primary is what a shard's primary is queried for, also if replicas are read.
+type Primary struct {
+	// Executed is its GTID set.
+	Executed func(context.Context, gtid.Shard) (string, error)
+	// TablesAt are as Server's.
+	TablesAt func(ctx context.Context, shard gtid.Shard, only []string, keys bool) (map[string]table.Table, schema.Moment, error)
+	// Incarnations distinguish tables from others that replaced them.
+	Incarnations func(ctx context.Context, shard gtid.Shard, tables []string) (map[string]table.Incarnation, error)
 }
 
 // Statements are those that created or altered tables.
@@ -68,11 +75,14 @@ func ServerOf(db *schema.DB, keyspace string) Server {
 			},
 			Migration: db.Migration,
 		},
-		Incarnations: func(ctx context.Context, shard gtid.Shard, tables []string) (map[string]table.Incarnation, error) {
-			return db.Incarnations(ctx, shard.Name, tables)
+		Primary: Primary{
+			Executed: func(ctx context.Context, shard gtid.Shard) (string, error) { return db.Executed(ctx, shard.Name) },
+			TablesAt: tablesAtBy(db.OfPrimaries()),
+			Incarnations: func(ctx context.Context, shard gtid.Shard, tables []string) (map[string]table.Incarnation, error) {
+				return db.Incarnations(ctx, shard.Name, tables)
+			},
 		},
 		References: db.References,
-		Executed:   func(ctx context.Context, shard gtid.Shard) (string, error) { return db.Executed(ctx, shard.Name) },
 		Sorts:      func(ctx context.Context, shard gtid.Shard, t *table.Table) error { return db.Sorts(ctx, shard.Name, t) },
 		Cascades: func(ctx context.Context, shards []gtid.Shard) ([]schema.Cascade, error) {
 			return db.Cascades(ctx, gtid.Names(shards))

@@ -160,9 +160,16 @@ func (v *view) lookAfter(ctx context.Context, s *survey, shard gtid.Shard, names
 	return err
 }
 
-// tableAt queries a table as one server has it, which may have a position; what the shard's primary does not know is ignored.
+// tableAt queries a table as one server has it. A position that was streamed is one that the shard's primary has, except for a replica's
+// own transactions; if it may not be queried, a replica may have the position.
 func tableAt(s *Sync) func(context.Context, gtid.Shard, string, gtid.Position) (reader.Seen, error) {
 	return func(ctx context.Context, shard gtid.Shard, name string, at gtid.Position) (reader.Seen, error) {
+		if !at.IsZero() {
+			tables, _, err := s.server.Primary.TablesAt(ctx, shard, []string{name}, true)
+			if !notAllowed(ctx, err) {
+				return reader.Seen{Table: tables[name], Has: err == nil}, err
+			}
+		}
 		tables, m, err := s.server.TablesAt(ctx, shard, []string{name}, true)
 		if notAllowed(ctx, err) {
 			return reader.Seen{Refused: true}, nil

@@ -67,7 +67,7 @@ func (r *rig) inRounds(shards, copies int) *rounds {
 			}
 			return found, m, err
 		}
-		s.Incarnations = func(ctx context.Context, shard gtid.Shard, _ []string) (map[string]table.Incarnation, error) {
+		s.Primary.Incarnations = func(ctx context.Context, shard gtid.Shard, _ []string) (map[string]table.Incarnation, error) {
 			return map[string]table.Incarnation{}, of.before.ask(ctx, "incarnations of "+shard.Name)
 		}
 		s.Variables = func(ctx context.Context, shard gtid.Shard) (schema.Variables, error) {

@@ -83,7 +83,7 @@ func distant(s Server, keyspace string, connections chan struct{}) Server {
 		ask()
 		return variables(ctx, shard)
 	}
-	s.Incarnations = func(context.Context, gtid.Shard, []string) (map[string]table.Incarnation, error) {
+	s.Primary.Incarnations = func(context.Context, gtid.Shard, []string) (map[string]table.Incarnation, error) {
 		ask()
 		return map[string]table.Incarnation{}, nil
 	}

@@ -60,7 +60,7 @@ func (v *View) Look(now table.Table) bool {
 	return true
 }
 
-// Snapshot handles a query of the table while the server keeps changes of its columns waiting: its snapshot has these columns.
+// Snapshot handles a query of the table that a copy's snapshot has these columns of.
 func (v *View) Snapshot(now table.Table) bool {
 	if !v.Look(now) {
 		return false

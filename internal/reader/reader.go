@@ -3,6 +3,7 @@
 package reader
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -35,7 +36,7 @@ type Env struct {
 	Tables func(ctx context.Context, shard gtid.Shard, only []string, keys bool) (map[string]table.Table, error)
 	// Sorts returns the server's error if it cannot sort a table as a copy does.
 	Sorts func(ctx context.Context, shard gtid.Shard, t *table.Table) error
-	// TableAt queries a table, with its keys, from a server that may have a position.
+	// TableAt queries a table, with its keys, from a replica, or from a server that may have a position, if one is given.
 	TableAt func(ctx context.Context, shard gtid.Shard, name string, at gtid.Position) (Seen, error)
 	// Incarnations distinguish tables of a shard from others that replaced them.
 	Incarnations func(ctx context.Context, shard gtid.Shard, tables []string) (map[string]table.Incarnation, error)
@@ -86,7 +87,7 @@ type Reader struct {
 type copying struct {
 	key       *querypb.QueryResult // at the last boundary
 	described description
-	seen      Seen // the table, if replicas are read, before its copy was requested or described
+	seen      Seen // the table before its copy was requested
 	restarts  int  // after rows had been sent
 	altered   bool // the last one because columns were changed
 }
@@ -187,7 +188,7 @@ func (r *Reader) Attempt(ctx context.Context) (o Outcome, progress bool, err err
 	if reason := r.unreadable(err); reason != nil {
 		return o, false, unknowable(r.tables.only(), reason)
 	}
-	if v := notLoaded(ctx, r, err); v != nil {
+	if v := cmp.Or(notLoaded(ctx, r, err), alteredMeanwhile(ctx, r, err)); v != nil {
 		return o, r.progressed, v
 	}
 	if table := r.tables.blamed(err); table != "" {
@@ -248,9 +249,8 @@ func (r *Reader) attempt(ctx context.Context) (Outcome, error) {
 		}
 		r.at = gtid.Position{}
 	}
-	if r.copying != nil && !r.env.Settings.Primary {
-		var err error
-		if r.copying.seen, err = seen(ctx, r); err != nil {
+	if r.copying != nil {
+		if err := r.copying.foresee(ctx, r); err != nil {
 			return Arrived, err
 		}
 	}
@@ -356,8 +356,8 @@ func (r *Reader) retarget(ctx context.Context) error {
 	return nil
 }
 
-// look queries the reader's tables again. During the server's snapshot, the tables have the columns that they have now: until it has read
-// all of it, changes of columns wait.
+// look queries the reader's tables again. A copy's snapshot has the columns that they have now, if they had them before it was requested:
+// see checkDescribed.
 func (r *Reader) look(ctx context.Context, snapshot bool) error {
 	return r.lookAt(ctx, slices.Clone(r.tables.names), snapshot)
 }

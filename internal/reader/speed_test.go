@@ -56,7 +56,7 @@ func narrow(t testing.TB, made fakevtgate.At) (*session, []byte) {
 	r := newRig(io.Discard, at(5), users).session(st)
 	if made == 0 {
 		r.Reader = Copy(r.env, st.In(in("-")))
-		r.at = at(5)
+		r.at, r.copying.seen.Table = at(5), *users
 	}
 	apply(t, r, fakevtgate.Fields(made, "users", fields...))
 	var rows []*event

@@ -102,6 +102,13 @@ func (db *DB) Of(keyspace string) *DB {
 	return &other
 }
 
+// OfPrimaries returns a DB for the keyspace's primaries, over the same connections.
+func (db *DB) OfPrimaries() *DB {
+	other := *db
+	other.tabletType = "primary"
+	return &other
+}
+
 // Close closes the connections.
 func (db *DB) Close() error { return db.sql.Close() }
 
