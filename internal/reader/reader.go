@@ -231,7 +231,7 @@ func (r *Reader) attempt(ctx context.Context) (Outcome, error) {
 	case r.arrived():
 		return Arrived, r.finish(ctx)
 	case r.copying == nil && r.at.IsZero(): // vtgate would copy the tables
-		return Arrived, failure.System("", "%s cannot be opened without a position", r.What())
+		return Arrived, failure.System("", "The stream of %s in shard %s cannot be opened without a position", r.tables.descriptors(), r.shard.Name)
 	}
 	r.rewind()
 	if r.copying != nil || r.followed != nil {
