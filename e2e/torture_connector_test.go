@@ -15,32 +15,64 @@ import (
 // connectorRun is one run of the connector, whose output is read as a history says.
 type connectorRun struct {
 	cmd    *exec.Cmd
+	pipe   *os.File
 	stdout *bufio.Reader
 	out    bytes.Buffer
 	stderr bytes.Buffer
 	bound  *time.Timer
-	late   atomic.Bool // it did not end in time, and was killed
-	killed bool        // the history killed it
+	late   atomic.Bool   // it did not end in time, and was killed
+	killed bool          // the history killed it
+	over   chan struct{} // closed when the process has ended
+	err    error         // how it ended
 }
 
+// pipeSize is as small as Linux allows: a connector of whose few records not all are read is still in the middle of its sync.
+const pipeSize = 4096
+
 func startConnector(ctx context.Context, program string, bound time.Duration, args ...string) (*connectorRun, error) {
-	c := &connectorRun{cmd: exec.CommandContext(ctx, program, args...)}
-	c.cmd.Stderr = &c.stderr
-	c.cmd.Env = append(os.Environ(), "SOURCE_PLANETSCALE_PROCESS=alone") // without the watching process, which does not print stacks
-	stdout, err := c.cmd.StdoutPipe()
+	r, w, err := os.Pipe()
 	if err != nil {
 		return nil, err
 	}
-	if err := c.cmd.Start(); err != nil {
+	const setPipeSize = 1031                                                    // F_SETPIPE_SZ
+	_, _, _ = syscall.Syscall(syscall.SYS_FCNTL, w.Fd(), setPipeSize, pipeSize) // elsewhere syncs end sooner
+	c := &connectorRun{cmd: exec.CommandContext(ctx, program, args...), pipe: r, over: make(chan struct{})}
+	c.stdout = bufio.NewReaderSize(r, pipeSize)
+	c.cmd.Stdout, c.cmd.Stderr = w, &c.stderr
+	c.cmd.Env = append(os.Environ(), "SOURCE_PLANETSCALE_PROCESS=alone") // without the watching process, which does not print stacks
+	err = c.cmd.Start()
+	w.Close()
+	if err != nil {
+		r.Close()
 		return nil, err
 	}
-	c.stdout = bufio.NewReaderSize(stdout, 1<<16)
+	go func() {
+		c.err = c.cmd.Wait()
+		close(c.over)
+	}()
 	c.bound = time.AfterFunc(bound, func() {
 		c.late.Store(true)
 		_ = c.cmd.Process.Signal(syscall.SIGQUIT) // prints its stacks
 		time.AfterFunc(2*time.Second, func() { _ = c.cmd.Process.Kill() })
 	})
 	return c, nil
+}
+
+// extend gives it that long from now: what the history does meanwhile takes time, too.
+func (c *connectorRun) extend(bound time.Duration) {
+	if !c.late.Load() {
+		c.bound.Reset(bound)
+	}
+}
+
+// running reports whether the process has not ended yet.
+func (c *connectorRun) running() bool {
+	select {
+	case <-c.over:
+		return false
+	default:
+		return true
+	}
 }
 
 // until reads lines up to the nth that contains these bytes, or to the end.
@@ -60,12 +92,13 @@ func (c *connectorRun) until(n int, mark string) {
 // end reads the remaining output and waits for the end of the process.
 func (c *connectorRun) end() error {
 	_, copied := io.Copy(&c.out, c.stdout)
-	err := c.cmd.Wait()
+	<-c.over
 	c.bound.Stop()
-	if err == nil {
+	c.pipe.Close()
+	if c.err == nil {
 		return copied
 	}
-	return err
+	return c.err
 }
 
 func (c *connectorRun) kill() error {

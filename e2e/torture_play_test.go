@@ -111,6 +111,7 @@ func (p *play) named(text string) string { return strings.ReplaceAll(text, tortu
 
 func (p *play) step(ctx context.Context, s torture.Step) {
 	name := p.named(s.Word(0))
+	p.meet(s.Verb)
 	switch s.Verb {
 	case "keyspace":
 		p.keyspace = s.Word(0)
@@ -146,6 +147,7 @@ func (p *play) step(ctx context.Context, s torture.Step) {
 		p.fault(ctx, s.Word(0))
 	case "reparent":
 		p.shaken = true
+		p.patient()
 		p.failed(p.Reparent(ctx, p.keyspace, s.Word(0)))
 	case "clock":
 		p.failed(p.clock.set(s.Word(0)))
@@ -172,6 +174,32 @@ func (p *play) step(ctx context.Context, s torture.Step) {
 	default:
 		p.readStep(ctx, s)
 	}
+}
+
+// meets are the steps that are there to happen in the middle of syncs.
+var meets = strings.Fields("sql direct fill ddl idle purge fault reparent clock half-open reshard switch complete hold reload kill term")
+
+// meet gives a sync that is under way its time from here on, and counts whether it is.
+func (p *play) meet(verb string) {
+	if p.current == nil {
+		return
+	}
+	p.current.extend(p.limit())
+	switch {
+	case !slices.Contains(meets, verb):
+	case p.current.running():
+		p.counts["steps in a sync"]++
+	default:
+		p.counts["steps after a sync's end"]++
+	}
+}
+
+// limit is how long a sync may take from now on.
+func (p *play) limit() time.Duration {
+	if p.shaken {
+		return p.bound + shakenBound
+	}
+	return p.bound
 }
 
 func (p *play) readStep(ctx context.Context, s torture.Step) {
@@ -340,12 +368,8 @@ func (p *play) start(ctx context.Context) {
 	if states := p.platform.States(); states != nil {
 		args = append(args, "--state", p.write("state.json", states))
 	}
-	bound := p.bound
-	if p.shaken {
-		bound += shakenBound
-	}
 	var err error
-	if p.current, err = startConnector(ctx, p.program, bound, args...); err != nil {
+	if p.current, err = startConnector(ctx, p.program, p.limit(), args...); err != nil {
 		p.report(torture.Silent, "%v", err)
 		return
 	}

@@ -175,7 +175,7 @@ func (p *play) completeReshards(ctx context.Context) {
 func (p *play) patient() {
 	if p.current != nil {
 		p.shaken = true
-		p.current.bound.Reset(p.bound + shakenBound)
+		p.current.extend(p.limit())
 	}
 }
 

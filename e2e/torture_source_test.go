@@ -270,6 +270,7 @@ func (p *play) purge(ctx context.Context, shard string) {
 // fault kills a process of the cluster and restarts it.
 func (p *play) fault(ctx context.Context, process string) {
 	p.shaken = true
+	p.patient()
 	p.failed(p.Kill(ctx, process))
 	p.failed(p.Start(ctx, process))
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
@@ -292,8 +293,7 @@ func (p *play) halfOpen(protocols, milliseconds string) {
 	if p.current == nil {
 		return
 	}
-	p.shaken = true
-	p.current.bound.Reset(p.bound + shakenBound)
+	p.patient()
 	for protocol := range strings.SplitSeq(protocols, ",") {
 		proxy := p.proxies[p.face()+" "+protocol]
 		if milliseconds == "" {

@@ -199,13 +199,29 @@ var moves = []move{
 	{weighted{"rekey", 8}, func(g *generator) { g.rekey(g.table()) }},
 	{weighted{"delete", 10}, func(g *generator) { g.add(Step{Verb: "sql", SQL: []string{g.remove(g.table())}}) }},
 	{weighted{"transaction", 10}, (*generator).transaction},
-	{weighted{"fill", 2}, func(g *generator) { g.fill(g.table()) }},
+	{weighted{"fill", 4}, func(g *generator) {
+		if t := g.table(); g.fill(t) && g.chance(2) { // the next moves meet a sync that catches up, or copies
+			g.stop()
+			if g.chance(2) {
+				g.add(Step{Verb: "clear", Words: []string{t.name}})
+			}
+			g.start()
+		}
+	}},
 	{weighted{"sync", 6}, func(g *generator) { g.stop(); g.add(Step{Verb: "sync"}) }},
 	{weighted{"start", 8}, (*generator).start},
 	{weighted{"interrupt", 6}, (*generator).interrupt},
 	{weighted{"judge", 6}, (*generator).judge},
 	{weighted{"replay", 3}, func(g *generator) { g.stop(); g.add(Step{Verb: "replay", Words: []string{fmt.Sprint(g.r.IntN(100))}}) }},
-	{weighted{"clear", 1}, func(g *generator) { g.add(Step{Verb: "clear", Words: []string{g.table().name}}) }},
+	{weighted{"clear", 3}, func(g *generator) {
+		t := g.table()
+		g.stop()
+		g.add(Step{Verb: "clear", Words: []string{t.name}})
+		if g.chance(2) {
+			g.fill(t)
+			g.start()
+		}
+	}},
 	{weighted{"discover", 2}, func(g *generator) { g.stop(); g.add(Step{Verb: "discover"}) }},
 	{weighted{"idle", 3}, func(g *generator) { g.table(); g.add(Step{Verb: "idle", Words: []string{g.shardName()}}) }},
 	{weighted{"alter", 5}, (*generator).alter},
@@ -252,13 +268,13 @@ func (g *generator) move() {
 	m.make(g)
 }
 
-// start begins a sync in whose middle the next moves happen.
+// start begins a sync in whose middle the next moves happen: few records are read, since most syncs have no more.
 func (g *generator) start() {
 	if !g.reading {
 		g.add(Step{Verb: "start"})
 		g.reading = true
 	}
-	g.add(Step{Verb: "read", Words: []string{fmt.Sprint(g.r.IntN(60))}})
+	g.add(Step{Verb: "read", Words: []string{fmt.Sprint(1<<g.r.IntN(7) - 1)}})
 }
 
 // interrupt ends a sync before it is done.
@@ -331,10 +347,10 @@ func (g *generator) insertion(t *table) string {
 
 func (g *generator) insert(t *table) { g.add(Step{Verb: "sql", SQL: []string{g.insertion(t)}}) }
 
-// fill inserts enough rows for a copy of several packets (of 250 kB each).
-func (g *generator) fill(t *table) {
+// fill inserts enough rows for a copy of several packets (of 250 kB each), once, into a table that has a wide column.
+func (g *generator) fill(t *table) bool {
 	if t.full || !g.may("fill") || len(t.key) == 0 && !g.may("keyless-resume") {
-		return
+		return false
 	}
 	wide := -1
 	for i, c := range t.columns {
@@ -343,7 +359,7 @@ func (g *generator) fill(t *table) {
 		}
 	}
 	if wide < 0 {
-		return
+		return false
 	}
 	t.full = true
 	values := make([]string, len(t.columns))
@@ -362,6 +378,7 @@ func (g *generator) fill(t *table) {
 	g.add(Step{Verb: "fill", Words: []string{t.name, "0", fmt.Sprint(1000 + g.r.IntN(2000))}, SQL: []string{
 		"insert ignore into " + t.name + " (" + t.names() + ") values (" + strings.Join(values, ", ") + ")",
 	}})
+	return true
 }
 
 // some is a condition that picks some of the rows.

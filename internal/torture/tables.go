@@ -70,6 +70,9 @@ func (g *generator) newTable() {
 	for i := range g.r.IntN(6) {
 		t.columns = append(t.columns, column{name: fmt.Sprintf("c%d", i), kind: g.columnKind(nil), null: g.r.IntN(2) == 0})
 	}
+	if g.chance(3) && g.may("type:text") { // so that it can be filled
+		t.columns = append(t.columns, column{name: "x0", kind: kindNamed("text"), null: g.chance(2)})
+	}
 	if g.chance(40) {
 		for i := range 20 + g.r.IntN(100) {
 			t.columns = append(t.columns, column{name: fmt.Sprintf("w%d", i), kind: g.columnKind(nil), null: true})

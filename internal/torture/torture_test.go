@@ -101,7 +101,7 @@ func TestAReferenceTableIsTheSameInAllShards(t *testing.T) {
 
 func TestEveryMoveAlterAndSwapIsMade(t *testing.T) {
 	var all strings.Builder
-	for seed := range uint64(400) {
+	for seed := range uint64(600) {
 		all.WriteString(Generate(seed, 60, nil).String())
 	}
 	text := all.String()
