@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"sync/atomic"
 	"syscall"
+	"testing"
 	"time"
 )
 
@@ -21,7 +22,7 @@ type connectorRun struct {
 	stderr bytes.Buffer
 	bound  *time.Timer
 	late   atomic.Bool   // it did not end in time, and was killed
-	killed bool          // the history killed it
+	killed bool          // the history ended it before it ended by itself
 	over   chan struct{} // closed when the process has ended
 	err    error         // how it ended
 }
@@ -102,13 +103,43 @@ func (c *connectorRun) end() error {
 }
 
 func (c *connectorRun) kill() error {
-	c.killed = true
 	_ = c.cmd.Process.Kill()
-	return c.end()
+	err := c.end()
+	c.killed = endedBy(c.cmd.ProcessState, syscall.SIGKILL)
+	return err
 }
 
+// termLimit is how long the connector may take to stop when it is asked to, on a busy machine.
+const termLimit = 30 * time.Second
+
 func (c *connectorRun) terminate() error {
-	c.killed = true
+	c.extend(termLimit)
 	_ = c.cmd.Process.Signal(syscall.SIGTERM)
-	return c.end()
+	err := c.end()
+	c.killed = endedBy(c.cmd.ProcessState, syscall.SIGTERM)
+	return err
+}
+
+// endedBy reports whether a signal ended the process, or made it end with the exit code that says so.
+func endedBy(state *os.ProcessState, signal syscall.Signal) bool {
+	status, ok := state.Sys().(syscall.WaitStatus)
+	return ok && (status.Signaled() && status.Signal() == signal || status.ExitStatus() == 128+int(signal))
+}
+
+// A run that had ended by itself is judged as it is, even if a history comes to kill it.
+func TestARunIsKilledOnlyWhileItRuns(t *testing.T) {
+	for name, stop := range map[string]func(*connectorRun) error{"kill": (*connectorRun).kill, "term": (*connectorRun).terminate} {
+		for script, killed := range map[string]bool{"echo": false, "echo; exit 1": false, "echo; exec sleep 60": true} {
+			c, err := startConnector(t.Context(), "sh", time.Minute, "-c", script)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if c.until(1, "\n"); !killed {
+				<-c.over
+			}
+			if err := stop(c); c.killed != killed || (err == nil) != (script == "echo") {
+				t.Errorf("%s of %q: %v, killed: %v", name, script, err, c.killed)
+			}
+		}
+	}
 }

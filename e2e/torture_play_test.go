@@ -226,11 +226,9 @@ func (p *play) readStep(ctx context.Context, s torture.Step) {
 	case "pause":
 		time.Sleep(time.Duration(n) * time.Millisecond) // a slow consumer
 	case "kill":
-		_ = p.current.kill()
-		p.settle(nil)
+		p.settle(p.current.kill())
 	case "term":
-		err := p.current.terminate()
-		p.settle(err)
+		p.settle(p.current.terminate())
 	case "finish":
 		p.finish()
 	}
@@ -419,7 +417,9 @@ func (p *play) settle(end error) {
 		s.Repeats = s.Repeats || !s.Settled
 	}
 	may := func(stream string) bool { return p.mayFail[stream] }
-	if !run.killed {
+	if run.killed {
+		p.finding = torture.Stopped(out, may)
+	} else {
 		p.errors, p.finding = torture.Verdict(out, end, p.platform, may, p.shaken)
 		p.fresh = end == nil
 	}

@@ -384,6 +384,18 @@ func TestVerdict(t *testing.T) {
 	}
 }
 
+func TestStopped(t *testing.T) {
+	for failure, want := range map[string]string{"transient_error": "", "config_error": Undeserved, "system_error": Undeserved} {
+		out := parse(t, `{"type":"TRACE","trace":{"type":"ERROR","error":{"message":"m","failure_type":"`+failure+`","stream_descriptor":{"name":"t"}}}}`)
+		if f := Stopped(out, func(string) bool { return false }); kind(f) != want {
+			t.Errorf("%s: %v", failure, f)
+		}
+		if f := Stopped(out, func(string) bool { return true }); (f != nil) != (failure == "system_error") {
+			t.Errorf("%s, with a reason: %v", failure, f)
+		}
+	}
+}
+
 func TestWarned(t *testing.T) {
 	warning := func(message string) string {
 		return `{"type":"LOG","log":{"level":"WARN","message":"` + message + `"}}`

@@ -48,6 +48,17 @@ func Verdict(
 	return out.Errors, nil
 }
 
+// Stopped judges the failures of a run that was killed or told to stop: what it reported had to have a reason. That something was not done
+// in time is one.
+func Stopped(out *destination.Output, mayFail func(stream string) bool) *Finding {
+	for _, e := range out.Errors {
+		if f := deserved(e, mayFail, true); f != nil {
+			return f
+		}
+	}
+	return nil
+}
+
 func deserved(e destination.Error, mayFail func(string) bool, shaken bool) *Finding {
 	stream := ""
 	if e.Stream != nil {
