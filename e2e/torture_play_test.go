@@ -37,6 +37,7 @@ type play struct {
 	shaken   bool                // a fault happened since the last judgement: syncs may take longer, or fail with a transient error
 	fresh    bool                // the next run starts a new job
 	lagged   bool                // a replica was held back since the last comparison: another one's rows may be sent again
+	purged   bool                // logs were purged since the last judgement
 	restless bool                // the next run to be judged may read changes of tables' columns
 	unseen   bool                // tables were altered during this run, which may stop before that: the next one reads it
 	current  *connectorRun
@@ -196,7 +197,10 @@ func (p *play) meet(verb string) {
 
 // limit is how long a sync may take from now on.
 func (p *play) limit() time.Duration {
-	if p.shaken {
+	switch {
+	case p.purged && p.former != nil:
+		return formerBound
+	case p.shaken:
 		return p.bound + shakenBound
 	}
 	return p.bound
@@ -455,6 +459,10 @@ func lastLines(out *destination.Output) string {
 // shakenBound is how much longer a sync may take if a fault happened during it.
 const shakenBound = 3 * time.Minute
 
+// formerBound is how long a sync may take that reads former shards whose logs were purged: vtgate then looks for another tablet for 90 s,
+// again and again, and the connector asks for 5 minutes.
+const formerBound = 8 * time.Minute
+
 // rounds is how often the test follows the instructions of failures.
 const rounds = 5
 
@@ -486,7 +494,7 @@ func (p *play) judge(ctx context.Context) {
 		}
 		if len(p.errors) == 0 {
 			p.compare(ctx, p.platform, torture.Differs)
-			p.mayFail, p.shaken, p.lagged = map[string]bool{}, false, false
+			p.mayFail, p.shaken, p.lagged, p.purged = map[string]bool{}, false, false, false
 			return
 		}
 		p.follow(ctx)

@@ -239,6 +239,7 @@ func (p *play) purge(ctx context.Context, shard string) {
 		return
 	}
 	defer db.Close()
+	p.purged = true
 	for _, name := range p.platform.Names() {
 		p.mayFail[name] = true
 	}
