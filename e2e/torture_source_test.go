@@ -158,7 +158,7 @@ func (p *play) ddl(ctx context.Context, name string, s torture.Step) {
 	if stream != nil {
 		stream.Outdated = true
 	}
-	if err == nil && err2 == nil && stream != nil {
+	if !s.Truncates() && err == nil && err2 == nil && stream != nil {
 		p.altered[name] = p.altered[name].Note(stream, before, after)
 	}
 	p.awaitGate(ctx, name)

@@ -54,6 +54,11 @@ func (s Step) Option(key string) string {
 	return ""
 }
 
+// Truncates reports whether a step removes all rows: unlike what other DDL does to rows, this has to reach the destination.
+func (s Step) Truncates() bool {
+	return slices.ContainsFunc(s.SQL, func(sql string) bool { return strings.HasPrefix(sql, "truncate ") })
+}
+
 func (h History) String() string {
 	var b strings.Builder
 	for _, s := range h {

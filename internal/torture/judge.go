@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"math/big"
 	"slices"
 	"strconv"
 	"strings"
@@ -40,6 +41,7 @@ func (s *Stream) Compare(t *Table, altered *Altered) *Finding {
 		}
 	}
 	for _, key := range slices.Sorted(maps.Keys(want)) {
+		altered.returned(key)
 		if _, ok := got[key]; !ok && !(s.maySplit(altered) && altered.came[key] && altered.after[key] == whole(want[key])) {
 			return found(Differs, s.Name, "row %s is in the source and not in the destination (which has %d rows, the source %d)", key, len(got), len(want))
 		}
@@ -83,10 +85,23 @@ func (s *Stream) looselyEqual(c Column, want, given string) bool {
 	if s.Types[c.Name] == c.ColumnType {
 		return false
 	}
+	want = unbool(want)
 	if given == "true" || given == "false" {
-		return strconv.FormatBool(strings.Trim(unbool(want), "0.") != "") == given
+		return strconv.FormatBool(strings.Trim(want, "0.") != "") == given
 	}
-	return strings.TrimRight(unbool(want), "0.") == strings.TrimRight(given, "0.")
+	one, isNumber := new(big.Rat).SetString(want)
+	if other, ok := new(big.Rat).SetString(given); ok && isNumber {
+		return one.Cmp(other) == 0
+	}
+	return plainFraction(want) == plainFraction(given)
+}
+
+// plainFraction is a value, such as a time, without the zeros at the end of its fraction.
+func plainFraction(value string) string {
+	if strings.Contains(value, ".") {
+		return strings.TrimRight(strings.TrimRight(value, "0"), ".")
+	}
+	return value
 }
 
 // unbool is a boolean as the number that it was.
@@ -213,6 +228,7 @@ func (a *Altered) Note(s *Stream, before, after *Table) *Altered {
 	}
 	for key, row := range now {
 		next.after[key] = whole(row)
+		next.returned(key)
 		next.came[key] = next.came[key] || was[key] == nil
 		old := was[key]
 		if old == nil {
@@ -234,6 +250,13 @@ func (a *Altered) Note(s *Stream, before, after *Table) *Altered {
 		next.forms[key] = forms
 	}
 	return next
+}
+
+// returned notes that the source has a row under that key again: if it lacks it later, that was a DELETE.
+func (a *Altered) returned(key string) {
+	if a != nil {
+		delete(a.left, key)
+	}
 }
 
 // values are a column's, sorted.

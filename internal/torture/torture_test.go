@@ -128,6 +128,16 @@ func TestParseRefuses(t *testing.T) {
 	}
 }
 
+func TestATruncateIsKnown(t *testing.T) {
+	for line, want := range map[string]bool{
+		"ddl tt_a may-fail | truncate table tt_a": true, "ddl tt_a | alter table tt_a add truncate int": false, "ddl tt_a": false,
+	} {
+		if h, err := Parse(line); err != nil || h[0].Truncates() != want {
+			t.Errorf("%s: %v", line, err)
+		}
+	}
+}
+
 func TestShrinkKeepsWhatIsNeeded(t *testing.T) {
 	var h History
 	for i := range 40 {
@@ -497,6 +507,11 @@ func TestValuesLookAlikeAfterAChangeOfType(t *testing.T) {
 		{"bit(1)", "false", "true", false},
 		{"decimal(10,2)", "7.00", "7", true},
 		{"decimal(10,2)", "7.00", "8", false},
+		{"int", "12", "1200", false},
+		{"int", "1", "10", false},
+		{"decimal(10,2)", "25/2", "12.50", true},
+		{"datetime", "2026-01-01T00:00:00", "2026-01-01T00:00:00.000000", true},
+		{"datetime", "2026-01-01T00:00:10", "2026-01-01T00:00:1", false},
 	} {
 		if s.looselyEqual(Column{Name: "c", ColumnType: c.columnType}, c.want, c.given) != c.alike {
 			t.Errorf("%s: %s and %s: want %v", c.columnType, c.want, c.given, c.alike)
@@ -527,6 +542,10 @@ func TestRowsUnderFormerKeys(t *testing.T) {
 			if f := s.Compare(now, altered); f == nil {
 				t.Errorf("%s: %s", dest, name)
 			}
+		}
+		_ = s.Compare(rows("?", "a", "é"), altered)
+		if f := s.Compare(rows("?", "a"), altered); f == nil {
+			t.Errorf("%s: a row that was there again, and then deleted, is there", dest)
 		}
 	}
 }
