@@ -156,7 +156,7 @@ func (p *play) ddl(ctx context.Context, name string, s torture.Step) {
 	after, err2 := p.table(ctx, p.keyspace, name, p.shardsWith(name, nil))
 	stream := p.platform.Streams[name]
 	if stream != nil {
-		stream.Outdated = true
+		stream.Outdated, stream.Changed = true, true
 	}
 	if !s.Truncates() && err == nil && err2 == nil && stream != nil {
 		p.altered[name] = p.altered[name].Note(stream, before, after)
@@ -170,6 +170,9 @@ func (p *play) completeChange(ctx context.Context, name string) {
 	p.keyspace = p.homes[name]
 	defer func() { p.keyspace = here }()
 	p.restless = true
+	if s := p.platform.Streams[name]; s != nil {
+		s.Changed = true
+	}
 	for _, shard := range p.shardsOf(p.keyspace) {
 		p.inShard(ctx, shard, append([]string{"delete from " + name}, p.changes[name]...))
 	}

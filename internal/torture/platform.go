@@ -24,6 +24,7 @@ type Platform struct {
 // Stream is a configured stream and the destination's data of it.
 type Stream struct {
 	Name       string
+	Namespace  string
 	Mode, Dest string // sync_mode, destination_sync_mode
 	Key        []string
 	Columns    map[string]Property
@@ -43,6 +44,7 @@ type Stream struct {
 	Deleted    bool              // rows of it were deleted
 	Updated    bool              // rows of it were updated: without a key nothing identifies the previous row
 	Outdated   bool              // its table was altered since the schema was read, and may have columns that are not in the catalog
+	Changed    bool              // and since the last quiet point: older rows may still be read, whose columns had other types
 	Given      map[string]bool   // for a stream without key: contents that arrived
 	Count      map[string]int    // for a stream without key: how often each content was sent, less its deletes
 }
@@ -99,6 +101,7 @@ func (p *Platform) Configure(catalog json.RawMessage, choices map[string]Choice,
 
 func newStream(name string, entry map[string]any, choice Choice) *Stream {
 	s := &Stream{Name: name, Mode: choice.Mode, Dest: choice.Dest, Columns: map[string]Property{}, Types: map[string]string{}, Settled: false}
+	s.Namespace, _ = entry["namespace"].(string)
 	if s.Mode == "" {
 		s.Mode = "incremental"
 	}
@@ -156,7 +159,7 @@ func (s *Stream) empty() {
 func (s *Stream) keep(old *Stream) {
 	s.State, s.Rows, s.Gone, s.Last = old.State, old.Rows, old.Gone, old.Last
 	s.Count, s.Given, s.Repeats, s.Updated, s.Deleted = old.Count, old.Given, old.Repeats, old.Updated, old.Deleted
-	s.Settled = false // columns may differ
+	s.Settled, s.Changed = false, old.Changed // columns may differ
 	maps.Copy(s.added, old.added)
 	for column := range s.Columns {
 		if _, ok := old.Columns[column]; !ok {
@@ -305,7 +308,11 @@ func (p *Platform) takeRecord(r *destination.Record, steady bool) *Finding {
 		}
 	}
 	cursor := int64(0)
-	if n, ok := r.Data["_ab_cdc_cursor"].(json.Number); ok {
+	n, ok := r.Data["_ab_cdc_cursor"].(json.Number)
+	if !ok && s.Mode == "incremental" {
+		return found(Protocol, s.Name, "a record has no cursor, but %v", r.Data["_ab_cdc_cursor"])
+	}
+	if ok {
 		var err error
 		if cursor, err = strconv.ParseInt(n.String(), 10, 64); err != nil {
 			return found(Protocol, s.Name, "_ab_cdc_cursor is %s", n)
@@ -423,6 +430,14 @@ func (s *Stream) keyOf(data map[string]any) (key, missing string) {
 	}
 	encoded, _ := json.Marshal(values)
 	return string(encoded), ""
+}
+
+// Quiet is called when all streams have read everything that there is: from here on, rows have their tables' present columns. Replicas may
+// still have others.
+func (p *Platform) Quiet(replicas bool) {
+	for _, s := range p.Streams {
+		s.Changed = s.Changed && (s.Outdated || replicas)
+	}
 }
 
 // Clone is the platform as it is now, to continue from later.

@@ -223,6 +223,7 @@ func TestTheJudgeObjects(t *testing.T) {
 		{"another stream", []string{strings.ReplaceAll(a, `"t"`, `"u"`)}, Protocol},
 		{"a column that is not in the catalog", []string{strings.ReplaceAll(a, `"v"`, `"w"`)}, Protocol},
 		{"a number for a text", []string{record("1", "1", 10), b, state(2)}, Differs},
+		{"no cursor", []string{a, strings.Replace(b, "11}", "null}", 1), state(2)}, Protocol},
 		{"null for a value", []string{record("1", "null", 10), b, state(2)}, Differs},
 	} {
 		p := testPlatform(t)
