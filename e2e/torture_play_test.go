@@ -320,21 +320,63 @@ func (p *play) configFile() string {
 // discover refreshes the schema.
 func (p *play) discover(ctx context.Context) {
 	p.finish()
+	types := map[string][]torture.Column{}
+	for name := range p.choices {
+		if columns, err := p.columns(ctx, p.homes[name], name); err == nil {
+			types[name] = columns
+		}
+	}
+	must := p.everywhere(ctx, types)
 	out, err := p.ask(ctx, "discover", "--config", p.configFile())
 	if err != nil {
 		p.report(torture.Silent, "discover failed: %v", err)
 		return
 	}
-	types := map[string][]torture.Column{}
-	for name := range p.choices {
-		if types[name], err = p.columns(ctx, p.homes[name], name); err != nil {
-			delete(types, name)
-		}
+	if p.finding == nil {
+		p.finding = torture.Lacks(out.Catalog, must, p.homes)
 	}
 	p.fresh = true // the platform does not refresh the schema between the attempts of a job
 	if err := p.platform.Configure(out.Catalog, p.choices, types); err != nil {
 		p.report(torture.Protocol, "%v", err)
 	}
+}
+
+// everywhere returns the tables that the source reads, each with the columns that all shards have, and all replicas if they are read.
+func (p *play) everywhere(ctx context.Context, types map[string][]torture.Column) map[string][]torture.Column {
+	option := fmt.Sprint(p.config["keyspaces"]) // ["NAME"] or ["*"]
+	tables := map[string][]torture.Column{}
+	for name, columns := range types {
+		home := p.homes[name]
+		if home != p.database && !strings.Contains(option, home) && !strings.Contains(option, "*") {
+			continue
+		}
+		missing := false
+		for _, tablet := range p.tablets(ctx, home) {
+			here, err := p.columnsIn(ctx, home, tablet, name)
+			missing = missing || err != nil
+			columns = slices.DeleteFunc(slices.Clone(columns), func(c torture.Column) bool { return !slices.Contains(here, c) })
+		}
+		if !missing {
+			tables[name] = columns
+		}
+	}
+	return tables
+}
+
+// tablets are those of a keyspace that may be read.
+func (p *play) tablets(ctx context.Context, keyspace string) []string {
+	var list []string
+	for _, shard := range p.shardsOf(keyspace) {
+		primary, err := p.Primary(ctx, keyspace, shard)
+		p.failed(err)
+		list = append(list, primary)
+		if p.config["use_replica"] == true {
+			replicas, err := p.Replicas(ctx, keyspace, shard)
+			p.failed(err)
+			list = append(list, replicas...)
+		}
+	}
+	return list
 }
 
 func (p *play) report(kind, format string, args ...any) {

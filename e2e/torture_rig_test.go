@@ -213,10 +213,16 @@ func (r *tortureRig) addRows(ctx context.Context, t *torture.Table, keyspace, sh
 }
 
 func (r *tortureRig) columns(ctx context.Context, keyspace, name string) ([]torture.Column, error) {
-	db, err := r.direct(ctx, keyspace, r.shardsOf(keyspace)[0])
+	primary, err := r.Primary(ctx, keyspace, r.shardsOf(keyspace)[0])
 	if err != nil {
 		return nil, err
 	}
+	return r.columnsIn(ctx, keyspace, primary, name)
+}
+
+// columnsIn are the columns that a table has in a tablet.
+func (r *tortureRig) columnsIn(ctx context.Context, keyspace, tablet, name string) ([]torture.Column, error) {
+	db := r.server(keyspace, tablet)
 	defer db.Close()
 	rows, err := db.QueryContext(ctx, "select column_name, data_type, column_type from information_schema.columns where table_schema = ? and table_name = ? order by ordinal_position", "vt_"+keyspace, name)
 	if err != nil {

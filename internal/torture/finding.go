@@ -21,6 +21,7 @@ const (
 	Stuck        = "a sync does not end in time"
 	Protocol     = "the output breaks the protocol"
 	Stderr       = "something was written to stderr"
+	Undiscovered = "discover leaves something out"
 	Leak         = "a row's value is in a place where values are not allowed"
 	Silent       = "a failure without a trace"
 	Undeserved   = "a stream failed without a reason for which it may fail"

@@ -99,6 +99,32 @@ func (p *Platform) Configure(catalog json.RawMessage, choices map[string]Choice,
 	return nil
 }
 
+// Lacks compares a discovered catalog with the tables that the source has: each is a stream, of its namespace, with all of its columns.
+func Lacks(catalog json.RawMessage, tables map[string][]Column, homes map[string]string) *Finding {
+	var d discovered
+	if err := json.Unmarshal(catalog, &d); err != nil {
+		return found(Protocol, "", "not a catalog: %v", err)
+	}
+	for _, name := range slices.Sorted(maps.Keys(tables)) {
+		at := slices.IndexFunc(d.Streams, func(entry map[string]any) bool { return entry["name"] == name })
+		if at < 0 {
+			return found(Undiscovered, name, "the catalog does not have it")
+		}
+		entry := d.Streams[at]
+		if entry["namespace"] != homes[name] {
+			return found(Undiscovered, name, "its namespace is %q, not %q", entry["namespace"], homes[name])
+		}
+		schema, _ := entry["json_schema"].(map[string]any)
+		properties, _ := schema["properties"].(map[string]any)
+		for _, c := range tables[name] {
+			if properties[c.Name] == nil {
+				return found(Undiscovered, name, "its column %s (%s) is not in the catalog", c.Name, c.ColumnType)
+			}
+		}
+	}
+	return nil
+}
+
 func newStream(name string, entry map[string]any, choice Choice) *Stream {
 	s := &Stream{Name: name, Mode: choice.Mode, Dest: choice.Dest, Columns: map[string]Property{}, Types: map[string]string{}, Settled: false}
 	s.Namespace, _ = entry["namespace"].(string)

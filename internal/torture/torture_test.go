@@ -571,3 +571,22 @@ func TestStatesGoWithoutNamespaceWhenBare(t *testing.T) {
 		t.Error(p.Names())
 	}
 }
+
+func TestDiscoverHasEverything(t *testing.T) {
+	for name, c := range map[string]struct {
+		table, home string
+		columns     []Column
+		lacks       bool
+	}{
+		"all":              {table: "t", home: "ks", columns: testColumns},
+		"fewer":            {table: "t", home: "ks", columns: testColumns[:1]},
+		"another column":   {table: "t", home: "ks", columns: []Column{{Name: "w"}}, lacks: true},
+		"another table":    {table: "u", home: "ks", columns: testColumns, lacks: true},
+		"another keyspace": {table: "t", home: "other", columns: testColumns, lacks: true},
+	} {
+		f := Lacks(json.RawMessage(testCatalog), map[string][]Column{c.table: c.columns}, map[string]string{c.table: c.home})
+		if (f != nil) != c.lacks {
+			t.Errorf("%s: %v", name, f)
+		}
+	}
+}
