@@ -181,8 +181,14 @@ func (p *play) patient() {
 
 func (p *play) spoil(err error) {
 	p.failed(err)
-	p.spoilt = p.spoilt || err != nil
+	if err != nil {
+		p.spoilt = true
+		p.counts[spoiltHistories]++
+	}
 }
+
+// spoiltHistories counts reshards that did not work.
+const spoiltHistories = "reshards that did not work"
 
 // findTorn compares a table's rows in the old shards with those in the new ones, into which Vitess copied them. Where they differ, no
 // stream can be right: it is cleared before it is compared.

@@ -112,7 +112,11 @@ func readHistory(t *testing.T, file string) (h torture.History, shows []string) 
 func (r *tortureRig) playFile(t *testing.T, file string) {
 	t.Helper()
 	h, _ := readHistory(t, file)
+	spoilt := r.counts[spoiltHistories]
 	f, n := r.play(t.Context(), h)
+	if r.counts[spoiltHistories] > spoilt {
+		t.Errorf("a reshard did not work, so that the history was not played to its end: %s", strings.Join(sorted(r.counts), ", "))
+	}
 	if f != nil {
 		t.Errorf("step %d: %s", n+1, f)
 		if os.Getenv("TORTURE_SHRINK_SECONDS") != "" {

@@ -366,7 +366,7 @@ func (g *generator) fill(t *table) bool {
 	for i := range t.columns {
 		switch c := &t.columns[i]; {
 		case i == wide:
-			values[i] = "repeat('some note ', 100)"
+			values[i] = "repeat('some " + Mark + " ', 100)"
 		case t.keyed(c.name) && c.kind.numeric && c.kind.tag != "tinyint" && c.kind.tag != "bool": // which would cut it off
 			values[i] = "{n}"
 		case t.keyed(c.name) && strings.HasPrefix(c.kind.decl, "varchar"), t.keyed(c.name) && strings.HasPrefix(c.kind.decl, "char"):

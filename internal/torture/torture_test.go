@@ -590,3 +590,14 @@ func TestDiscoverHasEverything(t *testing.T) {
 		}
 	}
 }
+
+// TestAFillLeaksVisibly: what a state must not have is recognized in rows of a copy, too.
+func TestAFillLeaksVisibly(t *testing.T) {
+	for seed := range uint64(100) {
+		for _, s := range Generate(seed, 30, nil) {
+			if s.Verb == "fill" && !strings.Contains(s.String(), Mark) {
+				t.Errorf("seed %d: %s", seed, s)
+			}
+		}
+	}
+}
