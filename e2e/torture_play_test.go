@@ -34,6 +34,8 @@ type play struct {
 	altered  map[string]*torture.Altered
 	changes  map[string][]string // the last DDL of each table
 	mayFail  map[string]bool     // streams that may fail until they are cleared
+	lapsed   map[string]bool     // streams that may fail from states of the last run, but not from the newest
+	read     map[string]string   // what each shard had executed before the run of the last judgement, which read all of it
 	shaken   bool                // a fault happened since the last judgement: syncs may take longer, or fail with a transient error
 	fresh    bool                // the next run starts a new job
 	lagged   bool                // a replica was held back since the last comparison: another one's rows may be sent again
@@ -407,6 +409,7 @@ func (p *play) start(ctx context.Context) {
 		p.fresh = false
 	}
 	p.platform.BeginRun()
+	p.lapsed = map[string]bool{}
 	p.before = p.platform.Clone()
 	args := []string{"read", "--config", p.configFile(), "--catalog", p.write("catalog.json", p.platform.Catalog())}
 	if states := p.platform.States(); states != nil {
@@ -523,6 +526,7 @@ func (p *play) judge(ctx context.Context) {
 		if p.finding != nil || len(p.platform.Streams) == 0 {
 			return
 		}
+		executed := p.executed(ctx)
 		p.start(ctx)
 		p.finish()
 		if p.finding != nil {
@@ -539,6 +543,7 @@ func (p *play) judge(ctx context.Context) {
 			p.compare(ctx, p.platform, torture.Differs)
 			p.platform.Quiet(p.config["use_replica"] == true)
 			p.mayFail, p.shaken, p.lagged, p.purged = map[string]bool{}, false, false, false
+			p.unread, p.read = false, executed
 			return
 		}
 		p.follow(ctx)
@@ -624,6 +629,7 @@ func (p *play) replay(ctx context.Context, n int) {
 	q := *p
 	q.platform, q.before, q.last = at, nil, nil
 	q.mayFail, q.altered, q.shaken, q.lagged = maps.Clone(p.mayFail), maps.Clone(p.altered), p.shaken, p.lagged
+	maps.Copy(q.mayFail, p.lapsed)
 	q.clear(p.warned...) // the run that wrote this state has warned about it
 	q.judge(ctx)
 	if p.finding = q.finding; p.finding != nil && p.finding.Kind == torture.Differs {

@@ -591,6 +591,32 @@ func TestDiscoverHasEverything(t *testing.T) {
 	}
 }
 
+// TestAnXATransactionIsNoReasonElsewhere: it ends what Vitess reads of one keyspace.
+func TestAnXATransactionIsNoReasonElsewhere(t *testing.T) {
+	some := 0
+	for seed := range uint64(600) {
+		keyspace, homes := "", map[string]string{}
+		for _, s := range Generate(seed, 60, nil) {
+			switch {
+			case s.Verb == "keyspace":
+				keyspace = s.Word(0)
+			case s.Verb == "table":
+				homes[s.Word(0)] = keyspace
+			case strings.Contains(s.String(), "xa start"):
+				some++
+				for name := range strings.SplitSeq(s.Option("may-fail"), ",") {
+					if homes[name] != keyspace {
+						t.Errorf("seed %d, in %s: %s", seed, keyspace, s)
+					}
+				}
+			}
+		}
+	}
+	if some == 0 {
+		t.Error("no history has one")
+	}
+}
+
 // TestAFillLeaksVisibly: what a state must not have is recognized in rows of a copy, too.
 func TestAFillLeaksVisibly(t *testing.T) {
 	for seed := range uint64(100) {
