@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"regexp"
 	"strings"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
@@ -81,14 +80,7 @@ func protocolStreams(catalog string) (protocolCatalog, error) {
 	}
 	streams := protocolCatalog{}
 	for _, s := range c.Streams {
-		compiler := jsonschema.NewCompiler()
-		for name, pattern := range formats {
-			compiler.RegisterFormat(&jsonschema.Format{Name: name, Validate: pattern.validate})
-		}
-		if err := compiler.AddResource("stream.json", s.Stream.Schema); err != nil {
-			return nil, err
-		}
-		schema, err := compiler.Compile("stream.json")
+		schema, err := destination.CompileSchema(s.Stream.Schema)
 		if err != nil {
 			return nil, err
 		}
@@ -126,22 +118,6 @@ func validateMessage(streams protocolCatalog, m map[string]any) error {
 			}
 			s.status = next
 		}
-	}
-	return nil
-}
-
-// formats are JSON schema's as Airbyte reads them: without an offset where the airbyte_type says so.
-var formats = map[string]format{
-	"date":      {regexp.MustCompile(`^\d{4}-\d\d-\d\d$`)},
-	"date-time": {regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z?$`)},
-	"time":      {regexp.MustCompile(`^\d\d:\d\d:\d\d(\.\d{1,6})?$`)},
-}
-
-type format struct{ *regexp.Regexp }
-
-func (f format) validate(v any) error {
-	if s, ok := v.(string); ok && !f.MatchString(s) {
-		return fmt.Errorf("does not match %s", f)
 	}
 	return nil
 }

@@ -4,9 +4,10 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"regexp"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"source-planetscale/internal/destination"
 )
 
 // line is what one line of the output says of a stream.
@@ -158,25 +159,5 @@ func (s *Stream) compile() (*jsonschema.Schema, error) {
 	if err != nil {
 		return nil, err
 	}
-	compiler := jsonschema.NewCompiler()
-	for name, pattern := range formats {
-		compiler.RegisterFormat(&jsonschema.Format{Name: name, Validate: func(v any) error {
-			if text, ok := v.(string); ok && !pattern.MatchString(text) {
-				return fmt.Errorf("%q does not match %s", text, pattern)
-			}
-			return nil
-		}})
-	}
-	compiler.AssertFormat()
-	if err := compiler.AddResource("stream.json", schema); err != nil {
-		return nil, err
-	}
-	return compiler.Compile("stream.json")
-}
-
-// formats are JSON schema's as Airbyte reads them: without an offset where the airbyte_type says so.
-var formats = map[string]*regexp.Regexp{
-	"date":      regexp.MustCompile(`^\d{4}-\d\d-\d\d$`),
-	"date-time": regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z?$`),
-	"time":      regexp.MustCompile(`^\d\d:\d\d:\d\d(\.\d{1,6})?$`),
+	return destination.CompileSchema(schema)
 }
