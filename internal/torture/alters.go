@@ -87,7 +87,7 @@ var alters = []alteration{
 		return "modify column " + c.definition() + " first"
 	})},
 	{weighted{"retype", 4}, always, ofColumn(func(g *generator, _ *table, c *column) string {
-		c.kind = g.columnKind(nil)
+		c.kind, c.initial = g.columnKind(nil), ""
 		return "modify column " + c.definition()
 	})},
 	{weighted{"relabel", 3}, always, func(g *generator, t *table) string {
@@ -100,7 +100,7 @@ var alters = []alteration{
 		return ""
 	}},
 	{weighted{"replace", 2}, always, ofColumn(func(g *generator, _ *table, c *column) string { // another column of the same name
-		c.kind = g.columnKind(nil)
+		c.kind, c.initial = g.columnKind(nil), ""
 		return "drop column " + c.name + ", add column " + c.definition()
 	})},
 	{weighted{"charset", 2}, always, func(g *generator, _ *table) string {
@@ -171,12 +171,10 @@ func ofColumn(clause func(*generator, *table, *column) string) func(*generator, 
 func (g *generator) addColumn(t *table, where string, withDefault bool) string {
 	t.next++
 	c := column{name: fmt.Sprintf("a%d", t.next), kind: g.columnKind(nil), null: true}
-	definition := c.definition()
 	if withDefault {
-		c.kind = kindNamed("varchar")
-		definition = c.name + " varchar(40) not null default 'dé'"
-		c.null = false
+		c.kind, c.null, c.initial = kindNamed("varchar"), false, "'dé'"
 	}
+	definition := c.definition()
 	if where == "" {
 		t.columns = append(t.columns, c)
 	} else {

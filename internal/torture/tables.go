@@ -28,6 +28,8 @@ type column struct {
 	kind   *columnKind
 	null   bool
 	source bool // a generated column is computed from it: rows from before a change of its type cannot be read
+	// initial is the default of a text that was added later: what older rows have is certain only while it is the column's default.
+	initial string
 }
 
 // counter is a column of every table that is not part of the key: statements select rows by it.
@@ -125,10 +127,15 @@ func (c *column) definition() string {
 	if c.name == counter {
 		return d + " not null default 0"
 	}
-	if !c.null {
-		return d + " not null"
+	if c.null {
+		d += " null"
+	} else {
+		d += " not null"
 	}
-	return d + " null"
+	if c.initial != "" {
+		d += " default " + c.initial
+	}
+	return d
 }
 
 // shard gives a table a vindex, on columns of the key if they support it, else on a column of its own.
