@@ -38,7 +38,7 @@ type play struct {
 	read     map[string]string   // what each shard had executed before the run of the last judgement, which read all of it
 	shaken   bool                // a fault happened since the last judgement: syncs may take longer, or fail with a transient error
 	fresh    bool                // the next run starts a new job
-	lagged   bool                // a replica was held back since the last comparison: rows may be sent again, and syncs fail with a transient error
+	lagged   bool                // a replica was held back since the last comparison: rows may come again, syncs fail with a transient error
 	purged   bool                // logs were purged since the last judgement
 	restless bool                // the next run to be judged may read changes of tables' columns
 	unseen   bool                // tables were altered during this run, which may stop before that: the next one reads it
