@@ -608,6 +608,7 @@ func TestFormerShardThatLeadsNowhere(t *testing.T) {
 // A vtgate before 21 does not stream from former shards and sends nothing: a permanent failure, unless it sends nothing for other shards,
 // too.
 func TestFormerShardThatNeverAnswers(t *testing.T) {
+	t.Parallel()
 	const why = "does not answer, while the shards that replaced it do"
 	for name, c := range map[string]struct {
 		silent  []string // the shards that never respond
@@ -621,12 +622,13 @@ func TestFormerShardThatNeverAnswers(t *testing.T) {
 		"one other hangs": {[]string{"-", "80-"}, true, "transient_error", "did not help"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			r := lostFormer(t, func(_ *request, _ func(...*event), done <-chan struct{}) error { return hold(done) })
 			r.silent = c.silent
 			if c.resync {
 				r.cfg.InvalidPositionBehavior = config.Resync
 			}
-			r.hear(100 * time.Millisecond)
+			r.hear(2 * time.Second) // the others need less even on a busy machine
 			out, err := r.run()
 			if c.failure == "" {
 				got := rows(out)
