@@ -113,19 +113,13 @@ func validateMessage(streams protocolCatalog, m map[string]any) error {
 		if status, ok := trace["stream_status"].(map[string]any); ok {
 			s := streams.find(status["stream_descriptor"].(map[string]any), "name")
 			next := status["status"].(string)
-			if !legal[s.status+">"+next] {
+			if !destination.MayFollow(s.status, next) {
 				return fmt.Errorf("status %s after %q", next, s.status)
 			}
 			s.status = next
 		}
 	}
 	return nil
-}
-
-// legal are the transitions between a stream's statuses.
-var legal = map[string]bool{
-	">STARTED": true, "STARTED>RUNNING": true, "STARTED>COMPLETE": true, "STARTED>INCOMPLETE": true,
-	"RUNNING>COMPLETE": true, "RUNNING>INCOMPLETE": true,
 }
 
 func (s *protocolStream) record(data map[string]any) error {

@@ -191,19 +191,23 @@ func TestACopyLacksAColumnThatTheTableHas(t *testing.T) {
 	}
 }
 
+// nameAs are the columns of users with another declaration of the name.
+func nameAs(declaration, charset string) []table.Column {
+	columns := testTable("users").Columns
+	columns[1].Type, columns[1].Charset = declaration, charset
+	return columns
+}
+
 // The server has read all of a small table, and allows changes of it again, before its first event arrives.
 func TestColumnsChangedAsACopyBegins(t *testing.T) {
 	t.Parallel()
-	declared := func(name, charset string) []table.Column {
-		return []table.Column{{Name: "id", Type: "bigint"}, {Name: "name", Type: name, Charset: charset}}
-	}
-	swapped := declared("varchar(20)", "utf8mb4")
+	swapped := nameAs("varchar(20)", "utf8mb4")
 	slices.Reverse(swapped)
 	for name, c := range map[string]struct{ before, after []table.Column }{
-		"labels":        {declared("enum('a','x')", "utf8mb4"), declared("enum('x','a')", "utf8mb4")},
-		"character set": {declared("varchar(20)", "latin1"), declared("varchar(20)", "utf8mb4")},
-		"type":          {declared("int", ""), declared("varchar(20)", "utf8mb4")},
-		"order":         {declared("varchar(20)", "utf8mb4"), swapped},
+		"labels":        {nameAs("enum('a','x')", "utf8mb4"), nameAs("enum('x','a')", "utf8mb4")},
+		"character set": {nameAs("varchar(20)", "latin1"), nameAs("varchar(20)", "utf8mb4")},
+		"type":          {nameAs("int", ""), nameAs("varchar(20)", "utf8mb4")},
+		"order":         {nameAs("varchar(20)", "utf8mb4"), swapped},
 		"dropped":       {dropped, testTable("users").Columns},
 		"added":         {testTable("users").Columns, dropped},
 	} {
@@ -245,12 +249,7 @@ func TestColumnsChangedAsACopyBegins(t *testing.T) {
 // One replica copies, and others say which columns the table has: certain are those that it had before the copy and has after it.
 func TestACopyFromReplicasThatLag(t *testing.T) {
 	t.Parallel()
-	in := func(charset string) []table.Column {
-		columns := testTable("users").Columns
-		columns[1].Charset = charset
-		return columns
-	}
-	now, old := in("utf8mb4"), in("latin1") // prepared is the first
+	now, old := nameAs("varchar(50)", "utf8mb4"), nameAs("varchar(50)", "latin1") // prepared is the first
 	for name, c := range map[string]struct {
 		copied, answered []int            // transactions that the replica which copies is at, and those that answer, one after the other
 		looks            [][]table.Column // during the snapshot, after it, and in a second attempt before it

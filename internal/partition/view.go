@@ -60,7 +60,7 @@ func (v *View) Look(now table.Table) bool {
 	return true
 }
 
-// Snapshot handles a query of the table that a copy's snapshot has these columns of.
+// Snapshot handles a query of the table whose columns are those of a copy's snapshot.
 func (v *View) Snapshot(now table.Table) bool {
 	if !v.Look(now) {
 		return false

@@ -3,7 +3,6 @@
 package reader
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -188,7 +187,10 @@ func (r *Reader) Attempt(ctx context.Context) (o Outcome, progress bool, err err
 	if reason := r.unreadable(err); reason != nil {
 		return o, false, unknowable(r.tables.only(), reason)
 	}
-	if v := cmp.Or(notLoaded(ctx, r, err), alteredMeanwhile(ctx, r, err)); v != nil {
+	if v := notLoaded(ctx, r, err); v != nil {
+		return o, r.progressed, v
+	}
+	if v := alteredMeanwhile(ctx, r, err); v != nil {
 		return o, r.progressed, v
 	}
 	if table := r.tables.blamed(err); table != "" {

@@ -30,7 +30,7 @@ const (
 // InnoDB's, those with more than 1,000 partitions, and those with letters in their names that InnoDB encodes with a table of its own
 // (é, ß, я).
 func (db *DB) Incarnations(ctx context.Context, shard string, tables []string) (map[string]table.Incarnation, error) {
-	conn, err := db.connTo(ctx, db.keyspace+":"+shard+"@primary")
+	conn, err := db.OfPrimaries().conn(ctx, shard)
 	if err != nil {
 		return nil, err
 	}

@@ -89,7 +89,7 @@ func (db *DB) Purged(ctx context.Context, shard, gtid string) (bool, error) {
 
 // Executed returns the GTID set that the shard's primary has executed, whatever the DB's tablets.
 func (db *DB) Executed(ctx context.Context, shard string) (string, error) {
-	conn, err := db.connTo(ctx, db.keyspace+":"+shard+"@primary")
+	conn, err := db.OfPrimaries().conn(ctx, shard)
 	if err != nil {
 		return "", err
 	}

@@ -54,12 +54,6 @@ func (l *line) subject() *descriptor {
 	return nil
 }
 
-// legal are the transitions between a stream's statuses.
-var legal = map[string]bool{
-	">STARTED": true, "STARTED>RUNNING": true, "STARTED>COMPLETE": true, "STARTED>INCOMPLETE": true,
-	"RUNNING>COMPLETE": true, "RUNNING>INCOMPLETE": true,
-}
-
 // progress is where a stream is in a run.
 type progress struct {
 	*Stream
@@ -123,7 +117,7 @@ func (s *progress) take(l *line) string {
 		s.since = 0
 	case l.Trace.Status != nil:
 		next := l.Trace.Status.Status
-		if !legal[s.status+">"+next] {
+		if !destination.MayFollow(s.status, next) {
 			return fmt.Sprintf("%q follows %q", next, s.status)
 		}
 		if s.status = next; next == "COMPLETE" && s.since > 0 {
