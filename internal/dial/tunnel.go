@@ -155,7 +155,7 @@ func (t *Tunnel) dial(ctx context.Context, addr string) (net.Conn, error) {
 		_ = client.Close()
 		return nil, t.notForwarded(addr, err)
 	}
-	return &tunnelled{Conn: far, client: client}, nil
+	return newTunnelled(far, client), nil
 }
 
 // connect opens an SSH connection on which the server identifies itself by a host key of these algorithms.
@@ -207,38 +207,3 @@ func (t *Tunnel) handshake(raw net.Conn, hostKeys []string) (*ssh.Client, error)
 func isLoginRefused(err error) bool {
 	return strings.Contains(err.Error(), "unable to authenticate") || strings.Contains(err.Error(), "unexpected message type 51")
 }
-
-// tunnelled is a connection through a tunnel of its own.
-type tunnelled struct {
-	net.Conn // a channel
-	client   *ssh.Client
-
-	mu    sync.Mutex
-	timer *time.Timer
-}
-
-// Close also closes the tunnel.
-func (c *tunnelled) Close() error {
-	_ = c.SetDeadline(time.Time{})
-	return c.client.Close()
-}
-
-// SetDeadline closes the connection at that time; SSH channels have no deadlines. gRPC and TLS set them only on connections that they are
-// about to close.
-func (c *tunnelled) SetDeadline(at time.Time) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.timer != nil {
-		c.timer.Stop()
-	}
-	if c.timer = nil; !at.IsZero() {
-		c.timer = time.AfterFunc(time.Until(at), func() { _ = c.client.Close() })
-	}
-	return nil
-}
-
-// SetReadDeadline is SetDeadline.
-func (c *tunnelled) SetReadDeadline(at time.Time) error { return c.SetDeadline(at) }
-
-// SetWriteDeadline is SetDeadline.
-func (c *tunnelled) SetWriteDeadline(at time.Time) error { return c.SetDeadline(at) }

@@ -57,6 +57,8 @@ func (t *Tunnel) notForwarded(addr string, err error) error {
 		return t.fault(false, err, "the tunnel through the jump server %s broke while it was being opened", t.addr)
 	case refused.Reason == ssh.ConnectionFailed:
 		return t.fault(false, err, "the jump server %s cannot reach %s; check host and port as they are seen from there", t.addr, addr)
+	case refused.Reason == ssh.ResourceShortage:
+		return t.fault(false, err, "the jump server %s has no resources left to forward to %s", t.addr, addr)
 	}
 	return t.fault(true, err, "the jump server %s forbids %s to forward to %s; allow it in its sshd_config (AllowTcpForwarding, "+
 		"PermitOpen) and in the user's authorized_keys", t.addr, t.config.User, addr)
