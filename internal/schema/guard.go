@@ -114,12 +114,8 @@ func (c *guardedConn) QueryContext(ctx context.Context, query string, args []dri
 	return &guardedRows{c, inner}, nil
 }
 
-// ExecContext implements driver.ExecerContext. It selects the target of the queries that follow, whose answers together are limited: a
-// list that is read page by page only ends when the server says so. USE is sent along with the first of them.
+// ExecContext implements driver.ExecerContext. It selects the target of the queries that follow: USE is sent along with the first of them.
 func (c *guardedConn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
-	if c.socket != nil {
-		c.socket.left.Store(maxAnswer)
-	}
 	if c.selection.keep(query) {
 		return driver.ResultNoRows, nil
 	}
@@ -160,12 +156,16 @@ func (c *guardedConn) timed(query string, started time.Time) {
 }
 
 // ResetSession implements driver.SessionResetter. A connection is not used again if another one got no answer since it was opened: the
-// same may have happened to both, and each would be noticed only after answerTimeout.
+// same may have happened to both, and each would be noticed only after answerTimeout. What its next user asks is limited as a whole: a list
+// that is read page by page only ends when the server says so.
 func (c *guardedConn) ResetSession(ctx context.Context) error {
 	if c.opened != c.silent.Load() {
 		return driver.ErrBadConn
 	}
 	c.selection.statement = "" // of a question that failed
+	if c.socket != nil {
+		c.socket.left.Store(maxAnswer)
+	}
 	return guardError(c, func() error { return c.session.ResetSession(ctx) })
 }
 

@@ -3,6 +3,7 @@ package schema
 import (
 	"bytes"
 	"context"
+	"database/sql"
 	"encoding/binary"
 	"errors"
 	"io"
@@ -584,4 +585,36 @@ func TestConnectionsThatFellSilentTogether(t *testing.T) {
 	if _, err := db.Tablets(t.Context()); err != nil || waited.Load() != 1 {
 		t.Errorf("the next query: %v; %d connections were silent when queried", err, waited.Load())
 	}
+}
+
+// What a connection's former users were sent does not count for the next one.
+func TestAnswersAreBoundedForEachUserOfAConnection(t *testing.T) {
+	server := serve(t, func() *rawServer { return &rawServer{answer: small("-")} })
+	db, err := Open(t.Context(), server, "u", "p", "shop", "primary")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	db.sql.SetMaxOpenConns(1)
+	for range 3 { // as ColumnsAt does, which selects its shard along with its question
+		conn, err := db.sql.Conn(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := rowsOf(conn.QueryContext(t.Context(), "use shop;show something")); err != nil {
+			t.Error(err)
+		}
+		if err := conn.Raw(func(c any) error { c.(*guardedConn).socket.left.Store(1); return nil }); err != nil {
+			t.Fatal(err)
+		}
+		conn.Close()
+	}
+}
+
+func rowsOf(rows *sql.Rows, err error) ([]map[string]string, error) {
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	return named(rows)
 }

@@ -8,8 +8,8 @@ import (
 	"syscall"
 )
 
-// maxAnswer is how many bytes a server may send for a login, or for all the queries between two selections of a shard. It is enough for
-// 2,000,000 columns.
+// maxAnswer is how many bytes a server may send for all that is asked between two times that a connection is taken from the pool. It is
+// enough for 2,000,000 columns.
 const maxAnswer = 256 << 20
 
 // errTooMuch reports that a server sends more than any valid answer can have.
