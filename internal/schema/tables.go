@@ -76,7 +76,7 @@ func (db *DB) tablesOf(ctx context.Context, shard, only string) (*Contents, erro
 	columns := newList(db.pageRows, restrict(columnsQuery, only), only, scanColumn)
 	keys := newList(db.pageRows, restrict(keysQuery, only), only, scanKeyPart)
 	if err := inOnePacket(ctx, conn, types, columns, keys); err != nil {
-		return nil, failed("reading the tables of "+db.keyspace, err)
+		return nil, db.failed(ctx, conn, "reading the tables of "+db.keyspace, err)
 	}
 	return assemble(types.all, columns.all, keys.all)
 }
@@ -90,7 +90,7 @@ func (db *DB) Count(ctx context.Context) (int, error) {
 	defer conn.Close()
 	types, err := byTable(ctx, conn, db.pageRows, tablesQuery, "", scanType)
 	if err != nil {
-		return 0, failed("counting the tables of "+db.keyspace, err)
+		return 0, db.failed(ctx, conn, "counting the tables of "+db.keyspace, err)
 	}
 	isBase := baseTables(types)
 	n := 0

@@ -202,12 +202,8 @@ func (db *DB) show(ctx context.Context, target, statement string) ([]map[string]
 	}
 	defer conn.Close()
 	rows, err := conn.QueryContext(ctx, statement)
-	if isNumbered(err, erBadDB) {
-		_ = conn.Close() // the list of keyspaces takes another
-		return nil, unknownKeyspace(ctx, db.sql, db.keyspace)
-	}
 	if err != nil {
-		return nil, failed(statement, err)
+		return nil, db.failed(ctx, conn, statement, err)
 	}
 	defer rows.Close()
 	table, err := named(rows)
@@ -215,6 +211,15 @@ func (db *DB) show(ctx context.Context, target, statement string) ([]map[string]
 		return nil, failed(statement, err)
 	}
 	return table, nil
+}
+
+// failed is failed for a question to the keyspace, which may not exist. The connection is closed: the list of keyspaces takes another.
+func (db *DB) failed(ctx context.Context, conn *sql.Conn, doing string, err error) error {
+	if isNumbered(err, erBadDB) {
+		_ = conn.Close()
+		return unknownKeyspace(ctx, db.sql, db.keyspace)
+	}
+	return failed(doing, err)
 }
 
 // named reads one result set as maps from column name to text (NULL as "").

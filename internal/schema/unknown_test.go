@@ -39,13 +39,19 @@ func TestAKeyspaceThatTheServerDoesNotKnow(t *testing.T) {
 				}
 				return nil, &mysql.MySQLError{Number: erBadDB, Message: "VT05003: unknown database 'shop' in vschema"}
 			}).open(t)
-			_, err := db.Shards(t.Context())
-			v := failure.In(err)
-			if v == nil || string(v.Kind) != c.kind || v.Action != c.action || !strings.HasPrefix(v.Message(), c.says) {
-				t.Errorf("got %+v", v)
-			}
-			if known := strings.HasPrefix(name, "the connection"); errors.Is(err, ErrUnknownKeyspace) == known {
-				t.Errorf("ErrUnknownKeyspace: %v", err)
+			for question, ask := range map[string]func() error{ // discover asks for tables first, check for shards
+				"shards": func() error { _, err := db.Shards(t.Context()); return err },
+				"tables": func() error { _, err := db.Tables(t.Context()); return err },
+				"count":  func() error { _, err := db.Count(t.Context()); return err },
+			} {
+				err := ask()
+				v := failure.In(err)
+				if v == nil || string(v.Kind) != c.kind || v.Action != c.action || !strings.HasPrefix(v.Message(), c.says) {
+					t.Errorf("%s: got %+v", question, v)
+				}
+				if known := strings.HasPrefix(name, "the connection"); errors.Is(err, ErrUnknownKeyspace) == known {
+					t.Errorf("%s: ErrUnknownKeyspace: %v", question, err)
+				}
 			}
 		})
 	}
