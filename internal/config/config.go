@@ -87,9 +87,9 @@ func Parse(data []byte, log *slog.Logger) (*Config, error) {
 		return nil, fmt.Errorf("the defaults of spec.json, which is built in, cannot be read: %w", err)
 	}
 	if err := json.Unmarshal(data, c); err != nil {
-		var wrong *json.UnmarshalTypeError // it passed the specification: only a number can be too large
+		var wrong *json.UnmarshalTypeError // it passed the specification, so that it is an integer: 1e30, or 1.0
 		if errors.As(err, &wrong) {
-			return nil, fmt.Errorf("the configuration is not valid: %s: is too large a number", wrong.Field)
+			return nil, fmt.Errorf("the configuration is not valid: %s: must be an integer without a fraction or an exponent, and not as large as this", wrong.Field)
 		}
 		return nil, fmt.Errorf("the configuration cannot be read: %w", err)
 	}

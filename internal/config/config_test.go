@@ -112,6 +112,7 @@ func TestParseRefusesWithASentence(t *testing.T) {
 		`{` + minimal + `,"concurrency":65}`: "concurrency: must be at " +
 			"most 64",
 		`{` + minimal + `,"checkpoint_interval_seconds":0}`: "checkpoint_interval_seconds: must be at least 1",
+		`{` + minimal + `,"mysql_port":3306.0}`:             "mysql_port: must be an integer without a fraction or an exponent",
 		`{` + minimal + `,"grpc_auth":"odd"}`: "grpc_auth: value must be " +
 			"one of",
 		`{` + minimal + `,"tls":{"mode":"odd"}}`: "tls.mode",
