@@ -111,6 +111,9 @@ func (s *session) journal(ctx context.Context, j *binlogdatapb.Journal) (done bo
 	if err := s.lookIfGiven(ctx); err != nil {
 		return false, err
 	}
+	if err := s.encode(ctx); err != nil { // a row that cannot be read ends its table, which has not passed the journal then
+		return false, err
+	}
 	news, err := s.tables.lacking(s.at, s.eventGTID)
 	if err != nil {
 		return false, err
