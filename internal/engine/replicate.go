@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"maps"
 	"slices"
 	"time"
@@ -111,7 +112,7 @@ func (s *replication) conclude(ctx context.Context, r *reader.Reader, outcome re
 	case err == nil:
 		return s.readAgain(ctx, r, outcome)
 	case ctx.Err() != nil || v == nil:
-	case len(read) > 1 && oneOfThem(v) && by.left > 0:
+	case len(read) > 1 && by.may(v):
 		return s.searchHalves(ctx, left, v, by)
 	case len(left) == 1 && isOfColumns(left[0], v):
 		return s.follow(ctx, left[0])
@@ -154,20 +155,29 @@ func (s *replication) copyAgain(ctx context.Context, parts []*partition.Partitio
 	return group.Wait()
 }
 
-// searchHalves searches for the table that breaks the stream if the error does not name it: the others continue.
-func (s *replication) searchHalves(ctx context.Context, parts []*partition.Partition, v *failure.Verdict, by *search) error {
+// halves divides the partitions of a stream that failed like this.
+func (by *search) halves(parts []*partition.Partition, v *failure.Verdict, log *slog.Logger) (one, other []*partition.Partition) {
 	if v.Action == failure.Retry {
-		by.retrier = NewRetrier(1, time.Second, s.shared.Log) // all of them together have been retried for long
+		by.retrier = NewRetrier(1, time.Second, log) // all of them together have been retried for long
 	}
 	by.left -= 2
 	half := len(parts) / 2
-	for _, g := range slices.Concat(sharing(parts[:half]), sharing(parts[half:])) { // the oldest of all may be in the other half
+	return parts[:half], parts[half:]
+}
+
+// searchHalves searches for the table that breaks the stream if the error does not name it: the others continue.
+func (s *replication) searchHalves(ctx context.Context, parts []*partition.Partition, v *failure.Verdict, by *search) error {
+	one, other := by.halves(parts, v, s.shared.Log)
+	for _, g := range slices.Concat(sharing(one), sharing(other)) { // the oldest of all may be in the other half
 		if err := s.read(ctx, g, by); err != nil {
 			return err
 		}
 	}
 	return nil
 }
+
+// may reports whether it may look for the table that made a stream fail like this.
+func (by *search) may(v *failure.Verdict) bool { return by.left > 0 && oneOfThem(v) }
 
 // oneOfThem reports whether a stream of several tables may have failed because of one of them: for a row that is too large, or for any
 // reason that the server repeats each time.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	"source-planetscale/internal/airbyte"
 	"source-planetscale/internal/failure"
@@ -151,20 +153,24 @@ func (c *crossing) prepare(st *partition.Stream) error {
 // readToJournal reads the changes of an old shard that the streams still lack, each position in a stream of its own: an old shard is read
 // once.
 func (c *crossing) readToJournal(ctx context.Context, shard gtid.Shard, parts []*partition.Partition) error {
-	groups := byPosition(parts, func(p *partition.Partition) gtid.Position {
-		at, _ := p.Saved().Replay()
-		return at
-	})
-	for _, group := range groups {
-		if err := c.readFormer(ctx, shard, group); err != nil {
+	for _, group := range byReplay(parts) {
+		if err := c.readFormer(ctx, shard, group, &search{c.retrier, attemptsOfASearch}); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
+// byReplay groups partitions by the position from which their changes are read.
+func byReplay(parts []*partition.Partition) map[string][]*partition.Partition {
+	return byPosition(parts, func(p *partition.Partition) gtid.Position {
+		at, _ := p.Saved().Replay()
+		return at
+	})
+}
+
 // readFormer reads an old shard from the common position of the partitions.
-func (c *crossing) readFormer(ctx context.Context, shard gtid.Shard, parts []*partition.Partition) error {
+func (c *crossing) readFormer(ctx context.Context, shard gtid.Shard, parts []*partition.Partition, by *search) error {
 	var apart setApart
 	var same []*partition.Partition
 	for _, p := range parts {
@@ -177,11 +183,21 @@ func (c *crossing) readFormer(ctx context.Context, shard gtid.Shard, parts []*pa
 	c.shared.Log.Info(fmt.Sprintf("Reading the remaining changes of the former shard %s: %s.", shard.Name, named(parts)))
 	if same != nil {
 		r := reader.Former(apart.envOf(c.Sync), shard, same)
-		_, err := c.read(ctx, shard, r, c.retrier)
-		if left := r.Partitions(); len(left) == 1 && isOfColumns(left[0], failure.In(err)) {
+		_, err := c.read(ctx, shard, r, by.retrier)
+		switch left, v := r.Partitions(), failure.In(err); {
+		case len(left) == 1 && isOfColumns(left[0], v):
 			apart.parts = append(apart.parts, left[0])
-		} else if err := c.passed(ctx, shard, left, err); err != nil {
-			return err
+		case len(left) > 1 && ctx.Err() == nil && by.may(v):
+			one, other := by.halves(left, v, c.shared.Log)
+			for _, half := range slices.Concat(slices.Collect(maps.Values(byReplay(one))), slices.Collect(maps.Values(byReplay(other)))) {
+				if err := c.readFormer(ctx, shard, half, by); err != nil {
+					return err
+				}
+			}
+		default:
+			if err := c.passed(ctx, shard, left, err); err != nil {
+				return err
+			}
 		}
 	}
 	for _, p := range apart.parts {

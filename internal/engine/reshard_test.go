@@ -494,6 +494,44 @@ func TestAJournalRightAfterARowThatCannotBeRead(t *testing.T) {
 	}
 }
 
+// One table of eight breaks the stream of a former shard: it fails alone, as on a serving shard.
+func TestErrorOfOneTableAmongEightInAFormerShard(t *testing.T) {
+	t.Parallel()
+	for name, text := range map[string]string{
+		"ENUM without a table": "enum or set column @2 does not have valid string values", "not known at all": "something that this package never heard of",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, 9, func(q *request, send func(...*event), done <-chan struct{}) error {
+				if shard := q.Vgtid.ShardGtids[0].Shard; shard != "-" {
+					send(begin(7, 20), fakevtgate.Script{Keyspace: "shop", Shard: shard}.VGTID(20, nil), commit(7))
+					return hold(done)
+				}
+				if slices.Contains(tablesIn(q), "users") {
+					return status.Error(codes.Unknown, text)
+				}
+				send(insert(6, tablesIn(q)...)...)
+				send(journalTo("-80", "80-"))
+				return hold(done)
+			})
+			r.newShards("-80", "80-")
+			r.cfg.MaxRetries, r.patience = 1, 1
+			for _, table := range eight {
+				r.addSaved(table, map[string]*state.Shard{"-": {Position: at(5)}})
+			}
+			out, err := r.run()
+			if !errors.Is(err, ErrIncomplete) || len(out.Errors) != 1 || out.Errors[0].Stream.Name != "users" {
+				t.Fatalf("error %v, traces %+v", err, out.Errors)
+			}
+			for _, table := range eight {
+				if (out.Statuses[streamNamed(table)] == "COMPLETE") == (table == "users") {
+					t.Errorf("%s is %s", table, out.Statuses[streamNamed(table)])
+				}
+			}
+		})
+	}
+}
+
 // A shard is split while it is read: the sync ends there, and the state contains the new shards.
 func TestSplitWhileReplicating(t *testing.T) {
 	r := newRig(t, 9, func(_ *request, send func(...*event), done <-chan struct{}) error {
