@@ -82,6 +82,22 @@ func TestTransactionsWithoutAPositionAreCounted(t *testing.T) {
 	}
 }
 
+// What follows a silence may be the same transaction again: vtgate looked for another tablet meanwhile.
+func TestATransactionWithoutAPositionIsCountedOnceDespiteASilence(t *testing.T) {
+	r := newRig(t, 7, func(_ *request, send func(...*event), done <-chan struct{}) error {
+		for range 5 {
+			send(begin(7, 0), commit(7))
+			send(fakevtgate.Heartbeat())
+		}
+		send(begin(7, 0), fields(7, "users"), rowOf(7, "users", nil, []string{"7", "x"}), script.VGTID(7, nil), commit(7))
+		return hold(done)
+	})
+	r.add(testTable("users"), airbyte.Incremental, &state.Shard{Position: at(5)})
+	if got := rows(r.must()); !slices.Equal(got, []string{"7:x"}) {
+		t.Errorf("records %v", got)
+	}
+}
+
 // After each error vtgate begins again before a transaction that has no position, for ever: each event makes it forget its errors. A stream
 // that starts after it shows the error.
 func TestTransactionThatIsSentAgainAndAgain(t *testing.T) {

@@ -149,11 +149,12 @@ func (s *session) committed() error {
 }
 
 // counted ends at the target once the server is silent, and as many transactions have ended without a position as the target is ahead.
-// While the server sends more, some of them may be the same: vtgate begins again after an error.
+// While the server sends more, some of them may be the same: vtgate begins again after an error. So may those after the silence.
 func counted(s *session) {
 	if s.next.gtid == "" && s.copying == nil && s.nameless > 0 && s.at.Lacks(s.target) <= s.nameless {
 		s.next = candidate{gtid: s.at.Union(s.target).String()}
 	}
+	s.nameless = 0
 }
 
 // boundary is a point where a position may be saved: between transactions.
