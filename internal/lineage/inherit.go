@@ -36,20 +36,40 @@ func Ancestors(shards Shards, existing []gtid.Shard) []gtid.Shard {
 }
 
 // Descend gives a state to the shards that replaced those which were read up to their journals, if they no longer exist themselves: next
-// they must be read up to their own journals.
+// they must be read up to their own journals. A shard has to wait for others if only some of its rows come from those that were read, for
+// as long as there are others to be read: they may lead to it as well, and their changes come before its own.
 func Descend(shards Shards, existing []gtid.Shard, incremental, reference bool) {
-	next := Shards{}
-	for shard, saved := range shards {
+	for {
+		from := descendants(shards, existing)
+		whole := maps.Clone(from)
+		maps.DeleteFunc(whole, func(shard gtid.Shard, leading []gtid.Shard) bool { return !reference && !hold(leading, shard) })
+		if len(whole) > 0 {
+			from = whole
+		} else if len(from) == 0 || len(Ancestors(shards, existing)) > 0 {
+			return
+		}
+		next := Shards{}
+		for shard := range from {
+			next[shard] = inherited(shards, existing, shard, incremental, reference)
+		}
+		maps.Copy(shards, next)
+	}
+}
+
+// descendants are the shards without a state that no longer exist, each with the shards, sorted, that lead to it.
+func descendants(shards Shards, existing []gtid.Shard) map[gtid.Shard][]gtid.Shard {
+	from := map[gtid.Shard][]gtid.Shard{}
+	for _, shard := range slices.SortedFunc(maps.Keys(shards), ByName) {
 		if slices.Contains(existing, shard) {
 			continue
 		}
-		for descendant := range saved.Moved {
+		for descendant := range shards[shard].Moved {
 			if shards[descendant] == nil && !slices.Contains(existing, descendant) {
-				next[descendant] = inherited(shards, existing, descendant, incremental, reference)
+				from[descendant] = append(from[descendant], shard)
 			}
 		}
 	}
-	maps.Copy(shards, next)
+	return from
 }
 
 // Inherit derives the existing shards' states from those of the shards that they replaced, which have all reached their journal, were not

@@ -3,6 +3,8 @@ package lineage
 import (
 	"fmt"
 	"reflect"
+	"slices"
+	"strings"
 	"testing"
 
 	querypb "vitess.io/vitess/go/vt/proto/query"
@@ -112,5 +114,78 @@ func TestNewShardsHaveRowsOfShardsThatWereNotRead(t *testing.T) {
 				t.Errorf("%s from %v, reference table: %v: %+v with the copy %+v", c.shard, c.read, reference, got, got.Copy)
 			}
 		}
+	}
+}
+
+// A former shard that came from several others waits until all of them that are known have been read: their changes come before its own.
+func TestFormerShardsDescendOneAfterTheOther(t *testing.T) {
+	at := func(n int) gtid.Position {
+		p, err := gtid.Parse(fmt.Sprintf("16b1039f-22b6-11ed-b765-0a43f95f28a3:1-%d", n))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	in := func(name string) gtid.Shard { return gtid.Shard{Keyspace: "shop", Name: name} }
+	all := func(names string) (list []gtid.Shard) {
+		for _, name := range strings.Fields(names) {
+			list = append(list, in(name))
+		}
+		return list
+	}
+	for _, c := range []struct {
+		name, existing string
+		saved          string            // shards with a position
+		journals       map[string]string // the shards that each shard's journal leads to
+		rounds         []string          // the shards that are read together, to their journals
+		copied         string            // of the shards that exist, those that are copied
+	}{
+		{
+			"split, merged, split", "-40 40-a0 a0-", "-80 80-",
+			map[string]string{"-80": "-40 40-80", "80-": "40-", "40-80": "40-", "40-": "40-a0 a0-"},
+			[]string{"-80 80-", "40-80", "40-"},
+			"",
+		},
+		{"merged twice", "-", "-40 40-80 80-", map[string]string{"-40": "-80", "40-80": "-80", "-80": "-", "80-": "-"}, []string{"-40 40-80 80-", "-80"}, ""},
+		{"merged, split", "-40 40-", "-80 80-", map[string]string{"-80": "-", "80-": "-", "-": "-40 40-"}, []string{"-80 80-", "-"}, ""},
+		{"one part was never read", "-40 40-", "-80", map[string]string{"-80": "-", "-": "-40 40-"}, []string{"-80", "-"}, "-40 40-"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			shards := Shards{}
+			for _, shard := range all(c.saved) {
+				shards[shard] = &state.Shard{Position: at(5)}
+			}
+			existing := all(c.existing)
+			var rounds []string
+			for {
+				Descend(shards, existing, true, false)
+				unread := Ancestors(shards, existing)
+				if len(unread) == 0 {
+					break
+				}
+				rounds = append(rounds, strings.Join(gtid.Names(unread), " "))
+				for _, shard := range unread {
+					shards[shard].Moved = map[gtid.Shard]gtid.Position{}
+					for _, next := range all(c.journals[shard.Name]) {
+						shards[shard].Moved[next] = at(10)
+					}
+				}
+			}
+			if !slices.Equal(rounds, c.rounds) {
+				t.Errorf("read were %q", rounds)
+			}
+			Inherit(shards, existing, true, false)
+			for _, shard := range existing {
+				if got := shards[shard]; got == nil || (got.Copy != nil) != slices.Contains(all(c.copied), shard) {
+					t.Errorf("shard %s: %+v", shard.Name, got)
+				}
+			}
+		})
+	}
+
+	// The sync that read one of two was killed before it had read the other, and their successor was split before the next.
+	shards := Shards{in("-80"): {Position: at(5), Moved: map[gtid.Shard]gtid.Position{in("-"): at(10)}}, in("80-"): {Position: at(5)}}
+	if Descend(shards, all("-40 40-"), true, false); shards[in("-")] != nil {
+		t.Errorf("shard - does not wait for 80-: %+v", shards[in("-")])
 	}
 }
