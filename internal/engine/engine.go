@@ -73,19 +73,15 @@ func (e *Engine) trace(v *failure.Verdict, d *airbyte.StreamDescriptor) *airbyte
 // ErrIncomplete reports that streams failed, and have been reported; any other error ended everything.
 func (e *Engine) Read(ctx context.Context, catalog *airbyte.ConfiguredCatalog, in *airbyte.State) error {
 	var s *Sync
-	var refused failures
 	err := e.retrier.Insist(ctx, "Preparing the sync", func(ctx context.Context) (err error) {
-		s, refused, err = e.prepare(ctx, catalog, in)
+		s, err = e.prepare(ctx, catalog, in)
 		return err
 	})
 	if err != nil {
 		return e.unprepared(ctx, catalog, in, err)
 	}
-	if err := refused.say(e.shared.Writer, e.trace); err != nil {
-		return err
-	}
 	err = s.Run(ctx)
-	if err == nil && len(refused) > 0 {
+	if err == nil && len(s.refused) > 0 {
 		return ErrIncomplete
 	}
 	return err
@@ -102,7 +98,7 @@ func (e *Engine) unprepared(ctx context.Context, catalog *airbyte.ConfiguredCata
 	for i := range catalog.Streams {
 		refused[catalog.Streams[i].Stream.Descriptor()] = failure.Judge(err)
 	}
-	if err := refused.say(e.shared.Writer, e.trace); err != nil {
+	if err := refused.say(e.shared.Writer, e.trace, nil); err != nil {
 		return err
 	}
 	return ErrIncomplete

@@ -25,7 +25,7 @@ func ReadAll(ctx context.Context, cfg *config.Config, shared Shared, of func(key
 	}
 	warnUnused(cfg, shared.Log, catalog, in)
 	parts, refused := byKeyspace(cfg, catalog)
-	if err := refused.say(shared.Writer, (*failure.Verdict).Trace); err != nil {
+	if err := refused.say(shared.Writer, (*failure.Verdict).Trace, nil); err != nil {
 		return err
 	}
 	var incomplete atomic.Bool

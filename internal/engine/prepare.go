@@ -26,12 +26,28 @@ import (
 // failures are the streams that cannot be read at all, and why.
 type failures map[airbyte.StreamDescriptor]*failure.Verdict
 
-// say reports them, with traces made by the given function.
-func (f failures) say(w *airbyte.Writer, trace func(*failure.Verdict, *airbyte.StreamDescriptor) *airbyte.TraceError) error {
-	byName := func(a, b airbyte.StreamDescriptor) int { return strings.Compare(a.String(), b.String()) }
-	for _, d := range slices.SortedFunc(maps.Keys(f), byName) {
+// sorted are the streams, by name.
+func (f failures) sorted() []airbyte.StreamDescriptor {
+	return slices.SortedFunc(maps.Keys(f), func(a, b airbyte.StreamDescriptor) int { return strings.Compare(a.String(), b.String()) })
+}
+
+// say reports them, with traces made by the given function. If started is not nil, it is called when all of them have started
+// and none has ended.
+func (f failures) say(w *airbyte.Writer, trace func(*failure.Verdict, *airbyte.StreamDescriptor) *airbyte.TraceError,
+	started func() error,
+) error {
+	for _, d := range f.sorted() {
+		if err := w.Status(d, airbyte.Started); err != nil {
+			return err
+		}
+	}
+	if started != nil {
+		if err := started(); err != nil {
+			return err
+		}
+	}
+	for _, d := range f.sorted() {
 		for _, say := range []func() error{
-			func() error { return w.Status(d, airbyte.Started) },
 			func() error { return w.Error(trace(f[d], &d)) },
 			func() error { return w.Status(d, airbyte.Incomplete) },
 		} {
@@ -44,40 +60,40 @@ func (f failures) say(w *airbyte.Writer, trace func(*failure.Verdict, *airbyte.S
 }
 
 // prepare finds out everything that a sync needs to know before it reads the first row. It may be called again after an error.
-func (e *Engine) prepare(ctx context.Context, catalog *airbyte.ConfiguredCatalog, in *airbyte.State) (*Sync, failures, error) {
+func (e *Engine) prepare(ctx context.Context, catalog *airbyte.ConfiguredCatalog, in *airbyte.State) (*Sync, error) {
 	saved, damaged, err := e.savedStates(catalog, in)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	existing, err := e.server.Shards(ctx)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	wanted, err := e.cfg.Pick(existing)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	s := &survey{Sync: e.newSync(wanted, existing)}
-	s.legacy = in.Legacy != nil
+	s.former = ofFormer(saved, in)
 	if err := s.ask(ctx, catalog, saved); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if err := s.refuseViews(ctx, catalog, s.tables, s.unsteady); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	maps.Copy(s.unsteady, damaged)
-	refused := s.streamsOf(catalog, s.tables, s.unsteady, saved)
+	s.refused = s.streamsOf(catalog, s.tables, s.unsteady, saved)
 	s.know()
-	if err := (movedTables{s.Sync}).check(ctx, s.moves, refused); err != nil {
-		return nil, nil, err
+	if err := (movedTables{s.Sync}).check(ctx, s.moves, s.refused); err != nil {
+		return nil, err
 	}
 	s.peekAncestors(ctx)
 	j := newJudgement(s.Sync)
 	maps.Copy(j.primaries, s.primaries)
-	if err := j.check(ctx, refused); err != nil {
-		return nil, nil, err
+	if err := j.check(ctx, s.refused); err != nil {
+		return nil, err
 	}
-	return s.Sync, refused, s.estimate(ctx)
+	return s.Sync, s.estimate(ctx)
 }
 
 // ask queries the source. What determines when the first row arrives is sent first: the tables, then the peek.

@@ -135,6 +135,46 @@ func TestFormerConnectorsPositionsAreSavedFirst(t *testing.T) {
 	}
 }
 
+// A stream that cannot be read this time keeps its position of the former connector, too: the next sync goes on from there.
+func TestAFormerPositionOfAStreamThatIsRefusedIsSaved(t *testing.T) {
+	cursor := legacyCursor(fakevtgate.GTID(5))
+	in := &airbyte.State{Legacy: json.RawMessage(fmt.Sprintf(
+		`{"streams":{"shop:users":{"shards":{"-":{"cursor":%[1]q}}},"shop:others":{"shards":{"-":{"cursor":%[1]q}}},"shop:third":{"shards":{"-":{"cursor":""}}}}}`, cursor))}
+	r := newRig(t, 6, func(q *request, send func(...*event), done <-chan struct{}) error {
+		send(insert(6, tablesIn(q)...)...)
+		return hold(done)
+	})
+	r.exists("users") // and not the others, as if the schema had to be refreshed
+	out, err := r.read(in, "users", "others", "third")
+	if !errors.Is(err, ErrIncomplete) || len(out.Errors) != 2 || out.Statuses[streamNamed("users")] != "COMPLETE" {
+		t.Fatalf("error %v, traces %+v, statuses %v", err, out.Errors, out.Statuses)
+	}
+	text := r.out.buf.String()
+	if first := strings.Index(text, `"STATE"`); first < strings.LastIndex(text, `"STARTED"`) || first > strings.Index(text, `"INCOMPLETE"`) {
+		t.Errorf("the states are not right after the streams have started:\n%s", text)
+	}
+	next := newRig(t, 6, r.stream)
+	next.exists("users", "others")
+	last := map[airbyte.StreamDescriptor]json.RawMessage{}
+	for _, s := range out.States {
+		if s.Stream.Name == "third" {
+			t.Errorf("a stream that was never read has the state %s", s.Message)
+		}
+		if last[airbyte.StreamDescriptor{Name: s.Stream.Name, Namespace: "shop"}], err = streamOf(t, s).MarshalJSON(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	out, err = next.read(&airbyte.State{Streams: last}, "users", "others")
+	if got := rows(out); err != nil || !slices.Equal(got, []string{"6:x"}) {
+		t.Errorf("error %v, records %v", err, got)
+	}
+	for _, q := range next.requests() {
+		if g := q.Vgtid.ShardGtids[0]; slices.Contains(tablesIn(q), "others") && g.Gtid != fakevtgate.GTID(5) {
+			t.Errorf("others was requested from %q", g.Gtid)
+		}
+	}
+}
+
 // A killed sync's cursors are smaller than those of the next one, whatever its machine's clock says: the cursor in each intermediate state
 // is larger than those of the records that may follow it before the next state.
 func TestStatesAreAheadOfTheCursorsThatFollow(t *testing.T) {

@@ -54,6 +54,17 @@ func (e *Engine) savedStates(catalog *airbyte.ConfiguredCatalog, in *airbyte.Sta
 	return saved, damaged, nil
 }
 
+// ofFormer are those of the states that are the former connector's, and have a position.
+func ofFormer(saved map[airbyte.StreamDescriptor]*state.Stream, in *airbyte.State) map[airbyte.StreamDescriptor]*state.Stream {
+	former := map[airbyte.StreamDescriptor]*state.Stream{}
+	for d, s := range saved {
+		if _, ours := in.Streams[d]; !ours && slices.ContainsFunc(slices.Collect(maps.Values(s.Shards)), (*state.Shard).Begun) {
+			former[d] = s
+		}
+	}
+	return former
+}
+
 // unsent is the reason why VStream sends nothing for a table, nil if it does.
 func unsent(name string) *table.Exclusion {
 	e := table.Excluded(name, func(string) bool { return false })

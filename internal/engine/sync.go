@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
-	"slices"
 
 	"source-planetscale/internal/airbyte"
 	"source-planetscale/internal/failure"
@@ -25,8 +23,10 @@ type Sync struct {
 	targets          *reader.Targets
 	streams          []*partition.Stream
 	env              *reader.Env
-	// legacy reports that the state is the former connector's. The platform drops all of it with the first state of ours.
-	legacy bool
+	// former are the streams' states that are the former connector's. The platform drops all of it with the first state of ours.
+	former map[airbyte.StreamDescriptor]*state.Stream
+	// refused are the streams that cannot be read.
+	refused failures
 	// references are the tables that have all their rows in each shard.
 	references map[string]bool
 }
@@ -43,7 +43,7 @@ func (s *Sync) Run(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := s.takeOver(); err != nil {
+	if err := s.refused.say(s.shared.Writer, s.trace, s.takeOver); err != nil {
 		return err
 	}
 	stop := s.shared.Progress.watch(s.streams)
@@ -65,21 +65,32 @@ func (s *Sync) Run(ctx context.Context) error {
 	return err
 }
 
-// takeOver writes the states of streams that have a position of the former connector, before anything can fail: the platform deletes the
-// former state when it stores the first of ours, and with it the positions of streams that have none yet.
+// takeOver writes the states of streams that have a position of the former connector, those that cannot be read included, before anything
+// can fail: the platform deletes the former state when it stores the first of ours, and with it the positions of streams that have none
+// yet.
 func (s *Sync) takeOver() error {
-	if !s.legacy {
+	if len(s.former) == 0 {
 		return nil
 	}
 	return s.change(func(tx *airbyte.Tx) error {
 		for _, st := range s.streams {
-			begun := slices.ContainsFunc(slices.Collect(maps.Values(st.Saved())), (*state.Shard).Begun)
-			if !st.Incremental() || !begun {
+			if s.former[st.Descriptor] == nil {
 				continue
 			}
 			if err := st.Put(tx); err != nil {
 				return err
 			}
+		}
+		for _, d := range s.refused.sorted() {
+			saved := s.former[d]
+			if saved == nil {
+				continue
+			}
+			data, err := saved.MarshalJSON()
+			if err != nil {
+				return failure.System("", "The state of stream %s cannot be saved: %s", d, err).Because(err)
+			}
+			tx.Put(airbyte.StreamState{Stream: d, State: data})
 		}
 		return nil
 	})

@@ -133,9 +133,9 @@ func TestQuestionsGoOutTogether(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), hangs)
 			defer cancel()
 			catalog := r.catalog(users("shop"), airbyte.StreamDescriptor{Name: "orders", Namespace: "shop"})
-			s, refused, err := r.engine().prepare(ctx, catalog, in)
-			if err != nil || len(refused) > 0 || len(s.streams) != 2 {
-				t.Fatalf("%v, refused %v", err, refused)
+			s, err := r.engine().prepare(ctx, catalog, in)
+			if err != nil || len(s.refused) > 0 || len(s.streams) != 2 {
+				t.Fatalf("%v, %+v", err, s)
 			}
 			if n := len(of.purged.came); n != c.purged {
 				t.Errorf("%d positions were queried", n)
