@@ -45,7 +45,7 @@ test: ## Run all tests except the long ones, on a real local Vitess (installs wh
 
 .PHONY: test-all
 test-all: ## Run all tests, the long ones included, with the race detector
-	@$(WITH_SANDBOX) TEST_ALL=1 go run $(GOTESTSUM) --format pkgname-and-test-fails -- -race -timeout 120m ./...
+	@$(WITH_SANDBOX) TEST_ALL=1 go run $(GOTESTSUM) --format pkgname-and-test-fails -- -race -timeout 180m ./...
 
 # What depends on Vitess most: what its servers send, and when.
 ON_VITESS := TestScripts|TestTypes|TestEveryStateReplays|TestKilledAtRandomMoments|TestPurgedPosition

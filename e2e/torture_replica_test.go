@@ -9,9 +9,9 @@ import (
 	"time"
 )
 
-// hold stops the SQL thread of a shard's first replica for some milliseconds. Nothing happens in keyspaces without replicas.
-func (p *play) hold(ctx context.Context, milliseconds string) {
-	replicas := p.replicas(ctx)
+// hold stops the SQL thread of a shard's first replica for some milliseconds.
+func (p *play) hold(ctx context.Context, shard, milliseconds string) {
+	replicas := p.replicas(ctx, p.keyspace, shard)
 	ms, err := strconv.Atoi(milliseconds)
 	if len(replicas) == 0 || p.held != nil || err != nil {
 		return
@@ -29,72 +29,68 @@ func (p *play) hold(ctx context.Context, milliseconds string) {
 	})
 }
 
-// release waits until the replica that was held back has caught up with the primary.
+// release waits until the replica that was held back has caught up with its primary, and all others.
 func (p *play) release(ctx context.Context) {
 	if p.held == nil {
 		return
 	}
 	<-p.held
 	p.held = nil
-	p.failed(p.awaitReplicas(ctx, p.shardsOf(p.keyspace)[0], p.replicas(ctx)))
+	p.awaitReplicas(ctx)
 }
 
-func (p *play) replicas(ctx context.Context) []string {
-	names, err := p.Replicas(ctx, p.keyspace, p.shardsOf(p.keyspace)[0])
+func (p *play) replicas(ctx context.Context, keyspace, shard string) []string {
+	names, err := p.Replicas(ctx, keyspace, shard)
 	p.failed(err)
 	return names
 }
 
-// writeErrant commits a transaction on the last replica that its primary does not have.
-func (p *play) writeErrant(ctx context.Context) {
-	replicas := p.replicas(ctx)
-	if len(replicas) == 0 || p.errant != "" {
+// writeErrant commits a transaction on a shard's last replica that its primary does not have.
+func (p *play) writeErrant(ctx context.Context, shard string) {
+	replicas := p.replicas(ctx, p.keyspace, shard)
+	if len(replicas) == 0 || p.errant != nil {
 		return
 	}
 	db := p.server(p.keyspace, replicas[len(replicas)-1])
 	defer db.Close()
-	if err := db.QueryRowContext(ctx, "select concat(uuid(), ':1')").Scan(&p.errant); err != nil {
+	var gtid string
+	if err := db.QueryRowContext(ctx, "select concat(uuid(), ':1')").Scan(&gtid); err != nil {
 		p.failed(err)
 		return
 	}
-	p.failed(inject(ctx, db, p.errant))
+	p.errant = &errant{gtid, p.keyspace, shard}
+	p.failed(inject(ctx, db, gtid))
 }
 
-// awaitReplicas waits until the replicas have caught up with the primary.
-func (p *play) awaitReplicas(ctx context.Context, shard string, replicas []string) error {
-	primary, err := p.direct(ctx, p.keyspace, shard)
-	if err != nil {
-		return err
-	}
-	defer primary.Close()
-	var executed string
-	if err := primary.QueryRowContext(ctx, "select @@global.gtid_executed").Scan(&executed); err != nil {
-		return err
-	}
-	for _, name := range replicas {
-		db := p.server(p.keyspace, name)
-		_, err := db.ExecContext(ctx, fmt.Sprintf("select wait_for_executed_gtid_set('%s', 20)", strings.ReplaceAll(executed, "\n", "")))
-		db.Close()
-		if err != nil {
-			return err
+// awaitReplicas waits until the replicas of all shards have caught up with their primaries.
+func (p *play) awaitReplicas(ctx context.Context) {
+	for target, executed := range p.executed(ctx) {
+		keyspace, shard, _ := strings.Cut(target, "/")
+		for _, name := range p.replicas(ctx, keyspace, shard) {
+			db := p.server(keyspace, name)
+			_, err := db.ExecContext(ctx, fmt.Sprintf("select wait_for_executed_gtid_set('%s', 20)", strings.ReplaceAll(executed, "\n", "")))
+			db.Close()
+			p.failed(err)
 		}
 	}
-	return nil
 }
+
+// errant is a transaction that only a replica of a shard has.
+type errant struct{ gtid, keyspace, shard string }
 
 // mendErrant commits the errant GTID of a replica on the primary, so that the next history starts with a healthy cluster.
 func (p *play) mendErrant(ctx context.Context) {
-	if p.errant == "" {
+	if p.errant == nil {
 		return
 	}
-	db, err := p.direct(ctx, p.keyspace, p.shardsOf(p.keyspace)[0])
+	db, err := p.direct(ctx, p.errant.keyspace, p.errant.shard)
 	if err != nil {
 		p.failed(err)
 		return
 	}
 	defer db.Close()
-	p.failed(inject(ctx, db, p.errant))
-	p.errant = ""
+	p.failed(inject(ctx, db, p.errant.gtid))
+	p.errant = nil
 }
 
 // inject commits an empty transaction with this GTID, on a server that may be read-only.

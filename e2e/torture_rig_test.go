@@ -19,12 +19,15 @@ import (
 )
 
 // tortureTopology is the topology of the test's own cluster, whose servers it changes and breaks.
+// tortureTablets are those of a shard of the sharded keyspace: a primary and a replica.
+const tortureTablets = 2
+
 func tortureTopology() sandbox.Topology {
 	return sandbox.Topology{
 		{Name: "commerce", Shards: []sandbox.Shard{{Name: "-", Tablets: 3}}},
 		{
 			Name:   "customer",
-			Shards: []sandbox.Shard{{Name: "-80", Tablets: 1}, {Name: "80-", Tablets: 1}},
+			Shards: []sandbox.Shard{{Name: "-80", Tablets: tortureTablets}, {Name: "80-", Tablets: tortureTablets}},
 			VSchema: `{"sharded": true, "vindexes": {"hash": {"type": "hash"}, "xxhash": {"type": "xxhash"},
 				"loose": {"type": "unicode_loose_xxhash"}, "region": {"type": "multicol", "params": {"column_count": "2"}}}}`,
 		},

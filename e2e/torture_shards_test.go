@@ -67,7 +67,7 @@ func (r *tortureRig) restoreShards(ctx context.Context) error {
 			}
 		}
 		for _, shard := range r.serving {
-			if err := r.Grow(ctx, tortureSharded, shard, 1); err != nil {
+			if err := r.Grow(ctx, tortureSharded, shard, tortureTablets); err != nil {
 				return err
 			}
 		}

@@ -19,8 +19,8 @@ const (
 	tortureSteps = 30
 	// shrinkTime is how long the test tries to make a history smaller.
 	shrinkTime = 3 * time.Minute
-	// everyDay is how long the everyday test takes for kept seeds, and as long again for fresh ones.
-	everyDay = 30 * time.Second
+	// everyDay is how long the everyday test plays fresh seeds, allDay how long it does among all tests, the long ones included.
+	everyDay, allDay = time.Minute, 30 * time.Minute
 	// patience is how long a sync may take while all other tests run.
 	patience = 4 * time.Minute
 )
@@ -45,10 +45,10 @@ func TestTorture(t *testing.T) {
 	if err != nil {
 		t.Fatalf("TORTURE_MINUTES: %v", err)
 	}
-	r.torture(t, counting(first), time.Duration(minutes*float64(time.Minute)))
+	r.torture(t, first, time.Duration(minutes*float64(time.Minute)))
 }
 
-// TestTortureKept plays the histories and seeds that once showed an error, then seeds that were never tried.
+// TestTortureKept plays the histories that once showed an error, then seeds that were never tried.
 func TestTortureKept(t *testing.T) {
 	script.RequireSandbox(t)
 	r := newTortureRig(t)
@@ -60,11 +60,14 @@ func TestTortureKept(t *testing.T) {
 	for _, file := range files {
 		t.Run(filepath.Base(file), func(t *testing.T) { r.playFile(t, file) })
 	}
-	t.Run("kept seeds", func(t *testing.T) { r.torture(t, slices.Values(keptSeeds(t)), everyDay) })
 	t.Run("fresh seeds", func(t *testing.T) {
+		length := everyDay
+		if testAll() {
+			length = allDay
+		}
 		seed := uint64(time.Now().UnixNano())
 		t.Logf("the first seed is %d", seed)
-		r.torture(t, counting(seed), everyDay)
+		r.torture(t, seed, length)
 	})
 }
 
@@ -126,14 +129,11 @@ func (r *tortureRig) playFile(t *testing.T, file string) {
 	t.Log(strings.Join(sorted(r.counts), ", "))
 }
 
-// torture plays a history for each seed until the time is over, or until the first one that shows an error.
-func (r *tortureRig) torture(t *testing.T, seeds func(yield func(uint64) bool), length time.Duration) {
+// torture plays a history for each seed, from the first one on, until the time is over, or until one shows an error.
+func (r *tortureRig) torture(t *testing.T, seed uint64, length time.Duration) {
 	t.Helper()
 	began, histories := time.Now(), 0
-	for seed := range seeds {
-		if histories > 0 && time.Since(began) > length {
-			break
-		}
+	for ; histories == 0 || time.Since(began) < length; seed++ {
 		h := torture.Generate(seed, tortureSteps, r.without)
 		f, n := r.play(t.Context(), h)
 		histories++
@@ -150,14 +150,6 @@ func (r *tortureRig) torture(t *testing.T, seeds func(yield func(uint64) bool), 
 	t.Logf("%d histories in %.1f minutes: %s", histories, time.Since(began).Minutes(), strings.Join(sorted(r.counts), ", "))
 }
 
-// counting yields a seed and those after it.
-func counting(seed uint64) func(yield func(uint64) bool) {
-	return func(yield func(uint64) bool) {
-		for ; yield(seed); seed++ {
-		}
-	}
-}
-
 // shrink makes a history smaller as long as it still shows a finding of the same kind.
 func (r *tortureRig) shrink(ctx context.Context, h torture.History, f *torture.Finding) torture.History {
 	limit := shrinkTime
@@ -170,21 +162,6 @@ func (r *tortureRig) shrink(ctx context.Context, h torture.History, f *torture.F
 		return again != nil && again.Kind == f.Kind
 	}
 	return torture.Shrink(h, fails, func() bool { return time.Now().Before(end) && ctx.Err() == nil })
-}
-
-// keptSeeds returns the seeds in testdata/torture/seeds.tags, each listed with what it once found.
-func keptSeeds(t *testing.T) []uint64 {
-	t.Helper()
-	var seeds []uint64
-	for line := range tagsIn(t, "seeds") {
-		seed, err := strconv.ParseUint(line, 10, 64)
-		if err != nil {
-			t.Fatal(err)
-		}
-		seeds = append(seeds, seed)
-	}
-	slices.Sort(seeds)
-	return seeds
 }
 
 // withoutTags returns the tags of steps that are not generated: what the connector is known to do wrong, and what Vitess cannot do.

@@ -177,7 +177,10 @@ func (g *generator) begin() {
 	if g.chance(5) {
 		source.Words = append(source.Words, `options={"do_not_treat_tiny_int_as_boolean":true}`)
 	}
-	if g.replicas = first == "commerce" && !both && g.chance(3) && g.may("replicas"); g.replicas {
+	if g.chance(3) {
+		source.Words = append(source.Words, "checkpoint_interval_seconds="+g.one("2", "5", "3600"))
+	}
+	if g.replicas = g.chance(4) && g.may("replicas"); g.replicas {
 		source.Words = append(source.Words, "use_replica=true")
 	}
 	if g.bare = !both && g.chance(8) && g.may("bare"); g.bare {
@@ -202,6 +205,7 @@ var moves = []move{
 	{weighted{"rekey", 8}, func(g *generator) { g.rekey(g.table()) }},
 	{weighted{"delete", 10}, func(g *generator) { g.add(Step{Verb: "sql", SQL: []string{g.remove(g.table())}}) }},
 	{weighted{"transaction", 10}, (*generator).transaction},
+	{weighted{"session", 4}, (*generator).session},
 	{weighted{"fill", 4}, func(g *generator) {
 		if t := g.table(); g.fill(t) && g.chance(2) { // the next moves meet a sync that catches up, or copies
 			g.stop()
@@ -244,9 +248,9 @@ var moves = []move{
 		if !g.replicas {
 			return
 		}
-		g.add(Step{Verb: "hold", Words: []string{g.one("500", "2500", "5000")}})
+		t := g.table()
+		g.add(Step{Verb: "hold", Words: []string{g.shardName(), g.one("500", "2500", "5000")}})
 		if g.chance(2) { // replicas that answer, copy and send changes have the table before the statement and after it
-			t := g.table()
 			g.stop()
 			g.alterTable(t)
 			if g.chance(2) {
@@ -256,9 +260,9 @@ var moves = []move{
 		}
 	}},
 	{weighted{"errant", 2}, func(g *generator) {
-		if g.replicas {
+		if g.table(); g.replicas && !g.shards.planned { // new shards copy a replica, and follow another that does not have it
 			g.errants = true
-			g.add(Step{Verb: "errant"})
+			g.add(Step{Verb: "errant", Words: []string{g.shardName()}})
 		}
 	}},
 	{weighted{"reparent", 1}, (*generator).reparent},
@@ -451,6 +455,29 @@ func (g *generator) transaction() {
 	g.add(s)
 }
 
+// session is a transaction in one shard that vtgate has no part in, as one of a person or of a tool has, with savepoints.
+func (g *generator) session() {
+	g.table()
+	sql := []string{"begin"}
+	for range 1 + g.r.IntN(6) {
+		t := g.neighbor()
+		if t.reference { // it would have other rows in the other shards
+			continue
+		}
+		if g.chance(5) {
+			sql = append(sql, "savepoint s", g.remove(t), "rollback to savepoint s")
+		}
+		statement := g.statement(t)
+		if g.keyspace == sharded && strings.HasPrefix(statement, "insert") { // a new row may belong to another shard
+			statement = g.remove(t)
+		}
+		sql = append(sql, statement)
+	}
+	if sql = append(sql, g.one("commit", "commit", "commit", "rollback")); len(sql) > 2 {
+		g.add(Step{Verb: "direct", Words: []string{g.shardName()}, SQL: sql})
+	}
+}
+
 // statements logs changes as statements.
 func (g *generator) statements() {
 	t := g.table()
@@ -546,15 +573,16 @@ var letter = regexp.MustCompile(`\b[TONV]\b`)
 
 // reparent makes another server the primary, which has other IDs for its tables.
 func (g *generator) reparent() {
-	if g.table(); g.keyspace != "commerce" || g.errants { // it alone has replicas
+	if g.errants {
 		return
 	}
+	g.table()
 	for _, t := range g.tables {
 		if t.keyspace == g.keyspace {
 			g.explains(t)
 		}
 	}
-	g.add(Step{Verb: "reparent", Words: []string{"-"}})
+	g.add(Step{Verb: "reparent", Words: []string{g.shardName()}})
 }
 
 // fault kills a process of the cluster.

@@ -41,7 +41,7 @@ func newResharding(seed uint64, may bool) resharding {
 func (g *generator) planReshards() {
 	has := slices.ContainsFunc(g.tables, func(t *table) bool { return t.keyspace == sharded })
 	if s := &g.shards; has && s.planned {
-		s.left, s.wait = 1+s.r.IntN(2), s.r.IntN(8)
+		s.left, s.wait = 1+s.r.IntN(3), s.r.IntN(8)
 	}
 }
 

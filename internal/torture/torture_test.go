@@ -99,6 +99,40 @@ func TestAReferenceTableIsTheSameInAllShards(t *testing.T) {
 	}
 }
 
+// TestSessionsKeepRowsInTheirShard: what a session of a shard's own MySQL writes must belong to that shard.
+func TestSessionsKeepRowsInTheirShard(t *testing.T) {
+	statements := 0
+	for seed := range uint64(300) {
+		h, keyspace, vindexes := Generate(seed, 60, nil), "", map[string][]string{}
+		for _, s := range h {
+			switch {
+			case s.Verb == "keyspace":
+				keyspace = s.Word(0)
+			case s.Verb == "table" && len(s.SQL) > 1:
+				_, columns, _ := strings.Cut(s.SQL[1], " add vindex ")
+				_, columns, _ = strings.Cut(strings.TrimSuffix(columns, ")"), "(")
+				vindexes[s.Word(0)] = strings.Split(columns, ", ")
+			case s.Verb == "direct" && s.SQL[0] == "begin" && keyspace == sharded:
+				for _, sql := range s.SQL {
+					statements++
+					if strings.HasPrefix(sql, "insert") {
+						t.Errorf("seed %d: %s", seed, sql)
+					}
+					words := strings.Fields(sql)
+					for _, column := range vindexes[words[min(1, len(words)-1)]] {
+						if words[0] == "update" && (strings.Contains(sql, "set "+column+" = ") || strings.Contains(sql, ", "+column+" = ")) {
+							t.Errorf("seed %d: %s, sharded by %s", seed, sql, column)
+						}
+					}
+				}
+			}
+		}
+	}
+	if statements == 0 {
+		t.Error("no session writes to a shard")
+	}
+}
+
 func TestEveryMoveAlterAndSwapIsMade(t *testing.T) {
 	var all strings.Builder
 	for seed := range uint64(600) {
@@ -106,7 +140,7 @@ func TestEveryMoveAlterAndSwapIsMade(t *testing.T) {
 	}
 	text := all.String()
 	for _, part := range []string{
-		"\nfill ", "\nreplay ", "\npurge ", "\nidle ", "\nfault ", "\nclear ", "\nhold", "\nhalf-open grpc\n", "\nhalf-open mysql\n", "\nhalf-open grpc,mysql 25000\n", "\nhalf-open grpc 4000\n", "\nclock -3600\n", "\nclock 21600\n", "\nerrant", "use_replica", "\nbare", "\nterm", "\nkill", "\npause ", "\nstate", " in=-80 ",
+		"\nfill ", "\nreplay ", "\npurge ", "\nidle ", "\nfault ", "\nclear ", "\nhold - ", "\nhold 80- ", "\nerrant -\n", "\nreparent -\n", "\nreparent -80\n", "checkpoint_interval_seconds=3600", "savepoint s", "rollback\n", "\nhalf-open grpc\n", "\nhalf-open mysql\n", "\nhalf-open grpc,mysql 25000\n", "\nhalf-open grpc 4000\n", "\nclock -3600\n", "\nclock 21600\n", "\nerrant 80-\n", "use_replica", "\nbare", "\nterm", "\nkill", "\npause ", "\nstate", " in=-80 ",
 		"mode=full_refresh", "dest=append", "without=", "binlog_format", "rename column", "drop column", " first", "add index",
 		"\nreshard -80 to -40,40-80\n", "\nreshard -80,80- to -\n", "\nreshard - to ", "\nswitch\n", "\nswitch held=", "\ncomplete\n", "\ndirect 40-80 ", "idle 40-80",
 		"truncate table", "rename table", "use mysql", "temporary", "xa start", "optimize", "virtual invisible", "unique key",
