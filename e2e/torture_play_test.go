@@ -56,6 +56,7 @@ type play struct {
 // play runs a history, and returns what the connector did wrong, and in which step.
 func (r *tortureRig) play(ctx context.Context, h torture.History) (*torture.Finding, int) {
 	r.plays++
+	clear(r.tablets)
 	p := &play{
 		tortureRig: r, prefix: fmt.Sprintf("%s_%d_", r.run, r.plays), dir: filepath.Join(r.dir, strconv.Itoa(r.plays)), keyspace: "commerce",
 		homes: map[string]string{}, mirrored: map[string]bool{}, platform: torture.NewPlatform(), fresh: true,
@@ -71,7 +72,11 @@ func (r *tortureRig) play(ctx context.Context, h torture.History) (*torture.Find
 		if os.Getenv("TORTURE_TRACE") != "" {
 			r.note("%s %d: %.300s", time.Now().Format("05.000"), n, s)
 		}
-		if p.step(ctx, s); p.finding != nil {
+		p.step(ctx, s)
+		if slices.Contains(moving, s.Verb) {
+			clear(p.tablets)
+		}
+		if p.finding != nil {
 			return p.finding, n
 		}
 		if ctx.Err() != nil || p.spoilt {
@@ -81,6 +86,9 @@ func (r *tortureRig) play(ctx context.Context, h torture.History) (*torture.Find
 	p.finish()
 	return p.finding, len(h)
 }
+
+// moving are the steps after which a shard may have other tablets, or another primary.
+var moving = strings.Fields("fault reparent reshard switch complete")
 
 func (p *play) cleanUp() {
 	if p.current != nil {
@@ -353,7 +361,7 @@ func (p *play) everywhere(ctx context.Context, types map[string][]torture.Column
 			continue
 		}
 		missing := false
-		for _, tablet := range p.tablets(ctx, home) {
+		for _, tablet := range p.readable(ctx, home) {
 			here, err := p.columnsIn(ctx, home, tablet, name)
 			missing = missing || err != nil
 			columns = slices.DeleteFunc(slices.Clone(columns), func(c torture.Column) bool { return !slices.Contains(here, c) })
@@ -365,17 +373,15 @@ func (p *play) everywhere(ctx context.Context, types map[string][]torture.Column
 	return tables
 }
 
-// tablets are those of a keyspace that may be read.
-func (p *play) tablets(ctx context.Context, keyspace string) []string {
+// readable are the tablets of a keyspace that may be read.
+func (p *play) readable(ctx context.Context, keyspace string) []string {
 	var list []string
 	for _, shard := range p.shardsOf(keyspace) {
-		primary, err := p.Primary(ctx, keyspace, shard)
+		tablets, err := p.tabletsOf(ctx, keyspace, shard)
 		p.failed(err)
-		list = append(list, primary)
+		list = append(list, tablets.primary)
 		if p.config["use_replica"] == true {
-			replicas, err := p.Replicas(ctx, keyspace, shard)
-			p.failed(err)
-			list = append(list, replicas...)
+			list = append(list, tablets.replicas...)
 		}
 	}
 	return list

@@ -40,9 +40,9 @@ func (p *play) release(ctx context.Context) {
 }
 
 func (p *play) replicas(ctx context.Context, keyspace, shard string) []string {
-	names, err := p.Replicas(ctx, keyspace, shard)
+	tablets, err := p.tabletsOf(ctx, keyspace, shard)
 	p.failed(err)
-	return names
+	return tablets.replicas
 }
 
 // writeErrant commits a transaction on a shard's last replica that its primary does not have.

@@ -49,6 +49,7 @@ type tortureRig struct {
 	clock   *clock          // of the connector
 	bound   time.Duration   // how long a sync may take without a fault in the cluster
 	serving []string        // shards of the sharded keyspace
+	tablets map[string]tabletsOf
 }
 
 func newTortureRig(t *testing.T) *tortureRig {
@@ -73,7 +74,7 @@ func newTortureRig(t *testing.T) *tortureRig {
 		})
 	}
 	r := &tortureRig{
-		Sandbox: s, program: program, dir: t.TempDir(), gates: map[string]*sql.DB{},
+		Sandbox: s, program: program, dir: t.TempDir(), gates: map[string]*sql.DB{}, tablets: map[string]tabletsOf{},
 		run: fmt.Sprintf("t%x", time.Now().Unix()&0xfffff), note: t.Logf, counts: map[string]int{}, without: withoutTags(t), bound: time.Minute,
 		clock:   newClock(t),
 		serving: shardsAtFirst(),
@@ -141,13 +142,37 @@ func mustOpen(c *mysql.Config) *sql.DB {
 	return sql.OpenDB(connector)
 }
 
+// tabletsOf are a shard's tablets.
+type tabletsOf struct {
+	primary  string
+	replicas []string
+}
+
+// tabletsOf says which tablets a shard has. Each answer of the topology takes a process: it is kept until a step that may change it.
+func (r *tortureRig) tabletsOf(ctx context.Context, keyspace, shard string) (tabletsOf, error) {
+	target := keyspace + "/" + shard
+	if known, ok := r.tablets[target]; ok {
+		return known, nil
+	}
+	primary, err := r.Primary(ctx, keyspace, shard)
+	if err != nil {
+		return tabletsOf{}, err
+	}
+	replicas, err := r.Replicas(ctx, keyspace, shard)
+	if err != nil {
+		return tabletsOf{}, err
+	}
+	r.tablets[target] = tabletsOf{primary, replicas}
+	return r.tablets[target], nil
+}
+
 // direct opens the mysqld of a shard's primary, bypassing Vitess.
 func (r *tortureRig) direct(ctx context.Context, keyspace, shard string) (*sql.DB, error) {
-	primary, err := r.Primary(ctx, keyspace, shard)
+	tablets, err := r.tabletsOf(ctx, keyspace, shard)
 	if err != nil {
 		return nil, err
 	}
-	return r.server(keyspace, primary), nil
+	return r.server(keyspace, tablets.primary), nil
 }
 
 // server opens a tablet's mysqld.
@@ -216,11 +241,11 @@ func (r *tortureRig) addRows(ctx context.Context, t *torture.Table, keyspace, sh
 }
 
 func (r *tortureRig) columns(ctx context.Context, keyspace, name string) ([]torture.Column, error) {
-	primary, err := r.Primary(ctx, keyspace, r.shardsOf(keyspace)[0])
+	tablets, err := r.tabletsOf(ctx, keyspace, r.shardsOf(keyspace)[0])
 	if err != nil {
 		return nil, err
 	}
-	return r.columnsIn(ctx, keyspace, primary, name)
+	return r.columnsIn(ctx, keyspace, tablets.primary, name)
 }
 
 // columnsIn are the columns that a table has in a tablet.
