@@ -469,7 +469,11 @@ func (p *play) settle(end error) {
 		return
 	}
 	for _, s := range p.platform.Streams {
-		s.Settled = s.Status == "COMPLETE" && !run.killed
+		before := s.Completed
+		s.Completed = s.Status == "COMPLETE" && !run.killed
+		// A copy that started over is followed by the changes since its first snapshot: by the next run, if the replica that was asked where
+		// to stop is behind the one that copied.
+		s.Settled = s.Completed && (before || p.config["use_replica"] != true)
 		s.Repeats = s.Repeats || !s.Settled
 	}
 	may := func(stream string) bool { return p.mayFail[stream] }
@@ -627,7 +631,7 @@ func (p *play) replay(ctx context.Context, n int) {
 		return
 	}
 	for name, s := range at.Streams { // records after a state are sent again
-		s.Settled, s.Repeats = false, true
+		s.Completed, s.Settled, s.Repeats = false, false, true
 		if now := p.platform.Streams[name]; now != nil && now.Changed { // maybe since the run began
 			s.Changed, s.Outdated = true, true
 		}

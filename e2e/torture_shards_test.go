@@ -228,7 +228,7 @@ func (p *play) followShards(ctx context.Context) {
 			p.shards = torture.Overlapping(configured, p.serving)
 			p.config["shards"] = strings.Join(p.shards, ",")
 			for _, s := range p.platform.Streams { // rows of other shards join them
-				s.Settled, s.Repeats = false, true
+				s.Completed, s.Settled, s.Repeats = false, false, true
 			}
 			return
 		}

@@ -38,7 +38,8 @@ type Stream struct {
 	floor      int64             // its value when the run began
 	seen       map[int64]bool    // the run's cursors
 	Status     string            // in the last run
-	Settled    bool              // the last run completed it: nothing is sent twice from here on
+	Completed  bool              // by the last run
+	Settled    bool              // so that nothing is sent twice from here on
 	since      int               // records since its last state
 	Repeats    bool              // some records may have been sent twice: a run of it did not complete
 	Deleted    bool              // rows of it were deleted
@@ -211,7 +212,7 @@ func (s *Stream) rekey() {
 // Clear does what Airbyte does when a stream's data is cleared. Later records are not compared with the deleted ones: cursors start over,
 // possibly below those that ran ahead of the clock after a kill.
 func (s *Stream) Clear() {
-	s.State, s.Settled, s.Last = nil, false, 0
+	s.State, s.Completed, s.Settled, s.Last = nil, false, false, 0
 	s.empty()
 }
 
