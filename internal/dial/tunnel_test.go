@@ -203,7 +203,9 @@ func TestTunnelToNoSSHServer(t *testing.T) {
 }
 
 // gRPC and TLS set deadlines on connections that they close; without them they would wait forever for a tunnel that is stuck.
-func TestTunnelledConnectionsEndAtTheirDeadline(t *testing.T) {
+// tunnelledEcho is a connection through a jump server of its own, to a server that sends back what it is sent. The caller closes it.
+func tunnelledEcho(t *testing.T) (net.Conn, *jumpServer) {
+	t.Helper()
 	s := newJumpServer(t, nil)
 	tunnel, err := NewTunnel(s.options(), func(string) {})
 	if err != nil {
@@ -213,6 +215,11 @@ func TestTunnelledConnectionsEndAtTheirDeadline(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return conn, s
+}
+
+func TestTunnelledConnectionsEndAtTheirDeadline(t *testing.T) {
+	conn, s := tunnelledEcho(t)
 	if err := conn.SetReadDeadline(time.Now().Add(time.Hour)); err != nil {
 		t.Fatal(err)
 	}
@@ -227,15 +234,7 @@ func TestTunnelledConnectionsEndAtTheirDeadline(t *testing.T) {
 
 // Like a socket's, a deadline that passes while nobody waits does nothing: the MySQL driver leaves one behind on each idle connection.
 func TestTunnelledConnectionsSurviveADeadlineWhileIdle(t *testing.T) {
-	s := newJumpServer(t, nil)
-	tunnel, err := NewTunnel(s.options(), func(string) {})
-	if err != nil {
-		t.Fatal(err)
-	}
-	conn, err := Config{Tunnel: tunnel}.DialContext(t.Context(), "tcp", echo(t))
-	if err != nil {
-		t.Fatal(err)
-	}
+	conn, _ := tunnelledEcho(t)
 	defer conn.Close()
 	for range 2 {
 		if err := conn.SetDeadline(time.Now().Add(time.Minute)); err != nil {
@@ -257,15 +256,7 @@ func TestTunnelledConnectionsSurviveADeadlineWhileIdle(t *testing.T) {
 
 // A deadline also ends a read that has begun before it was set; what it reports is what a socket reports, and a write is not limited by it.
 func TestTunnelledReadsEndAtALaterDeadline(t *testing.T) {
-	s := newJumpServer(t, nil)
-	tunnel, err := NewTunnel(s.options(), func(string) {})
-	if err != nil {
-		t.Fatal(err)
-	}
-	conn, err := Config{Tunnel: tunnel}.DialContext(t.Context(), "tcp", echo(t))
-	if err != nil {
-		t.Fatal(err)
-	}
+	conn, _ := tunnelledEcho(t)
 	defer conn.Close()
 	read := make(chan error, 1)
 	go func() {

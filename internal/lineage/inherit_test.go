@@ -14,20 +14,24 @@ import (
 	"source-planetscale/internal/table"
 )
 
+// at is the position after n transactions.
+func at(t *testing.T, n int) gtid.Position {
+	t.Helper()
+	p, err := gtid.Parse(fmt.Sprintf("16b1039f-22b6-11ed-b765-0a43f95f28a3:1-%d", n))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func in(name string) gtid.Shard { return gtid.Shard{Keyspace: "shop", Name: name} }
+
 // What is known of the columns continues with the positions that it belongs to.
 func TestNewShardsHaveTheLayoutOfTheFormer(t *testing.T) {
 	key := &querypb.QueryResult{Fields: []*querypb.Field{{Name: "id"}}}
 	own := []table.Column{{Name: "id", Type: "bigint"}}
-	at := func(n int) gtid.Position {
-		p, err := gtid.Parse(fmt.Sprintf("16b1039f-22b6-11ed-b765-0a43f95f28a3:1-%d", n))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return p
-	}
-	in := func(name string) gtid.Shard { return gtid.Shard{Keyspace: "shop", Name: name} }
 	former := func(layout table.Layout, c *state.Copy) *state.Shard {
-		return &state.Shard{Position: at(5), Moved: map[gtid.Shard]gtid.Position{in("-80"): at(10), in("-"): at(10)}, Layout: layout, Copy: c}
+		return &state.Shard{Position: at(t, 5), Moved: map[gtid.Shard]gtid.Position{in("-80"): at(t, 10), in("-"): at(t, 10)}, Layout: layout, Copy: c}
 	}
 	one, other, both := table.Layout{Columns: own}, table.Layout{}, table.Layout{Unknown: true}
 	for name, c := range map[string]struct {
@@ -35,20 +39,20 @@ func TestNewShardsHaveTheLayoutOfTheFormer(t *testing.T) {
 		shard  string
 		want   *state.Shard
 	}{
-		"split": {map[string]*state.Shard{"-": former(one, nil)}, "-80", &state.Shard{Position: at(10), Layout: one}},
+		"split": {map[string]*state.Shard{"-": former(one, nil)}, "-80", &state.Shard{Position: at(t, 10), Layout: one}},
 		"split copy": {map[string]*state.Shard{"-": former(one, &state.Copy{LastPK: key})}, "-80", &state.Shard{
-			Position: at(10), Layout: one,
-			Copy: &state.Copy{Oldest: at(10), Layout: one, LastPK: key},
+			Position: at(t, 10), Layout: one,
+			Copy: &state.Copy{Oldest: at(t, 10), Layout: one, LastPK: key},
 		}},
 		"begun copy": {map[string]*state.Shard{"-": former(one, &state.Copy{})}, "-80", &state.Shard{Copy: &state.Copy{
-			Oldest: at(10), Layout: one,
+			Oldest: at(t, 10), Layout: one,
 			Restarted: true,
 		}}},
-		"merged": {map[string]*state.Shard{"-80": former(one, nil), "80-": former(other, nil)}, "-", &state.Shard{Position: at(10), Layout: both}},
+		"merged": {map[string]*state.Shard{"-80": former(one, nil), "80-": former(other, nil)}, "-", &state.Shard{Position: at(t, 10), Layout: both}},
 		"merged copies": {
 			map[string]*state.Shard{"-80": former(one, &state.Copy{LastPK: key}), "80-": former(other, nil)},
 			"-",
-			&state.Shard{Copy: &state.Copy{Oldest: at(10), Layout: both, Restarted: true}},
+			&state.Shard{Copy: &state.Copy{Oldest: at(t, 10), Layout: both, Restarted: true}},
 		},
 	} {
 		before := Shards{}
@@ -63,14 +67,6 @@ func TestNewShardsHaveTheLayoutOfTheFormer(t *testing.T) {
 
 // A new shard may have rows that no former shard of the state had, because not all were read: those have to be copied.
 func TestNewShardsHaveRowsOfShardsThatWereNotRead(t *testing.T) {
-	at := func(n int) gtid.Position {
-		p, err := gtid.Parse(fmt.Sprintf("16b1039f-22b6-11ed-b765-0a43f95f28a3:1-%d", n))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return p
-	}
-	in := func(name string) gtid.Shard { return gtid.Shard{Keyspace: "shop", Name: name} }
 	key := &querypb.QueryResult{Fields: []*querypb.Field{{Name: "id"}}}
 	for _, c := range []struct {
 		read    []string // former shards with a state
@@ -95,18 +91,18 @@ func TestNewShardsHaveRowsOfShardsThatWereNotRead(t *testing.T) {
 		for _, reference := range []bool{false, true} {
 			before := Shards{}
 			for _, name := range c.read {
-				s := &state.Shard{Position: at(5), Moved: map[gtid.Shard]gtid.Position{in(c.shard): at(10)}}
+				s := &state.Shard{Position: at(t, 5), Moved: map[gtid.Shard]gtid.Position{in(c.shard): at(t, 10)}}
 				if c.copying {
 					s.Copy = &state.Copy{LastPK: key}
 				}
 				before[in(name)] = s
 			}
-			want := &state.Shard{Position: at(10)}
+			want := &state.Shard{Position: at(t, 10)}
 			switch {
 			case c.again && !reference:
-				want = &state.Shard{Copy: &state.Copy{Oldest: at(10), Restarted: true}}
+				want = &state.Shard{Copy: &state.Copy{Oldest: at(t, 10), Restarted: true}}
 			case c.copying:
-				want.Copy = &state.Copy{Oldest: at(10), LastPK: key}
+				want.Copy = &state.Copy{Oldest: at(t, 10), LastPK: key}
 			}
 			existing := []gtid.Shard{in(c.shard)}
 			Inherit(before, existing, true, reference)
@@ -119,14 +115,6 @@ func TestNewShardsHaveRowsOfShardsThatWereNotRead(t *testing.T) {
 
 // A former shard that came from several others waits until all of them that are known have been read: their changes come before its own.
 func TestFormerShardsDescendOneAfterTheOther(t *testing.T) {
-	at := func(n int) gtid.Position {
-		p, err := gtid.Parse(fmt.Sprintf("16b1039f-22b6-11ed-b765-0a43f95f28a3:1-%d", n))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return p
-	}
-	in := func(name string) gtid.Shard { return gtid.Shard{Keyspace: "shop", Name: name} }
 	all := func(names string) (list []gtid.Shard) {
 		for _, name := range strings.Fields(names) {
 			list = append(list, in(name))
@@ -153,7 +141,7 @@ func TestFormerShardsDescendOneAfterTheOther(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			shards := Shards{}
 			for _, shard := range all(c.saved) {
-				shards[shard] = &state.Shard{Position: at(5)}
+				shards[shard] = &state.Shard{Position: at(t, 5)}
 			}
 			existing := all(c.existing)
 			var rounds []string
@@ -167,7 +155,7 @@ func TestFormerShardsDescendOneAfterTheOther(t *testing.T) {
 				for _, shard := range unread {
 					shards[shard].Moved = map[gtid.Shard]gtid.Position{}
 					for _, next := range all(c.journals[shard.Name]) {
-						shards[shard].Moved[next] = at(10)
+						shards[shard].Moved[next] = at(t, 10)
 					}
 				}
 			}
@@ -184,7 +172,7 @@ func TestFormerShardsDescendOneAfterTheOther(t *testing.T) {
 	}
 
 	// The sync that read one of two was killed before it had read the other, and their successor was split before the next.
-	shards := Shards{in("-80"): {Position: at(5), Moved: map[gtid.Shard]gtid.Position{in("-"): at(10)}}, in("80-"): {Position: at(5)}}
+	shards := Shards{in("-80"): {Position: at(t, 5), Moved: map[gtid.Shard]gtid.Position{in("-"): at(t, 10)}}, in("80-"): {Position: at(t, 5)}}
 	if Descend(shards, all("-40 40-"), true, false); shards[in("-")] != nil {
 		t.Errorf("shard - does not wait for 80-: %+v", shards[in("-")])
 	}
