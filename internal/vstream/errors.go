@@ -92,10 +92,7 @@ func IsUnlabelled(err error) bool {
 }
 
 // IsUnanswered reports whether nothing arrived at all: neither what was requested nor an error.
-func IsUnanswered(err error) bool {
-	var e *Error
-	return errors.Is(err, ErrSilent) || errors.As(err, &e) && e.Code == codes.DeadlineExceeded && !e.answered && e.cause == nil
-}
+func IsUnanswered(err error) bool { return errors.Is(err, ErrSilent) }
 
 // IsAnswer reports whether the error came from vtgate or a tablet behind it, and not from the network.
 func IsAnswer(err error) bool {

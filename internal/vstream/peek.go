@@ -3,6 +3,7 @@ package vstream
 import (
 	"context"
 	"fmt"
+	"time"
 
 	binlogdatapb "vitess.io/vitess/go/vt/proto/binlogdata"
 	vtgatepb "vitess.io/vitess/go/vt/proto/vtgate"
@@ -14,11 +15,9 @@ import (
 // current requests a stream from now on. Shards that have not reported their position yet report it, too.
 const current = "current"
 
-// Peek returns the current position of each shard, in one RPC. A shard that does not answer before ctx ends, or within Silence, is named
-// in the error: vtgate sends heartbeats while it waits for the shard's tablet, for ten minutes if that one hangs.
+// Peek returns the current position of each shard, in one RPC. A shard that does not answer before ctx ends, or within Silence of the
+// request, is named in the error: vtgate sends heartbeats while it waits for the shard's tablet, for ten minutes if that one hangs.
 func (c *Client) Peek(ctx context.Context, shards ...gtid.Shard) (map[gtid.Shard]gtid.Position, error) {
-	ctx, cancel := context.WithTimeout(ctx, c.cfg.Silence)
-	defer cancel()
 	v := &binlogdatapb.VGtid{}
 	for _, shard := range shards {
 		v.ShardGtids = append(v.ShardGtids, &binlogdatapb.ShardGtid{Keyspace: shard.Keyspace, Shard: shard.Name, Gtid: current})
@@ -33,6 +32,9 @@ func (c *Client) Peek(ctx context.Context, shards ...gtid.Shard) (map[gtid.Shard
 		return nil, err
 	}
 	defer s.Close()
+	// Not a deadline: gRPC tells the server of it, which may end the stream just before, as if it had answered.
+	silence := time.AfterFunc(c.cfg.Silence, func() { s.cancel(ErrSilent) })
+	defer silence.Stop()
 	positions := make(map[gtid.Shard]gtid.Position, len(shards))
 	for len(positions) < len(shards) {
 		response, err := s.Recv()
