@@ -532,6 +532,26 @@ func TestErrorOfOneTableAmongEightInAFormerShard(t *testing.T) {
 	}
 }
 
+// The search for the table that breaks a former shard's stream tries only twice: what it meets then may pass.
+func TestSearchInAFormerShardCallsNoReasonPermanent(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, 9, func(q *request, _ func(...*event), _ <-chan struct{}) error {
+		if len(tablesIn(q)) > 1 {
+			return status.Error(codes.Unknown, "something that this package never heard of")
+		}
+		return status.Error(codes.Canceled, `error starting stream from shard GTID keyspace:"shop" shard:"-": failed to find a PRIMARY tablet for VStream in shop/- within the zone1 cell(s): context has expired`)
+	})
+	r.newShards("-80", "80-")
+	r.cfg.MaxRetries, r.patience = 1, 1
+	for _, table := range eight[:2] {
+		r.addSaved(table, map[string]*state.Shard{"-": {Position: at(5)}})
+	}
+	out, err := r.run()
+	if !errors.Is(err, ErrIncomplete) || len(out.Errors) != 2 || out.Errors[0].FailureType != "transient_error" || out.Errors[1].FailureType != "transient_error" {
+		t.Errorf("error %v, traces %+v", err, out.Errors)
+	}
+}
+
 // A shard is split while it is read: the sync ends there, and the state contains the new shards.
 func TestSplitWhileReplicating(t *testing.T) {
 	r := newRig(t, 9, func(_ *request, send func(...*event), done <-chan struct{}) error {

@@ -236,6 +236,9 @@ func (s *Sync) read(ctx context.Context, shard gtid.Shard, r *reader.Reader, ret
 		outcome, progress, err = r.Attempt(ctx)
 		return progress, err
 	})
+	if retrier != s.retrier {
+		return outcome, err // a search's: it has not tried for long enough to call a reason permanent
+	}
 	return outcome, r.GaveUp(ctx, err)
 }
 

@@ -56,7 +56,8 @@ func Descend(shards Shards, existing []gtid.Shard, incremental, reference bool) 
 	}
 }
 
-// descendants are the shards without a state that no longer exist, each with the shards, sorted, that lead to it.
+// descendants are the shards without a state that no longer exist, each with the shards, sorted, that lead to it: a journal names all
+// targets of its workflow (Vitess' createJournals), also those that got none of its shard's rows.
 func descendants(shards Shards, existing []gtid.Shard) map[gtid.Shard][]gtid.Shard {
 	from := map[gtid.Shard][]gtid.Shard{}
 	for _, shard := range slices.SortedFunc(maps.Keys(shards), ByName) {
@@ -64,7 +65,7 @@ func descendants(shards Shards, existing []gtid.Shard) map[gtid.Shard][]gtid.Sha
 			continue
 		}
 		for descendant := range shards[shard].Moved {
-			if shards[descendant] == nil && !slices.Contains(existing, descendant) {
+			if shards[descendant] == nil && Overlap(shard, descendant) && !slices.Contains(existing, descendant) {
 				from[descendant] = append(from[descendant], shard)
 			}
 		}

@@ -121,22 +121,36 @@ func TestFormerShardsDescendOneAfterTheOther(t *testing.T) {
 		}
 		return list
 	}
+	// Two workflows: each journal names all targets of its own.
+	together := map[string]string{}
+	for _, shard := range strings.Fields("-80 80-") {
+		together[shard] = "-40 40-80 80-c0 c0-"
+	}
+	for _, shard := range strings.Fields("-40 40-80 80-c0 c0-") {
+		together[shard] = "-30 30-60 60-"
+	}
 	for _, c := range []struct {
 		name, existing string
 		saved          string            // shards with a position
 		journals       map[string]string // the shards that each shard's journal leads to
 		rounds         []string          // the shards that are read together, to their journals
 		copied         string            // of the shards that exist, those that are copied
+		none           string            // of the shards that exist, those without a state
+		reference      bool
 	}{
 		{
 			"split, merged, split", "-40 40-a0 a0-", "-80 80-",
 			map[string]string{"-80": "-40 40-80", "80-": "40-", "40-80": "40-", "40-": "40-a0 a0-"},
 			[]string{"-80 80-", "40-80", "40-"},
-			"",
+			"", "", false,
 		},
-		{"merged twice", "-", "-40 40-80 80-", map[string]string{"-40": "-80", "40-80": "-80", "-80": "-", "80-": "-"}, []string{"-40 40-80 80-", "-80"}, ""},
-		{"merged, split", "-40 40-", "-80 80-", map[string]string{"-80": "-", "80-": "-", "-": "-40 40-"}, []string{"-80 80-", "-"}, ""},
-		{"one part was never read", "-40 40-", "-80", map[string]string{"-80": "-", "-": "-40 40-"}, []string{"-80", "-"}, "-40 40-"},
+		{"merged twice", "-", "-40 40-80 80-", map[string]string{"-40": "-80", "40-80": "-80", "-80": "-", "80-": "-"}, []string{"-40 40-80 80-", "-80"}, "", "", false},
+		{"merged, split", "-40 40-", "-80 80-", map[string]string{"-80": "-", "80-": "-", "-": "-40 40-"}, []string{"-80 80-", "-"}, "", "", false},
+		{"one part was never read", "-40 40-", "-80", map[string]string{"-80": "-", "-": "-40 40-"}, []string{"-80", "-"}, "-40 40-", "", false},
+		{"split together", "-30 30-60 60-", "-80 80-", together, []string{"-80 80-", "-40 40-80 80-c0 c0-"}, "", "", false},
+		{"split together, one was never read", "-30 30-60 60-", "-80", together, []string{"-80", "-40 40-80"}, "60-", "", false},
+		{"split together, the other was never read", "-30 30-60 60-", "80-", together, []string{"80-", "80-c0 c0-"}, "60-", "-30 30-60", false},
+		{"split together, of a reference table", "-30 30-60 60-", "-80", together, []string{"-80", "-40 40-80"}, "", "", true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			shards := Shards{}
@@ -146,7 +160,7 @@ func TestFormerShardsDescendOneAfterTheOther(t *testing.T) {
 			existing := all(c.existing)
 			var rounds []string
 			for {
-				Descend(shards, existing, true, false)
+				Descend(shards, existing, true, c.reference)
 				unread := Ancestors(shards, existing)
 				if len(unread) == 0 {
 					break
@@ -162,9 +176,14 @@ func TestFormerShardsDescendOneAfterTheOther(t *testing.T) {
 			if !slices.Equal(rounds, c.rounds) {
 				t.Errorf("read were %q", rounds)
 			}
-			Inherit(shards, existing, true, false)
+			Inherit(shards, existing, true, c.reference)
 			for _, shard := range existing {
-				if got := shards[shard]; got == nil || (got.Copy != nil) != slices.Contains(all(c.copied), shard) {
+				got := shards[shard]
+				if none := slices.Contains(all(c.none), shard); none || got == nil {
+					if !none || got != nil {
+						t.Errorf("shard %s: %+v", shard.Name, got)
+					}
+				} else if (got.Copy != nil) != slices.Contains(all(c.copied), shard) {
 					t.Errorf("shard %s: %+v", shard.Name, got)
 				}
 			}
