@@ -469,12 +469,7 @@ func (p *play) settle(end error) {
 		return
 	}
 	for _, s := range p.platform.Streams {
-		before := s.Completed
-		s.Completed = s.Status == "COMPLETE" && !run.killed
-		// A copy that started over is followed by the changes since its first snapshot: by the next run, if the replica that was asked where
-		// to stop is behind the one that copied.
-		s.Settled = s.Completed && (before || p.config["use_replica"] != true)
-		s.Repeats = s.Repeats || !s.Settled
+		s.End(s.Status == "COMPLETE" && !run.killed, p.config["use_replica"] == true)
 	}
 	may := func(stream string) bool { return p.mayFail[stream] }
 	if run.killed {
@@ -631,7 +626,7 @@ func (p *play) replay(ctx context.Context, n int) {
 		return
 	}
 	for name, s := range at.Streams { // records after a state are sent again
-		s.Completed, s.Settled, s.Repeats = false, false, true
+		s.End(false, false)
 		if now := p.platform.Streams[name]; now != nil && now.Changed { // maybe since the run began
 			s.Changed, s.Outdated = true, true
 		}

@@ -203,7 +203,7 @@ func (p *play) findTorn(ctx context.Context, name string, r *reshard) {
 	p.note("in the new shards %v table %s has other rows than in %v", r.to, name, r.from)
 	p.torn = append(p.torn, name)
 	if s := p.platform.Streams[name]; s != nil {
-		s.Settled = false
+		s.End(false, false)
 	}
 }
 
@@ -228,7 +228,7 @@ func (p *play) followShards(ctx context.Context) {
 			p.shards = torture.Overlapping(configured, p.serving)
 			p.config["shards"] = strings.Join(p.shards, ",")
 			for _, s := range p.platform.Streams { // rows of other shards join them
-				s.Completed, s.Settled, s.Repeats = false, false, true
+				s.End(false, false)
 			}
 			return
 		}

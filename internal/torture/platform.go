@@ -38,8 +38,8 @@ type Stream struct {
 	floor      int64             // its value when the run began
 	seen       map[int64]bool    // the run's cursors
 	Status     string            // in the last run
-	Completed  bool              // by the last run
-	Settled    bool              // so that nothing is sent twice from here on
+	completed  bool              // by the last run
+	settled    bool              // so that nothing is sent twice from here on
 	since      int               // records since its last state
 	Repeats    bool              // some records may have been sent twice: a run of it did not complete
 	Deleted    bool              // rows of it were deleted
@@ -127,7 +127,7 @@ func Lacks(catalog json.RawMessage, tables map[string][]Column, homes map[string
 }
 
 func newStream(name string, entry map[string]any, choice Choice) *Stream {
-	s := &Stream{Name: name, Mode: choice.Mode, Dest: choice.Dest, Columns: map[string]Property{}, Types: map[string]string{}, Settled: false}
+	s := &Stream{Name: name, Mode: choice.Mode, Dest: choice.Dest, Columns: map[string]Property{}, Types: map[string]string{}}
 	s.Namespace, _ = entry["namespace"].(string)
 	if s.Mode == "" {
 		s.Mode = "incremental"
@@ -186,7 +186,7 @@ func (s *Stream) empty() {
 func (s *Stream) keep(old *Stream) {
 	s.State, s.Rows, s.Gone, s.Last = old.State, old.Rows, old.Gone, old.Last
 	s.Count, s.Given, s.Repeats, s.Updated, s.Deleted = old.Count, old.Given, old.Repeats, old.Updated, old.Deleted
-	s.Settled, s.Changed = false, old.Changed // columns may differ
+	s.settled, s.Changed = false, old.Changed // columns may differ
 	maps.Copy(s.added, old.added)
 	for column := range s.Columns {
 		if _, ok := old.Columns[column]; !ok {
@@ -209,10 +209,19 @@ func (s *Stream) rekey() {
 	}
 }
 
+// End says how the stream's run ended: it may be sent again what came since, unless the run completed it. A copy that started over is
+// followed by the changes since its first snapshot: by the next run, if the replica that was asked where to stop is behind the one that
+// copied.
+func (s *Stream) End(completed, replicas bool) {
+	s.settled = completed && (s.completed || !replicas)
+	s.completed = completed
+	s.Repeats = s.Repeats || !s.settled
+}
+
 // Clear does what Airbyte does when a stream's data is cleared. Later records are not compared with the deleted ones: cursors start over,
 // possibly below those that ran ahead of the clock after a kill.
 func (s *Stream) Clear() {
-	s.State, s.Completed, s.Settled, s.Last = nil, false, false, 0
+	s.State, s.completed, s.settled, s.Last = nil, false, false, 0
 	s.empty()
 }
 
@@ -348,7 +357,7 @@ func (p *Platform) takeRecord(r *destination.Record, steady bool) *Finding {
 			return f
 		}
 	}
-	return s.fold(r, cursor, steady && s.Settled)
+	return s.fold(r, cursor, steady && s.settled)
 }
 
 // takeCursor checks that a stream's cursors only increase. Those of two shards may be printed out of order, but none twice, and none that

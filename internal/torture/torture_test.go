@@ -283,7 +283,7 @@ func TestARecordThatComesAgain(t *testing.T) {
 	if f := p.Deliver(parse(t, record("1", `"x"`, 10), state(1)), true); f != nil {
 		t.Fatal(f)
 	}
-	p.Streams["t"].Settled = true
+	p.Streams["t"].End(true, false)
 	before := p.Clone()
 	p.BeginRun()
 	if f := p.Deliver(parse(t, record("1", `"x"`, 11), state(1)), true); kind(f) != Repeated {
@@ -300,6 +300,39 @@ func TestARecordThatComesAgain(t *testing.T) {
 	}
 }
 
+// After which runs a record must not come again: the last one is no proof if replicas are read.
+func TestWhenARecordMayComeAgain(t *testing.T) {
+	type run struct{ completed, replicas bool }
+	for _, c := range []struct {
+		name string
+		runs []run
+		want string
+	}{
+		{"complete", []run{{true, false}}, Repeated},
+		{"broken", []run{{false, false}}, ""},
+		{"complete, broken", []run{{true, false}, {false, false}}, ""},
+		{"broken, complete", []run{{false, false}, {true, false}}, Repeated},
+		{"complete from a replica", []run{{true, true}}, ""},
+		{"twice complete from a replica", []run{{true, true}, {true, true}}, Repeated},
+		{"complete, broken, complete from a replica", []run{{true, true}, {false, true}, {true, true}}, ""},
+		{"complete from a replica, then from the primary", []run{{true, true}, {true, false}}, Repeated},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			p := testPlatform(t)
+			if f := p.Deliver(parse(t, record("1", `"x"`, 10), state(1)), true); f != nil {
+				t.Fatal(f)
+			}
+			for _, r := range c.runs {
+				p.Streams["t"].End(r.completed, r.replicas)
+			}
+			p.BeginRun()
+			if f := p.Deliver(parse(t, record("1", `"x"`, 11), state(1)), true); kind(f) != c.want {
+				t.Errorf("got %v", f)
+			}
+		})
+	}
+}
+
 // A document that is null, and none, are the same in JSON.
 func TestAChangeBetweenNulls(t *testing.T) {
 	p := testPlatform(t)
@@ -307,7 +340,7 @@ func TestAChangeBetweenNulls(t *testing.T) {
 	if f := p.Deliver(parse(t, record("1", "null", 10), state(1)), true); f != nil {
 		t.Fatal(f)
 	}
-	p.Streams["t"].Settled = true
+	p.Streams["t"].End(true, false)
 	p.BeginRun()
 	if f := p.Deliver(parse(t, record("1", "null", 11), state(1)), true); f != nil {
 		t.Errorf("got %v", f)
