@@ -122,13 +122,17 @@ func askServing(ctx context.Context, s *session) (err error) {
 const mostRepeats = 10
 
 // committed handles the end of a transaction. vttablet sends no position for one that ends in a COMMIT statement: an empty one, or one of
-// tables without transactions. The position comes from the transaction's own GTID (since Vitess 23); otherwise see counted.
+// tables without transactions. The position comes from the transaction's own GTID (since Vitess 23); otherwise see count.
 func (s *session) committed() error {
 	switch {
 	case s.next.gtid != "" || s.copying != nil || !s.replaying:
 		return nil
 	case s.eventGTID == "":
+		if s.counted {
+			s.nameless, s.counted = 0, false
+		}
 		s.nameless++
+		s.unnamed = 0
 		return nil
 	}
 	own, err := gtid.Parse(s.eventGTID)
@@ -148,13 +152,21 @@ func (s *session) committed() error {
 	return nil
 }
 
-// counted ends at the target once the server is silent, and as many transactions have ended without a position as the target is ahead.
-// While the server sends more, some of them may be the same: vtgate begins again after an error. So may those after the silence.
-func counted(s *session) {
-	if s.next.gtid == "" && s.copying == nil && s.nameless > 0 && s.at.Lacks(s.target) <= s.nameless {
+// mostSilence is how long vtgate may be silent before it sends a transaction again, or ends the stream: after an error it looks for a
+// tablet for 90 s (tabletPickerContextTimeout, Vitess 22).
+const mostSilence = 100 * time.Second
+
+// count ends at the target once as many transactions have ended without a position as the target is ahead, and the server is silent. If
+// it is ahead by one, that was the one. Several may be the same one: vtgate begins again after an error. So it must be silent for longer
+// than that takes, and those after a silence are counted anew.
+func count(s *session) {
+	s.counted = true
+	if s.next.gtid != "" || s.copying != nil || s.nameless == 0 {
+		return
+	}
+	if lacks := s.at.Lacks(s.target); lacks <= 1 || lacks <= s.nameless && s.unnamed > mostSilence {
 		s.next = candidate{gtid: s.at.Union(s.target).String()}
 	}
-	s.nameless = 0
 }
 
 // boundary is a point where a position may be saved: between transactions.

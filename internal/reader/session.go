@@ -23,7 +23,8 @@ type session struct {
 	transaction bool         // between BEGIN and COMMIT
 	replaying   bool         // the transaction comes from the binary log
 	eventGTID   string       // the transaction's own GTID
-	nameless    int64        // transactions that ended since the last position without a position of their own
+	nameless    int64        // transactions that ended since the last position, and since the last silence, without a position of their own
+	counted     bool         // there was a silence since
 	repeats     int          // transactions that were sent although the reader's position contains them, since it last moved
 	exist       []gtid.Shard // those that served once the copy's snapshot was made; nil until then
 	outcome     Outcome
@@ -116,7 +117,7 @@ func (s *session) apply(ctx context.Context, ev *wire.Event) (done bool, err err
 		return s.boundary(ctx)
 	case binlogdatapb.VEventType_HEARTBEAT:
 		if !s.transaction {
-			counted(s)
+			count(s)
 			return s.boundary(ctx) // nothing else may arrive for a long time
 		}
 	case binlogdatapb.VEventType_COPY_COMPLETED:

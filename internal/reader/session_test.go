@@ -94,6 +94,53 @@ func TestAStallNamesItsCauses(t *testing.T) {
 	}
 }
 
+// Before Vitess 23 a transaction that ends in a COMMIT statement has no position, and is not told apart from one that is sent again.
+func TestTransactionsWithoutAPositionEndAtTheTarget(t *testing.T) {
+	const heartbeat, patience = "heartbeat", "100 s, heartbeat"
+	for name, c := range map[string]struct {
+		target int
+		events []string // "" for a transaction
+		ends   bool
+	}{
+		"the only one":                      {6, []string{"", heartbeat}, true},
+		"the only one, repeated":            {6, []string{"", "", heartbeat}, true},
+		"two":                               {7, []string{"", "", patience}, true},
+		"two, before the patience is over":  {7, []string{"", "", heartbeat}, false},
+		"two, after a longer silence":       {7, []string{patience, "", "", heartbeat}, false},
+		"one of two":                        {7, []string{"", patience}, false},
+		"one of two, repeated in a silence": {7, []string{"", heartbeat, "", patience}, false},
+		"one of two, repeated at its end":   {7, []string{"", patience, "", heartbeat}, false},
+		"the silence began anew":            {7, []string{"", "", heartbeat, "", "", heartbeat}, false},
+		"three":                             {8, []string{"", "", "", heartbeat, patience}, true},
+		"none":                              {6, []string{patience}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			users, tab := stream(t, "users")
+			s := newRig(io.Discard, at(c.target), tab).session(users)
+			s.target = at(c.target)
+			var done bool
+			for _, event := range c.events {
+				events := []*binlogdatapb.VEvent{fakevtgate.Begin(7, 0), fakevtgate.Commit(7)}
+				switch event {
+				case patience:
+					s.waits(mostSilence + time.Second)
+					fallthrough
+				case heartbeat:
+					s.waits(time.Second)
+					events = []*binlogdatapb.VEvent{fakevtgate.Heartbeat()}
+				}
+				var err error
+				if done, err = s.applyAll(t.Context(), wire.NewResponse(encodeEvents(t, events...))); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if done != c.ends || s.at.Equal(at(c.target)) != c.ends {
+				t.Errorf("done %v, at %s", done, s.at)
+			}
+		})
+	}
+}
+
 // A replica may not have its primary's journal yet.
 func TestReplicaOfAFormerShardIsWaitedFor(t *testing.T) {
 	for name, c := range map[string]struct {

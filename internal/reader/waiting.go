@@ -24,12 +24,15 @@ type waiting struct {
 	// waited is how long the stream has been read since a row or a newer position last arrived, and stuck the time since the reader
 	// advanced: a copy that breaks at the same row each time still catches up with newer changes.
 	waited, stuck time.Duration
+	unnamed       time.Duration // since a transaction last ended without a position
 	asked         time.Duration // in terms of waited, when the server was last queried
 	sorts         bool          // the server was asked whether it can sort the table
 	checked       time.Time     // when the target was last compared with the position
 }
 
-func (w *waiting) waits(d time.Duration) { w.waited, w.stuck = w.waited+d, w.stuck+d }
+func (w *waiting) waits(d time.Duration) {
+	w.waited, w.stuck, w.unnamed = w.waited+d, w.stuck+d, w.unnamed+d
+}
 
 // rowCame records a row: a copied one counts as progress.
 func (w *waiting) rowCame(phase row.Phase) {
