@@ -16,30 +16,40 @@ import (
 // contains them, and refuses to stream from one. Nothing is lost without them, because they are not changes of the shard. So they are
 // removed from targets, from saved positions, and from the position that a stream is requested from.
 
-// primaryKnows is what the shard's primary has executed, if replicas are read; zero if it need not be queried, or may not be, as with a
-// password for replicas only. It must be queried after the replica, so that it includes all that the replica received from it.
-func (s *Sync) primaryKnows(ctx context.Context, shard gtid.Shard) (gtid.Position, error) {
-	if s.cfg.Primary() {
-		return gtid.Position{}, nil
-	}
-	executed, err := s.server.Primary.Executed(ctx, shard)
-	if errors.Is(err, schema.ErrRefused) {
-		return gtid.Position{}, nil
-	}
-	if err != nil {
-		return gtid.Position{}, err
-	}
-	return gtid.Parse(executed)
+// primary is what the primary of a shard knows; zero if nothing was found out.
+type primary struct {
+	server   string // its UUID
+	executed gtid.Position
 }
 
-// common is the position without what the primary does not know; unchanged if the primary has nothing of it, as it may belong to another
-// one.
-func common(at, known gtid.Position) gtid.Position {
-	if both := at.Intersect(known); !both.IsZero() {
-		return both
+// primaryKnows is what the shard's primary has executed, if replicas are read; zero if it need not be queried, or may not be, as with a
+// password for replicas only. It must be queried after the replica, so that it includes all that the replica received from it.
+func (s *Sync) primaryKnows(ctx context.Context, shard gtid.Shard) (primary, error) {
+	if s.cfg.Primary() {
+		return primary{}, nil
+	}
+	server, executed, err := s.server.Primary.Executed(ctx, shard)
+	if errors.Is(err, schema.ErrRefused) {
+		return primary{}, nil
+	}
+	if err != nil {
+		return primary{}, err
+	}
+	at, err := gtid.Parse(executed)
+	return primary{server, at}, err
+}
+
+// common is the position without a replica's own transactions: what the primary does not know, unless it wrote that itself. It is unchanged
+// if the primary has nothing of it, as it may belong to another one.
+func (k primary) common(at gtid.Position) gtid.Position {
+	if both := at.Intersect(k.executed); !both.IsZero() {
+		return both.Union(at.Of(k.server))
 	}
 	return at
 }
+
+// forgot reports whether the primary no longer has what it once wrote itself: it was restored.
+func (k primary) forgot(at gtid.Position) bool { return !k.executed.Contains(at.Of(k.server)) }
 
 // where queries the current positions of shards.
 func (s *Sync) where(ctx context.Context, shards ...gtid.Shard) (map[gtid.Shard]gtid.Position, error) {
@@ -52,7 +62,7 @@ func (s *Sync) where(ctx context.Context, shards ...gtid.Shard) (map[gtid.Shard]
 		known, err := s.primaryKnows(ctx, shard)
 		mu.Lock()
 		defer mu.Unlock()
-		now[shard] = common(now[shard], known)
+		now[shard] = known.common(now[shard])
 		return err
 	})
 	return now, err
@@ -65,7 +75,7 @@ func (s *Sync) open(ctx context.Context, req vstream.Request) (*vstream.Stream, 
 		if err != nil {
 			return nil, err
 		}
-		req.Position = common(req.Position, known)
+		req.Position = known.common(req.Position)
 	}
 	return s.client.Open(ctx, req)
 }
@@ -81,7 +91,7 @@ func (j *judgement) forgetStray(ctx context.Context, p *partition.Partition) err
 		j.primaries[p.Shard] = known
 	}
 	return j.change(func(tx *airbyte.Tx) error {
-		p.Confine(tx, func(at gtid.Position) gtid.Position { return common(at, known) })
+		p.Confine(tx, known.common)
 		return nil
 	})
 }

@@ -34,9 +34,9 @@ func (s *survey) incarnations(ctx context.Context, catalog *airbyte.ConfiguredCa
 	s.foundAt = map[gtid.Shard]gtid.Position{}
 	err := schema.EachShard(ctx, s.wanted, func(ctx context.Context, shard gtid.Shard) error {
 		here, err := s.server.Primary.Incarnations(ctx, shard, names)
-		var at gtid.Position
+		var known primary
 		if err == nil {
-			at, err = s.primaryKnows(ctx, shard)
+			known, err = s.primaryKnows(ctx, shard)
 		}
 		mu.Lock()
 		defer mu.Unlock()
@@ -44,7 +44,7 @@ func (s *survey) incarnations(ctx context.Context, catalog *airbyte.ConfiguredCa
 			refused = true
 			return nil
 		}
-		found[shard], s.foundAt[shard] = here, at
+		found[shard], s.foundAt[shard] = here, known.executed
 		return err
 	})
 	if refused {

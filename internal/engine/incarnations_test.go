@@ -178,11 +178,11 @@ func TestATableIsComparedOnceTheReplicasHaveWhatItsPrimaryHas(t *testing.T) {
 				s.Primary.Incarnations = func(context.Context, gtid.Shard, []string) (map[string]table.Incarnation, error) {
 					return map[string]table.Incarnation{"users": now}, nil
 				}
-				s.Primary.Executed = func(context.Context, gtid.Shard) (string, error) {
+				s.Primary.Executed = func(context.Context, gtid.Shard) (string, string, error) {
 					if c.executed == "" {
-						return "", schema.ErrRefused
+						return "", "", schema.ErrRefused
 					}
-					return c.executed, nil
+					return another, c.executed, nil
 				}
 			}
 			in := r.handedBack(map[string]*state.Stream{"users": {Shards: map[gtid.Shard]*state.Shard{in("-"): {Position: at(5), Incarnation: was}}}})

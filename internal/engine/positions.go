@@ -25,13 +25,13 @@ type judgement struct {
 	// whole are positions since which shards still have all their binary logs, and so also those since any later one.
 	whole map[gtid.Shard]gtid.Position
 	// primaries are what the shards' primaries know, as far as they were queried.
-	primaries map[gtid.Shard]gtid.Position
+	primaries map[gtid.Shard]primary
 	// aheadUntil is how long to wait for primaries that lack transactions of saved positions; zero until one does.
 	aheadUntil time.Time
 }
 
 func newJudgement(s *Sync) *judgement {
-	return &judgement{Sync: s, known: map[string]string{}, whole: map[gtid.Shard]gtid.Position{}, primaries: map[gtid.Shard]gtid.Position{}}
+	return &judgement{Sync: s, known: map[string]string{}, whole: map[gtid.Shard]gtid.Position{}, primaries: map[gtid.Shard]primary{}}
 }
 
 // check finds out, before anything is streamed, whether every shard still has the changes since the saved positions. VStream itself does
@@ -115,7 +115,7 @@ func (j *judgement) askAll(ctx context.Context) error {
 			return 0
 		})
 		one := newJudgement(j.Sync)
-		one.aheadUntil = j.aheadUntil
+		one.aheadUntil, one.primaries = j.aheadUntil, j.primaries
 		for _, p := range at[shard] {
 			why, err := one.why(ctx, shard, p)
 			if err != nil {
@@ -183,6 +183,12 @@ func positionsOf(saved *state.Shard) []gtid.Position {
 
 func (j *judgement) why(ctx context.Context, shard gtid.Shard, p gtid.Position) (string, error) {
 	target := j.targets.Of(shard)
+	if j.primaries[shard].forgot(p) { // whatever its replicas have
+		return j.whyForgotten(ctx, func(ctx context.Context) (bool, error) {
+			known, err := j.primaryKnows(ctx, shard)
+			return !known.forgot(p), err
+		})
+	}
 	switch {
 	case p.Equal(target):
 		return "", nil
@@ -240,16 +246,23 @@ func (j *judgement) whyAhead(ctx context.Context, shard gtid.Shard, p gtid.Posit
 		j.shared.Log.Warn(fmt.Sprintf("Shard %s is behind a saved position, probably because this replica lags behind the one read last: there is nothing to read until it has caught up.", shard.Name))
 		return "", nil
 	}
+	return j.whyForgotten(ctx, func(ctx context.Context) (bool, error) {
+		now, err := Peek(ctx, j.client, []gtid.Shard{shard})
+		return now[shard].Contains(p), err
+	})
+}
+
+// whyForgotten judges a position of which the shard's primary lacks something, unless it has all of it soon.
+func (j *judgement) whyForgotten(ctx context.Context, has func(context.Context) (bool, error)) (string, error) {
 	if j.aheadUntil.IsZero() {
 		j.aheadUntil = time.Now().Add(aheadPatience)
 	}
 	for {
-		now, err := Peek(ctx, j.client, []gtid.Shard{shard})
-		if err != nil {
-			return "", err
-		}
+		all, err := has(ctx)
 		switch {
-		case now[shard].Contains(p):
+		case err != nil:
+			return "", err
+		case all:
 			return "", nil
 		case time.Now().After(j.aheadUntil):
 			return "no longer has some of its transactions (its data was restored, from a backup for example)", nil

@@ -14,6 +14,7 @@ import (
 	"source-planetscale/internal/gtid"
 	"source-planetscale/internal/reader"
 	"source-planetscale/internal/record"
+	"source-planetscale/internal/schema"
 	"source-planetscale/internal/state"
 )
 
@@ -21,23 +22,43 @@ import (
 func TestPositionAheadOfTheServers(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
-		replica bool
-		commits bool
-		want    string
+		replica  bool
+		commits  bool
+		executed int    // by the primary, the first time that it is asked; 0 if that is refused
+		server   string // the primary
+		stands   int    // where the tablet that is read is
+		want     string
 	}{
-		"primary":                 {want: "shard - no longer has some of its transactions"},
-		"primary about to commit": {commits: true},
-		"replica":                 {replica: true},
+		"primary":                                {stands: 6, want: "shard - no longer has some of its transactions"},
+		"primary about to commit":                {commits: true, stands: 6},
+		"replica":                                {replica: true, stands: 6},
+		"replica that lags":                      {replica: true, executed: 9, server: fakevtgate.UUID, stands: 6},
+		"replica of a primary that was restored": {replica: true, executed: 6, server: fakevtgate.UUID, stands: 6, want: "shard - no longer has some of its transactions"},
+		"replica that is ahead of a primary that was restored":  {replica: true, executed: 6, server: fakevtgate.UUID, stands: 9, want: "shard - no longer has some of its transactions"},
+		"replica of a primary about to commit":                  {replica: true, commits: true, executed: 6, server: fakevtgate.UUID, stands: 6},
+		"replica with what the primary, another one, never had": {replica: true, executed: 6, server: another, stands: 6},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := newRig(t, 6, nil)
+			r := newRig(t, c.stands, nil)
 			if c.commits {
 				r.stands = 9 // after the sync peeked
 			}
 			r.cfg.UseReplica = c.replica
 			r.add(testTable("users"), airbyte.Incremental, &state.Shard{Position: at(9)})
 			refused := failures{}
-			j := newJudgement(r.sync())
+			s := r.sync()
+			executed := c.executed
+			s.server.Primary.Executed = func(context.Context, gtid.Shard) (string, string, error) {
+				if executed == 0 {
+					return "", "", schema.ErrRefused
+				}
+				at := at(executed)
+				if c.commits {
+					executed = 9
+				}
+				return c.server, at.GTIDSet(), nil
+			}
+			j := newJudgement(s)
 			j.aheadUntil = time.Now().Add(aheadPoll) // instead of aheadPatience
 			if err := j.check(t.Context(), refused); err != nil {
 				t.Fatal(err)
@@ -49,7 +70,7 @@ func TestPositionAheadOfTheServers(t *testing.T) {
 			case c.want != "" && (f == nil || f.Kind != airbyte.ConfigError || !strings.Contains(f.Message(), c.want)):
 				t.Errorf("the failure is %v", f)
 			}
-			if warned := strings.Contains(r.out.buf.String(), "is behind a saved position"); warned != c.replica {
+			if warned := strings.Contains(r.out.buf.String(), "is behind a saved position"); warned != (name == "replica" || name == "replica that lags") {
 				t.Errorf("warned about a lag: %v", warned)
 			}
 		})

@@ -139,7 +139,7 @@ type survey struct {
 	foundAt map[gtid.Shard]gtid.Position
 	moves   moves
 	// primaries are what the shards' primaries know, as far as they were queried after the peek.
-	primaries map[gtid.Shard]gtid.Position
+	primaries map[gtid.Shard]primary
 	sizes     map[gtid.Shard]map[string]schema.TableSize // nil if they were not queried
 }
 

@@ -156,22 +156,27 @@ func TestDamagedStateOfAnotherDatabaseIsNotOurs(t *testing.T) {
 	}
 }
 
+// another is the UUID of a server that has written nothing.
+const another = "88b1039f-22b6-11ed-b765-0a43f95f28a3"
+
 // A transaction that only one replica has is excluded from the positions at which a sync stops and starts, and from those it saves.
 func TestTransactionsOfOneReplicaAloneAreLeftOut(t *testing.T) {
-	const uuid, another = fakevtgate.UUID, "88b1039f-22b6-11ed-b765-0a43f95f28a3"
+	const uuid = fakevtgate.UUID
 	five, six := fakevtgate.GTID(5), fakevtgate.GTID(6)
 	for name, c := range map[string]struct {
 		saved    string
-		executed string // gtid_executed of the primary
+		server   string // the primary's UUID
+		executed string // and its gtid_executed
 		refused  error
 		asked    string // where the stream starts; "" for no stream
 		saves    string
 	}{
-		"in the saved position":        {five + "," + stray, uuid + ":1-7", nil, five, six},
-		"in none":                      {five, uuid + ":1-7", nil, five, six},
-		"where the replica is":         {five, uuid + ":1-5", nil, "", five},
-		"the primary may not be asked": {five, "", schema.ErrRefused, five, six},
-		"the primary is another":       {five, another + ":1-7", nil, five, six},
+		"in the saved position":             {five + "," + stray, uuid, uuid + ":1-7", nil, five, six},
+		"in none":                           {five, uuid, uuid + ":1-7", nil, five, six},
+		"where the replica is":              {five, another, uuid + ":1-5", nil, "", five},
+		"the primary is about to commit it": {five, uuid, uuid + ":1-5", nil, five, six},
+		"the primary may not be asked":      {five, "", "", schema.ErrRefused, five, six},
+		"the primary is another":            {five, another, another + ":1-7", nil, five, six},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t, 6, func(_ *request, send func(...*event), done <-chan struct{}) error {
@@ -181,7 +186,7 @@ func TestTransactionsOfOneReplicaAloneAreLeftOut(t *testing.T) {
 			r.configure(`,"use_replica":true`)
 			r.exists("users")
 			r.asks = func(s *Server) {
-				s.Primary.Executed = func(context.Context, gtid.Shard) (string, error) { return c.executed, c.refused }
+				s.Primary.Executed = func(context.Context, gtid.Shard) (string, string, error) { return c.server, c.executed, c.refused }
 			}
 			out, err := r.read(r.atPosition(map[string]gtid.Position{"users": positionOf(t, c.saved)}), "users")
 			if err != nil {
@@ -217,7 +222,9 @@ func TestStreamThatBreaksGoesOnWithoutTheTransactionsOfOneReplica(t *testing.T) 
 	r.configure(`,"use_replica":true`)
 	r.exists("users")
 	r.asks = func(s *Server) {
-		s.Primary.Executed = func(context.Context, gtid.Shard) (string, error) { return fakevtgate.UUID + ":1-7", nil }
+		s.Primary.Executed = func(context.Context, gtid.Shard) (string, string, error) {
+			return another, fakevtgate.UUID + ":1-7", nil
+		}
 	}
 	out, err := r.read(&airbyte.State{}, "users")
 	if got := rows(out); err != nil || !slices.Equal(got, []string{"1:a", "2:b"}) {
@@ -363,7 +370,7 @@ func TestPositionBetweenTheViewsOfTheColumns(t *testing.T) {
 	} {
 		v := &view{before: c.before, after: c.after}
 		if c.known != "" {
-			v.known = positionOf(t, c.known)
+			v.known.executed = positionOf(t, c.known)
 		}
 		if got := v.surrounds(at(5)); got != c.surrounds {
 			t.Errorf("%s: %v", name, got)
@@ -445,7 +452,9 @@ func TestLooksAtTheTables(t *testing.T) {
 					}
 					return found, m, err
 				}
-				s.Primary.Executed = func(context.Context, gtid.Shard) (string, error) { return fakevtgate.UUID + ":1-7", nil }
+				s.Primary.Executed = func(context.Context, gtid.Shard) (string, string, error) {
+					return another, fakevtgate.UUID + ":1-7", nil
+				}
 			}
 			out, err := r.read(r.atPosition(map[string]gtid.Position{"users": at(5)}), "users")
 			if err != nil {

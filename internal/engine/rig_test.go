@@ -198,7 +198,7 @@ func (r *rig) answers() Server {
 		},
 		Cascades: func(context.Context, []gtid.Shard) ([]schema.Cascade, error) { return nil, nil },
 		Primary: Primary{
-			Executed: func(context.Context, gtid.Shard) (string, error) { return "", schema.ErrRefused },
+			Executed: func(context.Context, gtid.Shard) (string, string, error) { return "", "", schema.ErrRefused },
 			TablesAt: func(context.Context, gtid.Shard, []string, bool) (map[string]table.Table, schema.Moment, error) {
 				return nil, schema.Moment{}, schema.ErrRefused
 			},

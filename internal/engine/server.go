@@ -38,8 +38,8 @@ type Server struct {
 
 // Primary is what a shard's primary is queried for, also if replicas are read.
 type Primary struct {
-	// Executed is its GTID set.
-	Executed func(context.Context, gtid.Shard) (string, error)
+	// Executed is its UUID, and its GTID set.
+	Executed func(context.Context, gtid.Shard) (server, executed string, err error)
 	// TablesAt are as Server's.
 	TablesAt func(ctx context.Context, shard gtid.Shard, only []string, keys bool) (map[string]table.Table, schema.Moment, error)
 	// Incarnations distinguish tables from others that replaced them.
@@ -76,7 +76,9 @@ func ServerOf(db *schema.DB, keyspace string) Server {
 			Migration: db.Migration,
 		},
 		Primary: Primary{
-			Executed: func(ctx context.Context, shard gtid.Shard) (string, error) { return db.Executed(ctx, shard.Name) },
+			Executed: func(ctx context.Context, shard gtid.Shard) (string, string, error) {
+				return db.Executed(ctx, shard.Name)
+			},
 			TablesAt: tablesAtBy(db.OfPrimaries()),
 			Incarnations: func(ctx context.Context, shard gtid.Shard, tables []string) (map[string]table.Incarnation, error) {
 				return db.Incarnations(ctx, shard.Name, tables)

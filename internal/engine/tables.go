@@ -35,8 +35,8 @@ type view struct {
 	before, after *schema.Moment
 	// again are the tables after the peek, if the service does not allow querying one of the moments.
 	again map[string]table.Table
-	// known is what the shard's primary has executed, queried last: see common.
-	known gtid.Position
+	// known is what the shard's primary knows, queried last.
+	known primary
 }
 
 // tablesAtTarget peeks, and finds the tables as they are at that position: those that kept changing, or differ between the shards, are
@@ -104,7 +104,7 @@ func (s *survey) look(ctx context.Context, catalog *airbyte.ConfiguredCatalog, s
 				return views[shard].lookAfter(ctx, s, shard, names)
 			})
 		})
-	s.primaries = map[gtid.Shard]gtid.Position{}
+	s.primaries = map[gtid.Shard]primary{}
 	for shard, v := range views {
 		if !v.refused() {
 			s.primaries[shard] = v.known
@@ -180,8 +180,8 @@ func tableAt(s *Sync) func(context.Context, gtid.Shard, string, gtid.Position) (
 		known, err := s.primaryKnows(ctx, shard)
 		before, err1 := gtid.Parse(m.Before)
 		after, err2 := gtid.Parse(m.After)
-		has := common(before, known).Contains(common(at, known))
-		return reader.Seen{Table: tables[name], Until: common(after, known), Has: has}, cmp.Or(err, err1, err2)
+		has := known.common(before).Contains(known.common(at))
+		return reader.Seen{Table: tables[name], Until: known.common(after), Has: has}, cmp.Or(err, err1, err2)
 	}
 }
 
@@ -215,7 +215,7 @@ func (s *survey) apart(views map[gtid.Shard]*view) []gtid.Shard {
 func (v *view) surrounds(target gtid.Position) bool {
 	before, err1 := gtid.Parse(v.before.After)
 	after, err2 := gtid.Parse(v.after.Before)
-	return err1 == nil && err2 == nil && target.Contains(common(before, v.known)) && common(after, v.known).Contains(target)
+	return err1 == nil && err2 == nil && target.Contains(v.known.common(before)) && v.known.common(after).Contains(target)
 }
 
 // doubt records the shards whose columns at the target are not certain. If moments are refused, a primary's are assumed to be: one server

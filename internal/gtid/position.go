@@ -107,6 +107,16 @@ func (p Position) Intersect(q Position) Position {
 	return of(mine.Difference(mine.Difference(q.parsed())))
 }
 
+// Of returns the transactions that a server, whose UUID it is, has written itself; none if it is not a UUID.
+func (p Position) Of(server string) Position {
+	sid, err := replication.ParseSID(server)
+	own := p.parsed()[sid]
+	if err != nil || len(own) == 0 {
+		return Position{}
+	}
+	return of(replication.Mysql56GTIDSet{sid: own})
+}
+
 // Lacks counts the transactions of q that p does not contain.
 func (p Position) Lacks(q Position) int64 { return q.parsed().Difference(p.parsed()).Count() }
 

@@ -87,18 +87,17 @@ func (db *DB) Purged(ctx context.Context, shard, gtid string) (bool, error) {
 	return err == nil && !intact, err
 }
 
-// Executed returns the GTID set that the shard's primary has executed, whatever the DB's tablets.
-func (db *DB) Executed(ctx context.Context, shard string) (string, error) {
+// Executed returns the UUID of the shard's primary, and the GTID set that it has executed, whatever the DB's tablets.
+func (db *DB) Executed(ctx context.Context, shard string) (server, executed string, err error) {
 	conn, err := db.OfPrimaries().conn(ctx, shard)
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
 	defer conn.Close()
-	var executed string
-	if err := conn.QueryRowContext(ctx, "select @@global.gtid_executed as executed").Scan(&executed); err != nil {
-		return "", failed("asking the primary of shard "+shard+" for its position", err)
+	if err := conn.QueryRowContext(ctx, positionQuery).Scan(&server, &executed); err != nil {
+		return "", "", failed("asking the primary of shard "+shard+" for its position", err)
 	}
-	return executed, nil
+	return server, executed, nil
 }
 
 // Sorts returns the server's error if it cannot sort the table's rows as a copy does, nil if it can. Querying one row is enough.
