@@ -68,21 +68,27 @@ func (s *replication) scout(ctx context.Context, p *partition.Partition, isForme
 		}
 		// The rows have to be converted to today's columns, which statements in the shards that replaced this one led to.
 		var at gtid.Position
-		if shard, at = s.onward(scout.Moved()); at.IsZero() {
+		if shard, at = s.onward(shard, scout.Moved()); at.IsZero() {
 			return nil, reader.NoJournal()
 		}
 		scout = reader.ScoutOn(s.env, scout, shard, at, !slices.Contains(s.existing, shard))
 	}
 }
 
-// onward is one of the shards that replaced another, and where it continues: one whose end is known to this sync.
-func (s *replication) onward(moved map[gtid.Shard]gtid.Position) (gtid.Shard, gtid.Position) {
+// onward is one of the shards that replaced another, and where it continues: one whose end is known to this sync, if possible one that
+// serves. A journal also names shards with rows of other shards only.
+func (s *replication) onward(former gtid.Shard, moved map[gtid.Shard]gtid.Position) (gtid.Shard, gtid.Position) {
+	var next gtid.Shard
 	for _, shard := range slices.SortedFunc(maps.Keys(moved), lineage.ByName) {
-		if s.targets.Known(shard) || !slices.Contains(s.existing, shard) {
+		switch serves := slices.Contains(s.existing, shard); {
+		case !lineage.Overlap(former, shard), serves && !s.targets.Known(shard):
+		case serves:
 			return shard, moved[shard]
+		case next == gtid.Shard{}:
+			next = shard
 		}
 	}
-	return gtid.Shard{}, gtid.Position{}
+	return next, moved[next]
 }
 
 // unlessRefused is the answer to a query, "" if the service does not allow it.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 
 	"source-planetscale/internal/airbyte"
@@ -23,26 +24,56 @@ func TestShardsOfAReferenceTable(t *testing.T) {
 		}
 		return s
 	}
+	parts := []string{"-40", "40-80", "80-"}
 	for name, c := range map[string]struct {
 		saved     *state.Stream
 		wanted    []string
 		reference bool
 		kept      []string // shards that keep their positions
 		copied    []string
-		starting  string // starting_gtids has this shard, which was split since
+		starting  string   // starting_gtids has this shard, which was split since
+		existing  []string // nil for -80 and 80-
+		warns     string
 	}{
-		"a reference table of a split shard": {saved("-80"), []string{"-80", "80-"}, true, []string{"-80"}, nil, "-"},
-		"all shards are read":                {saved("-80", "80-"), []string{"-80", "80-"}, false, []string{"-80", "80-"}, nil, ""},
-		"one is not read this time":          {saved("-80", "80-"), []string{"-80"}, false, []string{"-80", "80-"}, nil, ""},
-		"a new reference table":              {nil, []string{"-80", "80-"}, true, nil, []string{"-80"}, ""},
-		"a reference table continues":        {saved("-80"), []string{"-80", "80-"}, true, []string{"-80"}, nil, ""},
-		"it was read from all shards":        {saved("-80", "80-"), []string{"-80", "80-"}, true, []string{"-80"}, nil, ""},
-		"it was read from the other one":     {saved("80-"), []string{"-80", "80-"}, true, nil, []string{"-80"}, ""},
-		"no longer a reference table":        {saved("-80"), []string{"-80", "80-"}, false, []string{"-80"}, []string{"80-"}, ""},
+		"a reference table of a split shard": {saved("-80"), []string{"-80", "80-"}, true, []string{"-80"}, nil, "-", nil, ""},
+		"all shards are read":                {saved("-80", "80-"), []string{"-80", "80-"}, false, []string{"-80", "80-"}, nil, "", nil, ""},
+		"one is not read this time":          {saved("-80", "80-"), []string{"-80"}, false, []string{"-80", "80-"}, nil, "", nil, ""},
+		"a new reference table":              {nil, []string{"-80", "80-"}, true, nil, []string{"-80"}, "", nil, ""},
+		"a reference table continues":        {saved("-80"), []string{"-80", "80-"}, true, []string{"-80"}, nil, "", nil, ""},
+		"it was read from all shards":        {saved("-80", "80-"), []string{"-80", "80-"}, true, []string{"-80"}, nil, "", nil, ""},
+		"it was read from the other one":     {saved("80-"), []string{"-80", "80-"}, true, []string{"80-"}, nil, "", nil, ""},
+		"its shard is no longer read": {
+			saved("-80"),
+			[]string{"80-"},
+			true, nil,
+			[]string{"80-"},
+			"", nil,
+			"users is copied again: it is a reference table, and shard -80 is no longer read. Rows deleted",
+		},
+		"no longer a reference table": {saved("-80"), []string{"-80", "80-"}, false, []string{"-80"}, []string{"80-"}, "", nil, ""},
+		"one that is not read was split": {
+			saved("-80", "80-"),
+			[]string{"80-"},
+			false,
+			[]string{"80-"},
+			nil, "", parts,
+			"users: shard -80, which is no longer read, was split or merged. If its rows are read again",
+		},
+		"one that is not read was split, of a reference table": {
+			saved("-80"),
+			[]string{"80-"},
+			true, nil,
+			[]string{"80-"},
+			"", parts,
+			"users: shard -80, which is no longer read, was split or merged.",
+		},
+		"one that is read in part was split": {saved("-80", "80-"), []string{"40-80"}, false, []string{"-80", "80-"}, nil, "", parts, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t, 7, nil)
-			r.newShards("-80", "80-")
+			if r.newShards("-80", "80-"); c.existing != nil {
+				r.newShards(c.existing...)
+			}
 			if c.starting != "" {
 				r.configure(fmt.Sprintf(`,"starting_gtids":"{\"shop\":{\"%s\":\"%s\"}}"`, c.starting, at(3)))
 			}
@@ -71,6 +102,9 @@ func TestShardsOfAReferenceTable(t *testing.T) {
 			}
 			if !slices.Equal(kept, c.kept) || !slices.Equal(copied, c.copied) {
 				t.Errorf("kept %v and copied %v", kept, copied)
+			}
+			if log := r.out.buf.String(); !strings.Contains(log, c.warns) || c.warns == "" && strings.Contains(log, "WARN") {
+				t.Errorf("the log is %s", log)
 			}
 		})
 	}

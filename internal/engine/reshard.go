@@ -100,7 +100,7 @@ func (c *crossing) unread() (map[gtid.Shard][]*partition.Partition, error) {
 			if st.Failed() || c.lost[st] {
 				continue
 			}
-			st.Descend(tx, c.existing, c.references[st.Table.Name])
+			st.Descend(tx, c.wanted, c.existing, c.references[st.Table.Name])
 			for _, part := range source.Of(&plan.Stream{Incremental: st.Incremental(), Saved: st.Saved()}) {
 				if part.Step == plan.ReadToJournal {
 					unread[part.Shard] = append(unread[part.Shard], st.In(part.Shard))

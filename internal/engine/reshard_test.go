@@ -552,6 +552,35 @@ func TestSearchInAFormerShardCallsNoReasonPermanent(t *testing.T) {
 	}
 }
 
+// What a former shard's rows went to is followed where it serves, and never where none of its rows are.
+func TestOnwardFromAFormerShard(t *testing.T) {
+	moved := map[gtid.Shard]gtid.Position{in("-40"): at(11), in("40-80"): at(12), in("80-c0"): at(13), in("c0-"): at(14)}
+	for name, c := range map[string]struct {
+		former           string
+		wanted, existing []string
+		next             string
+		at               int
+	}{
+		"one that serves":               {"80-", []string{"80-c0", "c0-"}, []string{"-20", "20-40", "40-80", "80-c0", "c0-"}, "80-c0", 13},
+		"the first was split again":     {"80-", []string{"c0-"}, []string{"-40", "40-80", "80-a0", "a0-c0", "c0-"}, "c0-", 14},
+		"all were split again":          {"-80", []string{"-20"}, []string{"-20", "20-40", "40-60", "60-80", "80-"}, "-40", 11},
+		"what serves is not read":       {"80-", []string{"-40"}, []string{"-40", "40-80", "80-c0", "c0-"}, "", 0},
+		"not read, but the other split": {"80-", []string{"-40"}, []string{"-40", "40-80", "80-c0", "c0-e0", "e0-"}, "c0-", 14},
+	} {
+		s := &replication{newRig(t, 6, nil).engine().newSync(gtid.Shards("shop", c.wanted...), gtid.Shards("shop", c.existing...)), in(c.former)}
+		for _, w := range s.wanted {
+			s.targets.Set(w, at(20))
+		}
+		want := gtid.Position{}
+		if c.at > 0 {
+			want = at(c.at)
+		}
+		if next, p := s.onward(in(c.former), moved); next.Name != c.next || !p.Equal(want) {
+			t.Errorf("%s: to %s at %s", name, next.Name, p)
+		}
+	}
+}
+
 // A shard is split while it is read: the sync ends there, and the state contains the new shards.
 func TestSplitWhileReplicating(t *testing.T) {
 	r := newRig(t, 9, func(_ *request, send func(...*event), done <-chan struct{}) error {

@@ -135,6 +135,7 @@ func (s *survey) streamOf(c *airbyte.ConfiguredStream, t *table.Table, saved *st
 		if err := s.checkShards(d, saved); err != nil {
 			return nil, err
 		}
+		dropUnread(s.Sync, d, saved)
 		if err := partition.CheckSavedKey(c, t, saved); err != nil {
 			return nil, err
 		}
@@ -154,6 +155,7 @@ func (s *survey) streamOf(c *airbyte.ConfiguredStream, t *table.Table, saved *st
 		if err := s.checkStarting(st); err != nil {
 			return nil, err
 		}
+		warnOfOther(s.Sync, st)
 		return st, s.change(func(tx *airbyte.Tx) error {
 			s.begin(tx, st, s.cfg.StartingPositions())
 			return nil
@@ -171,6 +173,33 @@ func (s *survey) checkShards(d airbyte.StreamDescriptor, saved *state.Stream) er
 		}
 	}
 	return nil
+}
+
+// warnOfOther warns that a reference table is read from another shard than before.
+func warnOfOther(s *Sync, st *partition.Stream) {
+	if !s.references[st.Table.Name] || !st.Incremental() || st.Saved()[s.shardsOf(st)[0]] != nil {
+		return
+	}
+	for _, shard := range slices.SortedFunc(maps.Keys(st.Saved()), lineage.ByName) {
+		if st.Saved()[shard].Begun() {
+			s.shared.Log.Warn(fmt.Sprintf("Stream %s is copied again: it is a reference table, and shard %s is no longer read. Rows deleted in the meantime stay at the destination until it is refreshed.", st.Descriptor, shard.Name))
+			return
+		}
+	}
+}
+
+// dropUnread drops the shards that were split or merged and none of whose rows are read any more. Their positions in the shards that exist
+// are in their journals, which are not read either.
+func dropUnread(s *Sync, d airbyte.StreamDescriptor, saved *state.Stream) {
+	for _, shard := range slices.SortedFunc(maps.Keys(saved.Shards), lineage.ByName) {
+		if slices.Contains(s.existing, shard) || lineage.Related(shard, s.wanted) {
+			continue
+		}
+		if !saved.FullRefresh && saved.Shards[shard].Begun() {
+			s.shared.Log.Warn(fmt.Sprintf("Stream %s: shard %s, which is no longer read, was split or merged. If its rows are read again, they are copied; rows deleted in the meantime stay at the destination until it is refreshed.", d, shard.Name))
+		}
+		delete(saved.Shards, shard)
+	}
 }
 
 // checkStarting refuses to copy a stream that was to start at a position of a shard that does not exist, for example after a split.

@@ -107,10 +107,15 @@ func (s *Sync) begin(tx *airbyte.Tx, st *partition.Stream, starting map[gtid.Sha
 
 // shardsOf are the shards to read of a stream.
 func (s *Sync) shardsOf(st *partition.Stream) []gtid.Shard {
-	if s.references[st.Table.Name] {
-		return s.wanted[:1]
+	if !s.references[st.Table.Name] {
+		return s.wanted
 	}
-	return s.wanted
+	for i, shard := range s.wanted {
+		if st.Saved()[shard] != nil {
+			return s.wanted[i : i+1]
+		}
+	}
+	return s.wanted[:1]
 }
 
 // source is the plan's view of the source.

@@ -37,10 +37,12 @@ func Ancestors(shards Shards, existing []gtid.Shard) []gtid.Shard {
 
 // Descend gives a state to the shards that replaced those which were read up to their journals, if they no longer exist themselves: next
 // they must be read up to their own journals. A shard has to wait for others if only some of its rows come from those that were read, for
-// as long as there are others to be read: they may lead to it as well, and their changes come before its own.
-func Descend(shards Shards, existing []gtid.Shard, incremental, reference bool) {
+// as long as there are others to be read: they may lead to it as well, and their changes come before its own. One without rows of a
+// wanted shard is not read.
+func Descend(shards Shards, wanted, existing []gtid.Shard, incremental, reference bool) {
 	for {
 		from := descendants(shards, existing)
+		maps.DeleteFunc(from, func(shard gtid.Shard, _ []gtid.Shard) bool { return !Related(shard, wanted) })
 		whole := maps.Clone(from)
 		maps.DeleteFunc(whole, func(shard gtid.Shard, leading []gtid.Shard) bool { return !reference && !hold(leading, shard) })
 		if len(whole) > 0 {
@@ -119,14 +121,20 @@ func inherited(shards Shards, existing []gtid.Shard, shard gtid.Shard, increment
 		return &state.Shard{Copy: &state.Copy{}} // a snapshot of the new shard
 	}
 	whole := reference || hold(names, shard)
-	at, copied, layout := gtid.Position{}, whole, before[0].Layout
+	at, led, copied, layout := gtid.Position{}, false, whole, before[0].Layout
 	for _, b := range before {
 		layout = layout.Join(b.Layout)
 		if p, ok := b.Moved[shard]; ok {
-			at = p
+			// They only differ if traffic went back and forth, and one journal is older than another: the changes of its shard in between
+			// are in the new shard after it.
+			if led {
+				p = at.Intersect(p)
+			}
+			at, led = p, true
 		}
 		copied = copied && b.Copy == nil
 	}
+	copied = copied && !at.IsZero()
 	switch b := before[0]; {
 	case copied:
 		return &state.Shard{Position: at, Layout: layout}

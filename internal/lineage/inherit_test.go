@@ -160,7 +160,7 @@ func TestFormerShardsDescendOneAfterTheOther(t *testing.T) {
 			existing := all(c.existing)
 			var rounds []string
 			for {
-				Descend(shards, existing, true, c.reference)
+				Descend(shards, existing, existing, true, c.reference)
 				unread := Ancestors(shards, existing)
 				if len(unread) == 0 {
 					break
@@ -190,9 +190,45 @@ func TestFormerShardsDescendOneAfterTheOther(t *testing.T) {
 		})
 	}
 
+	// Of the shards that a former one led to, those without rows of a wanted one are not read.
+	some := Shards{in("-"): {Position: at(t, 5), Moved: map[gtid.Shard]gtid.Position{in("-80"): at(t, 10), in("80-"): at(t, 10)}}}
+	if Descend(some, all("c0-"), all("-40 40-80 80-c0 c0-"), true, false); some[in("-80")] != nil || some[in("80-")] == nil {
+		t.Errorf("with c0- wanted, read are %v", some)
+	}
+
 	// The sync that read one of two was killed before it had read the other, and their successor was split before the next.
 	shards := Shards{in("-80"): {Position: at(t, 5), Moved: map[gtid.Shard]gtid.Position{in("-"): at(t, 10)}}, in("80-"): {Position: at(t, 5)}}
-	if Descend(shards, all("-40 40-"), true, false); shards[in("-")] != nil {
+	if Descend(shards, all("-40 40-"), all("-40 40-"), true, false); shards[in("-")] != nil {
 		t.Errorf("shard - does not wait for 80-: %+v", shards[in("-")])
+	}
+}
+
+// Journals lead to different positions in a shard if traffic went back and forth: one of them is older. Nothing may be skipped.
+func TestJournalsThatDisagree(t *testing.T) {
+	another, err := gtid.Parse("88b1039f-22b6-11ed-b765-0a43f95f28a3:1-5")
+	if err != nil {
+		t.Fatal(err)
+	}
+	five, ten := at(t, 5), at(t, 10)
+	for _, c := range []struct {
+		name            string
+		one, two, three gtid.Position
+		want            gtid.Position // zero for a copy
+	}{
+		{"the first is older", five, ten, ten, five},
+		{"the second is older", ten, five, ten, five},
+		{"the third is older", ten, ten, five, five},
+		{"they agree", ten, ten, ten, ten},
+		{"the first has nothing in common with the others", another, ten, ten, gtid.Position{}},
+		{"the last has nothing in common with the others", ten, ten, another, gtid.Position{}},
+	} {
+		to := func(p gtid.Position) *state.Shard {
+			return &state.Shard{Position: at(t, 3), Moved: map[gtid.Shard]gtid.Position{in("-"): p}}
+		}
+		shards := Shards{in("-40"): to(c.one), in("40-80"): to(c.two), in("80-"): to(c.three)}
+		Inherit(shards, []gtid.Shard{in("-")}, true, false)
+		if got := shards[in("-")]; (got.Copy != nil) != c.want.IsZero() || !got.Position.Equal(c.want) {
+			t.Errorf("%s: %+v", c.name, got)
+		}
 	}
 }

@@ -66,8 +66,8 @@ func KeepOne(_ *airbyte.Tx, s *Stream, one gtid.Shard) {
 func (s *Stream) Reset(*airbyte.Tx) { s.state.Shards = map[gtid.Shard]*state.Shard{} }
 
 // Descend gives a state to the shards that replaced those which were read up to their journals, and no longer exist themselves.
-func (s *Stream) Descend(_ *airbyte.Tx, existing []gtid.Shard, reference bool) {
-	lineage.Descend(s.state.Shards, existing, s.Incremental(), reference)
+func (s *Stream) Descend(_ *airbyte.Tx, wanted, existing []gtid.Shard, reference bool) {
+	lineage.Descend(s.state.Shards, wanted, existing, s.Incremental(), reference)
 }
 
 // Arrive leaves the stream with the shards that exist now. stray is one that does not exist, and whose rows are in a wanted shard that
