@@ -69,12 +69,14 @@ func TestTransactionsWithoutAPositionAreCounted(t *testing.T) {
 		silent bool // then
 	}{"one": {1, false}, "one, twice": {2, false}, "one, many times": {30, false}, "one, and a silence": {1, true}, "one, twice, and a silence": {2, true}} {
 		t.Run(name, func(t *testing.T) {
-			r := newRig(t, 7, func(_ *request, send func(...*event), done <-chan struct{}) error {
-				for range c.before {
-					send(begin(7, 0), commit(7))
-				}
-				if c.silent {
-					send(fakevtgate.Heartbeat())
+			r := newRig(t, 7, func(q *request, send func(...*event), done <-chan struct{}) error {
+				if isAfter(q, 5) {
+					for range c.before {
+						send(begin(7, 0), commit(7))
+					}
+					if c.silent {
+						send(fakevtgate.Heartbeat())
+					}
 				}
 				send(begin(7, 0), fields(7, "users"), rowOf(7, "users", nil, []string{"7", "x"}), script.VGTID(7, nil), commit(7))
 				return hold(done)
@@ -89,9 +91,11 @@ func TestTransactionsWithoutAPositionAreCounted(t *testing.T) {
 
 // What follows a silence may be the same transaction again: vtgate looked for another tablet meanwhile.
 func TestATransactionWithoutAPositionIsCountedOnceDespiteASilence(t *testing.T) {
-	r := newRig(t, 7, func(_ *request, send func(...*event), done <-chan struct{}) error {
+	r := newRig(t, 7, func(q *request, send func(...*event), done <-chan struct{}) error {
 		for range 5 {
-			send(begin(7, 0), commit(7))
+			if isAfter(q, 5) {
+				send(begin(7, 0), commit(7))
+			}
 			send(fakevtgate.Heartbeat())
 		}
 		send(begin(7, 0), fields(7, "users"), rowOf(7, "users", nil, []string{"7", "x"}), script.VGTID(7, nil), commit(7))
@@ -100,6 +104,31 @@ func TestATransactionWithoutAPositionIsCountedOnceDespiteASilence(t *testing.T) 
 	r.add(testTable("users"), airbyte.Incremental, &state.Shard{Position: at(5)})
 	if got := rows(r.must()); !slices.Equal(got, []string{"7:x"}) {
 		t.Errorf("records %v", got)
+	}
+}
+
+// isAfter reports whether a stream starts after that transaction.
+func isAfter(q *request, n int) bool { return q.Vgtid.ShardGtids[0].Gtid == fakevtgate.GTID(n) }
+
+// Several of an older server are read one stream after another: each shows the next one for certain.
+func TestTransactionsOfAnOlderServerAreCertainOneByOne(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, 8, nil)
+	r.stream = func(q *request, send func(...*event), done <-chan struct{}) error {
+		for n := 7; n >= 5 && !isAfter(q, n+1); n-- {
+			send(begin(7, 0), commit(7))
+		}
+		send(fakevtgate.Heartbeat())
+		return hold(done)
+	}
+	r.cfg.MaxRetries = 1
+	r.add(testTable("users"), airbyte.Incremental, &state.Shard{Position: at(5)})
+	out, err := within(t, r, 30*time.Second)
+	if err != nil {
+		t.Fatalf("error %v, traces %+v", err, out.Errors)
+	}
+	if last := lastOf(t, out.States, "users"); len(out.Records) > 0 || !last.Position.Equal(at(8)) || len(r.requests()) != 3 {
+		t.Errorf("the last state is at %s, after %d streams", last.Position, len(r.requests()))
 	}
 }
 

@@ -39,16 +39,16 @@ func (s *Sync) primaryKnows(ctx context.Context, shard gtid.Shard) (primary, err
 	return primary{server, at}, err
 }
 
-// common is the position without a replica's own transactions: what the primary does not know, unless it wrote that itself. It is unchanged
-// if the primary has nothing of it, as it may belong to another one.
+// common is the position without what the primary does not know; unchanged if the primary has nothing of it, as it may belong to another
+// one.
 func (k primary) common(at gtid.Position) gtid.Position {
 	if both := at.Intersect(k.executed); !both.IsZero() {
-		return both.Union(at.Of(k.server))
+		return both
 	}
 	return at
 }
 
-// forgot reports whether the primary no longer has what it once wrote itself: it was restored.
+// forgot reports whether the primary no longer has what it wrote itself, which is no replica's own: it was restored.
 func (k primary) forgot(at gtid.Position) bool { return !k.executed.Contains(at.Of(k.server)) }
 
 // where queries the current positions of shards.
@@ -91,7 +91,12 @@ func (j *judgement) forgetStray(ctx context.Context, p *partition.Partition) err
 		j.primaries[p.Shard] = known
 	}
 	return j.change(func(tx *airbyte.Tx) error {
-		p.Confine(tx, known.common)
+		p.Confine(tx, func(at gtid.Position) gtid.Position {
+			if known.forgot(at) {
+				return at // to be judged
+			}
+			return known.common(at)
+		})
 		return nil
 	})
 }

@@ -76,7 +76,7 @@ func (s *replication) scout(ctx context.Context, p *partition.Partition, isForme
 }
 
 // onward is one of the shards that replaced another, and where it continues: one whose end is known to this sync, if possible one that
-// serves. A journal also names shards with rows of other shards only.
+// serves, or leads to one that is read. A journal also names shards with rows of other shards only.
 func (s *replication) onward(former gtid.Shard, moved map[gtid.Shard]gtid.Position) (gtid.Shard, gtid.Position) {
 	var next gtid.Shard
 	for _, shard := range slices.SortedFunc(maps.Keys(moved), lineage.ByName) {
@@ -84,7 +84,7 @@ func (s *replication) onward(former gtid.Shard, moved map[gtid.Shard]gtid.Positi
 		case !lineage.Overlap(former, shard), serves && !s.targets.Known(shard):
 		case serves:
 			return shard, moved[shard]
-		case next == gtid.Shard{}:
+		case next == gtid.Shard{}, lineage.Related(shard, s.wanted) && !lineage.Related(next, s.wanted):
 			next = shard
 		}
 	}

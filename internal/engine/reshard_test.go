@@ -565,6 +565,7 @@ func TestOnwardFromAFormerShard(t *testing.T) {
 		"the first was split again":     {"80-", []string{"c0-"}, []string{"-40", "40-80", "80-a0", "a0-c0", "c0-"}, "c0-", 14},
 		"all were split again":          {"-80", []string{"-20"}, []string{"-20", "20-40", "40-60", "60-80", "80-"}, "-40", 11},
 		"what serves is not read":       {"80-", []string{"-40"}, []string{"-40", "40-80", "80-c0", "c0-"}, "", 0},
+		"all were split, one is read":   {"80-", []string{"e0-"}, []string{"-40", "40-80", "80-a0", "a0-c0", "c0-e0", "e0-"}, "c0-", 14},
 		"not read, but the other split": {"80-", []string{"-40"}, []string{"-40", "40-80", "80-c0", "c0-e0", "e0-"}, "c0-", 14},
 	} {
 		s := &replication{newRig(t, 6, nil).engine().newSync(gtid.Shards("shop", c.wanted...), gtid.Shards("shop", c.existing...)), in(c.former)}

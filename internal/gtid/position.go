@@ -117,6 +117,18 @@ func (p Position) Of(server string) Position {
 	return of(replication.Mysql56GTIDSet{sid: own})
 }
 
+// First returns the first transaction of q that p does not contain; ok only if those are consecutive ones of one server, which are
+// replicated in this order.
+func (p Position) First(q Position) (first Position, ok bool) {
+	server, numbers, _ := strings.Cut(of(q.parsed().Difference(p.parsed())).GTIDSet(), ":")
+	number, _, _ := strings.Cut(numbers, "-")
+	if numbers == "" || strings.ContainsAny(numbers, ",:") {
+		return Position{}, false
+	}
+	first, err := Parse(server + ":" + number)
+	return first, err == nil
+}
+
 // Lacks counts the transactions of q that p does not contain.
 func (p Position) Lacks(q Position) int64 { return q.parsed().Difference(p.parsed()).Count() }
 

@@ -160,17 +160,20 @@ func setOf(t *testing.T, s string) Position {
 func TestPositionsAsSets(t *testing.T) {
 	for _, c := range []struct {
 		p, q, union, intersection string
-		lacks                     int64 // transactions of q that p lacks
+		lacks                     int64  // transactions of q that p lacks
+		first                     string // of these, if their order is certain
 	}{
-		{"one:1-5", "one:6", "one:1-6", "", 1},
-		{"one:1-5", "one:4-9", "one:1-9", "one:4-5", 4},
-		{"one:1-5", "two:1-3", "one:1-5,two:1-3", "", 3},
-		{"one:1-5,two:1-9", "one:1-7", "one:1-7,two:1-9", "one:1-5", 2},
-		{"one:1-5:9-12", "one:3-10", "one:1-12", "one:3-5:9-10", 3},
-		{"one:1-5", "one:1-5", "one:1-5", "one:1-5", 0},
-		{"one:1-5", "", "one:1-5", "", 0},
-		{"", "one:1-5", "one:1-5", "", 5},
-		{"", "", "", "", 0},
+		{"one:1-5", "one:6", "one:1-6", "", 1, "one:6"},
+		{"one:1-5", "one:4-9", "one:1-9", "one:4-5", 4, "one:6"},
+		{"one:1-5", "two:1-3", "one:1-5,two:1-3", "", 3, "two:1"},
+		{"one:1-5", "one:6,two:1", "one:1-6,two:1", "", 2, ""},
+		{"one:1-5", "one:6:8", "one:1-6:8", "", 2, ""},
+		{"one:1-5,two:1-9", "one:1-7", "one:1-7,two:1-9", "one:1-5", 2, "one:6"},
+		{"one:1-5:9-12", "one:3-10", "one:1-12", "one:3-5:9-10", 3, "one:6"},
+		{"one:1-5", "one:1-5", "one:1-5", "one:1-5", 0, ""},
+		{"one:1-5", "", "one:1-5", "", 0, ""},
+		{"", "one:1-5", "one:1-5", "", 5, "one:1"},
+		{"", "", "", "", 0, ""},
 	} {
 		p, q := setOf(t, c.p), setOf(t, c.q)
 		if got := p.Union(q); !got.Equal(setOf(t, c.union)) || !q.Union(p).Equal(got) {
@@ -181,6 +184,9 @@ func TestPositionsAsSets(t *testing.T) {
 		}
 		if got := p.Lacks(q); got != c.lacks {
 			t.Errorf("%s lacks %d of %s", c.p, got, c.q)
+		}
+		if got, ok := p.First(q); !got.Equal(setOf(t, c.first)) || ok != (c.first != "") {
+			t.Errorf("%s lacks first %s of %s", c.p, got, c.q)
 		}
 		if !p.Equal(setOf(t, c.p)) || !q.Equal(setOf(t, c.q)) {
 			t.Errorf("%s or %s was changed", c.p, c.q)

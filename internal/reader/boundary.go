@@ -156,17 +156,32 @@ func (s *session) committed() error {
 // tablet for 90 s (tabletPickerContextTimeout, Vitess 22).
 const mostSilence = 100 * time.Second
 
-// count ends at the target once as many transactions have ended without a position as the target is ahead, and the server is silent. If
-// it is ahead by one, that was the one. Several may be the same one: vtgate begins again after an error. So it must be silent for longer
-// than that takes, and those after a silence are counted anew.
-func count(s *session) {
+// mostSteps is how many streams are opened, each after some seconds without an event, to end at the target.
+const mostSteps = 10
+
+// count concludes, once the server is silent, from transactions that ended without a position. Several may be the same one: vtgate begins
+// again after an error. The first is certain, if no replica can have sent one of its own, and a stream that starts after it shows the
+// next. Otherwise there must be as many as the target is ahead, and a silence that is longer than vtgate takes to begin again; those after
+// a silence are counted anew.
+func count(s *session) error {
 	s.counted = true
 	if s.next.gtid != "" || s.copying != nil || s.nameless == 0 {
-		return
+		return nil
 	}
-	if lacks := s.at.Lacks(s.target); lacks <= 1 || lacks <= s.nameless && s.unnamed > mostSilence {
+	lacks := s.at.Lacks(s.target)
+	first, certain := s.at.First(s.target)
+	switch certain = certain && s.env.Settings.Primary; {
+	case certain && lacks == 1, lacks <= s.nameless && s.unnamed > mostSilence:
 		s.next = candidate{gtid: s.at.Union(s.target).String()}
+	case certain && lacks <= mostSteps:
+		s.next = candidate{gtid: s.at.Union(first).String()}
+		if err := s.pass(); err != nil {
+			return err
+		}
+		return failure.Transient("", "The stream of %s in shard %s has sent transactions that may be one that it sent again; the next are read by another stream",
+			s.tables.descriptors(), s.shard.Name)
 	}
+	return nil
 }
 
 // boundary is a point where a position may be saved: between transactions.

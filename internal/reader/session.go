@@ -117,7 +117,9 @@ func (s *session) apply(ctx context.Context, ev *wire.Event) (done bool, err err
 		return s.boundary(ctx)
 	case binlogdatapb.VEventType_HEARTBEAT:
 		if !s.transaction {
-			count(s)
+			if err := count(s); err != nil {
+				return false, err
+			}
 			return s.boundary(ctx) // nothing else may arrive for a long time
 		}
 	case binlogdatapb.VEventType_COPY_COMPLETED:

@@ -7,6 +7,7 @@ import (
 	"io"
 	"regexp"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -96,45 +97,57 @@ func TestAStallNamesItsCauses(t *testing.T) {
 
 // Before Vitess 23 a transaction that ends in a COMMIT statement has no position, and is not told apart from one that is sent again.
 func TestTransactionsWithoutAPositionEndAtTheTarget(t *testing.T) {
-	const heartbeat, patience = "heartbeat", "100 s, heartbeat"
+	const heartbeat, patience = "heartbeat", "patience, heartbeat"
+	far := 5 + mostSteps + 1
+	one := []string{"", heartbeat}
+	two := []string{"", "", heartbeat}
+	many := append(slices.Repeat([]string{""}, far-5), heartbeat)
 	for name, c := range map[string]struct {
-		target int
-		events []string // "" for a transaction
-		ends   bool
+		target  int
+		replica bool
+		events  []string // "" for a transaction
+		at      int      // afterwards
+		again   bool     // another stream is opened from there
 	}{
-		"the only one":                      {6, []string{"", heartbeat}, true},
-		"the only one, repeated":            {6, []string{"", "", heartbeat}, true},
-		"two":                               {7, []string{"", "", patience}, true},
-		"two, before the patience is over":  {7, []string{"", "", heartbeat}, false},
-		"two, after a longer silence":       {7, []string{patience, "", "", heartbeat}, false},
-		"one of two":                        {7, []string{"", patience}, false},
-		"one of two, repeated in a silence": {7, []string{"", heartbeat, "", patience}, false},
-		"one of two, repeated at its end":   {7, []string{"", patience, "", heartbeat}, false},
-		"the silence began anew":            {7, []string{"", "", heartbeat, "", "", heartbeat}, false},
-		"three":                             {8, []string{"", "", "", heartbeat, patience}, true},
-		"none":                              {6, []string{patience}, false},
+		"the only one":           {6, false, one, 6, false},
+		"the only one, repeated": {6, false, two, 6, false},
+		"none":                   {6, false, []string{patience}, 5, false},
+		"one of two":             {7, false, one, 6, true},
+		"two, or one repeated":   {7, false, two, 6, true},
+		"two, for long":          {7, false, []string{"", "", patience}, 7, false},
+		"many":                   {far, false, many, 5, false},
+		"many, for long":         {far, false, append(slices.Clone(many), patience), far, false},
+		"many, too few":          {far, false, append(slices.Clone(many[1:]), patience), 5, false},
+		"a replica, which may have one of its own":  {6, true, one, 5, false},
+		"a replica, for long":                       {6, true, append(slices.Clone(one), patience), 6, false},
+		"two of a replica, repeated in a silence":   {7, true, []string{"", heartbeat, "", patience}, 5, false},
+		"two of a replica, repeated at its end":     {7, true, []string{"", patience, "", heartbeat}, 5, false},
+		"two of a replica, after a longer silence":  {7, true, []string{patience, "", "", heartbeat}, 5, false},
+		"two of a replica, the silence began again": {7, true, []string{"", "", heartbeat, "", "", heartbeat}, 5, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			users, tab := stream(t, "users")
 			s := newRig(io.Discard, at(c.target), tab).session(users)
-			s.target = at(c.target)
+			s.target, s.env.Settings.Primary = at(c.target), !c.replica
 			var done bool
+			var err error
 			for _, event := range c.events {
 				events := []*binlogdatapb.VEvent{fakevtgate.Begin(7, 0), fakevtgate.Commit(7)}
 				switch event {
 				case patience:
-					s.waits(mostSilence + time.Second)
+					s.waits(mostSilence)
 					fallthrough
 				case heartbeat:
 					s.waits(time.Second)
 					events = []*binlogdatapb.VEvent{fakevtgate.Heartbeat()}
 				}
-				var err error
-				if done, err = s.applyAll(t.Context(), wire.NewResponse(encodeEvents(t, events...))); err != nil {
-					t.Fatal(err)
-				}
+				done, err = s.applyAll(t.Context(), wire.NewResponse(encodeEvents(t, events...)))
 			}
-			if done != c.ends || s.at.Equal(at(c.target)) != c.ends {
+			v := failure.In(err)
+			if again := v != nil && v.Kind == airbyte.TransientError && v.Action == failure.Retry; again != c.again || !c.again && err != nil {
+				t.Errorf("error %v", err)
+			}
+			if done != (c.at == c.target) || !s.at.Equal(at(c.at)) {
 				t.Errorf("done %v, at %s", done, s.at)
 			}
 		})
