@@ -50,6 +50,7 @@ type tortureRig struct {
 	bound   time.Duration   // how long a sync may take without a fault in the cluster
 	serving []string        // shards of the sharded keyspace
 	tablets map[string]tabletsOf
+	broken  error // why no further history can be played
 }
 
 func newTortureRig(t *testing.T) *tortureRig {

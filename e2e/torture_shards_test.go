@@ -81,12 +81,26 @@ func (p *play) reunite() {
 	if p.made == nil && p.former == nil && !p.spoilt && slices.Equal(p.serving, shardsAtFirst()) {
 		return
 	}
+	var err error
+	for range 3 {
+		if err = p.reuniteOnce(); err == nil {
+			return
+		}
+		p.failed(err)
+	}
+	p.broken = fmt.Errorf("the shards cannot be made what they were, so that no history can be played any more: %w", err)
+}
+
+func (p *play) reuniteOnce() error {
 	ctx, cancel := context.WithTimeout(context.Background(), reshardLimit)
 	defer cancel()
-	p.failed(p.restoreShards(ctx))
+	if err := p.restoreShards(ctx); err != nil {
+		return err
+	}
 	for _, shard := range p.serving {
 		p.awaitShard(ctx, tortureSharded, shard)
 	}
+	return nil
 }
 
 // reshard makes new shards that follow serving ones.

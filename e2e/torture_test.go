@@ -117,6 +117,9 @@ func (r *tortureRig) playFile(t *testing.T, file string) {
 	h, _ := readHistory(t, file)
 	spoilt := r.counts[spoiltHistories]
 	f, n := r.play(t.Context(), h)
+	if r.broken != nil {
+		t.Fatal(r.broken)
+	}
 	if r.counts[spoiltHistories] > spoilt {
 		t.Errorf("a reshard did not work, so that the history was not played to its end: %s", strings.Join(sorted(r.counts), ", "))
 	}
@@ -137,6 +140,9 @@ func (r *tortureRig) torture(t *testing.T, seed uint64, length time.Duration) {
 		h := torture.Generate(seed, tortureSteps, r.without)
 		f, n := r.play(t.Context(), h)
 		histories++
+		if r.broken != nil {
+			t.Fatal(r.broken)
+		}
 		if f == nil {
 			continue
 		}
