@@ -532,6 +532,9 @@ func TestErrorOfOneTableAmongEightInAFormerShard(t *testing.T) {
 	}
 }
 
+// errNoTablet is vtgate's answer if no tablet streams from a position.
+var errNoTablet = status.Error(codes.Canceled, `error starting stream from shard GTID keyspace:"shop" shard:"-": failed to find a PRIMARY tablet for VStream in shop/- within the zone1 cell(s): context has expired`)
+
 // The search for the table that breaks a former shard's stream tries only twice: what it meets then may pass.
 func TestSearchInAFormerShardCallsNoReasonPermanent(t *testing.T) {
 	t.Parallel()
@@ -539,7 +542,7 @@ func TestSearchInAFormerShardCallsNoReasonPermanent(t *testing.T) {
 		if len(tablesIn(q)) > 1 {
 			return status.Error(codes.Unknown, "something that this package never heard of")
 		}
-		return status.Error(codes.Canceled, `error starting stream from shard GTID keyspace:"shop" shard:"-": failed to find a PRIMARY tablet for VStream in shop/- within the zone1 cell(s): context has expired`)
+		return errNoTablet
 	})
 	r.newShards("-80", "80-")
 	r.cfg.MaxRetries, r.patience = 1, 1
@@ -680,7 +683,7 @@ func TestFormerShardThatLeadsNowhere(t *testing.T) {
 			return status.Error(codes.Unknown, "Cannot replicate because the source purged required binary logs (errno 1236)")
 		},
 		"does not stream from the saved position, probably because its binary logs were purged": func(*request, func(...*event), <-chan struct{}) error {
-			return status.Error(codes.Canceled, `error starting stream from shard GTID keyspace:"shop" shard:"-": failed to find a PRIMARY tablet for VStream in shop/- within the zone1 cell(s): context has expired`)
+			return errNoTablet
 		},
 		// A copy that had waited started after the traffic was switched: its position is past the journal. Vitess writes changes
 		// back to the shard, so its log keeps growing.

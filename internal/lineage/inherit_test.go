@@ -179,11 +179,8 @@ func TestFormerShardsDescendOneAfterTheOther(t *testing.T) {
 			Inherit(shards, existing, true, c.reference)
 			for _, shard := range existing {
 				got := shards[shard]
-				if none := slices.Contains(all(c.none), shard); none || got == nil {
-					if !none || got != nil {
-						t.Errorf("shard %s: %+v", shard.Name, got)
-					}
-				} else if (got.Copy != nil) != slices.Contains(all(c.copied), shard) {
+				none, copied := slices.Contains(all(c.none), shard), slices.Contains(all(c.copied), shard)
+				if (got == nil) != none || got != nil && (got.Copy != nil) != copied {
 					t.Errorf("shard %s: %+v", shard.Name, got)
 				}
 			}

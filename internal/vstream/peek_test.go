@@ -9,7 +9,6 @@ import (
 	binlogdatapb "vitess.io/vitess/go/vt/proto/binlogdata"
 	vtgatepb "vitess.io/vitess/go/vt/proto/vtgate"
 
-	"source-planetscale/internal/dial"
 	"source-planetscale/internal/fakevtgate"
 	"source-planetscale/internal/gtid"
 )
@@ -59,15 +58,5 @@ func peeking(t *testing.T, stream fakevtgate.Stream) *Client {
 		t.Fatal(err)
 	}
 	t.Cleanup(server.Close)
-	client, err := New(Config{
-		Dial: dial.Config{
-			Host:     "127.0.0.1",
-			GRPCPort: server.Port(),
-			TLS:      dial.TLS{Mode: dial.Disabled},
-		}, Auth: NoAuth, Silence: 100 * time.Millisecond,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return client
+	return slowClient(t, server.Port(), 100*time.Millisecond)
 }
