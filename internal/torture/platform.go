@@ -39,6 +39,7 @@ type Stream struct {
 	seen       map[int64]bool    // the run's cursors
 	Status     string            // in the last run
 	completed  bool              // by the last run
+	broken     bool              // the last run did not complete it
 	settled    bool              // so that nothing is sent twice from here on
 	since      int               // records since its last state
 	Repeats    bool              // some records may have been sent twice: a run of it did not complete
@@ -210,18 +211,18 @@ func (s *Stream) rekey() {
 }
 
 // End says how the stream's run ended: it may be sent again what came since, unless the run completed it. A copy that started over is
-// followed by the changes since its first snapshot: by the next run, if the replica that was asked where to stop is behind the one that
-// copied.
+// followed by the changes since its first snapshot. Those after the position where this run was to stop are left to the next one: there are
+// some if rows were written before the copy began again, or if the replica that was asked where to stop is behind the one that copied.
 func (s *Stream) End(completed, replicas bool) {
-	s.settled = completed && (s.completed || !replicas)
-	s.completed = completed
+	s.settled = completed && (s.completed || !s.broken && !replicas)
+	s.completed, s.broken = completed, !completed
 	s.Repeats = s.Repeats || !s.settled
 }
 
 // Clear does what Airbyte does when a stream's data is cleared. Later records are not compared with the deleted ones: cursors start over,
 // possibly below those that ran ahead of the clock after a kill.
 func (s *Stream) Clear() {
-	s.State, s.completed, s.settled, s.Last = nil, false, false, 0
+	s.State, s.completed, s.broken, s.settled, s.Last = nil, false, false, false, 0
 	s.empty()
 }
 
