@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bytes"
+	"context"
 	"database/sql"
 	"fmt"
 	"os"
@@ -148,17 +149,34 @@ func (p *pipeline) copied(table, name, change string) {
 		shards = []string{"-80", "80-"}
 	}
 	for _, shard := range shards {
-		db := p.mysqldOf(p.t, p.keyspace, shard)
-		execOn(p.t, db, "drop table if exists "+name, "create table "+name+" like "+table, "alter table "+name+" "+change)
-		var both string
-		err := db.QueryRow("select group_concat(concat('`', a.column_name, '`')) from information_schema.columns a join information_schema.columns b "+
-			"using (table_schema, column_name) where a.table_schema = database() and a.table_name = ? and b.table_name = ?", table, name).Scan(&both)
-		if err != nil {
+		if err := copyOver(p.t.Context(), p.mysqldOf(p.t, p.keyspace, shard), table, name, change); err != nil {
 			p.t.Fatal(err)
 		}
-		execOn(p.t, db, fmt.Sprintf("insert into %s (%s) select %s from %s", name, both, both, table),
-			fmt.Sprintf("rename table %[1]s to _%[1]s_del, %[2]s to %[1]s", table, name), "drop table _"+table+"_del")
 	}
+}
+
+// copyOver gives a shard's table other columns by a copy of that name, which takes its place. If that fails, the table stays what it was.
+func copyOver(ctx context.Context, db *sql.DB, table, name, change string) error {
+	run := func(statements ...string) error {
+		for _, statement := range statements {
+			if _, err := db.ExecContext(ctx, statement); err != nil {
+				return fmt.Errorf("%w: %.300s", err, statement)
+			}
+		}
+		return nil
+	}
+	if err := run("drop table if exists "+name, "create table "+name+" like "+table, "alter table "+name+" "+change); err != nil {
+		return err
+	}
+	var both string
+	err := db.QueryRowContext(ctx, "select group_concat(concat('`', a.column_name, '`')) from information_schema.columns a "+
+		"join information_schema.columns b using (table_schema, column_name) where a.table_schema = database() and a.table_name = ? and "+
+		"b.table_name = ? and a.generation_expression = '' and b.generation_expression = ''", table, name).Scan(&both)
+	if err != nil {
+		return err
+	}
+	return run(fmt.Sprintf("insert into %s (%s) select %s from %s", name, both, both, table),
+		fmt.Sprintf("rename table %[1]s to _%[1]s_del, %[2]s to %[1]s", table, name), "drop table _"+table+"_del")
 }
 
 // migration returns the status of an online DDL in each shard.

@@ -147,6 +147,8 @@ func (p *play) ddl(ctx context.Context, name string, s torture.Step) {
 	p.changes[name] = s.SQL
 	if shard := s.Option("in"); shard != "" {
 		p.inShard(ctx, shard, s.SQL)
+	} else if s.Has("copied") {
+		p.copied(ctx, name, s.SQL[0])
 	} else {
 		for _, statement := range s.SQL {
 			_, err := p.gate(p.keyspace).ExecContext(ctx, p.named(statement))
@@ -162,6 +164,22 @@ func (p *play) ddl(ctx context.Context, name string, s torture.Step) {
 		p.altered[name] = p.altered[name].Note(stream, before, after)
 	}
 	p.awaitGate(ctx, name)
+}
+
+// copied alters a table as gh-ost does, in one shard after the other. MySQL may refuse it in some.
+func (p *play) copied(ctx context.Context, name, statement string) {
+	ctx, cancel := context.WithTimeout(ctx, statementLimit)
+	defer cancel()
+	table := p.named(name)
+	change := strings.TrimPrefix(p.named(statement), "alter table "+table+" ")
+	for _, shard := range p.shardsOf(p.keyspace) {
+		db, err := p.direct(ctx, p.keyspace, shard)
+		if err == nil {
+			err = copyOver(ctx, db, table, "_"+table+"_gho", change)
+			db.Close()
+		}
+		p.failed(err)
+	}
 }
 
 // completeChange does what a person does whose change of a table succeeded in some shards only: the rows that are in its way are deleted.

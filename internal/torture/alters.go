@@ -106,6 +106,15 @@ var alters = []alteration{
 	{weighted{"charset", 2}, always, func(g *generator, _ *table) string {
 		return "convert to character set " + g.one("latin1", "utf8mb4", "utf8mb4 collate utf8mb4_bin")
 	}},
+	{weighted{"set-default", 3}, never, ofColumn(func(g *generator, t *table, c *column) string {
+		return "alter column " + c.name + " set default (" + g.value(t, c) + ")"
+	})},
+	{weighted{"table-charset", 3}, never, func(g *generator, _ *table) string { // of columns that are added later
+		return "default character set " + g.one("latin1", "utf8mb4")
+	}},
+	{weighted{"partition", 2}, never, func(g *generator, _ *table) string {
+		return g.one("partition by key () partitions 2", "add partition partitions 2", "coalesce partition 1", "remove partitioning")
+	}},
 	{weighted{"index", 2}, never, func(g *generator, t *table) string {
 		t.next++
 		return fmt.Sprintf("add index i%d (n)", t.next)
@@ -220,10 +229,17 @@ func (g *generator) addAlter(t *table, a alteration) {
 			}
 		}
 	}
-	if clause != "" {
-		g.add(Step{Verb: "ddl", Words: words, SQL: []string{"alter table " + t.name + " " + clause}})
+	if clause == "" {
+		return
 	}
+	if slices.Contains(copied, a.name) && g.chance(4) && g.may("copied") {
+		words = []string{t.name, "may-fail", "copied"} // it is not certain what became of the rows that it copied
+	}
+	g.add(Step{Verb: "ddl", Words: words, SQL: []string{"alter table " + t.name + " " + clause}})
 }
+
+// copied are the changes that are also made the way of gh-ost. A copy has no values of a renamed column.
+var copied = []string{"add-last", "add-default", "add-first", "drop", "widen", "null", "move", "retype", "relabel", "charset"}
 
 // clause creates the ALTER's clause. An index is made in place, and explains nothing.
 func (a *alteration) clause(g *generator, t *table) string {

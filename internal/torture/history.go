@@ -99,7 +99,7 @@ var Verbs = map[string]string{
 	"sql":       "statements through vtgate, as one transaction if they are several",
 	"direct":    "SHARD: statements in one session of the shard's own mysqld, each for itself",
 	"fill":      "NAME FROM TO: an insert through vtgate of many rows; {n} is the row's number",
-	"ddl":       "NAME [may-fail] [in=SHARD]: a statement that changes the table, through vtgate or in one shard only",
+	"ddl":       "NAME [may-fail] [in=SHARD] [copied]: a statement that changes the table, through vtgate, in one shard only, or a copy that then replaces it",
 	"start":     "begin a sync",
 	"read":      "N: read that many records of it",
 	"state":     "read it up to its next state",

@@ -143,6 +143,7 @@ func TestEveryMoveAlterAndSwapIsMade(t *testing.T) {
 		"\nfill ", "\nreplay ", "\npurge ", "\nidle ", "\nfault ", "\nclear ", "\nhold - ", "\nhold 80- ", "\nerrant -\n", "\nreparent -\n", "\nreparent -80\n", "checkpoint_interval_seconds=3600", "savepoint s", "rollback\n", "\nhalf-open grpc\n", "\nhalf-open mysql\n", "\nhalf-open grpc,mysql 25000\n", "\nhalf-open grpc 4000\n", "\nclock -3600\n", "\nclock 21600\n", "\nerrant 80-\n", "use_replica", "\nbare", "\nterm", "\nkill", "\npause ", "\nstate", " in=-80 ",
 		"mode=full_refresh", "dest=append", "without=", "binlog_format", "rename column", "drop column", " first", "add index",
 		"\nreshard -80 to -40,40-80\n", "\nreshard -80,80- to -\n", "\nreshard - to ", "\nswitch\n", "\nswitch held=", "\ncomplete\n", "\ndirect 40-80 ", "idle 40-80",
+		" set default (", " default character set ", "partition by key", "add partition", " may-fail copied | alter table ",
 		"truncate table", "rename table", "use mysql", "temporary", "xa start", "optimize", "virtual invisible", "unique key",
 	} {
 		if !strings.Contains(text, part) {
