@@ -56,7 +56,8 @@ func params(more func(*testscript.Env) error) testscript.Params {
 			"connector":   cmdConnector,
 			"configure":   cmdConfigure,
 			"setconfig":   cmdSetConfig,
-			"legacystate": cmdLegacyState,
+			"legacystate": cmdFormerState(LegacyState),
+			"formerstate": cmdFormerState(FormerState),
 			"load":        cmdLoad,
 			"equal":       cmdEqual,
 			"counts":      cmdCounts,
@@ -205,15 +206,17 @@ func cmdSetConfig(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(os.WriteFile(ts.MkAbs(args[1]), data, 0o600))
 }
 
-// legacystate POSITIONS STREAM FILE [copying] writes the state that planetscale/airbyte-source leaves for a stream at the
-// positions that position printed, after a copy or in the middle of one.
-func cmdLegacyState(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) < 3 {
-		ts.Fatalf("usage: legacystate POSITIONS STREAM FILE [copying]")
+// legacystate POSITIONS STREAM FILE [copying] writes the state that earlier releases of planetscale/airbyte-source leave for a stream at
+// the positions that position printed, after a copy or in the middle of one; formerstate writes that of its later releases.
+func cmdFormerState(state func([]byte, []string, ...string) ([]byte, error)) func(*testscript.TestScript, bool, []string) {
+	return func(ts *testscript.TestScript, neg bool, args []string) {
+		if neg || len(args) < 3 {
+			ts.Fatalf("usage: legacystate or formerstate POSITIONS STREAM FILE [copying]")
+		}
+		data, err := state([]byte(ts.ReadFile(args[0])), args[1:2], args[3:]...)
+		ts.Check(err)
+		ts.Check(os.WriteFile(ts.MkAbs(args[2]), data, 0o600))
 	}
-	data, err := LegacyState([]byte(ts.ReadFile(args[0])), args[1:2], args[3:]...)
-	ts.Check(err)
-	ts.Check(os.WriteFile(ts.MkAbs(args[2]), data, 0o600))
 }
 
 // load CATALOG [OUTPUT] delivers what out has, and writes state.json for the next run.

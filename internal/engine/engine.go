@@ -88,7 +88,7 @@ func (e *Engine) Read(ctx context.Context, catalog *airbyte.ConfiguredCatalog, i
 }
 
 // unprepared fails the streams of a keyspace that cannot be read at all if others can be: with a single keyspace, its failure is the
-// sync's. The same holds while its positions are in a state of the former connector, which the platform deletes with the first state of
+// sync's. The same holds while its positions are in the former connector's document, which the platform deletes with the first state of
 // another stream.
 func (e *Engine) unprepared(ctx context.Context, catalog *airbyte.ConfiguredCatalog, in *airbyte.State, err error) error {
 	if !e.cfg.Several() || in.Legacy != nil || ctx.Err() != nil || errors.Is(err, airbyte.ErrWrite) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -101,11 +102,18 @@ func warnUnused(cfg *config.Config, log *slog.Logger, catalog *airbyte.Configure
 	}
 }
 
-// checkForeign refuses a state of other keyspaces. Some streams of another keyspace, next to ours, may be left over at the platform from
-// a source whose database was changed: these are reported.
+// checkForeign refuses a state of other keyspaces. Some streams of another keyspace, next to ours, may be left over at the platform or in
+// the former connector's document from a source whose database was changed: these are reported.
 func checkForeign(cfg *config.Config, log *slog.Logger, in *airbyte.State) error {
+	legacy, err := legacyStates(in)
+	if err != nil {
+		return err
+	}
+	all := rawStates{}
+	maps.Copy(all, in.Streams)
+	maps.Copy(all, legacy)
 	var foreign []string
-	for d := range in.Streams {
+	for d := range all {
 		if d.Namespace != "" && !cfg.Reads(d.Namespace) {
 			foreign = append(foreign, d.String())
 		}
@@ -113,7 +121,7 @@ func checkForeign(cfg *config.Config, log *slog.Logger, in *airbyte.State) error
 	switch {
 	case len(foreign) == 0:
 		return nil
-	case len(foreign) == len(in.Streams):
+	case len(foreign) == len(all):
 		return failure.Config("correct "+failure.Option("Database", "database")+", or clear the connection's data to start over",
 			"The saved state belongs to another database than the configured %s (stream %s, one of %d)", configured(cfg), slices.Min(foreign), len(foreign))
 	default:

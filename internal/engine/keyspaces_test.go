@@ -3,7 +3,6 @@ package engine
 import (
 	"bytes"
 	"context"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,7 +13,6 @@ import (
 	"testing"
 	"time"
 
-	"google.golang.org/protobuf/encoding/protowire"
 	binlogdatapb "vitess.io/vitess/go/vt/proto/binlogdata"
 
 	"source-planetscale/internal/airbyte"
@@ -270,12 +268,8 @@ func TestOneStreamForEachKeyspaceAndShard(t *testing.T) {
 // first, and if it cannot be read, nothing else is.
 func TestTheFormerConnectorsStateIsTakenOverFirst(t *testing.T) {
 	legacy := func() *airbyte.State {
-		var cursor []byte
-		for i, text := range []string{"-", "shop", fakevtgate.GTID(5)} {
-			cursor = protowire.AppendString(protowire.AppendTag(cursor, protowire.Number(i+1), protowire.BytesType), text)
-		}
 		in := noState()
-		in.Legacy = json.RawMessage(`{"streams":{"shop:users":{"shards":{"-":{"cursor":"` + base64.StdEncoding.EncodeToString(cursor) + `"}}}}}`)
+		in.Legacy = legacyDocument(map[string]string{"shop:users": formerState("-", "shop", fakevtgate.GTID(5))})
 		return in
 	}
 	start := func() *rig {

@@ -61,10 +61,11 @@ func (f failures) say(w *airbyte.Writer, trace func(*failure.Verdict, *airbyte.S
 
 // prepare finds out everything that a sync needs to know before it reads the first row. It may be called again after an error.
 func (e *Engine) prepare(ctx context.Context, catalog *airbyte.ConfiguredCatalog, in *airbyte.State) (*Sync, error) {
-	saved, damaged, err := e.savedStates(catalog, in)
+	legacy, err := legacyStates(in)
 	if err != nil {
 		return nil, err
 	}
+	saved, damaged := e.savedStates(catalog, in.Streams, legacy)
 	existing, err := e.server.Shards(ctx)
 	if err != nil {
 		return nil, err
@@ -74,7 +75,7 @@ func (e *Engine) prepare(ctx context.Context, catalog *airbyte.ConfiguredCatalog
 		return nil, err
 	}
 	s := &survey{Sync: e.newSync(wanted, existing)}
-	s.former = ofFormer(saved, in)
+	s.former = leftToSave(in.Streams, legacy, saved, damaged)
 	if err := s.ask(ctx, catalog, saved); err != nil {
 		return nil, err
 	}

@@ -151,8 +151,8 @@ func TestDamagedStateOfAnotherDatabaseIsNotOurs(t *testing.T) {
 			in.Streams[s.Descriptor()] = json.RawMessage(`{}`)
 		}
 	}
-	if _, damaged, err := newRig(t, 9, nil).engine().savedStates(catalog, in); err != nil || len(damaged) > 0 {
-		t.Errorf("error %v, damaged %v", err, damaged)
+	if _, damaged := newRig(t, 9, nil).engine().savedStates(catalog, in.Streams, nil); len(damaged) > 0 {
+		t.Errorf("damaged %v", damaged)
 	}
 }
 

@@ -2,8 +2,6 @@ package engine
 
 import (
 	"context"
-	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -14,12 +12,10 @@ import (
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
-	"google.golang.org/protobuf/encoding/protowire"
 	querypb "vitess.io/vitess/go/vt/proto/query"
 
 	"source-planetscale/internal/airbyte"
 	"source-planetscale/internal/destination"
-	"source-planetscale/internal/fakevtgate"
 	"source-planetscale/internal/gtid"
 	"source-planetscale/internal/record"
 	"source-planetscale/internal/state"
@@ -86,92 +82,6 @@ func TestCopyThatStartsOverIsGivenUp(t *testing.T) {
 				}
 			}
 		})
-	}
-}
-
-// legacyCursor is a cursor of the former connector.
-func legacyCursor(position string) string {
-	var b []byte
-	for i, text := range []string{"-", "shop", position} {
-		b = protowire.AppendString(protowire.AppendTag(b, protowire.Number(i+1), protowire.BytesType), text)
-	}
-	return base64.StdEncoding.EncodeToString(b)
-}
-
-// The platform deletes the former connector's state when it receives the first state of this one: all positions are saved once, before
-// anything is read.
-func TestFormerConnectorsPositionsAreSavedFirst(t *testing.T) {
-	legacy := &airbyte.State{Legacy: json.RawMessage(fmt.Sprintf(
-		`{"streams":{"shop:users":{"shards":{"-":{"cursor":%[1]q}}},"shop:others":{"shards":{"-":{"cursor":%[1]q}}}}}`, legacyCursor(fakevtgate.GTID(5))))}
-	for name, c := range map[string]struct {
-		in   func(r *rig) *airbyte.State
-		want int
-	}{
-		"the former connector's": {func(*rig) *airbyte.State { return legacy }, 2},
-		"ours": {func(r *rig) *airbyte.State {
-			return r.atPosition(map[string]gtid.Position{"users": at(5), "others": at(5)})
-		}, 0},
-		"none": {func(*rig) *airbyte.State { return &airbyte.State{} }, 0},
-	} {
-		t.Run(name, func(t *testing.T) {
-			r := newRig(t, 6, func(*request, func(...*event), <-chan struct{}) error {
-				return status.Error(codes.PermissionDenied, "no")
-			})
-			r.exists("users", "others", "third")
-			out, err := r.read(c.in(r), "users", "others", "third")
-			if !errors.Is(err, ErrIncomplete) || len(out.States) != c.want {
-				t.Fatalf("error %v, %d states", err, len(out.States))
-			}
-			for _, s := range out.States {
-				if !shardOf(t, s).Position.Equal(at(5)) || s.Stream.Name == "third" {
-					t.Errorf("state %s", s.Message)
-				}
-			}
-			text := r.out.buf.String()
-			if first := strings.Index(text, `"STATE"`); c.want > 0 && (first < strings.LastIndex(text, `"STARTED"`) || first > strings.Index(text, `"Reading 3`)) {
-				t.Errorf("the states are not right after the streams have started:\n%s", text)
-			}
-		})
-	}
-}
-
-// A stream that cannot be read this time keeps its position of the former connector, too: the next sync goes on from there.
-func TestAFormerPositionOfAStreamThatIsRefusedIsSaved(t *testing.T) {
-	cursor := legacyCursor(fakevtgate.GTID(5))
-	in := &airbyte.State{Legacy: json.RawMessage(fmt.Sprintf(
-		`{"streams":{"shop:users":{"shards":{"-":{"cursor":%[1]q}}},"shop:others":{"shards":{"-":{"cursor":%[1]q}}},"shop:third":{"shards":{"-":{"cursor":""}}}}}`, cursor))}
-	r := newRig(t, 6, func(q *request, send func(...*event), done <-chan struct{}) error {
-		send(insert(6, tablesIn(q)...)...)
-		return hold(done)
-	})
-	r.exists("users") // and not the others, as if the schema had to be refreshed
-	out, err := r.read(in, "users", "others", "third")
-	if !errors.Is(err, ErrIncomplete) || len(out.Errors) != 2 || out.Statuses[streamNamed("users")] != "COMPLETE" {
-		t.Fatalf("error %v, traces %+v, statuses %v", err, out.Errors, out.Statuses)
-	}
-	text := r.out.buf.String()
-	if first := strings.Index(text, `"STATE"`); first < strings.LastIndex(text, `"STARTED"`) || first > strings.Index(text, `"INCOMPLETE"`) {
-		t.Errorf("the states are not right after the streams have started:\n%s", text)
-	}
-	next := newRig(t, 6, r.stream)
-	next.exists("users", "others")
-	last := map[airbyte.StreamDescriptor]json.RawMessage{}
-	for _, s := range out.States {
-		if s.Stream.Name == "third" {
-			t.Errorf("a stream that was never read has the state %s", s.Message)
-		}
-		if last[airbyte.StreamDescriptor{Name: s.Stream.Name, Namespace: "shop"}], err = streamOf(t, s).MarshalJSON(); err != nil {
-			t.Fatal(err)
-		}
-	}
-	out, err = next.read(&airbyte.State{Streams: last}, "users", "others")
-	if got := rows(out); err != nil || !slices.Equal(got, []string{"6:x"}) {
-		t.Errorf("error %v, records %v", err, got)
-	}
-	for _, q := range next.requests() {
-		if g := q.Vgtid.ShardGtids[0]; slices.Contains(tablesIn(q), "others") && g.Gtid != fakevtgate.GTID(5) {
-			t.Errorf("others was requested from %q", g.Gtid)
-		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -16,16 +17,26 @@ import (
 	"source-planetscale/internal/table"
 )
 
-// savedStates finds each stream's state in what the platform passed in. damaged are the errors of those that cannot be used, by table.
-func (e *Engine) savedStates(catalog *airbyte.ConfiguredCatalog, in *airbyte.State) (saved map[airbyte.StreamDescriptor]*state.Stream,
-	damaged map[string]error, err error,
-) {
-	var legacy map[string]*state.Stream
-	if in.Legacy != nil {
-		if legacy, err = state.ParseLegacy(in.Legacy, e.cfg.Database, e.cfg.Reads); err != nil {
-			return nil, nil, failure.Config("clear the connection's data and sync again", "The saved state cannot be used: %s", err).Because(err)
-		}
+// rawStates are states of streams, as the platform passed them in.
+type rawStates = map[airbyte.StreamDescriptor]json.RawMessage
+
+// legacyStates are the streams' states in the document of the former connector, if there is one.
+func legacyStates(in *airbyte.State) (rawStates, error) {
+	if in.Legacy == nil {
+		return nil, nil
 	}
+	states, err := state.ParseLegacy(in.Legacy)
+	if err != nil {
+		return nil, failure.Config("clear the connection's data and sync again", "The saved state cannot be used: %s", err).Because(err)
+	}
+	return states, nil
+}
+
+// savedStates finds each stream's state: its own or, if there is none, the one in the former connector's document. damaged are the errors
+// of those that cannot be used, by table.
+func (e *Engine) savedStates(catalog *airbyte.ConfiguredCatalog, own, legacy rawStates) (saved map[airbyte.StreamDescriptor]*state.Stream,
+	damaged map[string]error,
+) {
 	saved, damaged = map[airbyte.StreamDescriptor]*state.Stream{}, map[string]error{}
 	for i := range catalog.Streams {
 		c := &catalog.Streams[i]
@@ -33,36 +44,57 @@ func (e *Engine) savedStates(catalog *airbyte.ConfiguredCatalog, in *airbyte.Sta
 		if d.Namespace != "" && d.Namespace != e.cfg.Database {
 			continue // it cannot be read, whatever its state is
 		}
-		data, ok := in.Streams[d]
-		if !ok {
-			if s := legacy[d.Name]; s != nil && c.SyncMode == airbyte.Incremental {
-				saved[d] = s
-			}
-			continue
-		}
-		s, err := state.Parse(data, e.cfg.Database)
+		s, err := e.savedState(c, own[d], legacy[d])
 		if err != nil {
 			damaged[d.Name] = failure.Config("clear the stream's data and sync again", "The saved state of stream %s cannot be used: %s", d, err).Because(err)
-			continue
-		}
-		if usable(s, c) {
+		} else if s != nil {
 			saved[d] = s
-		} else if s.FullRefresh != (c.SyncMode == airbyte.FullRefresh) {
-			e.shared.Log.Warn(fmt.Sprintf("Stream %s: the saved state was written in the other sync mode and is not used; the table is copied from the beginning.", d))
 		}
 	}
-	return saved, damaged, nil
+	return saved, damaged
 }
 
-// ofFormer are those of the states that are the former connector's, and have a position.
-func ofFormer(saved map[airbyte.StreamDescriptor]*state.Stream, in *airbyte.State) map[airbyte.StreamDescriptor]*state.Stream {
-	former := map[airbyte.StreamDescriptor]*state.Stream{}
-	for d, s := range saved {
-		if _, ours := in.Streams[d]; !ours && slices.ContainsFunc(slices.Collect(maps.Values(s.Shards)), (*state.Shard).Begun) {
-			former[d] = s
+// savedState is the state of a stream that can be used, nil for none.
+func (e *Engine) savedState(c *airbyte.ConfiguredStream, own, legacy json.RawMessage) (*state.Stream, error) {
+	switch {
+	case own != nil && !state.IsFormer(own):
+		return e.ownState(c, own)
+	case c.SyncMode == airbyte.FullRefresh: // the former connector saved states of those, too, and never used them
+		return nil, nil
+	case own != nil:
+		return state.ParseFormer(own, e.cfg.Database)
+	case legacy != nil:
+		return state.ParseFormer(legacy, e.cfg.Database)
+	}
+	return nil, nil
+}
+
+// ownState is a state that this source wrote, nil if it belongs to another way of reading the stream.
+func (e *Engine) ownState(c *airbyte.ConfiguredStream, data json.RawMessage) (*state.Stream, error) {
+	s, err := state.Parse(data, e.cfg.Database)
+	switch {
+	case err != nil:
+		return nil, err
+	case usable(s, c):
+		return s, nil
+	case s.FullRefresh != (c.SyncMode == airbyte.FullRefresh):
+		e.shared.Log.Warn(fmt.Sprintf("Stream %s: the saved state was written in the other sync mode and is not used; the table is copied from the beginning.", c.Stream.Descriptor()))
+	}
+	return nil, nil
+}
+
+// leftToSave are those states in the former connector's document that a later sync needs: with a position, or damaged, so that their
+// streams are not silently copied again. The platform deletes the whole document with the first state of ours.
+func leftToSave(own, legacy rawStates, saved map[airbyte.StreamDescriptor]*state.Stream, damaged map[string]error) rawStates {
+	left := rawStates{}
+	for d, data := range legacy {
+		s := saved[d]
+		begun := s != nil && slices.ContainsFunc(slices.Collect(maps.Values(s.Shards)), (*state.Shard).Begun)
+		if own[d] == nil && (begun || damaged[d.Name] != nil) {
+			left[d] = data
 		}
 	}
-	return former
+	return left
 }
 
 // unsent is the reason why VStream sends nothing for a table, nil if it does.

@@ -13,7 +13,6 @@ import (
 	"source-planetscale/internal/plan"
 	"source-planetscale/internal/reader"
 	"source-planetscale/internal/record"
-	"source-planetscale/internal/state"
 )
 
 // Sync is one sync of a keyspace: every stream up to the source's position at the start.
@@ -23,8 +22,8 @@ type Sync struct {
 	targets          *reader.Targets
 	streams          []*partition.Stream
 	env              *reader.Env
-	// former are the streams' states that are the former connector's. The platform drops all of it with the first state of ours.
-	former map[airbyte.StreamDescriptor]*state.Stream
+	// former are the states to save from the former connector's document, which the platform drops with the first state of ours.
+	former rawStates
 	// refused are the streams that cannot be read.
 	refused failures
 	// references are the tables that have all their rows in each shard.
@@ -65,9 +64,9 @@ func (s *Sync) Run(ctx context.Context) error {
 	return err
 }
 
-// takeOver writes the states of streams that have a position of the former connector, those that cannot be read included, before anything
-// can fail: the platform deletes the former state when it stores the first of ours, and with it the positions of streams that have none
-// yet.
+// takeOver writes the states that only the former connector's document has, before anything can fail: the platform deletes the document
+// when it stores the first state of ours, and with it the positions of streams that have none yet. Streams that cannot be read keep the
+// state as it is.
 func (s *Sync) takeOver() error {
 	if len(s.former) == 0 {
 		return nil
@@ -82,15 +81,9 @@ func (s *Sync) takeOver() error {
 			}
 		}
 		for _, d := range s.refused.sorted() {
-			saved := s.former[d]
-			if saved == nil {
-				continue
+			if data := s.former[d]; data != nil {
+				tx.Put(airbyte.StreamState{Stream: d, State: data})
 			}
-			data, err := saved.MarshalJSON()
-			if err != nil {
-				return failure.System("", "The state of stream %s cannot be saved: %s", d, err).Because(err)
-			}
-			tx.Put(airbyte.StreamState{Stream: d, State: data})
 		}
 		return nil
 	})

@@ -12,20 +12,14 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// ParseLegacy parses the state of planetscale/airbyte-source:
+// ParseLegacy splits the document in which earlier releases of planetscale/airbyte-source have the states of all streams:
 //
 //	{"streams":{"<keyspace>:<table>":{"shards":{"<shard>":{"cursor":"<base64>"}}}}}
 //
-// It returns the streams of the keyspace by table name; reads reports for other keyspaces whether they are read as well. A finished copy
-// is continued by replication. An unfinished one starts over: that connector resumed copies without replaying changes made in the
-// meantime.
-func ParseLegacy(data []byte, keyspace string, reads func(keyspace string) bool) (map[string]*Stream, error) {
+// ParseFormer parses each. Its later releases save one such state for each stream.
+func ParseLegacy(data []byte) (map[airbyte.StreamDescriptor]json.RawMessage, error) {
 	var in struct {
-		Streams map[string]struct {
-			Shards map[string]struct {
-				Cursor string `json:"cursor"`
-			} `json:"shards"`
-		} `json:"streams"`
+		Streams map[string]json.RawMessage `json:"streams"`
 	}
 	if err := json.Unmarshal(data, &in); err != nil {
 		return nil, fmt.Errorf("it is not a state of planetscale/airbyte-source: %w", airbyte.Malformed(err))
@@ -33,35 +27,63 @@ func ParseLegacy(data []byte, keyspace string, reads func(keyspace string) bool)
 	if in.Streams == nil {
 		return nil, fmt.Errorf(`it has no "streams": neither a state of this source nor of planetscale/airbyte-source`)
 	}
-	streams := map[string]*Stream{}
+	streams := map[airbyte.StreamDescriptor]json.RawMessage{}
 	for name, stream := range in.Streams {
-		ks, table, ok := strings.Cut(name, ":")
+		keyspace, table, ok := strings.Cut(name, ":")
 		if !ok {
 			return nil, fmt.Errorf("its stream %q is not named keyspace:table", name)
 		}
-		if ks != keyspace && reads(ks) {
-			continue
-		}
-		if ks != keyspace {
-			return nil, fmt.Errorf("its stream %q is of another keyspace than the configured database %q", name, keyspace)
-		}
-		s := &Stream{Shards: map[gtid.Shard]*Shard{}}
-		for shard, cursor := range stream.Shards {
-			at := gtid.Shard{Keyspace: keyspace, Name: shard}
-			position, copying, err := parseCursor(cursor.Cursor, keyspace, shard)
-			if err != nil {
-				return nil, fmt.Errorf("stream %s, shard %s: %w", name, shard, err)
-			}
-			switch {
-			case copying:
-				s.Shards[at] = &Shard{Copy: &Copy{Oldest: position}}
-			case !position.IsZero():
-				s.Shards[at] = &Shard{Position: position}
-			}
-		}
-		streams[table] = s
+		streams[airbyte.StreamDescriptor{Name: table, Namespace: keyspace}] = stream
 	}
 	return streams, nil
+}
+
+// IsFormer reports whether planetscale/airbyte-source has written the state of a stream: it has no version, and cursors of shards, or
+// shards with nothing in them.
+func IsFormer(data []byte) bool {
+	var in map[string]json.RawMessage
+	var shards map[string]map[string]json.RawMessage
+	if json.Unmarshal(data, &in) != nil || in["version"] != nil || json.Unmarshal(in["shards"], &shards) != nil {
+		return false
+	}
+	for _, shard := range shards {
+		if shard["cursor"] == nil && len(shard) > 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// ParseFormer parses the state that planetscale/airbyte-source has written for a stream of the keyspace:
+//
+//	{"shards":{"<shard>":{"cursor":"<base64>"}}}
+//
+// A finished copy is continued by replication. An unfinished one starts over: that connector resumed copies without replaying changes
+// made in the meantime.
+func ParseFormer(data []byte, keyspace string) (*Stream, error) {
+	var in struct {
+		Shards map[string]struct {
+			Cursor string `json:"cursor"`
+		} `json:"shards"`
+	}
+	if err := json.Unmarshal(data, &in); err != nil {
+		return nil, fmt.Errorf("it is not a state of planetscale/airbyte-source: %w", airbyte.Malformed(err))
+	}
+	s := &Stream{Shards: map[gtid.Shard]*Shard{}}
+	for shard, saved := range in.Shards {
+		position, copying, err := parseCursor(saved.Cursor, keyspace, shard)
+		if err != nil {
+			return nil, fmt.Errorf("shard %s: %w", shard, err)
+		}
+		at := gtid.Shard{Keyspace: keyspace, Name: shard}
+		switch {
+		case copying:
+			s.Shards[at] = &Shard{Copy: &Copy{Oldest: position}}
+		case !position.IsZero():
+			s.Shards[at] = &Shard{Position: position}
+		}
+	}
+	return s, nil
 }
 
 // parseCursor parses {1: shard, 2: keyspace, 3: position, 4: last_known_pk}. It reports whether the copy was unfinished.

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"source-planetscale/internal/airbyte"
 	"source-planetscale/internal/gtid"
 	"source-planetscale/internal/table"
 
@@ -194,48 +195,104 @@ func cursor(keyspace, position string, lastPK []byte) string {
 	return base64.StdEncoding.EncodeToString(b)
 }
 
-func legacy(name, shard, cursor string) string {
-	return `{"streams":{"` + name + `":{"shards":{"` + shard + `":{"cursor":"` + cursor + `"}}}}}`
+// formerState is the state of one stream as planetscale/airbyte-source saves it.
+func formerState(shard, cursor string) string {
+	return `{"shards":{"` + shard + `":{"cursor":"` + cursor + `"}}}`
 }
 
-// alone is for a source that reads no other keyspace.
-func alone(string) bool { return false }
-
-func TestParseLegacy(t *testing.T) {
-	streams, err := ParseLegacy([]byte(legacy("shop:users", "-80", cursor("shop", early, nil))), "shop", alone)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got := streams["users"].Shards[in("-80")]; !got.Position.Equal(position(t, early)) || got.Copy != nil {
-		t.Errorf("a finished copy came back as %+v", got)
-	}
+func TestParseFormer(t *testing.T) {
 	lastPK, _ := key().MarshalVT()
-	streams, err = ParseLegacy([]byte(legacy("shop:users", "-80", cursor("shop", early, lastPK))), "shop", alone)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if c := streams["users"].Shards[in("-80")].Copy; c == nil || c.LastPK != nil || !c.Oldest.Equal(position(t, early)) {
-		t.Errorf("an unfinished copy must start over, and came back as %+v", c)
-	}
-	streams, err = ParseLegacy([]byte(legacy("shop:users", "-80", "")), "shop", alone)
-	if err != nil || streams["users"].Shards[in("-80")] != nil {
-		t.Errorf("a shard that was not started: %v, %+v", err, streams)
+	at := position(t, early)
+	finished := map[gtid.Shard]*Shard{in("-80"): {Position: at}}
+	for name, c := range map[string]struct {
+		in   string
+		want map[gtid.Shard]*Shard
+	}{
+		"a finished copy": {formerState("-80", cursor("shop", early, nil)), finished},
+		"an unfinished copy, which starts over": {
+			formerState("-80", cursor("shop", early, lastPK)), map[gtid.Shard]*Shard{in("-80"): {Copy: &Copy{Oldest: at}}},
+		},
+		"further fields": {
+			`{"shards":{"-80":{"cursor":"` + cursor("shop", early, nil) + `","user_defined_cursor_value":"NQ=="}},"more":{}}`, finished,
+		},
+		"a shard that was not started": {
+			`{"shards":{"-80":{"cursor":"` + cursor("shop", early, nil) + `"},"80-":{"cursor":""}}}`, finished,
+		},
+		"a cursor without a position": {formerState("-80", cursor("shop", "", nil)), nil},
+		"an empty cursor":             {formerState("-80", ""), nil},
+		"an empty shard":              {`{"shards":{"-80":{}}}`, nil},
+		"a shard of null":             {`{"shards":{"-80":null}}`, nil},
+		"no shards":                   {`{"shards":{}}`, nil},
+		"shards of null":              {`{"shards":null}`, nil},
+	} {
+		s, err := ParseFormer([]byte(c.in), "shop")
+		if err != nil || !IsFormer([]byte(c.in)) {
+			t.Errorf("%s: former %t, error %v", name, IsFormer([]byte(c.in)), err)
+		} else if want := (&Stream{Shards: c.want}); !reflect.DeepEqual(s, want) && len(s.Shards)+len(c.want) > 0 {
+			t.Errorf("%s: came back as %+v, expected %+v", name, s, want)
+		}
 	}
 }
 
-func TestParseLegacyRefusesDamage(t *testing.T) {
+func TestParseFormerRefusesDamage(t *testing.T) {
 	good := cursor("shop", early, nil)
 	for in, problem := range map[string]string{
-		`{}`:                                "no \"streams\"",
-		`[`:                                 "not a state",
-		legacy("users", "-80", good):        "keyspace:table",
-		legacy("other:users", "-80", good):  "another keyspace",
-		legacy("shop:users", "80-", good):   `of shard "-80"`,
-		legacy("shop:users", "-80", "%"):    "not base64",
-		legacy("shop:users", "-80", "CAE="): "damaged",
-		legacy("shop:users", "-80", cursor("shop", "odd", nil)): "not a position",
+		formerState("80-", good):                        `of shard "-80"`,
+		formerState("-80", cursor("other", early, nil)): `of keyspace "other"`,
+		formerState("-80", "%"):                         "not base64",
+		formerState("-80", "CAE="):                      "damaged",
+		formerState("-80", good[:len(good)-8]):          "damaged",
+		formerState("-80", cursor("shop", "odd", nil)):  "not a position",
+		`{"shards":{"-80":{"cursor":5}}}`:               "must not be a JSON number",
+		`{"shards":{"-80":{"cursor":{"shard":"-80"}}}}`: "must not be a JSON object",
 	} {
-		if _, err := ParseLegacy([]byte(in), "shop", alone); err == nil || !strings.Contains(err.Error(), problem) {
+		if _, err := ParseFormer([]byte(in), "shop"); err == nil || !strings.Contains(err.Error(), problem) || !IsFormer([]byte(in)) {
+			t.Errorf("%s: former %t, error %v, expected one about %q", in, IsFormer([]byte(in)), err, problem)
+		}
+	}
+}
+
+// What neither connector wrote must not count as the former one's, whose shards without a cursor are copied.
+func TestAStateOfNobodyIsNotTheFormerConnectors(t *testing.T) {
+	own, err := (&Stream{Shards: map[gtid.Shard]*Shard{in("-80"): {Position: position(t, early)}}}).MarshalJSON()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, in := range []string{
+		string(own),
+		`{"version":1,"sync_mode":"incremental","shards":{}}`,
+		`{"version":2,"shards":{"-80":{"cursor":""}}}`,
+		`{"version":null,"shards":{"-80":{"cursor":""}}}`,
+		`{"shards":{"-80":{"position":"` + early + `"}}}`,
+		`{"shards":{"-80":{"cursor":""},"80-":{"position":"` + early + `"}}}`,
+		`{"shards":[]}`,
+		`{"shards":{"-80":5}}`,
+		`{"cursor":{"users":5}}`,
+		`{}`, `null`, `7`, `[`, ``,
+	} {
+		if IsFormer([]byte(in)) {
+			t.Errorf("%s counts as the former connector's", in)
+		}
+	}
+}
+
+func TestParseLegacy(t *testing.T) {
+	streams, err := ParseLegacy([]byte(`{"streams":{"shop:users":{"shards":{}},"shop:a:b":7,"old:users":null}}`))
+	want := map[airbyte.StreamDescriptor]json.RawMessage{
+		{Name: "users", Namespace: "shop"}: json.RawMessage(`{"shards":{}}`),
+		{Name: "a:b", Namespace: "shop"}:   json.RawMessage(`7`),
+		{Name: "users", Namespace: "old"}:  json.RawMessage(`null`),
+	}
+	if err != nil || !reflect.DeepEqual(streams, want) {
+		t.Errorf("came back as %s, %v", streams, err)
+	}
+	for in, problem := range map[string]string{
+		`{}`:                                  "no \"streams\"",
+		`[`:                                   "not a state",
+		`{"streams":5}`:                       "must not be a JSON number",
+		`{"streams":{"users":{"shards":{}}}}`: "keyspace:table",
+	} {
+		if _, err := ParseLegacy([]byte(in)); err == nil || !strings.Contains(err.Error(), problem) {
 			t.Errorf("%s: error %v, expected one about %q", in, err, problem)
 		}
 	}
@@ -271,16 +328,34 @@ func FuzzParse(f *testing.F) {
 }
 
 func FuzzParseLegacy(f *testing.F) {
-	f.Add([]byte(legacy("shop:users", "-80", cursor("shop", early, []byte{10, 0}))))
+	f.Add([]byte(`{"streams":{"shop:users":` + formerState("-80", cursor("shop", early, []byte{10, 0})) + `}}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		streams, err := ParseLegacy(data, "shop", alone)
+		streams, err := ParseLegacy(data)
 		if err == nil && streams == nil {
 			t.Fatal("neither streams nor an error")
 		}
-		for _, s := range streams {
-			if _, err := json.Marshal(s); err != nil {
-				t.Fatalf("accepted, but cannot be saved: %v", err)
-			}
+		for _, stream := range streams {
+			parseFormer(t, stream)
 		}
 	})
+}
+
+func FuzzParseFormer(f *testing.F) {
+	f.Add([]byte(formerState("-80", cursor("shop", early, []byte{10, 0}))))
+	f.Add([]byte(`{"shards":{"-80":null,"80-":{"cursor":"","more":5}}}`))
+	f.Fuzz(parseFormer)
+}
+
+func parseFormer(t *testing.T, data []byte) {
+	s, err := ParseFormer(data, "shop")
+	if err != nil {
+		return
+	}
+	saved, err := json.Marshal(s)
+	if err != nil {
+		t.Fatalf("accepted, but cannot be saved: %v", err)
+	}
+	if IsFormer(saved) {
+		t.Fatalf("saved as %s, it still counts as the former connector's", saved)
+	}
 }
