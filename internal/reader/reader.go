@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"google.golang.org/protobuf/proto"
 	querypb "vitess.io/vitess/go/vt/proto/query"
 
 	"source-planetscale/internal/airbyte"
@@ -85,10 +86,12 @@ type Reader struct {
 // copying is the state of a copy that is not complete.
 type copying struct {
 	key       *querypb.QueryResult // at the last boundary
+	asked     *querypb.QueryResult // the one after which the stream was to resume; nil for none
 	described description
 	seen      Seen // the table before its copy was requested
 	restarts  int  // after rows had been sent
 	altered   bool // the last one because columns were changed
+	refused   bool // the last one because the server refused the key
 }
 
 // description is how the server describes the columns of a copy's rows.
@@ -196,6 +199,9 @@ func (r *Reader) Attempt(ctx context.Context) (o Outcome, progress bool, err err
 	if table := r.tables.blamed(err); table != "" {
 		return r.reopen(ctx, table, vstream.Judge(err, r.shard.Keyspace+"."+table, r.shard.Name))
 	}
+	if r.copying != nil && vstream.KindOf(err) == vstream.BadKey {
+		return o, r.copying.retreat(r) && r.progressed, refused(r.tables.only(), err)
+	}
 	// A copy that will start over has made no progress.
 	startsOver := r.copying != nil && !r.resumable()
 	return o, r.progressed && !startsOver, r.judge(err)
@@ -256,6 +262,9 @@ func (r *Reader) attempt(ctx context.Context) (Outcome, error) {
 			return Arrived, err
 		}
 	}
+	if r.copying != nil {
+		r.copying.asked = r.copying.key
+	}
 	stream, err := r.env.Open(ctx, r.request())
 	if err != nil {
 		return Arrived, err
@@ -288,11 +297,37 @@ func (c *copying) startOver(p *tableReader) error {
 	if c.restarts > mostRestarts {
 		return failure.Config("give the table a primary key of other types, raise the server's limits (vttablet's copy ends after an hour), or leave the table out",
 			"The copy of %s in shard %s broke %d times and cannot resume where it stopped, because %s",
-			p.Stream.Descriptor, p.Shard.Name, c.restarts, p.Key().WhyNot())
+			p.Stream.Descriptor, p.Shard.Name, c.restarts, c.whyNot(p))
 	}
-	c.key, c.altered = nil, false
+	c.key, c.altered, c.refused = nil, false, false
 	p.Origin.StartOver()
 	return nil
+}
+
+// whyNot says why the copy cannot resume where it stopped, as the end of a sentence.
+func (c *copying) whyNot(p *tableReader) string {
+	if c.refused {
+		return "the server refused to compare the last key, as MySQL does if it has a zero date"
+	}
+	return p.Key().WhyNot()
+}
+
+// retreat makes the next attempt at a copy resume after the saved key, or start over if that is what the server refused; it reports
+// which. The server may have refused a later key than the last one that was asked for, since it also resumes by itself.
+func (c *copying) retreat(r *Reader) (resumes bool) {
+	saved := r.tables.only().Saved()
+	if saved.Copy.LastPK == nil || proto.Equal(saved.Copy.LastPK, c.asked) {
+		c.key, c.refused = nil, true
+		return false
+	}
+	r.at, c.key = saved.Position, saved.Copy.LastPK
+	return true
+}
+
+// refused is the verdict on a key that the server does not compare.
+func refused(p *tableReader, err error) *failure.Verdict {
+	return failure.Transient("", "The server refused to compare the key that the copy of %s in shard %s had reached", p.Stream.Descriptor, p.Shard.Name).
+		Because(err)
 }
 
 // judge gives an error of the stream its verdict. An error that ends the whole sync has none.
@@ -307,7 +342,7 @@ func (r *Reader) judge(err error) error {
 	}
 	v := vstream.Judge(err, r.tables.descriptors(), r.shard.Name)
 	if r.copying != nil && !r.resumable() && v.Action == failure.Retry {
-		v.Remedy = "the next attempt starts over with the table's first row, because " + r.tables.only().Key().WhyNot()
+		v.Remedy = "the next attempt starts over with the table's first row, because " + r.copying.whyNot(r.tables.only())
 	}
 	return v
 }

@@ -135,3 +135,39 @@ func TestKeyWarnings(t *testing.T) {
 		t.Errorf("TINYINT(1) columns of a key that are integers: %q", got)
 	}
 }
+
+// MySQL's default sql_mode refuses to compare these (seen on 9.7): a year, month or day that is zero, except for the year 0000 of a
+// possible day, and days that a month does not have.
+func TestDatesThatMySQLDoesNotCompare(t *testing.T) {
+	key := func(columnType querypb.Type, value string) *querypb.QueryResult {
+		return &querypb.QueryResult{
+			Fields: []*querypb.Field{{Name: "id", Type: querypb.Type_INT64}, {Name: "k", Type: columnType}},
+			Rows:   []*querypb.Row{{Lengths: []int64{1, int64(len(value))}, Values: []byte("7" + value)}},
+		}
+	}
+	for value, want := range map[string]bool{
+		"2026-01-01": true, "9999-12-31": true, "1000-01-01": true, "2024-02-29": true,
+		"0000-00-00": false, "0000-00-01": false, "0000-01-00": false, "2026-00-00": false, "2026-00-10": false, "2026-10-00": false,
+		"2026-02-30": false, "2026-06-31": false, "1900-02-29": false, "0000-02-29": false,
+	} {
+		for columnType, clocks := range map[querypb.Type][]string{
+			querypb.Type_DATE: {""}, querypb.Type_DATETIME: {" 00:00:00", " 10:00:00.000001"}, querypb.Type_TIMESTAMP: {" 00:00:00", " 00:00:00.000"},
+		} {
+			for _, clock := range clocks {
+				if got := Comparable(key(columnType, value+clock)); got != want {
+					t.Errorf("%v %q: %v", columnType, value+clock, got)
+				}
+			}
+		}
+		if !Comparable(key(querypb.Type_VARCHAR, value)) {
+			t.Errorf("the text %s is not compared", value)
+		}
+	}
+	long := key(querypb.Type_DATE, "2026-01-01")
+	long.Rows[0].Lengths[1]++
+	for _, last := range []*querypb.QueryResult{nil, {}, key(querypb.Type_DATE, ""), long} {
+		if Comparable(last) {
+			t.Errorf("%v is compared", last)
+		}
+	}
+}

@@ -3,6 +3,8 @@ package row
 import (
 	"bytes"
 	"encoding/binary"
+
+	querypb "vitess.io/vitess/go/vt/proto/query"
 )
 
 // The formats of MySQL's temporal values; a 0 stands for any digit.
@@ -118,6 +120,29 @@ func isFraction(s []byte) bool {
 func isDate(s []byte) bool {
 	year, month, day := pair(s[0:])*100+pair(s[2:]), pair(s[5:]), pair(s[8:])
 	return year > 0 && 1 <= month && month <= 12 && 1 <= day && (day <= 28 || day <= daysOf(month, year))
+}
+
+// Comparable reports whether every server can compare the values of a copy's key with those of its columns. MySQL refuses dates that are in
+// no calendar, depending on its sql_mode.
+func Comparable(key *querypb.QueryResult) bool {
+	if len(key.GetRows()) != 1 || len(key.Rows[0].Lengths) != len(key.Fields) {
+		return false
+	}
+	values := key.Rows[0].Values
+	for i, f := range key.Fields {
+		n := max(0, key.Rows[0].Lengths[i])
+		if n > int64(len(values)) {
+			return false
+		}
+		switch f.Type {
+		case querypb.Type_DATE, querypb.Type_DATETIME, querypb.Type_TIMESTAMP:
+			if n < int64(dateForm.size) || !isDate(values) {
+				return false
+			}
+		}
+		values = values[n:]
+	}
+	return true
 }
 
 func daysOf(month, year int) int {

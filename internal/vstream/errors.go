@@ -28,6 +28,8 @@ const (
 	BadTable
 	// NoShard: the shard no longer exists, because it was split or merged.
 	NoShard
+	// BadKey: the server refuses the key after which a copy is to resume.
+	BadKey
 	// Unreadable: vttablet stops at an unknown statement in the binary log, every time.
 	Unreadable
 )
@@ -179,6 +181,8 @@ func classify(code codes.Code, text string) Kind {
 		return NoShard
 	case containsAny(text, "purged required binary logs", "errno 1236", "errno 1789", "GTIDSet Mismatch"):
 		return Purged
+	case containsAny(text, "errno 1525", "invalid lastpk value"): // MySQL refuses zero dates; later Vitess, values of another type
+		return BadKey
 	case strings.Contains(text, "unexpected statement type UNKNOWN"):
 		return Unreadable
 	case containsAny(text, labels...):

@@ -25,6 +25,8 @@ func TestErrorsAreClassified(t *testing.T) {
 		{codes.ResourceExhausted, "too many connections", Transient},
 		{codes.Unknown, "Cannot replicate because the source purged required binary logs (errno 1236)", Purged},
 		{codes.InvalidArgument, "GTIDSet Mismatch: requested source position:MySQL56/x", Purged},
+		{codes.InvalidArgument, "Incorrect DATETIME value: '0000-00-00 00:00:00' (errno 1525) (sqlstate HY000) during query: select id", BadKey},
+		{codes.InvalidArgument, "invalid lastpk value for column id", BadKey},
 		{codes.Unknown, "failed to build table replication plan for table users: bad length", BadTable},
 		{codes.Unknown, "UnescapeID err: no outer backticks found", BadTable},
 		{codes.Unknown, "cannot determine table columns for users", BadTable},

@@ -29,6 +29,7 @@ func TestVerdict(t *testing.T) {
 		{status.Error(codes.Unknown, "Cannot replicate because the source purged required binary logs"), config, failure.Resync},
 		{status.Error(codes.Unknown, "errno 1236"), config, failure.Resync},
 		{status.Error(codes.Unknown, "GTIDSet Mismatch: requested source position"), config, failure.Resync},
+		{status.Error(codes.InvalidArgument, "Incorrect DATE value: '0000-00-00' (errno 1525)"), transient, failure.Retry},
 		{status.Error(codes.Unknown, "unknown table users in schema"), config, failure.Reopen},
 		{status.Error(codes.Unknown, "cannot determine table columns for users: event has [8 15]"), config, failure.Reopen},
 		{status.Error(codes.FailedPrecondition, "shard provided in VGTID, -, not found in the shop keyspace"), transient, failure.GiveUp},
