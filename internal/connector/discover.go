@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -134,7 +135,7 @@ func (k *keyspace) describe(t *table.Table) (*airbyte.Stream, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the schema of table %s: %w", t.Name, err)
 	}
-	for _, w := range row.KeyWarnings(t, t.Key, types) {
+	for _, w := range slices.Concat(row.KeyWarnings(t, t.Key, types), row.TableWarnings(t)) {
 		k.log.Warn(fmt.Sprintf("Table %s: %s.", t.Name, w))
 	}
 	s := &airbyte.Stream{

@@ -12,7 +12,8 @@ import (
 )
 
 // CheckKey compares what a stream's destination uses, the key and the cursor, with the table and the catalog. The catalog also decides
-// whether a TINYINT(1) is an integer; chosen are the user's options. The warnings are sentences without the stream's name.
+// whether a TINYINT(1) is an integer; chosen are the user's options. The warnings, also of changes that Vitess does not send, are sentences
+// without the stream's name.
 func CheckKey(s *Stream, c *airbyte.ConfiguredStream, chosen row.Options) (warnings []string, err error) {
 	schemas, err := c.Stream.Schemas()
 	if err != nil {
@@ -34,6 +35,9 @@ func CheckKey(s *Stream, c *airbyte.ConfiguredStream, chosen row.Options) (warni
 	}
 	if keyless != "" {
 		warnings = append([]string{keyless}, row.KeyWarnings(s.Table, key, s.Records.Types)...)
+	}
+	if s.Incremental() {
+		warnings = append(warnings, row.TableWarnings(s.Table)...)
 	}
 	discovered := slices.DeleteFunc(slices.Clone(key), func(column string) bool { // otherwise discover does not make it an integer
 		return !s.Table.InUniqueKey(column) && !slices.ContainsFunc(c.Stream.SourceDefinedPrimaryKey, func(path []string) bool {

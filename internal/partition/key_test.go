@@ -31,6 +31,7 @@ func TestCheckKey(t *testing.T) {
 		Unique: []table.UniqueKey{{Columns: []string{"user"}, Identifies: true}},
 	}
 	keyless := &table.Table{Name: "log", Columns: keyed.Columns}
+	empty := &table.Table{Name: "log", Columns: []table.Column{{Name: "user", Type: "int", Nullable: true}}}
 	for _, c := range []struct {
 		name     string
 		table    *table.Table
@@ -59,6 +60,8 @@ func TestCheckKey(t *testing.T) {
 		{name: "one of the connector's columns beside the key", table: keyed, role: integer, key: "user role _ab_cdc_cursor", mode: "append_dedup", integers: []string{"role"}},
 		{name: "keyless", table: keyless, role: boolean, key: "user role at", mode: "append_dedup", warnings: []string{"the table has no key", `column "role" of the key`, `column "at" of the key`}},
 		{name: "keyless, all are kept", table: keyless, role: boolean, key: "user role", mode: "append"},
+		{name: "every column may be NULL", table: empty, mode: "append", warnings: []string{"each of its 1 columns may be NULL"}},
+		{name: "every column may be NULL, full refresh", table: empty, mode: "overwrite"},
 		{name: "a boolean beside the key", table: beside, role: boolean, key: "user role", mode: "append_dedup"},
 		{name: "a boolean of the shards'", table: beside, role: boolean, key: "source: user role", mode: "append_dedup", refused: `column "role" of its key is a boolean`},
 		{name: "another cursor", table: keyed, role: integer, key: "email", mode: "append_dedup", cursor: []string{"at"}, warnings: []string{"cursor field is at"}, integers: []string{"role"}},
@@ -79,6 +82,9 @@ func TestCheckKey(t *testing.T) {
 		var key [][]string
 		for _, name := range strings.Fields(names) {
 			key = append(key, []string{name})
+		}
+		if c.mode == "overwrite" {
+			stream.SyncMode = airbyte.FullRefresh
 		}
 		if stream.PrimaryKey = key; ofSource {
 			stream.PrimaryKey, stream.Stream.SourceDefinedPrimaryKey = nil, key

@@ -3,6 +3,7 @@ package row
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -30,6 +31,16 @@ func Warning(c table.Column, o Options) string {
 		return fmt.Sprintf("column %q is a SET with 64 labels, and vttablets before Vitess 24 drop the last one from row changes", c.Name)
 	}
 	return ""
+}
+
+// TableWarnings say that a table may have rows of which Vitess sends no changes, as of 24.0.4: MySQL logs no bytes of values for a row in
+// which every column is NULL, and vstreamer takes it for no row.
+func TableWarnings(t *table.Table) []string {
+	if slices.ContainsFunc(t.Columns, func(c table.Column) bool { return !c.Nullable }) {
+		return nil
+	}
+	return []string{fmt.Sprintf("each of its %d columns may be NULL, and of a row in which all of them are, Vitess sends neither the insert nor "+
+		"the delete, and an update to such a row only as the delete of the former row: declare a column NOT NULL, or choose full refresh", len(t.Columns))}
 }
 
 // KeyWarnings say which columns of a key may hold values that differ in MySQL but not in JSON.

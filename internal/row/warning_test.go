@@ -21,6 +21,18 @@ func TestWarning(t *testing.T) {
 	}
 }
 
+func TestWarningOfRowsThatVitessDoesNotSee(t *testing.T) {
+	for declared, warns := range map[string]bool{"": true, "null": true, "null null": true, "not": false, "null not": false, "not null": false} {
+		tab := &table.Table{Name: "t"}
+		for _, word := range strings.Fields(declared) {
+			tab.Columns = append(tab.Columns, table.Column{Name: word, Nullable: word == "null"})
+		}
+		if got := TableWarnings(tab); (got != nil) != warns {
+			t.Errorf("%q: %q", declared, got)
+		}
+	}
+}
+
 func TestWarningOfWhatVitessCannotReplicate(t *testing.T) {
 	for _, test := range []struct{ columnType, charset, want string }{
 		{`enum('a','x\\%')`, "utf8mb4", "a backslash before a percent sign"},
