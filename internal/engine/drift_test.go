@@ -373,6 +373,49 @@ func TestChangeOfColumnsWithoutRowsIsPassed(t *testing.T) {
 	}
 }
 
+// Rows that cannot be read are a reason to fail only where there are any.
+func TestUnreadableRowsThatDoNotExist(t *testing.T) {
+	id, name := dropped[0], func(columnType string) table.Column {
+		return table.Column{Name: "name", Type: columnType, Nullable: true}
+	}
+	for what, c := range map[string]struct {
+		saved     []table.Column
+		statement string
+	}{
+		"a column beside an ENUM is dropped": {[]table.Column{id, {Name: "gone", Type: "enum('a','b')"}, dropped[2]}, "alter table users drop column gone"},
+		"an ENUM becomes text":               {[]table.Column{id, name("enum('a','b')")}, "alter table users modify name varchar(50) character set utf8mb4"},
+		"a TIMESTAMP becomes text":           {[]table.Column{id, name("timestamp")}, "alter table users modify name varchar(50) character set utf8mb4"},
+		"a document becomes text":            {[]table.Column{id, name("json")}, "alter table users modify name varchar(50) character set utf8mb4"},
+		"a copy has a DOUBLE as text":        {[]table.Column{id, name("double")}, "rename table users to _users_del, _users_gho to users"},
+		"another default for each row":       {dropped[:1], "alter table users add column name varchar(50) character set utf8mb4 default (uuid())"},
+	} {
+		for _, written := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, rows %v", what, written), func(t *testing.T) {
+				r := newRig(t, 8, func(q *request, send func(...*event), done <-chan struct{}) error {
+					if !slices.Contains(tablesIn(q), "users") {
+						send(script.VGTID(8, nil), fakevtgate.Other())
+						return hold(done)
+					}
+					if written {
+						send(older(6)...)
+					}
+					send(changed(7, c.statement)...)
+					send(insert(8, "users")...)
+					return hold(done)
+				})
+				r.asks = func(s *Server) { s.Statements.Definition = definesUsers }
+				r.savedUnder(c.saved, "users", 5)
+				r.add(testTable("others"), airbyte.Incremental, &state.Shard{Position: at(5)})
+				if written {
+					r.failsAlone("cannot be read: ")
+				} else if got := rows(r.must()); !slices.Equal(got, []string{"8:x"}) {
+					t.Errorf("records %v", got)
+				}
+			})
+		}
+	}
+}
+
 func TestRowsGoneWithoutADelete(t *testing.T) {
 	for _, statement := range []string{"truncate table users", "drop table users", "rename table users to people", "rename table users to users_old, users_rebuilt to users"} {
 		for _, was := range [][]table.Column{testTable("users").Columns, dropped} { // a table with other columns is read separately

@@ -3,6 +3,7 @@ package reader
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 
 	binlogdatapb "vitess.io/vitess/go/vt/proto/binlogdata"
@@ -27,6 +28,8 @@ type changes struct {
 	statements []statement
 	// now is how many of them the reader has passed, and bound how many it had passed at the last boundary.
 	now, bound int
+	// written are the numbers of statements after which a Scout has met a row: rows that do not exist need not be readable.
+	written map[int]bool
 	// moved is where the shards that replaced this one continue, if it was read to its journal.
 	moved map[gtid.Shard]gtid.Position
 }
@@ -57,7 +60,7 @@ func alone(env *Env, p *partition.Partition, isFormer bool) *Reader {
 // CREATE TABLE, "" if it may not be queried; isFormer reports that the shard was split or merged.
 func Scout(env *Env, p *partition.Partition, definition string, isFormer bool) *Reader {
 	r := alone(env, p, isFormer)
-	r.scouted = &changes{was: p.Columns(), definition: definition}
+	r.scouted = &changes{was: p.Columns(), definition: definition, written: map[int]bool{}}
 	return r
 }
 
@@ -87,11 +90,14 @@ func Follow(env *Env, p *partition.Partition, scout *Reader, isFormer bool) *Rea
 }
 
 // step is how many changes of the columns the reader has passed.
-func (c *changes) step() int {
-	if c.now == 0 {
+func (c *changes) step() int { return c.stepAfter(c.now) }
+
+// stepAfter is how many of the first n statements have changed the columns.
+func (c *changes) stepAfter(n int) int {
+	if n == 0 {
 		return 0
 	}
-	return c.statements[c.now-1].step
+	return c.statements[n-1].step
 }
 
 // note records a statement that a Scout meets. The statement of an online DDL is not in the binary log, but Vitess knows it.
@@ -102,7 +108,9 @@ func (c *changes) note(ctx context.Context, r *Reader, s statement) error {
 			return err
 		}
 	}
-	c.statements = append(c.statements[:c.now], s) // without those that a broken stream had sent after its last boundary
+	// Without what a broken stream had sent after its last boundary.
+	c.statements = append(c.statements[:c.now], s)
+	maps.DeleteFunc(c.written, func(n int, _ bool) bool { return n > c.now })
 	c.now++
 	return nil
 }
@@ -160,7 +168,11 @@ func (c *changes) evolveFrom(t *tableReader, was []table.Column) error {
 		return err
 	}
 	c.evolution = e
-	for step := range e.Step() {
+	for _, n := range slices.Sorted(maps.Keys(c.written)) {
+		step := c.stepAfter(n)
+		if step == e.Step() {
+			break // rows from here on have today's columns
+		}
 		if err := row.CheckOlder(t.Stream.Table, e.Shape(step), t.Stream.Columns, t.Stream.Records.Types); err != nil {
 			return err
 		}

@@ -96,7 +96,9 @@ func (s *session) applyAll(ctx context.Context, response wire.Response) (done bo
 // decoded first.
 func (s *session) apply(ctx context.Context, ev *wire.Event) (done bool, err error) {
 	if s.scouted != nil && ofRows(ev.Type) {
-		s.waited = 0
+		if s.waited = 0; ev.Type == binlogdatapb.VEventType_ROW {
+			s.scouted.written[s.scouted.now] = true
+		}
 		return false, nil
 	}
 	switch ev.Type {
