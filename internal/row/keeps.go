@@ -10,8 +10,7 @@ import (
 // now. Strict mode refuses most changes that do not fit, but it rounds, and without it MySQL changes values. (Nullability does not
 // matter.)
 func KeepsValues(was, now table.Column) bool {
-	was.Name = now.Name
-	if table.Alike(was, now) || table.Extends([]table.Column{now}, []table.Column{was}) {
+	if table.Keeps(now, was) {
 		return true
 	}
 	from, to := newValueType(was, was.Charset), newValueType(now, now.Charset)

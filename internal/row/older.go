@@ -143,7 +143,7 @@ func compileSteps(steps []table.Declaration, read conversion, charset string, op
 	conversions := []conversion{read}
 	for i, to := range steps[1:] {
 		from := steps[i]
-		if table.Alike(from.Column, to.Column) {
+		if table.Keeps(to.Column, from.Column) {
 			continue
 		}
 		convert, next, err := convert(newValueType(from.Column, charset), newValueType(to.Column, ""), to.Copied)
@@ -239,7 +239,7 @@ func readerOf(c table.Column, f *querypb.Field) (read conversion, charset string
 			return value, nil
 		}, c.Charset, nil
 	case v.base == "enum" || v.base == "set":
-		if f != nil && f.ColumnType != c.Type {
+		if f != nil && !table.Keeps(table.Column{Type: f.ColumnType}, table.Column{Type: c.Type}) {
 			read, err = relabel(c.Type, f.ColumnType, v.base)
 		}
 		return read, "utf8mb4", err

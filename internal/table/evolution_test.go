@@ -32,6 +32,24 @@ func TestEvolution(t *testing.T) {
 	}
 }
 
+// Of an ENUM or SET with long labels, a state has a digest.
+func TestEvolutionOfLongLabels(t *testing.T) {
+	labels := "'a','" + strings.Repeat("b", longType) + "'"
+	for _, base := range []string{"enum", "set"} {
+		was := "id int; e " + DigestType(base+"("+labels+")") + " utf8mb4"
+		for now, want := range map[string]string{
+			labels + ",'c'":     "id; e; b=null",
+			"'c'," + labels:     "refused: Vitess cannot send older rows, because their column \"e\" is in the place of today's column \"e\", and its earlier labels are not known",
+			labels + ",'c','d'": "id; e; b=null",
+		} {
+			now = base + "(" + now + ")"
+			if got := evolve(t, was, "swap: alter table t modify e "+now+" charset utf8mb4, add b int", "id int; e "+now+" utf8mb4; b int"); got != want {
+				t.Errorf("%s:\n got %s\nwant %s", base, got, want)
+			}
+		}
+	}
+}
+
 // evolve returns what becomes of the columns of a line.
 func evolve(t *testing.T, was, statements, today string) string {
 	t.Helper()

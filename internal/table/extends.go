@@ -20,6 +20,12 @@ func Extends(now, was []Column) bool {
 	return true
 }
 
+// Keeps reports whether values of a column that became now from was need no conversion: both are alike, or members were added at the end
+// of an ENUM or SET.
+func Keeps(now, was Column) bool {
+	return Alike(now, was) || CanonicalCharset(now.Charset) == CanonicalCharset(was.Charset) && extendsType(now.Type, was.Type)
+}
+
 func extendsType(now, was string) bool {
 	if now == was {
 		return true

@@ -33,9 +33,14 @@ func (e *Evolution) refuse(s *Shape) {
 // Today is the column's current declaration.
 func (o Origin) Today() Declaration { return o.Steps[len(o.Steps)-1] }
 
-// changed reports whether the column had other declarations, regardless of its name.
+// changed reports whether the column had declarations whose values need a conversion, regardless of its name.
 func (o Origin) changed() bool {
-	return slices.ContainsFunc(o.Steps, func(d Declaration) bool { return !Alike(d.Column, o.Today().Column) })
+	for i, d := range o.Steps[1:] {
+		if !Keeps(d.Column, o.Steps[i].Column) {
+			return true
+		}
+	}
+	return false
 }
 
 // touches reports whether an expression uses a column whose declaration changed, or that was added.
@@ -81,7 +86,7 @@ func (e *Evolution) labels(s *Shape) string {
 // relabelled says why labels that Vitess took for a column's values from today's column at the same position cannot be converted to its
 // own.
 func relabelled(old, now Column) string {
-	if sameType(old.Type, now.Type) {
+	if sameType(old.Type, now.Type) || extendsType(now.Type, old.Type) {
 		return ""
 	}
 	t, today := ParseType(old.Type), ParseType(now.Type)
