@@ -500,11 +500,13 @@ func changed(n int, statement string) []*event {
 	return []*event{script.VGTID(n, nil), ddl(statement)}
 }
 
-// A new index does not change columns.
+// A new index, default, or default character set does not change columns.
 func TestStatementsThatChangeNoColumns(t *testing.T) {
 	r := newRig(t, 8, func(_ *request, send func(...*event), done <-chan struct{}) error {
 		send(insert(6, "users")...)
 		send(changed(7, "create index i on users (name)")...)
+		send(changed(7, "alter table users alter column name set default 'x'")...)
+		send(changed(7, "alter table users default charset latin1")...)
 		send(insert(8, "users")...)
 		return hold(done)
 	})
@@ -517,6 +519,40 @@ func TestStatementsThatChangeNoColumns(t *testing.T) {
 	}
 }
 
+// Rows from before an online schema change whose statement is unknown have in an added column its default, but not one that was set since.
+func TestADefaultThatWasChangedAfterItsColumnWasAdded(t *testing.T) {
+	for again, why := range map[string]string{
+		"alter table users add key (name)":                      "",
+		"alter table users alter column name set default 'new'": "cannot be read: its columns were changed again after an online schema change",
+	} {
+		t.Run(again, func(t *testing.T) {
+			r := newRig(t, 8, func(q *request, send func(...*event), done <-chan struct{}) error {
+				if slices.Contains(tablesIn(q), "others") {
+					send(script.VGTID(8, nil), fakevtgate.Other())
+					return hold(done)
+				}
+				id := fakevtgate.Field("id", "bigint", querypb.Type_INT64)
+				send(begin(7, 6), fakevtgate.Fields(7, "users", id), rowOf(7, "users", nil, []string{"6"}), script.VGTID(6, nil), commit(7))
+				send(changed(7, "rename table users to _users_del, _users_gho to users")...)
+				send(changed(8, again)...)
+				return hold(done)
+			})
+			r.asks = func(s *Server) {
+				s.Statements.Definition = func(context.Context, gtid.Shard, string) (string, error) {
+					return "CREATE TABLE `users` (`id` bigint NOT NULL, `name` varchar(50) DEFAULT 'new')", nil
+				}
+			}
+			r.savedUnder(testTable("users").Columns[:1], "users", 5)
+			r.add(testTable("others"), airbyte.Incremental, &state.Shard{Position: at(5)})
+			if why != "" {
+				r.failsAlone(why)
+			} else if got := rowsByTable(r.must()); !slices.Equal(got, []string{"users 6:new"}) {
+				t.Errorf("records %v", got)
+			}
+		})
+	}
+}
+
 // It is unknown which columns the table had at a position of the former connector, or of the option starting_gtids, unless columns were
 // only added at the end.
 func TestChangeOfColumnsSinceAPositionOfUnknownColumns(t *testing.T) {
@@ -524,6 +560,9 @@ func TestChangeOfColumnsSinceAPositionOfUnknownColumns(t *testing.T) {
 		"alter table users drop column gone":                                                nil,
 		"alter table users modify column name varchar(50)":                                  nil,
 		"alter table users add column name varchar(50) character set utf8mb4 default 'new'": {"others 6:x", "users 6:new"},
+		"alter table users add column name varchar(50) character set utf8mb4 default 'new' / alter table users default charset latin1": {
+			"others 6:x", "users 6:new",
+		},
 	} {
 		for name, unknown := range map[string]func(r *rig){
 			"the former connector": func(r *rig) { r.savedUnder(nil, "users", 5) },
@@ -536,7 +575,7 @@ func TestChangeOfColumnsSinceAPositionOfUnknownColumns(t *testing.T) {
 			},
 		} {
 			t.Run(name+", "+statement, func(t *testing.T) {
-				r := newRig(t, 7, func(q *request, send func(...*event), done <-chan struct{}) error {
+				r := newRig(t, 8, func(q *request, send func(...*event), done <-chan struct{}) error {
 					if slices.Contains(tablesIn(q), "others") {
 						send(insert(6, "others")...)
 					}
@@ -545,9 +584,11 @@ func TestChangeOfColumnsSinceAPositionOfUnknownColumns(t *testing.T) {
 						if q.Filter.FieldEventMode == binlogdatapb.Filter_BEST_EFFORT {
 							send(begin(7, 6), fakevtgate.Fields(7, "users", id), rowOf(7, "users", nil, []string{"6"}), script.VGTID(6, nil), commit(7))
 						}
-						send(changed(7, statement)...)
+						for i, one := range strings.Split(statement, " / ") {
+							send(changed(7+i, one)...)
+						}
 					}
-					send(script.VGTID(7, nil), fakevtgate.Other())
+					send(script.VGTID(8, nil), fakevtgate.Other())
 					return hold(done)
 				})
 				unknown(r)

@@ -54,6 +54,8 @@ func changed(ctx context.Context, s *session, t *tableReader, ddl table.DDL, tex
 		return altered(ctx, s, t, statement{text: text, swapped: ddl.Swapped[name]})
 	case slices.Contains(ddl.Extended, name):
 		return altered(ctx, s, t, statement{text: text, extends: true})
+	case slices.Contains(ddl.Declared, name) && s.known():
+		return altered(ctx, s, t, statement{text: text, extends: true})
 	}
 	return nil
 }

@@ -37,7 +37,7 @@ type changes struct {
 // statement is one that may have changed the columns.
 type statement struct {
 	text    string
-	extends bool   // it only added columns at the end
+	extends bool   // it added columns at the end, or none
 	swapped string // the table's copy that replaced it, "" for none
 	alter   string // the statement that created the copy, "" if unknown
 	step    int    // how many have changed the columns, including this one

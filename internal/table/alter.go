@@ -120,12 +120,12 @@ func (a *alteration) options(list sqlparser.TableOptions) error {
 		if o.Value != nil {
 			value = o.Value.Val
 		}
-		switch name := strings.ToLower(o.Name); {
-		case name != "charset" && name != "character set" && name != "collate":
+		switch {
+		case !isCharset(o):
 			continue
 		case value == "" || strings.EqualFold(value, "default"):
 			return errors.New("an ALTER TABLE gives it the default character set of the database")
-		case name == "collate":
+		case strings.EqualFold(o.Name, "collate"):
 			a.e.charset = charsetOfCollation(value)
 		default:
 			a.e.charset = CanonicalCharset(value)

@@ -13,12 +13,15 @@ import (
 var ddlParser = sync.OnceValues(func() (*sqlparser.Parser, error) { return sqlparser.New(sqlparser.Options{}) })
 
 // DDL is the effect of a DDL statement on tables. Whatever it does not list is harmless to a reader of the binary log: indexes,
-// constraints, defaults, comments and the like change neither the order nor the names nor the types of columns.
+// constraints, comments and the like change neither the order nor the names nor the types of columns, nor what others become.
 type DDL struct {
 	// Altered are the tables that exist after it and may have other columns than before.
 	Altered []string
 	// Extended are the tables that only got columns at the end.
 	Extended []string
+	// Declared are the tables that keep their columns, but for which it changed something that an Evolution needs: a default, the default
+	// character set, whether a column is nullable.
+	Declared []string
 	// Emptied are the tables whose rows it removed or replaced without row events in the binary log: dropped, truncated, renamed, swapped
 	// for another, a partition exchanged, a tablespace discarded.
 	Emptied []string
@@ -44,7 +47,8 @@ func (d DDL) Explains(table string) bool {
 }
 
 // ParseDDL parses a DDL statement as MySQL wrote it to the binary log. What Vitess' parser does not know, or only in part, is examined
-// word by word (ddlwords.go): no statement that may empty a table is treated as harmless. It returns an error only if there is no parser.
+// word by word (ddlwords.go): no statement that may empty or alter a table is treated as harmless. It returns an error only if there is
+// no parser.
 func ParseDDL(statement string) (d DDL, err error) {
 	statement = statement[:min(len(statement), maxStatement)]
 	parser, err := ddlParser()
@@ -140,9 +144,13 @@ func alters(s *sqlparser.AlterTable) (d DDL) {
 		case *sqlparser.RenameTableName:
 			renamed := renames([]*sqlparser.RenameTablePair{{FromTable: s.Table, ToTable: o.Table}})
 			d.Emptied, d.Altered, d.Swapped = renamed.Emptied, renamed.Altered, renamed.Swapped
-		case *sqlparser.AddConstraintDefinition, *sqlparser.AddIndexDefinition, *sqlparser.AlterColumn, *sqlparser.AlterCheck,
-			*sqlparser.AlterIndex, *sqlparser.DropKey, *sqlparser.RenameIndex, *sqlparser.KeyState, *sqlparser.Force,
-			*sqlparser.LockOption, *sqlparser.OrderByOption, *sqlparser.Validation, sqlparser.AlgorithmValue, sqlparser.TableOptions:
+		case *sqlparser.AlterColumn, *sqlparser.AddIndexDefinition, sqlparser.TableOptions:
+			if declares(o) {
+				d.Declared = tables
+			}
+		case *sqlparser.AddConstraintDefinition, *sqlparser.AlterCheck, *sqlparser.AlterIndex, *sqlparser.DropKey,
+			*sqlparser.RenameIndex, *sqlparser.KeyState, *sqlparser.Force, *sqlparser.LockOption, *sqlparser.OrderByOption,
+			*sqlparser.Validation, sqlparser.AlgorithmValue:
 		default: // a column is dropped, changed, moved, renamed or converted, or the option is from a later Vitess
 			d.Altered = tables
 		}
@@ -150,7 +158,28 @@ func alters(s *sqlparser.AlterTable) (d DDL) {
 	if d.Altered != nil {
 		d.Extended = nil
 	}
+	if d.Altered != nil || d.Extended != nil {
+		d.Declared = nil
+	}
 	return d
+}
+
+// declares reports whether an Evolution needs a part of a statement that changes no columns: see alteration.collect and keys.
+func declares(option sqlparser.AlterOption) bool {
+	switch o := option.(type) {
+	case *sqlparser.AlterColumn:
+		return true
+	case *sqlparser.AddIndexDefinition:
+		return o.IndexDefinition.Info.Type == sqlparser.IndexTypePrimary
+	case sqlparser.TableOptions:
+		return slices.ContainsFunc(o, isCharset)
+	}
+	return false
+}
+
+// isCharset reports whether an option sets a table's default character set.
+func isCharset(o *sqlparser.TableOption) bool {
+	return slices.Contains([]string{"charset", "character set", "collate"}, strings.ToLower(o.Name))
 }
 
 func repartitions(s *sqlparser.AlterTable) (d DDL) {

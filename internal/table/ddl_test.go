@@ -23,6 +23,9 @@ func TestParseDDL(t *testing.T) {
 		"/*!50100 truncate table t */":                           {Emptied: []string{"t"}},
 		"/*! rename table t to x, y to t */":                     {Altered: []string{"t", "x"}, Emptied: []string{"t", "x", "y"}},
 		"drop table t wait 10":                                   {Emptied: []string{"table", "t", "wait", "10"}},
+		`alter table t add b int default \N`:                     {Altered: []string{"table", "t", "add", "b", "int", "default"}},
+		"alter ignore table t drop a":                            {Altered: []string{"ignore", "table", "t", "drop", "a"}},
+		"alter event t on schedule every 1 day":                  {},
 		"alter table t drop column a /*!80000 , rename to x */":  {Altered: []string{"x"}, Emptied: []string{"t", "x"}},
 		// Temporary tables.
 		"drop temporary table t":                                                              {},
@@ -39,11 +42,17 @@ func TestParseDDL(t *testing.T) {
 		"alter table t convert to character set latin1":                                       {Altered: []string{"t"}},
 		"alter table t add column x int":                                                      {Extended: []string{"t"}},
 		"alter table t add index (x), add column (x int, y int default 3), algorithm=instant": {Extended: []string{"t"}},
+		"alter table t add column x int, add primary key (x)":                                 {Extended: []string{"t"}},
+		"alter table t drop column a, alter column b set default 5":                           {Altered: []string{"t"}},
 		"create index i on t (a)":                                                             {},
 		"drop index i on t":                                                                   {},
-		"alter table t add primary key (a), drop foreign key f, add constraint c check (a > 0), rename index i to j": {},
-		"alter table t alter column a set default 5, comment 'x', auto_increment = 7, engine=innodb":                 {},
-		"alter table t default character set utf8mb4":                                                                {},
+		"alter table t add primary key (a), drop foreign key f, add constraint c check (a > 0), rename index i to j": {Declared: []string{"t"}},
+		"alter table t alter column a set default 5, comment 'x', auto_increment = 7, engine=innodb":                 {Declared: []string{"t"}},
+		"alter table t alter a drop default":                                                                         {Declared: []string{"t"}},
+		"alter table t default character set utf8mb4":                                                                {Declared: []string{"t"}},
+		"alter table t charset latin1":                                                                               {Declared: []string{"t"}},
+		"alter table t collate latin1_bin":                                                                           {Declared: []string{"t"}},
+		"alter table t add unique key (a), add key (b), comment 'x', auto_increment = 7, engine=innodb":              {},
 		"alter table t partition by hash(id) partitions 4":                                                           {},
 		"alter table t add partition (partition p3 values less than (9))":                                            {},
 		"alter table t reorganize partition p into (partition q values less than (1))":                               {},
@@ -62,7 +71,7 @@ func TestParseDDL(t *testing.T) {
 			t.Errorf("%s: %v %s", statement, err, diff)
 		}
 	}
-	for _, statement := range []string{"", "select 1", "alter table", "odd"} {
+	for _, statement := range []string{"", "select 1", "alter", "odd"} {
 		if got, err := ParseDDL(statement); err != nil || !cmp.Equal(got, DDL{}) {
 			t.Errorf("%q was read as %+v", statement, got)
 		}

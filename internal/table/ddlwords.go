@@ -60,6 +60,9 @@ func byWords(list []word, tables []string) (d DDL) {
 		if tables == nil {
 			tables = all
 		}
+		if slices.ContainsFunc(list[1:min(len(list), 4)], isTable) { // a word may come in between
+			d.Altered = tables
+		}
 		for i, w := range list[1:] {
 			next := list[min(i+2, len(list)-1)]
 			switch w.kind {
@@ -80,17 +83,3 @@ func byWords(list []word, tables []string) (d DDL) {
 }
 
 func isTable(w word) bool { return w.kind == sqlparser.TABLE || w.kind == sqlparser.TABLES }
-
-// changesTables reports whether a statement may change tables, or replace them, other than through their rows.
-func changesTables(list []word) bool {
-	if len(list) == 0 {
-		return false
-	}
-	switch list[0].kind {
-	case sqlparser.ALTER, sqlparser.RENAME, sqlparser.TRUNCATE:
-		return true
-	case sqlparser.CREATE, sqlparser.DROP: // TEMPORARY may come in between
-		return slices.ContainsFunc(list[1:min(len(list), 4)], isTable)
-	}
-	return false
-}

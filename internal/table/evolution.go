@@ -63,9 +63,10 @@ func NewEvolution(name string, was []Column) *Evolution {
 // Step is how many of the statements so far changed the columns.
 func (e *Evolution) Step() int { return len(e.stages) - 1 }
 
-// Apply applies a DDL statement from the binary log. Rows after one that changed the columns have other columns than rows before. The
-// error is a part of a sentence that says why the columns after it cannot be known; the Evolution is unusable then. The same error is
-// returned for a statement that removes the table's rows. For a copy of the table that replaces it, use Swap.
+// Apply applies a DDL statement from the binary log that, according to ParseDDL, concerns the table. Rows after one that changed the
+// columns have other columns than rows before. The error is a part of a sentence that says why the columns after it cannot be known; the
+// Evolution is unusable then. The same error is returned for a statement that removes the table's rows. For a copy of the table that
+// replaces it, use Swap.
 func (e *Evolution) Apply(statement string) (changed bool, err error) {
 	parser, err := ddlParser()
 	if err != nil {
@@ -73,39 +74,13 @@ func (e *Evolution) Apply(statement string) (changed bool, err error) {
 	}
 	parsed, unknown := parser.Parse(executed(statement[:min(len(statement), maxStatement)]))
 	if unknown != nil || len(statement) > maxStatement {
-		if list := words(parser, executed(statement)); changesTables(list) && slices.Contains(names(list), e.name) {
-			return false, errors.New("a statement that may have changed its columns is not understood by Vitess' parser")
-		}
-		return false, nil
+		return false, errors.New("a statement that may have changed its columns is not understood by Vitess' parser")
 	}
-	switch s := parsed.(type) {
-	case *sqlparser.AlterTable:
-		if others := tableNames(s.AffectedTables()); s.Table.Name.String() != e.name || len(others) > 1 {
-			return false, e.unaffected(others, s.Table.Name.String())
-		}
-		return e.alter(s, statement, false)
-	case *sqlparser.CreateTable:
-		if s.Temp || s.IfNotExists {
-			return false, nil
-		}
-		return false, e.unaffected(tableNames(s.AffectedTables()), "")
-	case *sqlparser.DropTable:
-		if s.Temp {
-			return false, nil
-		}
-		return false, e.unaffected(tableNames(s.FromTables), "")
-	case sqlparser.DDLStatement:
-		return false, e.unaffected(tableNames(append(s.AffectedTables(), s.GetTable())), "")
+	s, ok := parsed.(*sqlparser.AlterTable)
+	if !ok || s.Table.Name.String() != e.name || len(tableNames(s.AffectedTables())) > 1 {
+		return false, errors.New("it was renamed, emptied or recreated, or another table took its place")
 	}
-	return false, nil
-}
-
-// unaffected handles statements that replace the table, if they name it.
-func (e *Evolution) unaffected(tables []string, renamed string) error {
-	if slices.Contains(tables, e.name) || renamed == e.name {
-		return errors.New("it was renamed, emptied or recreated, or another table took its place")
-	}
-	return nil
+	return e.alter(s, statement, false)
 }
 
 // Swap handles the moment at which a copy of the table that an online DDL had filled replaced it. alter is the online DDL's own
