@@ -65,7 +65,7 @@ func compile(s *session, t *tableReader, f *binlogdatapb.FieldEvent, phase row.P
 		err = apart(s.Reader, t)
 	default:
 		columns := t.Stream.Columns
-		if phase == row.Copy {
+		if s.copying != nil { // what it catches up with has the columns that it selects, too
 			columns = t.Has(columns)
 		}
 		if plan, err = row.Compile(t.Table, f, columns, phase, t.Stream.Records.Types); err != nil {
