@@ -86,8 +86,11 @@ func appendMember(separator, name string) []byte {
 	return append(appendString([]byte(separator), []byte(name)), ':')
 }
 
-// complete checks that the fields include every required column.
+// complete checks that there is a column to send, and that the fields include every required one.
 func (p *Plan) complete(columns, key []string) error {
+	if len(columns) == 0 { // a record begins with a column of the table
+		return fmt.Errorf("table %q no longer has any of the columns to send; refresh the source's schema, and select existing columns", p.table)
+	}
 	for _, name := range slices.Concat(columns, key) {
 		if !slices.ContainsFunc(p.columns, func(c column) bool { return c.name == name }) {
 			return fmt.Errorf("the rows of table %q lack the column %q: it was added, dropped or renamed after the position being read; "+
