@@ -6,6 +6,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"source-planetscale/internal/failure"
@@ -131,9 +132,21 @@ func (t TLS) clientCertificates() ([]tls.Certificate, error) {
 	return []tls.Certificate{pair}, nil
 }
 
-// IsTLSError reports whether err, which may be a gRPC status, is a failed handshake: a certificate not trusted by either side, no
-// protocol in common, or no TLS at all. It recognizes crypto/tls's prefix, which all its errors have, because the alerts' type is not
-// exported and gRPC keeps only the text.
+// ErrTLS is a failed handshake of which only a text is left, as gRPC passes it on.
+var ErrTLS = errors.New("tls: the handshake failed")
+
+// IsTLSError reports whether one of our connections failed because of TLS: a certificate not trusted by either side, no protocol in
+// common, or no TLS at all. Most of crypto/tls's errors, such as the alerts, have no type but a prefix, which counts only where an error
+// has nothing else in its text: names of tables and keyspaces end in tls, and a server passes on what it hears from others.
 func IsTLSError(err error) bool {
-	return err != nil && strings.Contains(err.Error(), "tls: ")
+	if errors.As(err, new(*tls.CertificateVerificationError)) {
+		return true
+	}
+	switch wrapper := err.(type) { //nolint:errorlint // all errors in the tree are visited
+	case interface{ Unwrap() error }:
+		return IsTLSError(wrapper.Unwrap())
+	case interface{ Unwrap() []error }:
+		return slices.ContainsFunc(wrapper.Unwrap(), IsTLSError)
+	}
+	return err != nil && strings.HasPrefix(err.Error(), "tls: ")
 }

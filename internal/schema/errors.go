@@ -34,6 +34,12 @@ var (
 	ErrAltered = errors.New("a table was altered while its schema was read")
 )
 
+// What is wrong with the TLS mode, for dial.IsTLSError.
+var (
+	errRequiresTLS = errors.New("tls: the server requires TLS, but " + failure.Option("TLS mode", "tls.mode") + " is \"Disabled\"")
+	errOffersNoTLS = errors.New("tls: the server does not offer it, but " + failure.Option("TLS mode", "tls.mode") + " requires it")
+)
+
 // MySQL's error numbers (mysqld_error.h; vtgate uses the same ones).
 const (
 	erDBAccessDenied       = 1044
@@ -77,14 +83,14 @@ func loginFailed(addr string, err error) error {
 		switch {
 		// vtgate has no number for these.
 		case answer.Number == erSecureTransport, strings.Contains(answer.Message, "must use SSL/TLS"):
-			return judged(fmt.Errorf("%s: tls: the server requires TLS, but "+failure.Option("TLS mode", "tls.mode")+" is \"Disabled\": %w", doing, err))
+			return judged(fmt.Errorf("%s: %w: %w", doing, errRequiresTLS, err))
 		case strings.Contains(answer.Message, "does not match client cert"):
 			return judged(fmt.Errorf("%s: %w: %w", doing, ErrAuth, err))
 		}
 	}
 	switch {
 	case errors.Is(err, mysql.ErrNoTLS):
-		return judged(fmt.Errorf("%s: tls: the server does not offer it, but "+failure.Option("TLS mode", "tls.mode")+" requires it: %w", doing, err))
+		return judged(fmt.Errorf("%s: %w: %w", doing, errOffersNoTLS, err))
 	case isNumbered(err, erAccessDenied, erDBAccessDenied, erAccessDeniedNoPasswd, erMustChangePassword, erAccountLocked):
 		return judged(fmt.Errorf("%s: %w: %w", doing, ErrAuth, err))
 	default:

@@ -12,7 +12,9 @@ import (
 
 	"github.com/go-sql-driver/mysql"
 
+	"source-planetscale/internal/airbyte"
 	"source-planetscale/internal/dial"
+	"source-planetscale/internal/failure"
 )
 
 var sentinels = []error{ErrAuth, ErrUnknownKeyspace, ErrUnreachable, ErrRefused}
@@ -52,7 +54,7 @@ func TestFailed(t *testing.T) {
 }
 
 func TestCauseOfLostConnection(t *testing.T) {
-	reason := errors.New("remote error: tls: certificate required")
+	reason := &net.OpError{Op: "remote error", Err: errors.New("tls: certificate required")}
 	var c cause
 	c.Print("packets.go:58 ", reason)
 	if err := c.explain(mysql.ErrInvalidConn); !errors.Is(err, reason) || !errors.Is(err, mysql.ErrInvalidConn) {
@@ -69,5 +71,30 @@ func TestCauseOfLostConnection(t *testing.T) {
 	answer := &mysql.MySQLError{Number: 1045}
 	if err := c.explain(answer); errors.Is(err, reason) {
 		t.Errorf("got %v, want only the server's error", err)
+	}
+}
+
+// Only what ends our own connection is about our TLS settings: neither a server's answer that passes on what a tablet told it, nor a name.
+func TestOnlyOurOwnHandshakeIsAboutTheTLSSettings(t *testing.T) {
+	handshake := &net.OpError{Op: "remote error", Err: errors.New("tls: bad certificate")}
+	answer := &mysql.MySQLError{Number: 1105, Message: "target: shop.-.primary: vttablet: transport: authentication handshake failed: tls: x"}
+	for name, c := range map[string]struct {
+		doing string
+		err   error
+		want  airbyte.FailureType
+	}{
+		"our own":                         {"reading the tables of shop", handshake, airbyte.ConfigError},
+		"the server's with a tablet":      {"reading the tables of shop", answer, airbyte.TransientError},
+		"a keyspace whose name ends so":   {"reading the tables of acct_dtls", mysql.ErrInvalidConn, airbyte.TransientError},
+		"a keyspace of that name":         {"reading the tables of tls", mysql.ErrInvalidConn, airbyte.TransientError},
+		"a table whose name ends so":      {"sorting table order_dtls", &mysql.MySQLError{Number: 1105, Message: "order_dtls: x"}, airbyte.TransientError},
+		"an answer of that text and more": {"asking", &mysql.MySQLError{Number: 1105, Message: "tls: x"}, airbyte.TransientError},
+	} {
+		if v := failure.In(failed(c.doing, c.err)); v == nil || v.Kind != c.want {
+			t.Errorf("%s: %v", name, v)
+		}
+		if v := failure.In(loginFailed("tls:3306", c.err)); v == nil || v.Kind != c.want {
+			t.Errorf("%s, in a login: %v", name, v)
+		}
 	}
 }

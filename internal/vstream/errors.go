@@ -9,6 +9,8 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	vtgatepb "vitess.io/vitess/go/vt/proto/vtgate"
+
+	"source-planetscale/internal/dial"
 )
 
 // Kind is what an error of a stream means for its reader.
@@ -45,7 +47,7 @@ type Error struct {
 	// notLoaded reports that vttablet does not know the table, unlabelled that it cannot determine the labels of an ENUM or SET.
 	notLoaded, unlabelled bool
 	answered              bool  // by vtgate, or a tablet behind it
-	cause                 error // the dialer's error if there was no connection, else nil
+	cause                 error // the dialer's error if there was no connection, dial.ErrTLS for a failed handshake, else nil
 }
 
 func (e *Error) Error() string { return e.text }
@@ -112,6 +114,9 @@ func newError(err error, names names) *Error {
 	e := &Error{Kind: classify(s.Code(), s.Message()), Code: s.Code(), noTablet: strings.Contains(s.Message(), "tablet for VStream in")}
 	e.answered = containsAny(s.Message(), "vttablet: ", "error starting stream from shard", " in vstream for ")
 	e.text = shorten(s.Code().String() + ": " + redact(s.Message(), names.all()))
+	if own, ok := strings.CutPrefix(s.Message(), connectionError); ok && strings.Contains(own, " tls: ") {
+		e.cause = dial.ErrTLS
+	}
 	if e.Kind == BadTable {
 		e.Table = blamed(s.Message(), names.tables)
 		e.unlabelled = containsAny(s.Message(), labels...)
