@@ -133,7 +133,7 @@ func (t TLS) clientCertificates() ([]tls.Certificate, error) {
 }
 
 // ErrTLS is a failed handshake of which only a text is left, as gRPC passes it on.
-var ErrTLS = errors.New("tls: the handshake failed")
+var ErrTLS = errors.New("tls: failure")
 
 // IsTLSError reports whether one of our connections failed because of TLS: a certificate not trusted by either side, no protocol in
 // common, or no TLS at all. Most of crypto/tls's errors, such as the alerts, have no type but a prefix, which counts only where an error

@@ -270,7 +270,8 @@ func TestTheFormerConnectorsStatesOfOtherKeyspaces(t *testing.T) {
 			}
 			out, err := r.readAll(nil, in, users("shop"))
 			if c.problem != "" {
-				if v := failure.In(err); v == nil || v.Kind != airbyte.ConfigError || !strings.Contains(v.Message(), c.problem) || len(r.requests()) > 0 {
+				v := failure.In(err)
+				if v == nil || v.Kind != airbyte.ConfigError || !strings.Contains(v.Message(), c.problem) || len(r.requests()) > 0 {
 					t.Errorf("ended with %v", err)
 				}
 				return

@@ -22,6 +22,9 @@ type placed struct {
 // renamed under their former names, all at once, and then placed and added, one after another, under their new names.
 func (e *Evolution) alter(s *sqlparser.AlterTable, statement string, copied bool) (changed bool, err error) {
 	if !s.FullyParsed {
+		if parser, err := ddlParser(); err != nil || onlyRepartitions(parser, statement) {
+			return false, err
+		}
 		return false, errors.New("an ALTER TABLE that may have changed its columns is not understood by Vitess' parser")
 	}
 	a := alteration{e: e, step: len(e.stages), copied: copied, plain: !strings.Contains(statement, `\`), dropped: map[*life]bool{}}

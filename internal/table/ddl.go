@@ -55,7 +55,7 @@ func ParseDDL(statement string) (d DDL, err error) {
 	if err != nil {
 		return d, err
 	}
-	statement = executed(statement)
+	said, statement := statement, executed(statement)
 	parsed, unknown := parser.Parse(statement)
 	ddl, ok := parsed.(sqlparser.DDLStatement)
 	if unknown != nil || !ok {
@@ -72,9 +72,12 @@ func ParseDDL(statement string) (d DDL, err error) {
 	case *sqlparser.RenameTable:
 		d = renames(s.TablePairs)
 	case *sqlparser.AlterTable:
-		if d = alters(s); !s.FullyParsed {
-			rest := byWords(words(parser, statement), tableNames(s.AffectedTables()))
-			d.Emptied, d.Pruned = rest.Emptied, rest.Pruned
+		switch {
+		case s.FullyParsed:
+			d = alters(s)
+		case !onlyRepartitions(parser, said):
+			d = byWords(words(parser, statement), tableNames(s.AffectedTables()))
+			d.Altered = tableNames(s.AffectedTables())
 		}
 	case *sqlparser.CreateTable:
 		// It had no rows before, or IF NOT EXISTS found it, and the statement was logged all the same. It does not say what became of the
@@ -125,12 +128,9 @@ func (d DDL) others(tables []string) []string {
 	return others
 }
 
-// alters classifies an ALTER TABLE by the worst of its parts. CREATE INDEX and DROP INDEX are parsed as one, too.
+// alters classifies an ALTER TABLE, parsed completely, by the worst of its parts. CREATE INDEX and DROP INDEX are parsed as one, too.
 func alters(s *sqlparser.AlterTable) (d DDL) {
 	tables := tableNames(s.AffectedTables())
-	if !s.FullyParsed {
-		return DDL{Altered: tables}
-	}
 	d = repartitions(s)
 	for _, option := range s.AlterOptions {
 		switch o := option.(type) {
