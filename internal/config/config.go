@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	topodatapb "vitess.io/vitess/go/vt/proto/topodata"
@@ -54,6 +55,7 @@ type Config struct {
 
 	startingPositions map[gtid.Shard]gtid.Position
 	tunnel            *dial.Tunnel // nil for none
+	reached           *atomic.Bool
 	log               *slog.Logger
 }
 
@@ -82,7 +84,7 @@ func Parse(data []byte, log *slog.Logger) (*Config, error) {
 	if err := validateConfig(data); err != nil {
 		return nil, err
 	}
-	c := &Config{log: log}
+	c := &Config{log: log, reached: &atomic.Bool{}}
 	if err := json.Unmarshal(defaults(), c); err != nil {
 		return nil, fmt.Errorf("the defaults of spec.json, which is built in, cannot be read: %w", err)
 	}
@@ -124,7 +126,9 @@ func (c *Config) warn(unknown []string, log *slog.Logger) {
 
 // Dial says where the server is, and how to reach it.
 func (c *Config) Dial() dial.Config {
-	return dial.Config{Host: c.Host, MySQLPort: c.MySQLPort, GRPCPort: c.GRPCPort, TLS: c.TLS, Tunnel: c.tunnel, Log: c.log}
+	return dial.Config{
+		Host: c.Host, MySQLPort: c.MySQLPort, GRPCPort: c.GRPCPort, TLS: c.TLS, Tunnel: c.tunnel, Reached: c.reached, Log: c.log,
+	}
 }
 
 // VStream says the same for its streams.

@@ -9,6 +9,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
@@ -38,10 +39,13 @@ func TestParseFillsInDefaults(t *testing.T) {
 		MySQLPort: 3306, GRPCPort: 443, TLS: dial.TLS{Mode: dial.VerifyIdentity}, Tunnel: dial.TunnelOptions{Method: dial.NoTunnel},
 		GRPCAuth:    vstream.Basic,
 		Concurrency: 4, CheckpointIntervalSeconds: 60, InvalidPositionBehavior: "Fail sync", MaxRetries: 3, TimeoutSeconds: 300, UseGTIDWithTablePKs: true,
-		startingPositions: map[gtid.Shard]gtid.Position{}, log: log,
+		startingPositions: map[gtid.Shard]gtid.Position{}, log: log, reached: &atomic.Bool{},
 	}
 	if !reflect.DeepEqual(*c, want) {
 		t.Errorf("got %+v\nexpected %+v", *c, want)
+	}
+	if c.Dial().Reached != c.reached || c.Of("billing").VStream().Dial.Reached != c.reached {
+		t.Error("what connects to the host does not share whether it was reached")
 	}
 	if out.Len() > 0 {
 		t.Errorf("warned without reason: %s", out)

@@ -127,7 +127,7 @@ func TestKeysCountAsTheyAreWritten(t *testing.T) {
 			log, out := logged()
 			got, err := Parse(data, log)
 			if got != nil {
-				got.log = want.log
+				got.log, got.reached = want.log, want.reached
 			}
 			if err != nil || fmt.Sprintf("%+v", got) != fmt.Sprintf("%+v", want) {
 				t.Errorf("%s: %+v, %v", data, got, err)

@@ -3,12 +3,14 @@
 package dial
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"strconv"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -25,7 +27,8 @@ const (
 	probeInterval = 10 * time.Second
 )
 
-// ErrUnknownHost reports that the name service does not know the host: a mistyped option rather than a temporary failure.
+// ErrUnknownHost reports that the name service does not know a host that was never reached: a mistyped option rather than a temporary
+// failure. Where names follow what runs (containers, service discovery), that of a server which restarts is unknown for a moment.
 var ErrUnknownHost = errors.New("unknown host")
 
 // Config says where a Vitess or PlanetScale database is and how its connections are protected. PlanetScale serves
@@ -38,6 +41,8 @@ type Config struct {
 	TLS       TLS
 	// Tunnel is what all connections go through; nil for none. Host is then a name as the jump server knows it.
 	Tunnel *Tunnel
+	// Reached is shared by all that connect to the host, and set once it was reached; nil to remember nothing.
+	Reached *atomic.Bool
 	// Log gets, at level Debug, what is done over the connections; nil for no log.
 	Log *slog.Logger
 }
@@ -62,23 +67,27 @@ func (c Config) Resolve(ctx context.Context) error {
 	if c.Tunnel != nil {
 		return c.Tunnel.resolve(ctx)
 	}
-	_, err := net.DefaultResolver.LookupHost(ctx, c.Host)
+	return lookUp(ctx, c.Host)
+}
+
+func lookUp(ctx context.Context, host string) error {
+	_, err := net.DefaultResolver.LookupHost(ctx, host)
 	var dns *net.DNSError
 	switch {
 	case err == nil:
 		return nil
 	case errors.As(err, &dns):
-		return resolveError(dns)
+		return resolveError(dns, false)
 	default:
-		return fmt.Errorf("host %q cannot be looked up: %w", c.Host, err)
+		return fmt.Errorf("host %q cannot be looked up: %w", host, err)
 	}
 }
 
-func resolveError(dns *net.DNSError) error {
-	if dns.IsNotFound {
+func resolveError(dns *net.DNSError, reached bool) error {
+	if dns.IsNotFound && !reached {
 		return fmt.Errorf("%w: %q has no address; check "+failure.Option("Host", "host"), ErrUnknownHost, dns.Name)
 	}
-	return fmt.Errorf("the name service gave no answer for host %q: %w", dns.Name, dns)
+	return fmt.Errorf("the name service gave no address of host %q: %w", dns.Name, dns)
 }
 
 // DialContext opens a TCP connection, without TLS, through the tunnel if there is one; both clients dial through it. The caller owns the
@@ -96,11 +105,11 @@ func (c Config) dial(ctx context.Context, network, addr string) (net.Conn, error
 	if c.Tunnel != nil {
 		return c.Tunnel.dial(ctx, addr)
 	}
-	return dialTCP(ctx, network, addr)
+	return dialTCP(ctx, network, addr, cmp.Or(c.Reached, &atomic.Bool{}))
 }
 
-// dialTCP is the only place where keepalive and the limit on unacknowledged data are set.
-func dialTCP(ctx context.Context, network, addr string) (net.Conn, error) {
+// dialTCP is the only place where keepalive and the limit on unacknowledged data are set. It sets reached if it succeeds.
+func dialTCP(ctx context.Context, network, addr string, reached *atomic.Bool) (net.Conn, error) {
 	dialer := net.Dialer{
 		Timeout: connectTimeout,
 		KeepAliveConfig: net.KeepAliveConfig{
@@ -117,9 +126,10 @@ func dialTCP(ctx context.Context, network, addr string) (net.Conn, error) {
 	var dns *net.DNSError
 	switch {
 	case err == nil:
+		reached.Store(true)
 		return conn, nil
 	case errors.As(err, &dns):
-		return nil, resolveError(dns)
+		return nil, resolveError(dns, reached.Load())
 	default:
 		return nil, fmt.Errorf("%s cannot be reached: %w", addr, err)
 	}

@@ -5,8 +5,12 @@ import (
 	"errors"
 	"net"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"source-planetscale/internal/airbyte"
+	"source-planetscale/internal/failure"
 )
 
 func TestAddresses(t *testing.T) {
@@ -34,9 +38,56 @@ func TestResolveErrors(t *testing.T) {
 	if !errors.Is(err, ErrUnknownHost) || !strings.Contains(err.Error(), `"no..such"`) {
 		t.Errorf("DialContext: got %v, want ErrUnknownHost naming the host", err)
 	}
-	err = resolveError(&net.DNSError{Err: "server misbehaving", Name: "database.test", IsTemporary: true})
+	err = resolveError(&net.DNSError{Err: "server misbehaving", Name: "database.test", IsTemporary: true}, false)
 	if errors.Is(err, ErrUnknownHost) || !strings.Contains(err.Error(), `"database.test"`) {
 		t.Errorf("got %v, want the host named and no ErrUnknownHost when the name service itself fails", err)
+	}
+}
+
+// Where names follow what runs, that of a server which restarts is unknown for a moment.
+func TestANameThatIsNoLongerKnown(t *testing.T) {
+	listening := echo(t)
+	dialled := func(c Config, addr string) error {
+		conn, err := c.DialContext(t.Context(), "tcp", addr)
+		if err == nil {
+			conn.Close()
+		}
+		return err
+	}
+	direct := Config{Reached: &atomic.Bool{}}
+	jump := newJumpServer(t, nil)
+	tunnel, err := NewTunnel(jump.options(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := tunnel.addr
+	for name, c := range map[string]struct {
+		reach, lose func() error
+	}{
+		"the host's": {
+			func() error { return dialled(direct, listening) },
+			func() error { return dialled(direct, "no..such:3306") },
+		},
+		"the jump server's": {
+			func() error { tunnel.addr = server; return dialled(Config{Tunnel: tunnel}, listening) },
+			func() error { tunnel.addr = "no..such:22"; return dialled(Config{Tunnel: tunnel}, listening) },
+		},
+	} {
+		v := Judge(c.lose())
+		if v == nil || v.Kind != airbyte.ConfigError || v.Action != failure.Retry {
+			t.Errorf("%s, never reached: %v", name, v)
+		}
+		if err := c.reach(); err != nil {
+			t.Fatal(err)
+		}
+		// A sync judges what has no verdict of the network's as a broken stream, or as a server that does not answer.
+		err := c.lose()
+		if v := Judge(err); err == nil || v != nil && (v.Kind != airbyte.TransientError || v.Action != failure.Retry) {
+			t.Errorf("%s, reached before: %v", name, err)
+		}
+		if !strings.Contains(err.Error(), "no..such") || !errors.As(err, new(net.Error)) {
+			t.Errorf("%s, reached before: %v", name, err)
+		}
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/crypto/ssh"
@@ -60,6 +61,7 @@ type Tunnel struct {
 	// mustPin is set if someone who intercepts the connection would get a password.
 	mustPin bool
 	warn    func(string) // reports a sentence to a person
+	reached atomic.Bool  // the jump server was, once
 
 	mu    sync.Mutex
 	first string   // the fingerprint that was trusted on first use
@@ -134,7 +136,7 @@ func (o TunnelOptions) signer() (ssh.Signer, error) {
 
 // resolve asks the name service for the jump server.
 func (t *Tunnel) resolve(ctx context.Context) error {
-	if _, err := net.DefaultResolver.LookupHost(ctx, t.host); err != nil {
+	if err := lookUp(ctx, t.host); err != nil {
 		return t.unreachable(err)
 	}
 	return nil
@@ -160,7 +162,7 @@ func (t *Tunnel) dial(ctx context.Context, addr string) (net.Conn, error) {
 
 // connect opens an SSH connection on which the server identifies itself by a host key of these algorithms.
 func (t *Tunnel) connect(ctx context.Context, hostKeys []string) (*ssh.Client, error) {
-	raw, err := dialTCP(ctx, "tcp", t.addr)
+	raw, err := dialTCP(ctx, "tcp", t.addr, &t.reached)
 	if err != nil {
 		return nil, t.unreachable(err)
 	}

@@ -3,7 +3,6 @@ package dial
 import (
 	"errors"
 	"fmt"
-	"net"
 
 	"golang.org/x/crypto/ssh"
 
@@ -14,6 +13,7 @@ import (
 type TunnelError struct {
 	// Permanent reports that an option, or the jump server's configuration, must be changed first.
 	Permanent bool
+	unknown   bool // the jump server's name, which a restart may explain
 	text      string
 	cause     error // may be nil
 }
@@ -37,14 +37,15 @@ func shorten(text string) string {
 
 func (e *TunnelError) Unwrap() error { return e.cause }
 
-func (t *Tunnel) fault(permanent bool, cause error, format string, args ...any) error {
-	return &TunnelError{permanent, fmt.Sprintf(format, args...), cause}
+func (t *Tunnel) fault(permanent bool, cause error, format string, args ...any) *TunnelError {
+	return &TunnelError{Permanent: permanent, text: fmt.Sprintf(format, args...), cause: cause}
 }
 
 func (t *Tunnel) unreachable(err error) error {
-	var dns *net.DNSError
-	if errors.As(err, &dns) && dns.IsNotFound || errors.Is(err, ErrUnknownHost) {
-		return t.fault(true, nil, "the jump server %q has no address; check "+failure.Option("Jump server host", "tunnel_host"), t.host)
+	if errors.Is(err, ErrUnknownHost) {
+		unknown := t.fault(true, nil, "the jump server %q has no address; check "+failure.Option("Jump server host", "tunnel_host"), t.host)
+		unknown.unknown = true
+		return unknown
 	}
 	return t.fault(false, err, "the jump server %s cannot be reached; check "+failure.Option("Jump server host", "tunnel_host")+" and "+failure.Option("Jump server port", "tunnel_port")+", and whether a firewall blocks this machine", t.addr)
 }

@@ -41,7 +41,7 @@ func TestVerdict(t *testing.T) {
 		{status.Error(codes.Unavailable, "the tablet is gone"), transient, failure.Retry},
 		{status.Error(codes.Canceled, "failed to find a PRIMARY tablet for VStream in shop/-"), transient, failure.Retry},
 		{status.Error(codes.Unknown, "something new"), transient, failure.Retry},
-		{fmt.Errorf("%w: %q has no address", dial.ErrUnknownHost, "h"), config, failure.GiveUp},
+		{fmt.Errorf("%w: %q has no address", dial.ErrUnknownHost, "h"), config, failure.Retry},
 		{errors.New("tls: failed to verify certificate"), config, failure.GiveUp},
 		{status.Error(codes.Unavailable, `connection error: desc = "transport: authentication handshake failed: tls: failed to verify certificate"`), config, failure.GiveUp},
 		{status.Error(codes.Unavailable, `connection error: desc = "error reading server preface: remote error: tls: certificate required"`), config, failure.GiveUp},
