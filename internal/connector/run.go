@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"runtime"
@@ -110,7 +111,7 @@ where source.json is {"host": "…", "database": "…", "username": "…", "pass
 		SilenceUsage:  true,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return failure.Config("commands: spec, check, discover, read, position, version (try --help)", "Unknown command %q", args[0])
+				return failure.Config("commands: spec, check, discover, read, position, version (try --help)", "Unknown command %q", shown(args[0]))
 			}
 			return failure.Config("commands: spec, check, discover, read, position, version (try --help)", "A command is required")
 		},
@@ -123,13 +124,25 @@ where source.json is {"host": "…", "database": "…", "username": "…", "pass
 }
 
 func usageError(_ *cobra.Command, err error) error {
-	return failure.Config("try --help", "Invalid command line: %s", err).Because(err)
+	return failure.Config("try --help", "Invalid command line: %s", shown(err.Error()))
+}
+
+// maxShown is the length of an argument that may be printed, in bytes.
+const maxShown = 200
+
+// shown is a part of the command line as it may be printed. What may be JSON instead of the name of its file, or a piece of it, is left
+// out: a configuration has the password.
+func shown(argument string) string {
+	if len(argument) > maxShown || strings.ContainsAny(argument, "{}[]\"\n") {
+		return "…"
+	}
+	return argument
 }
 
 // noArgs refuses arguments that are not flags.
 func noArgs(c *cobra.Command, args []string) error {
 	if len(args) > 0 {
-		return failure.Config("try --help", "The command %s takes no argument %q", c.Name(), args[0])
+		return failure.Config("try --help", "The command %s takes no argument %q", c.Name(), shown(args[0]))
 	}
 	return nil
 }
@@ -147,10 +160,12 @@ func (f *file) data() ([]byte, error) {
 		return nil, failure.Config("pass the name of a JSON file (try --help)", "The option --%s is missing", f.flag)
 	}
 	data, err := os.ReadFile(f.path)
-	if err != nil {
-		return nil, failure.Config("", "The file given with --%s cannot be read: %s", f.flag, err).Because(err)
+	var unread *fs.PathError
+	if errors.As(err, &unread) {
+		return nil, failure.Config("", "The file given with --%s cannot be read: %s %s: %s", f.flag, unread.Op, shown(f.path), unread.Err).
+			Because(unread.Err)
 	}
-	return data, nil
+	return data, err
 }
 
 // config reads and validates the configuration.
