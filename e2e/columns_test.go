@@ -87,6 +87,7 @@ func (c *columnsCase) change(p *pipeline) {
 	p.t.Helper()
 	p.exec("update "+c.table+" set touched = 1", "delete from "+c.table+" where id = 50")
 	c.insert(p, 51, 0)
+	var last string // the last online DDL
 	for _, change := range c.changes {
 		verb, rest, _ := strings.Cut(change, " ")
 		switch verb {
@@ -97,7 +98,9 @@ func (c *columnsCase) change(p *pipeline) {
 				return err
 			})
 		case "online":
-			p.online("alter table " + c.table + " " + rest)
+			last = p.online("alter table " + c.table + " " + rest)
+		case "revert":
+			last = p.online("revert vitess_migration '" + last + "'")
 		case "gh-ost":
 			p.copied(c.table, "_"+c.table+"_gho", rest)
 		case "pt-osc":
@@ -109,15 +112,14 @@ func (c *columnsCase) change(p *pipeline) {
 	p.exec("update " + c.table + " set touched = 2 where id = 1")
 }
 
-// online changes a table by Vitess' online DDL, and waits until that has finished.
-func (p *pipeline) online(statement string) {
+// online changes a table by Vitess' online DDL, or reverts one, waits until that has finished, and returns its UUID.
+func (p *pipeline) online(statement string) (uuid string) {
 	p.t.Helper()
 	conn, err := p.db.Conn(p.t.Context())
 	if err != nil {
 		p.t.Fatal(err)
 	}
 	defer conn.Close()
-	var uuid string
 	if _, err = conn.ExecContext(p.t.Context(), "set @@ddl_strategy = 'vitess'"); err == nil {
 		err = conn.QueryRowContext(p.t.Context(), statement).Scan(&uuid)
 	}
@@ -139,6 +141,7 @@ func (p *pipeline) online(statement string) {
 		}
 		return nil
 	})
+	return uuid
 }
 
 // copied changes a table as gh-ost and pt-online-schema-change do: by a copy that replaces it.

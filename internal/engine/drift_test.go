@@ -634,11 +634,11 @@ func TestSwapsForACopyOfTheTable(t *testing.T) {
 				return hold(done)
 			})
 			r.asks = func(s *Server) {
-				s.Statements.Migration = func(_ context.Context, uuid string) (string, error) {
+				s.Statements.Migration = func(_ context.Context, uuid string) (table.OnlineDDL, error) {
 					if uuid != "6ace8bce_f732_11ea_87e9_f875a4d24e90" {
 						t.Errorf("queried %s", uuid)
 					}
-					return "alter table users engine=innodb", nil
+					return table.OnlineDDL{Statement: "alter table users engine=innodb", Swaps: 1}, nil
 				}
 				s.Statements.Definition = definesUsers
 			}
@@ -650,6 +650,82 @@ func TestSwapsForACopyOfTheTable(t *testing.T) {
 			n := len(slices.DeleteFunc(out.Logs, func(l destination.Log) bool { return !strings.Contains(l.Message, "was swapped in shard -") }))
 			if n != map[bool]int{true: 1, false: 0}[warned] {
 				t.Errorf("warned %d times", n)
+			}
+		})
+	}
+}
+
+// onlineSwap is transaction n, in which a table and its copy by Vitess' online DDL change places.
+func onlineSwap(n int) []*event {
+	const id = "6ace8bcef73211ea87e9f875a4d24e90_20200915120410_"
+	return changed(n, "rename table `users` to `_vt_hld_"+id+"`, `_vt_vrp_"+id+"` to `users`, `_vt_hld_"+id+"` to `_vt_vrp_"+id+"`")
+}
+
+// A revert of an online DDL swaps in the table from before it, under the name of the copy.
+func TestRevertsOfOnlineDDLs(t *testing.T) {
+	idOnly := func(n int) []*event {
+		id := fakevtgate.Field("id", "bigint", querypb.Type_INT64)
+		return []*event{
+			begin(7, n), fakevtgate.Fields(7, "users", id), rowOf(7, "users", nil, []string{string(rune('0' + n))}), script.VGTID(n, nil), commit(7),
+		}
+	}
+	now := testTable("users").Columns
+	const adds, drops = "alter table users add column gone int after id", "alter table users drop column name"
+	for name, c := range map[string]struct {
+		was    []table.Column
+		events []*event
+		made   table.OnlineDDL
+		want   []string
+		why    string
+	}{
+		"a column was added": {
+			now, slices.Concat(insert(6, "users"), onlineSwap(7), older(8), onlineSwap(9)),
+			table.OnlineDDL{Statement: adds, Swaps: 2},
+			[]string{"6:x", "6:x", "8:x"}, // at first in the shared stream
+			"",
+		},
+		"a column was dropped": {
+			now, slices.Concat(insert(6, "users"), onlineSwap(7), idOnly(8), onlineSwap(9)), table.OnlineDDL{Statement: drops, Swaps: 2}, nil, "was reverted",
+		},
+		"the revert alone": {
+			now[:1], slices.Concat(idOnly(6), onlineSwap(9)), table.OnlineDDL{Statement: drops, Swaps: 2}, nil, "came back when one was reverted",
+		},
+		"the revert alone, of an added column": {
+			dropped, slices.Concat(older(6), onlineSwap(9)), table.OnlineDDL{Statement: adds, Swaps: 2}, []string{"6:x"}, "",
+		},
+		"the revert of a revert alone": {
+			now, slices.Concat(insert(6, "users"), onlineSwap(7), onlineSwap(9)),
+			table.OnlineDDL{Statement: drops, Swaps: 3},
+			nil,
+			"several online schema changes followed each other",
+		},
+		"it cannot be queried": {
+			now[:1], slices.Concat(idOnly(6), onlineSwap(9)), table.OnlineDDL{}, nil, "came back when one was reverted",
+		},
+		"no revert": {
+			now[:1], slices.Concat(idOnly(6), onlineSwap(9)),
+			table.OnlineDDL{Statement: "alter table users add name varchar(50) character set utf8mb4 default 'new'", Swaps: 1},
+			[]string{"6:new"},
+			"",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, 9, func(q *request, send func(...*event), done <-chan struct{}) error {
+				if slices.Contains(tablesIn(q), "users") {
+					send(c.events...)
+				}
+				send(script.VGTID(9, nil), fakevtgate.Other())
+				return hold(done)
+			})
+			r.asks = func(s *Server) {
+				s.Statements.Migration = func(context.Context, string) (table.OnlineDDL, error) { return c.made, nil }
+				s.Statements.Definition = definesUsers
+			}
+			r.add(testTable("others"), airbyte.Incremental, &state.Shard{Position: at(5)})
+			if r.savedUnder(c.was, "users", 5); c.why != "" {
+				r.failsAlone(c.why)
+			} else if got := rows(r.must()); !slices.Equal(got, c.want) {
+				t.Errorf("records %v", got)
 			}
 		})
 	}

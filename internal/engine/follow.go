@@ -91,11 +91,12 @@ func (s *replication) onward(former gtid.Shard, moved map[gtid.Shard]gtid.Positi
 	return next, moved[next]
 }
 
-// unlessRefused is the answer to a query, "" if the service does not allow it.
-func unlessRefused(ctx context.Context, ask func() (string, error)) (string, error) {
-	answer, err := ask()
+// unlessRefused is the answer to a query, the zero value if the service does not allow it.
+func unlessRefused[T any](ctx context.Context, ask func() (T, error)) (answer T, err error) {
+	answer, err = ask()
 	if errors.Is(err, schema.ErrRefused) && ctx.Err() == nil {
-		return "", nil
+		var none T
+		return none, nil
 	}
 	return answer, err
 }

@@ -37,10 +37,10 @@ type changes struct {
 // statement is one that may have changed the columns.
 type statement struct {
 	text    string
-	extends bool   // it added columns at the end, or none
-	swapped string // the table's copy that replaced it, "" for none
-	alter   string // the statement that created the copy, "" if unknown
-	step    int    // how many have changed the columns, including this one
+	extends bool            // it added columns at the end, or none
+	swapped string          // the table's copy that replaced it, "" for none
+	made    table.OnlineDDL // how the copy was made, if Vitess made it
+	step    int             // how many have changed the columns, including this one
 }
 
 // alone is a reader of one partition, from its saved position; former reports that its shard was split or merged.
@@ -104,7 +104,7 @@ func (c *changes) stepAfter(n int) int {
 func (c *changes) note(ctx context.Context, r *Reader, s statement) error {
 	if uuid := table.Migration(s.swapped); uuid != "" {
 		var err error
-		if s.alter, err = r.env.Migration(ctx, uuid); err != nil {
+		if s.made, err = r.env.Migration(ctx, uuid); err != nil {
 			return err
 		}
 	}
@@ -184,7 +184,7 @@ func (c *changes) apply(e *table.Evolution, today []table.Column) (err error) {
 	for i := range c.statements {
 		s := &c.statements[i]
 		if s.swapped != "" {
-			_, err = e.Swap(s.alter, today, c.definition)
+			_, err = e.Swap(s.swapped, c.madeBy(s.swapped), today, c.definition)
 		} else {
 			_, err = e.Apply(s.text)
 		}
@@ -194,6 +194,23 @@ func (c *changes) apply(e *table.Evolution, today []table.Column) (err error) {
 		s.step = e.Step()
 	}
 	return nil
+}
+
+// madeBy is the statement that made a copy, "" if unknown. A revert swaps in the former table under the copy's name: unless all swaps are
+// among the statements, it is not known whether the first of these is one.
+func (c *changes) madeBy(copied string) string {
+	var made table.OnlineDDL
+	swaps := 0
+	for _, s := range c.statements {
+		if s.swapped == copied {
+			made = s.made
+			swaps++
+		}
+	}
+	if swaps != made.Swaps {
+		return ""
+	}
+	return made.Statement
 }
 
 // columns are those of the rows that come next.

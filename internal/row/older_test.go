@@ -61,7 +61,7 @@ func newOlderTable(t testing.TB, was, statements, today string) olderTable {
 	for s := range strings.SplitSeq(statements, " / ") {
 		var err error
 		if alter, swap := strings.CutPrefix(s, "swap: "); swap {
-			_, err = e.Swap(alter, now.Columns, create)
+			_, err = e.Swap("_t_gho", alter, now.Columns, create)
 		} else {
 			_, err = e.Apply(s)
 		}

@@ -226,7 +226,7 @@ func (a *alteration) declare(next []*life, names map[*life]string) error {
 					l.unsure = &Default{DefaultText, text}
 					return a.plain && isASCII(text)
 				})
-			} else if p.def.Type.Options.As != nil {
+			} else if l.redeclared = a.step; p.def.Type.Options.As != nil {
 				l.doubtful, a.changed = a.step, true
 			}
 		default:

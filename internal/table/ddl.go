@@ -254,6 +254,15 @@ func Migration(table string) string {
 	return strings.Join([]string{uuid[:8], uuid[8:12], uuid[12:16], uuid[16:20], uuid[20:]}, "_")
 }
 
+// OnlineDDL is what Vitess knows about one of its online DDLs.
+type OnlineDDL struct {
+	// Statement is "" if Vitess does not know it, or no longer.
+	Statement string
+	// Swaps is how often the table and its copy have changed places, in the shard where they did most often: once, and once more for each
+	// revert, and for each revert of one.
+	Swaps int
+}
+
 func tableNames(tables sqlparser.TableNames) []string {
 	var names []string
 	seen := make(map[string]bool, len(tables)) // a statement may name very many

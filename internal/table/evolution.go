@@ -19,6 +19,7 @@ type Evolution struct {
 	inferred bool
 	made     map[string]*sqlparser.ColumnDefinition // today's declarations by lower-case name; nil if unknown
 	byNow    string                                 // today's default character set, "" if unknown
+	retired  map[string]retired                     // by the copy's name, the tables that Vitess' online DDLs replaced
 }
 
 // life is one column, whatever its names and declarations.
@@ -28,6 +29,12 @@ type life struct {
 	refused  string   // why the value it was added with is unknown
 	unsure   *Default // the reason if the server read the text of the statement as it was read here
 	doubtful int      // the step at which its values may have been created anew; 0 for none
+	// redeclared is the step at which it was last declared anew, as a generated column maybe; 0 for none.
+	redeclared int
+	// twin is the same column in the table's copy, and before the step parted both are one; nil if its table was not replaced.
+	twin     *life
+	parted   int
+	revivals []revival
 }
 
 // declared is a declaration from a certain step on.
@@ -83,12 +90,23 @@ func (e *Evolution) Apply(statement string) (changed bool, err error) {
 	return e.alter(s, statement, false)
 }
 
-// Swap handles the moment at which a copy of the table that an online DDL had filled replaced it. alter is the online DDL's own
-// statement, "" if unknown: then the columns after it are today's, if that is certain. create is today's SHOW CREATE TABLE of the table,
-// "" if unknown. The error is like Apply's.
-func (e *Evolution) Swap(alter string, today []Column, create string) (changed bool, err error) {
+// Swap handles the moment at which a copy of the table that an online DDL had filled replaced it, or at which a revert of the online DDL
+// made both change places again. alter is the online DDL's own statement, "" if unknown: then the columns after it are today's, if that is
+// certain. create is today's SHOW CREATE TABLE of the table, "" if unknown. The error is like Apply's.
+func (e *Evolution) Swap(copied, alter string, today []Column, create string) (changed bool, err error) {
 	if err := e.make(create); err != nil {
 		return false, err
+	}
+	if r, again := e.retired[copied]; again {
+		if e.inferred != r.inferred {
+			return false, errUnknownSwaps
+		}
+		e.revive(copied)
+		return true, nil
+	}
+	isVitess := Migration(copied) != ""
+	if isVitess {
+		e.retire(copied)
 	}
 	if alter != "" {
 		parser, err := ddlParser()
@@ -101,13 +119,15 @@ func (e *Evolution) Swap(alter string, today []Column, create string) (changed b
 		}
 	}
 	if e.inferred {
-		return false, errors.New("several online schema changes followed each other, and their statements are not known")
+		return false, errUnknownSwaps
 	}
-	return e.infer(today)
+	return e.infer(today, isVitess)
 }
 
-// infer assumes today's columns after a swap. The tools copy by name.
-func (e *Evolution) infer(today []Column) (changed bool, err error) {
+var errUnknownSwaps = errors.New("several online schema changes followed each other, and their statements are not known")
+
+// infer assumes today's columns after a swap, which may have been a revert. The tools copy by name.
+func (e *Evolution) infer(today []Column, isRevert bool) (changed bool, err error) {
 	e.inferred = true
 	find := func(name string) *life {
 		if i := place(e.now, name); i >= 0 {
@@ -122,7 +142,7 @@ func (e *Evolution) infer(today []Column) (changed bool, err error) {
 		d := declared{Declaration: Declaration{Column: c, Copied: true}, step: len(e.stages)}
 		switch {
 		case l == nil:
-			l = e.added(c)
+			l = e.added(c, isRevert)
 			l.declared = append(l.declared, d)
 			added = append(added, c.Name)
 		case c.Name != l.last().Name || !Alike(c, l.last().Column):
@@ -148,11 +168,15 @@ func (e *Evolution) infer(today []Column) (changed bool, err error) {
 	return true, nil
 }
 
-// added is a column that an unknown statement added.
-func (e *Evolution) added(c Column) *life {
+// added is a column that an unknown statement added. If that may have been a revert, rows may have other values than its default: those
+// of before it was dropped.
+func (e *Evolution) added(c Column, isRevert bool) *life {
 	def := e.made[strings.ToLower(c.Name)]
-	if def == nil {
+	switch {
+	case def == nil:
 		return &life{refused: "the statement that added it is not known"}
+	case isRevert:
+		return &life{refused: "it was added by an online schema change whose statement is not known, or came back when one was reverted"}
 	}
 	l := &life{}
 	l.initial, l.refused = initialOf(def, func(string) bool { return true })
@@ -197,10 +221,9 @@ func (e *Evolution) End(today []Column, create string) error {
 	charset := e.charsetBy(today)
 	for i, c := range today {
 		l := e.now[i]
-		for j := range l.declared {
-			if d := &l.declared[j]; d.Charset == UnknownCharset && charset != "" {
-				d.Charset = charset
-			}
+		l.assume(charset)
+		for _, r := range l.revivals {
+			r.source.assume(charset)
 		}
 		if d := l.last(); d.Name != c.Name || !Alike(c, d.Column) || d.stated && d.Nullable != c.Nullable {
 			return fmt.Errorf("its column %q does not match the statements in the binary log", c.Name)
@@ -209,6 +232,18 @@ func (e *Evolution) End(today []Column, create string) error {
 		l.assure(e.made[strings.ToLower(c.Name)])
 	}
 	return nil
+}
+
+// assume uses the default character set that the table had at first, if it is known.
+func (l *life) assume(charset string) {
+	if l == nil || charset == "" {
+		return
+	}
+	for i := range l.declared {
+		if d := &l.declared[i]; d.Charset == UnknownCharset {
+			d.Charset = charset
+		}
+	}
 }
 
 // assure uses today's declaration: a text default that the server may have read differently is certain if it is still the default, as
@@ -255,25 +290,11 @@ func (l *life) settle(today Column) {
 // Shape says how rows written after that many changes are converted to rows of today's columns. Call it after End.
 func (e *Evolution) Shape(step int) *Shape {
 	s := &Shape{}
-	old := e.stages[step]
-	for _, l := range old {
+	for _, l := range e.stages[step] {
 		s.Old = append(s.Old, l.declared[l.at(step)].Column)
 	}
 	for _, l := range e.now {
-		o := Origin{From: slices.Index(old, l)}
-		first := 0
-		if o.From >= 0 {
-			first = l.at(step)
-		} else {
-			o.Default, o.Refused = l.initial, l.refused
-		}
-		if step < l.doubtful {
-			o.Refused = "it is a generated column, whose expression an online schema change may have changed"
-		}
-		for _, d := range l.declared[first:] {
-			o.Steps = append(o.Steps, d.Declaration)
-		}
-		s.Origins = append(s.Origins, o)
+		s.Origins = append(s.Origins, e.origin(l, step, len(e.stages)))
 	}
 	e.refuse(s)
 	return s

@@ -1,6 +1,7 @@
 package table
 
 import (
+	"fmt"
 	"os"
 	"slices"
 	"strconv"
@@ -55,6 +56,7 @@ func TestEvolutionOfLongLabels(t *testing.T) {
 func evolve(t *testing.T, was, statements, today string) string {
 	t.Helper()
 	e, now, create := NewEvolution("t", readColumns(was)), readColumns(today), "create table t (no_generated int)"
+	rows, swaps := 0, 0
 	for s := range strings.SplitSeq(statements, " / ") {
 		steps := e.Step()
 		var changed bool
@@ -66,8 +68,16 @@ func evolve(t *testing.T, was, statements, today string) string {
 		case s == "uncreated":
 			create = ""
 			continue
-		case s == "swap" || strings.HasPrefix(s, "swap: "):
-			changed, err = e.Swap(strings.TrimPrefix(strings.TrimPrefix(s, "swap"), ": "), now, create)
+		case s == "rows":
+			rows = e.Step()
+			continue
+		case s == "swap":
+			changed, err = e.Swap("_t_gho", "", now, create)
+		case s == "revert":
+			changed, err = e.Swap(vitessCopy(swaps), "", now, create)
+		case s == "online" || strings.HasPrefix(s, "online: "):
+			swaps++
+			changed, err = e.Swap(vitessCopy(swaps), strings.TrimPrefix(strings.TrimPrefix(s, "online"), ": "), now, create)
 		case concerns(t, s):
 			changed, err = e.Apply(s)
 		}
@@ -84,8 +94,11 @@ func evolve(t *testing.T, was, statements, today string) string {
 	if last := e.Shape(e.Step()); !last.Current() || len(last.Old) != len(now) {
 		t.Errorf("%s: the last shape is not today's", statements)
 	}
-	return describe(e.Shape(0))
+	return describe(e.Shape(rows))
 }
+
+// vitessCopy is the name of the copy that Vitess' n-th online DDL made.
+func vitessCopy(n int) string { return fmt.Sprintf("_vt_vrp_%032d_20200915120410_", n) }
 
 // concerns reports whether a reader passes the statement on to the Evolution of table t, or fails the stream itself.
 func concerns(t *testing.T, statement string) bool {
