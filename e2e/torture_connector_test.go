@@ -15,6 +15,7 @@ import (
 
 // connectorRun is one run of the connector, whose output is read as a history says.
 type connectorRun struct {
+	purged bool // binary logs were, since it began
 	cmd    *exec.Cmd
 	pipe   *os.File
 	stdout *bufio.Reader

@@ -208,8 +208,8 @@ func (p *play) meet(verb string) {
 // limit is how long a sync may take from now on.
 func (p *play) limit() time.Duration {
 	switch {
-	case p.purged && p.former != nil:
-		return formerBound
+	case p.purged && p.former != nil, p.current != nil && p.current.purged:
+		return purgedBound
 	case p.shaken:
 		return p.bound + shakenBound
 	}
@@ -510,9 +510,9 @@ func lastLines(out *destination.Output) string {
 // shakenBound is how much longer a sync may take if a fault happened during it.
 const shakenBound = 3 * time.Minute
 
-// formerBound is how long a sync may take that reads former shards whose logs were purged: vtgate then looks for another tablet for 90 s,
-// again and again, and the connector asks for 5 minutes.
-const formerBound = 8 * time.Minute
+// purgedBound is how long a sync may take that needs changes whose logs were purged, of former shards or while it runs: vtgate then looks for
+// another tablet for 90 s, again and again, and the connector asks for 5 minutes.
+const purgedBound = 8 * time.Minute
 
 // rounds is how often the test follows the instructions of failures.
 const rounds = 5

@@ -323,6 +323,10 @@ func (p *play) purge(ctx context.Context, shard string) {
 		p.failed(list.Scan(&newest, &size, &encrypted))
 	}
 	p.inShard(ctx, shard, []string{"purge binary logs to '" + newest + "'"})
+	if p.current != nil {
+		p.current.purged = true
+		p.current.extend(p.limit())
+	}
 }
 
 // fault kills a process of the cluster and restarts it.
