@@ -510,8 +510,8 @@ func lastLines(out *destination.Output) string {
 // shakenBound is how much longer a sync may take if a fault happened during it.
 const shakenBound = 3 * time.Minute
 
-// purgedBound is how long a sync may take that needs changes whose logs were purged, of former shards or while it runs: vtgate then looks for
-// another tablet for 90 s, again and again, and the connector asks for 5 minutes.
+// purgedBound is how long a sync may take that needs changes whose logs were purged, of former shards or while it runs: vtgate then looks
+// for another tablet for 90 s, again and again, and the connector asks for 5 minutes.
 const purgedBound = 8 * time.Minute
 
 // rounds is how often the test follows the instructions of failures.

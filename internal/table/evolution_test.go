@@ -45,7 +45,7 @@ func TestEvolutionOfLongLabels(t *testing.T) {
 			labels + ",'c','d'": "id; e; b=null",
 		} {
 			now = base + "(" + now + ")"
-			if got := evolve(t, was, "swap: alter table t modify e "+now+" charset utf8mb4, add b int", "id int; e "+now+" utf8mb4; b int"); got != want {
+			if got := evolve(t, was, "online: alter table t modify e "+now+" charset utf8mb4, add b int", "id int; e "+now+" utf8mb4; b int"); got != want {
 				t.Errorf("%s:\n got %s\nwant %s", base, got, want)
 			}
 		}
