@@ -634,9 +634,9 @@ func TestSwapsForACopyOfTheTable(t *testing.T) {
 				return hold(done)
 			})
 			r.asks = func(s *Server) {
-				s.Statements.Migration = func(_ context.Context, uuid string) (table.OnlineDDL, error) {
-					if uuid != "6ace8bce_f732_11ea_87e9_f875a4d24e90" {
-						t.Errorf("queried %s", uuid)
+				s.Statements.Migration = func(_ context.Context, shard, uuid string) (table.OnlineDDL, error) {
+					if shard != "-" || uuid != "6ace8bce_f732_11ea_87e9_f875a4d24e90" {
+						t.Errorf("queried %s in shard %s", uuid, shard)
 					}
 					return table.OnlineDDL{Statement: "alter table users engine=innodb", Swaps: 1}, nil
 				}
@@ -718,7 +718,7 @@ func TestRevertsOfOnlineDDLs(t *testing.T) {
 				return hold(done)
 			})
 			r.asks = func(s *Server) {
-				s.Statements.Migration = func(context.Context, string) (table.OnlineDDL, error) { return c.made, nil }
+				s.Statements.Migration = func(context.Context, string, string) (table.OnlineDDL, error) { return c.made, nil }
 				s.Statements.Definition = definesUsers
 			}
 			r.add(testTable("others"), airbyte.Incremental, &state.Shard{Position: at(5)})

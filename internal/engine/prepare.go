@@ -150,8 +150,8 @@ func (e *Engine) newSync(wanted, existing []gtid.Shard) *Sync {
 	s.env = &reader.Env{
 		Open: s.open, Peek: s.where, Serving: e.server.Shards, Tables: e.server.Tables, Sorts: e.server.Sorts,
 		TableAt: tableAt(s), Incarnations: e.server.Primary.Incarnations,
-		Migration: func(ctx context.Context, uuid string) (table.OnlineDDL, error) {
-			return unlessRefused(ctx, func() (table.OnlineDDL, error) { return e.server.Statements.Migration(ctx, uuid) })
+		Migration: func(ctx context.Context, at gtid.Shard, uuid string) (table.OnlineDDL, error) {
+			return unlessRefused(ctx, func() (table.OnlineDDL, error) { return e.server.Statements.Migration(ctx, at.Name, uuid) })
 		},
 		Targets: s.targets, End: s.end, Changed: e.shared.Progress.changed, Writer: e.shared.Writer, Log: e.shared.Log,
 		Settings: reader.Settings{

@@ -188,7 +188,9 @@ func (r *rig) answers() Server {
 		Sorts: func(context.Context, gtid.Shard, *table.Table) error { return nil },
 		Statements: Statements{
 			Definition: func(context.Context, gtid.Shard, string) (string, error) { return "", schema.ErrRefused },
-			Migration:  func(context.Context, string) (table.OnlineDDL, error) { return table.OnlineDDL{}, schema.ErrRefused },
+			Migration: func(context.Context, string, string) (table.OnlineDDL, error) {
+				return table.OnlineDDL{}, schema.ErrRefused
+			},
 		},
 		TableSizes: func(context.Context, []gtid.Shard) (map[gtid.Shard]map[string]schema.TableSize, error) {
 			return r.sizes, nil

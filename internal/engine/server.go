@@ -50,8 +50,8 @@ type Primary struct {
 type Statements struct {
 	// Definition is SHOW CREATE TABLE in a shard.
 	Definition func(ctx context.Context, shard gtid.Shard, table string) (string, error)
-	// Migration is one of Vitess' online DDLs.
-	Migration func(ctx context.Context, uuid string) (table.OnlineDDL, error)
+	// Migration is one of Vitess' online DDLs, as made in a shard.
+	Migration func(ctx context.Context, shard, uuid string) (table.OnlineDDL, error)
 }
 
 // ServerOf is the server behind a connection to a keyspace.

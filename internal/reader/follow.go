@@ -104,7 +104,7 @@ func (c *changes) stepAfter(n int) int {
 func (c *changes) note(ctx context.Context, r *Reader, s statement) error {
 	if uuid := table.Migration(s.swapped); uuid != "" {
 		var err error
-		if s.made, err = r.env.Migration(ctx, uuid); err != nil {
+		if s.made, err = r.env.Migration(ctx, r.shard, uuid); err != nil {
 			return err
 		}
 	}

@@ -40,8 +40,8 @@ type Env struct {
 	TableAt func(ctx context.Context, shard gtid.Shard, name string, at gtid.Position) (Seen, error)
 	// Incarnations distinguish tables of a shard from others that replaced them.
 	Incarnations func(ctx context.Context, shard gtid.Shard, tables []string) (map[string]table.Incarnation, error)
-	// Migration is one of Vitess' online DDLs, the zero value if it may not be queried.
-	Migration func(ctx context.Context, uuid string) (table.OnlineDDL, error)
+	// Migration is one of Vitess' online DDLs, as made in a shard; the zero value if it may not be queried.
+	Migration func(ctx context.Context, at gtid.Shard, uuid string) (table.OnlineDDL, error)
 	// Targets are where reading of shards ends.
 	Targets *Targets
 	// End ends a partition, successfully if err is nil. It returns only what ends the whole sync.

@@ -3,6 +3,7 @@ package schema
 import (
 	"context"
 	"database/sql"
+	"slices"
 
 	"source-planetscale/internal/table"
 )
@@ -21,9 +22,9 @@ func (db *DB) Definition(ctx context.Context, shard, table string) (string, erro
 	return definition, nil
 }
 
-// Migration is one of Vitess' online DDLs, which it forgets after some days. All shards are queried, because one may have been split or
-// merged since.
-func (db *DB) Migration(ctx context.Context, uuid string) (made table.OnlineDDL, err error) {
+// Migration is one of Vitess' online DDLs, as made in a shard; Vitess forgets them after some days. All shards are queried, because that
+// one may have been split or merged since.
+func (db *DB) Migration(ctx context.Context, shard, uuid string) (made table.OnlineDDL, err error) {
 	conn, err := db.conn(ctx, "")
 	if err != nil {
 		return made, err
@@ -40,11 +41,11 @@ func (db *DB) Migration(ctx context.Context, uuid string) (made table.OnlineDDL,
 	if err != nil {
 		return made, failed(asking, err)
 	}
-	return onlineDDL(list, uuid), nil
+	return onlineDDL(list, shard, uuid), nil
 }
 
 // migration is a row of SHOW VITESS_MIGRATIONS.
-type migration struct{ shard, uuid, status, statement, reverted sql.NullString }
+type migration struct{ shard, uuid, status, stage, statement, reverted sql.NullString }
 
 func migrationsIn(rows *sql.Rows) (list []migration, err error) {
 	columns, err := rows.Columns()
@@ -54,7 +55,8 @@ func migrationsIn(rows *sql.Rows) (list []migration, err error) {
 	for rows.Next() {
 		var m migration
 		wanted := map[string]*sql.NullString{
-			"shard": &m.shard, "migration_uuid": &m.uuid, "migration_status": &m.status, "migration_statement": &m.statement, "reverted_uuid": &m.reverted,
+			"shard": &m.shard, "migration_uuid": &m.uuid, "migration_status": &m.status, "stage": &m.stage, "migration_statement": &m.statement,
+			"reverted_uuid": &m.reverted,
 		}
 		values := make([]any, len(columns))
 		for i, column := range columns {
@@ -70,13 +72,21 @@ func migrationsIn(rows *sql.Rows) (list []migration, err error) {
 	return list, rows.Err()
 }
 
-// onlineDDL finds an online DDL among the migrations of several shards, and how often it was reverted. A revert that is running may have
-// swapped the tables already.
-func onlineDDL(list []migration, uuid string) (made table.OnlineDDL) {
+// renaming are the stages in which a running migration may have swapped the tables (executor.go of onlineddl, the same in Vitess 22 and
+// 24). A revert that is made ready for later runs for a long time before.
+var renaming = []string{"unlocking tables", "waiting for RENAME to complete", "cut-over complete", "re-enabling writes"}
+
+func (m *migration) swapped() bool {
+	return m.status.String == "complete" || m.status.String == "running" && slices.Contains(renaming, m.stage.String)
+}
+
+// onlineDDL finds an online DDL among the migrations of all shards, and how often its tables changed places: in the shard or, if Vitess
+// does not have it there, at most.
+func onlineDDL(list []migration, shard, uuid string) (made table.OnlineDDL) {
 	type in struct{ shard, uuid string }
 	reverts := map[in]string{} // by what they reverted
 	for _, m := range list {
-		if m.status.String == "complete" || m.status.String == "running" {
+		if m.swapped() {
 			reverts[in{m.shard.String, m.reverted.String}] = m.uuid.String
 		}
 	}
@@ -84,12 +94,15 @@ func onlineDDL(list []migration, uuid string) (made table.OnlineDDL) {
 		if m.uuid.String != uuid {
 			continue
 		}
-		made.Statement = m.statement.String
 		swaps := 0
 		for next := uuid; next != "" && swaps <= len(list); next = reverts[in{m.shard.String, next}] {
 			swaps++
 		}
-		made.Swaps = max(made.Swaps, swaps)
+		made = table.OnlineDDL{Statement: m.statement.String, Swaps: max(made.Swaps, swaps)}
+		if m.shard.String == shard {
+			made.Swaps = swaps
+			break
+		}
 	}
 	return made
 }

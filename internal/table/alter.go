@@ -40,6 +40,8 @@ func (e *Evolution) alter(s *sqlparser.AlterTable, statement string, copied bool
 	switch {
 	case strings.Contains(statement, "/*!"):
 		return false, errors.New("an ALTER TABLE has clauses in comments that not every server executes")
+	case e.inferred && !e.guessed && a.declares():
+		return false, nil // it concerns only columns that later statements would add, or change, and these are refused
 	case e.inferred:
 		return false, errors.New("its columns were changed again after an online schema change whose statement is not known")
 	}
@@ -68,6 +70,11 @@ type alteration struct {
 	renamed  []*sqlparser.RenameColumn
 	placed   []*placed
 	convert  string // to this character set
+}
+
+// declares reports whether the statement changes only defaults or the default character set.
+func (a *alteration) declares() bool {
+	return len(a.placed)+len(a.dropped)+len(a.renamed) == 0 && a.convert == ""
 }
 
 // collect sorts one part of the statement.

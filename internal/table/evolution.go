@@ -17,6 +17,7 @@ type Evolution struct {
 	charset string    // the table's default, UnknownCharset at first
 	// inferred reports that an online DDL's statement was unknown, so that the columns after it were assumed to be today's.
 	inferred bool
+	guessed  bool                                   // a column of the inferred ones was given today's default
 	made     map[string]*sqlparser.ColumnDefinition // today's declarations by lower-case name; nil if unknown
 	byNow    string                                 // today's default character set, "" if unknown
 	retired  map[string]retired                     // by the copy's name, the tables that Vitess' online DDLs replaced
@@ -121,7 +122,7 @@ func (e *Evolution) Swap(copied, alter string, today []Column, create string) (c
 	if e.inferred {
 		return false, errUnknownSwaps
 	}
-	return e.infer(today, isVitess)
+	return e.infer(today, isVitess && alter == "") // a known statement was no revert
 }
 
 var errUnknownSwaps = errors.New("several online schema changes followed each other, and their statements are not known")
@@ -178,6 +179,7 @@ func (e *Evolution) added(c Column, isRevert bool) *life {
 	case isRevert:
 		return &life{refused: "it was added by an online schema change whose statement is not known, or came back when one was reverted"}
 	}
+	e.guessed = true
 	l := &life{}
 	l.initial, l.refused = initialOf(def, func(string) bool { return true })
 	return l
