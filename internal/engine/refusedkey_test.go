@@ -37,22 +37,34 @@ func TestCopyGoesOnAfterAKeyThatTheServerCompares(t *testing.T) {
 		ends  []end    // of one stream after another
 		asked string   // the keys of the requests
 		fails string
+		// rarely: no state is saved on the way.
+		rarely bool
 	}{
-		"the last one saved":             {"", []string{first, zero, last}, []end{{zero, refuses}}, " " + first, ""},
-		"not the one asked for":          {"", []string{first, month, last}, []end{{month, lost}, {"", refuses}}, " " + month + " " + first, ""},
-		"an impossible date":             {"", []string{first, feb, last}, []end{{feb, lost}, {"", refuses}}, " " + feb + " " + first, ""},
-		"the server allows it":           {"", []string{first, zero, last}, []end{{zero, lost}}, " " + zero, ""},
-		"there is no other":              {"", []string{zero, last}, []end{{zero, lost}, {"", refuses}}, " " + zero + " ", ""},
-		"an old state":                   {zero, []string{zero, last}, []end{{"", refuses}}, zero + " ", ""},
-		"no further than before":         {first, []string{first, zero, last}, []end{{zero, refuses}}, first + " ", ""},
-		"of another type":                {first, []string{first, last}, []end{{"", mistyped}}, first + " ", ""},
-		"a saved one, further each time": {"", []string{first, zero, last, month}, []end{{zero, refuses}, {month, refuses}}, " " + first + " " + last, ""},
+		"the last one saved":             {"", []string{first, zero, last}, []end{{zero, refuses}}, " " + first, "", false},
+		"not the one asked for":          {"", []string{first, month, last}, []end{{month, lost}, {"", refuses}}, " " + month + " " + first, "", false},
+		"an impossible date":             {"", []string{first, feb, last}, []end{{feb, lost}, {"", refuses}}, " " + feb + " " + first, "", false},
+		"the server allows it":           {"", []string{first, zero, last}, []end{{zero, lost}}, " " + zero, "", false},
+		"there is no other":              {"", []string{zero, last}, []end{{zero, lost}, {"", refuses}}, " " + zero + " ", "", false},
+		"an old state":                   {zero, []string{zero, last}, []end{{"", refuses}}, zero + " ", "", false},
+		"no further than before":         {first, []string{first, zero, last}, []end{{zero, refuses}}, first + " ", "", false},
+		"of another type":                {first, []string{first, last}, []end{{"", mistyped}}, first + " ", "", false},
+		"a saved one, further each time": {"", []string{first, zero, last, month}, []end{{zero, refuses}, {month, refuses}}, " " + first + " " + last, "", false},
 		"never": {
 			"",
 			[]string{zero, month},
 			[]end{{zero, refuses}, {"", refuses}, {zero, lost}, {"", refuses}, {zero, lost}, {"", refuses}},
 			" 0000-00-00  0000-00-00  0000-00-00",
 			"3 times and cannot resume where it stopped, because the server refused to compare the last key, as MySQL does if it has a zero date;",
+			false,
+		},
+		"none is saved yet":       {"", []string{first, zero, last}, []end{{zero, refuses}}, " " + first, "", true},
+		"one passed since":        {"", []string{zero, first, month, last}, []end{{month, lost}, {"", refuses}}, " " + month + " " + first, "", true},
+		"again after a new start": {first, []string{first, zero, last, month}, []end{{zero, refuses}, {zero, refuses}}, first + "  " + first, "", true},
+		"no further each time": {
+			first,
+			[]string{first, zero, last},
+			[]end{{zero, lost}, {"", refuses}, {zero, lost}, {"", refuses}, {zero, lost}, {"", refuses}},
+			first + " " + zero + " " + first + " " + zero + " " + first + " " + zero + " ", "", false,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -79,6 +91,9 @@ func TestCopyGoesOnAfterAKeyThatTheServerCompares(t *testing.T) {
 				return hold(done)
 			}
 			r.cfg.CheckpointIntervalSeconds = 0 // a state at every boundary
+			if c.rarely {
+				r.cfg.CheckpointIntervalSeconds = 3600
+			}
 			users := testTable("users")
 			users.Columns[0].Type = "date"
 			var saved *state.Shard

@@ -11,6 +11,7 @@ import (
 	"source-planetscale/internal/airbyte"
 	"source-planetscale/internal/failure"
 	"source-planetscale/internal/gtid"
+	"source-planetscale/internal/row"
 	"source-planetscale/internal/table"
 	"source-planetscale/internal/wire"
 )
@@ -219,7 +220,9 @@ func (s *session) pass() error {
 	}
 	if key := s.next.key; s.copying != nil && key != nil {
 		former := s.copying.key
-		s.copying.key = key
+		if s.copying.key = key; former == nil {
+			s.copying.certain = reached{} // the copy has started over
+		}
 		if !proto.Equal(former, key) {
 			s.moves()
 		}
@@ -233,6 +236,9 @@ func (s *session) pass() error {
 		s.movesOn(s.Reader)
 	}
 	s.at, s.next, s.nameless = at, candidate{}, 0
+	if s.copying != nil && row.Comparable(s.copying.key) {
+		s.copying.certain = reached{at, s.copying.key}
+	}
 	if s.eventGTID == "" && s.replaying {
 		s.tables.reach(at)
 	}

@@ -86,7 +86,8 @@ func (r *Reader) save(tx *airbyte.Tx, t *tableReader, atTarget bool) bool {
 	case t.Saved().Copy == nil || r.former != nil:
 		return t.Advance(tx, r.at, atTarget)
 	case r.copying != nil:
-		t.AdvanceCopy(tx, r.at, r.copying.key)
+		last := r.copying.last(r.at)
+		t.AdvanceCopy(tx, last.at, last.key)
 	default:
 		t.CompleteCopy(tx, r.at)
 	}

@@ -17,6 +17,7 @@ import (
 	"source-planetscale/internal/failure"
 	"source-planetscale/internal/gtid"
 	"source-planetscale/internal/partition"
+	"source-planetscale/internal/row"
 	"source-planetscale/internal/table"
 	"source-planetscale/internal/vstream"
 )
@@ -87,11 +88,28 @@ type Reader struct {
 type copying struct {
 	key       *querypb.QueryResult // at the last boundary
 	asked     *querypb.QueryResult // the one after which the stream was to resume; nil for none
+	certain   reached              // the last boundary since the first row whose key every server compares
+	back      *querypb.QueryResult // the key to which the last attempts went back
+	retreats  int                  // how many of them did
 	described description
 	seen      Seen // the table before its copy was requested
 	restarts  int  // after rows had been sent
 	altered   bool // the last one because columns were changed
 	refused   bool // the last one because the server refused the key
+}
+
+// reached is a boundary of a copy.
+type reached struct {
+	at  gtid.Position
+	key *querypb.QueryResult
+}
+
+// last is the boundary to save, at that position or before: servers may refuse to compare the key that the copy has reached.
+func (c *copying) last(at gtid.Position) reached {
+	if c.key == nil || c.certain.key == nil || row.Comparable(c.key) {
+		return reached{at, c.key}
+	}
+	return c.certain
 }
 
 // description is how the server describes the columns of a copy's rows.
@@ -312,15 +330,24 @@ func (c *copying) whyNot(p *tableReader) string {
 	return p.Key().WhyNot()
 }
 
-// retreat makes the next attempt at a copy resume after the saved key, or start over if that is what the server refused; it reports
-// which. The server may have refused a later key than the last one that was asked for, since it also resumes by itself.
+// retreat makes the next attempt at a copy resume after the last key that every server compares, or start over if that is what the server
+// refused or if several attempts got no further; it reports which. The server may have refused a later key than the last one that was
+// asked for, since it also resumes by itself.
 func (c *copying) retreat(r *Reader) (resumes bool) {
 	saved := r.tables.only().Saved()
-	if saved.Copy.LastPK == nil || proto.Equal(saved.Copy.LastPK, c.asked) {
+	back := reached{saved.Position, saved.Copy.LastPK}
+	if c.certain.key != nil {
+		back = c.certain
+	}
+	if !proto.Equal(back.key, c.back) {
+		c.back, c.retreats = back.key, 0
+	}
+	c.retreats++
+	if back.key == nil || proto.Equal(back.key, c.asked) || c.retreats > mostRestarts {
 		c.key, c.refused = nil, true
 		return false
 	}
-	r.at, c.key = saved.Position, saved.Copy.LastPK
+	r.at, c.key = back.at, back.key
 	return true
 }
 
