@@ -16,6 +16,15 @@ type Table struct {
 	Rows    []map[string][]byte
 }
 
+// Moves reports whether one of these columns has another place, or is none, in a later table.
+func (t *Table) Moves(later *Table, columns []string) bool {
+	return slices.ContainsFunc(columns, func(name string) bool { return t.place(name) != later.place(name) })
+}
+
+func (t *Table) place(name string) int {
+	return slices.IndexFunc(t.Columns, func(c Column) bool { return c.Name == name })
+}
+
 // Compare compares the destination with the source, row by row, in the columns that both the catalog and the table have.
 func (s *Stream) Compare(t *Table, altered *Altered) *Finding {
 	shared := s.shared(t)

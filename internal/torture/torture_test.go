@@ -696,3 +696,19 @@ func TestAFillLeaksVisibly(t *testing.T) {
 		}
 	}
 }
+
+// Rows that are read while a column of their key changes its place may come under wrong keys.
+func TestAKeyThatMoves(t *testing.T) {
+	columns := func(names string) *Table {
+		t := &Table{}
+		for _, name := range strings.Fields(names) {
+			t.Columns = append(t.Columns, Column{Name: name})
+		}
+		return t
+	}
+	for later, want := range map[string]bool{"a k b": false, "a k": false, "a k b c": false, "k b": true, "b a k": true, "a b": true} {
+		if got := columns("a k b").Moves(columns(later), []string{"k"}); got != want {
+			t.Errorf("%s: %v", later, got)
+		}
+	}
+}
