@@ -76,18 +76,7 @@ func TestCopyWithZeroDatesInItsKey(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			p := newKeyPipeline(t, "zero_"+name, column, "if(%[1]d %% 2, '0000-00-00', '2026-05-01' + interval %[1]d hour)")
 			p.exec("alter table zero_" + name + " add unique key (id)")
-			var catalog struct {
-				Streams []map[string]any `json:"streams"`
-			}
-			if err := json.Unmarshal(read(t, p.catalog), &catalog); err != nil {
-				t.Fatal(err)
-			}
-			catalog.Streams[0]["primary_key"] = [][]string{{"id"}}
-			data, err := json.Marshal(catalog)
-			if err != nil {
-				t.Fatal(err)
-			}
-			p.catalog = p.file("catalog.json", data)
+			p.catalog = p.editedCatalog("catalog.json", func(stream map[string]any) { stream["primary_key"] = [][]string{{"id"}} })
 			for _, part := range []int{4, 2} { // half of the rows, the first ones, have a zero date
 				p.reset()
 				p.copyHalf(keyRows / part)

@@ -56,16 +56,10 @@ func (p *pipeline) change() {
 // connector's streams, and still the cursor field.
 func (p *pipeline) formerCatalog(refreshed bool) string {
 	p.t.Helper()
-	var catalog struct {
-		Streams []map[string]any `json:"streams"`
-	}
-	if err := json.Unmarshal(read(p.t, p.catalog), &catalog); err != nil {
-		p.t.Fatal(err)
-	}
-	for _, s := range catalog.Streams {
+	return p.editedCatalog("former.json", func(s map[string]any) {
 		s["cursor_field"], s["destination_sync_mode"] = []string{"part"}, "append_dedup"
 		if refreshed {
-			continue
+			return
 		}
 		s["stream"] = map[string]any{
 			"name": s["stream"].(map[string]any)["name"], "namespace": p.keyspace,
@@ -76,12 +70,26 @@ func (p *pipeline) formerCatalog(refreshed bool) string {
 				"v": map[string]any{"type": []string{"null", "integer"}}, "note": map[string]any{"type": []string{"null", "string"}},
 			}},
 		}
+	})
+}
+
+// editedCatalog is a file with the pipeline's configured catalog after a change of each stream.
+func (p *pipeline) editedCatalog(file string, edit func(stream map[string]any)) string {
+	p.t.Helper()
+	var catalog struct {
+		Streams []map[string]any `json:"streams"`
+	}
+	if err := json.Unmarshal(read(p.t, p.catalog), &catalog); err != nil {
+		p.t.Fatal(err)
+	}
+	for _, s := range catalog.Streams {
+		edit(s)
 	}
 	data, err := json.Marshal(catalog)
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	return p.file("former.json", data)
+	return p.file(file, data)
 }
 
 // TestMovingOver follows both procedures of docs/moving-over.md.

@@ -6,7 +6,6 @@ import (
 	"source-planetscale/internal/airbyte"
 	"source-planetscale/internal/gtid"
 	"source-planetscale/internal/record"
-	"source-planetscale/internal/row"
 	"source-planetscale/internal/state"
 	"source-planetscale/internal/table"
 )
@@ -80,11 +79,9 @@ func (p *Partition) Advance(_ *airbyte.Tx, at gtid.Position, atTarget bool) bool
 	return true
 }
 
-// AdvanceCopy moves the saved state to the key that the copy has reached, if it can resume after it. A key that the server may refuse to
-// compare is better than none, but does not replace one that every server compares.
+// AdvanceCopy moves the saved state to the key that the copy has reached, if it can resume after it.
 func (p *Partition) AdvanceCopy(_ *airbyte.Tx, at gtid.Position, last *querypb.QueryResult) {
-	saved := p.Saved()
-	if p.Key().Resumes(last) && (row.Comparable(last) || !row.Comparable(saved.Copy.LastPK)) {
+	if saved := p.Saved(); p.Key().Resumes(last) {
 		saved.Position, saved.Layout, saved.Copy.LastPK = at, p.layout, last
 	}
 	p.forgetSnapshot()

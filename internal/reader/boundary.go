@@ -11,7 +11,6 @@ import (
 	"source-planetscale/internal/airbyte"
 	"source-planetscale/internal/failure"
 	"source-planetscale/internal/gtid"
-	"source-planetscale/internal/row"
 	"source-planetscale/internal/table"
 	"source-planetscale/internal/wire"
 )
@@ -236,8 +235,8 @@ func (s *session) pass() error {
 		s.movesOn(s.Reader)
 	}
 	s.at, s.next, s.nameless = at, candidate{}, 0
-	if s.copying != nil && row.Comparable(s.copying.key) {
-		s.copying.certain = reached{at, s.copying.key}
+	if s.copying != nil {
+		s.copying.pass(at)
 	}
 	if s.eventGTID == "" && s.replaying {
 		s.tables.reach(at)

@@ -19,21 +19,27 @@ func TestTheStateOfACopyHasAKeyThatEveryServerCompares(t *testing.T) {
 	}
 	first, zero, last := day("2026-01-01"), day("0000-00-00"), day("2026-01-02")
 	for name, c := range map[string]struct {
+		saved  *querypb.QueryResult
 		passed []*querypb.QueryResult
 		want   *querypb.QueryResult
 		at     int
 	}{
-		"compared":                 {[]*querypb.QueryResult{zero, first}, first, 7},
-		"not compared":             {[]*querypb.QueryResult{first, zero, zero}, first, 6},
-		"further":                  {[]*querypb.QueryResult{first, last, zero}, last, 7},
-		"there is no other":        {[]*querypb.QueryResult{zero}, zero, 6},
-		"not from before a start":  {[]*querypb.QueryResult{first, nil, zero}, zero, 8},
-		"it has just started over": {[]*querypb.QueryResult{first, nil}, nil, 0},
+		"compared":                 {nil, []*querypb.QueryResult{zero, first}, first, 7},
+		"not compared":             {nil, []*querypb.QueryResult{first, zero, zero}, first, 6},
+		"further":                  {nil, []*querypb.QueryResult{first, last, zero}, last, 7},
+		"there is no other":        {nil, []*querypb.QueryResult{zero}, zero, 6},
+		"not from before a start":  {nil, []*querypb.QueryResult{first, nil, zero}, zero, 8},
+		"not compared, one saved":  {last, []*querypb.QueryResult{zero}, last, 5},
+		"better than the saved":    {zero, []*querypb.QueryResult{first, zero}, first, 6},
+		"it has just started over": {nil, []*querypb.QueryResult{first, nil}, nil, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			users, tab := stream(t, "users")
 			p := users.In(in("-"))
-			*p.Saved() = state.Shard{Copy: &state.Copy{}}
+			*p.Saved() = state.Shard{Copy: &state.Copy{LastPK: c.saved}}
+			if c.saved != nil {
+				p.Saved().Position = at(5)
+			}
 			r := Copy(newRig(io.Discard, at(10), tab).env, p)
 			s := newSession(r, nil)
 			for i, key := range c.passed {

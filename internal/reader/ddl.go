@@ -52,9 +52,7 @@ func changed(ctx context.Context, s *session, t *tableReader, ddl table.DDL, tex
 			s.env.Log.Warn(fmt.Sprintf("Stream %s: the table was swapped in shard %s for one named like a copy made by gh-ost or pt-online-schema-change, and is treated as such a copy. If it was a different table with fewer rows, the missing rows are still in the destination; refresh the stream.", d, shard))
 		}
 		return altered(ctx, s, t, statement{text: text, swapped: ddl.Swapped[name]})
-	case slices.Contains(ddl.Extended, name):
-		return altered(ctx, s, t, statement{text: text, extends: true})
-	case slices.Contains(ddl.Declared, name) && s.known():
+	case slices.Contains(ddl.Extended, name), slices.Contains(ddl.Declared, name) && s.known():
 		return altered(ctx, s, t, statement{text: text, extends: true})
 	}
 	return nil

@@ -88,7 +88,7 @@ type Reader struct {
 type copying struct {
 	key       *querypb.QueryResult // at the last boundary
 	asked     *querypb.QueryResult // the one after which the stream was to resume; nil for none
-	certain   reached              // the last boundary since the first row whose key every server compares
+	certain   reached              // the last boundary of the copy, as saved or since, whose key every server compares
 	back      *querypb.QueryResult // the key to which the last attempts went back
 	retreats  int                  // how many of them did
 	described description
@@ -104,7 +104,15 @@ type reached struct {
 	key *querypb.QueryResult
 }
 
-// last is the boundary to save, at that position or before: servers may refuse to compare the key that the copy has reached.
+// pass remembers a boundary if every server compares its key.
+func (c *copying) pass(at gtid.Position) {
+	if row.Comparable(c.key) {
+		c.certain = reached{at, c.key}
+	}
+}
+
+// last is the boundary to save, at that position or before: a key that servers may refuse to compare is better than none, but does not
+// replace one that every server compares.
 func (c *copying) last(at gtid.Position) reached {
 	if c.key == nil || c.certain.key == nil || row.Comparable(c.key) {
 		return reached{at, c.key}
@@ -140,6 +148,7 @@ func Copy(env *Env, p *partition.Partition) *Reader {
 	p.Read(gtid.Position{}, saved.Layout)
 	r.tables.add(p)
 	r.at, r.copying = saved.Position, &copying{key: saved.Copy.LastPK}
+	r.copying.pass(r.at)
 	if saved.Layout.Differs() {
 		r.copying.key = nil // changes of other columns would arrive before the server resumes after the key
 	}
@@ -335,9 +344,9 @@ func (c *copying) whyNot(p *tableReader) string {
 // asked for, since it also resumes by itself.
 func (c *copying) retreat(r *Reader) (resumes bool) {
 	saved := r.tables.only().Saved()
-	back := reached{saved.Position, saved.Copy.LastPK}
-	if c.certain.key != nil {
-		back = c.certain
+	back := c.certain
+	if back.key == nil {
+		back = reached{saved.Position, saved.Copy.LastPK}
 	}
 	if !proto.Equal(back.key, c.back) {
 		c.back, c.retreats = back.key, 0

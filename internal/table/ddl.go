@@ -258,8 +258,8 @@ func Migration(table string) string {
 type OnlineDDL struct {
 	// Statement is "" if Vitess does not know it, or no longer.
 	Statement string
-	// Swaps is how often the table and its copy have changed places, in the shard where they did most often: once, and once more for each
-	// revert, and for each revert of one.
+	// Swaps is how often the table and its copy have changed places in a shard: once, and once more for each revert, and for each revert of
+	// one. If Vitess no longer has the shard, it is that of the shard where they did most often.
 	Swaps int
 }
 
