@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"strings"
@@ -12,6 +13,7 @@ import (
 
 	"source-planetscale/internal/airbyte"
 	"source-planetscale/internal/fakevtgate"
+	"source-planetscale/internal/gtid"
 	"source-planetscale/internal/state"
 )
 
@@ -153,6 +155,52 @@ func TestTransactionThatIsSentAgainAndAgain(t *testing.T) {
 	out, err := within(t, r, 10*time.Second)
 	if !errors.Is(err, ErrIncomplete) || len(out.Errors) != 1 || out.Errors[0].FailureType != "config_error" {
 		t.Errorf("error %v, traces %+v", err, out.Errors)
+	}
+}
+
+// No stream usually starts after a transaction of one replica alone, which the others do not have: one that is sent again and again is
+// skipped once, to see the error behind it. If the replica has gone, the others are read again.
+func TestTransactionOfOneReplicaThatIsSentAgainAndAgain(t *testing.T) {
+	t.Parallel()
+	for name, gone := range map[string]bool{"the replica shows the error": false, "the replica has gone": true} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, 7, nil)
+			var asked []bool // for streams after the transaction
+			r.stream = func(q *request, send func(...*event), done <-chan struct{}) error {
+				skips := strings.Contains(q.Vgtid.ShardGtids[0].Gtid, stray)
+				asked = append(asked, skips)
+				switch {
+				case skips && gone:
+					return status.Error(codes.Unavailable, "failed to find a REPLICA tablet for VStream in source/-")
+				case skips:
+					return status.Error(codes.Unknown, "enum or set column @4 does not have valid string values: failed to build table replication plan for table users")
+				case gone && len(asked) > 1:
+					send(insert(7, "users")...)
+					return hold(done)
+				}
+				for range mostRepeatsSent {
+					b := begin(7, 0)
+					b.EventGtid = stray
+					send(b, commit(7))
+				}
+				return hold(done)
+			}
+			r.configure(`,"use_replica":true`)
+			r.asks = func(s *Server) {
+				s.Primary.Executed = func(context.Context, gtid.Shard) (string, string, error) {
+					return fakevtgate.UUID, fakevtgate.UUID + ":1-7", nil
+				}
+			}
+			r.add(testTable("users"), airbyte.Incremental, &state.Shard{Position: at(5)})
+			out, err := within(t, r, 20*time.Second)
+			want := []bool{false, true, false, true} // with today's columns, and again to find out which the rows have
+			if gone {
+				want = []bool{false, true, false}
+			}
+			if (err == nil) != gone || !slices.Equal(asked, want) {
+				t.Errorf("error %v, traces %+v, streams after the transaction: %v", err, out.Errors, asked)
+			}
+		})
 	}
 }
 

@@ -68,9 +68,9 @@ func (s *Sync) where(ctx context.Context, shards ...gtid.Shard) (map[gtid.Shard]
 	return now, err
 }
 
-// open opens a stream from a position that every replica has.
-func (s *Sync) open(ctx context.Context, req vstream.Request) (*vstream.Stream, error) {
-	if !req.Position.IsZero() {
+// open opens a stream from a position that every replica has, or exactly from the requested one.
+func (s *Sync) open(ctx context.Context, req vstream.Request, exact bool) (*vstream.Stream, error) {
+	if !req.Position.IsZero() && !exact {
 		known, err := s.primaryKnows(ctx, req.Shard)
 		if err != nil {
 			return nil, err

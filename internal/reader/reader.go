@@ -27,7 +27,9 @@ const flushBytes = 1 << 20
 
 // Env is what a reader needs from the rest of the program.
 type Env struct {
-	Open func(context.Context, vstream.Request) (*vstream.Stream, error)
+	// Open opens a stream from a position that every replica has. A stream that is to be exact starts at the requested one, which only
+	// some may have: it does not send their own transactions again.
+	Open func(ctx context.Context, r vstream.Request, exact bool) (*vstream.Stream, error)
 	// Peek queries a shard's current position.
 	Peek func(context.Context, ...gtid.Shard) (map[gtid.Shard]gtid.Position, error)
 	// Serving queries the existing shards.
@@ -80,6 +82,7 @@ type Reader struct {
 
 	attempts   int
 	progressed bool // past a boundary since the stream was opened
+	stuttered  bool // the last stream sent the same transaction again and again
 	done       bool
 	again      bool // an earlier sync has already read the shard up to its journal
 }
@@ -292,7 +295,8 @@ func (r *Reader) attempt(ctx context.Context) (Outcome, error) {
 	if r.copying != nil {
 		r.copying.asked = r.copying.key
 	}
-	stream, err := r.env.Open(ctx, r.request())
+	stream, err := r.env.Open(ctx, r.request(), r.stuttered)
+	r.stuttered = false
 	if err != nil {
 		return Arrived, err
 	}
