@@ -190,9 +190,12 @@ func (r *tortureRig) server(keyspace, tablet string) *sql.DB {
 	return mustOpen(c)
 }
 
-// table reads a table: its columns, and its rows in these shards, or in all of them.
+// table reads a table: its rows in these shards, or in all of them, and its columns in the first.
 func (r *tortureRig) table(ctx context.Context, keyspace, name string, shards []string) (*torture.Table, error) {
-	columns, err := r.columns(ctx, keyspace, name)
+	if shards == nil {
+		shards = r.shardsOf(keyspace)
+	}
+	columns, err := r.columnsOf(ctx, keyspace, shards[0], name)
 	if err != nil {
 		return nil, err
 	}
@@ -200,9 +203,6 @@ func (r *tortureRig) table(ctx context.Context, keyspace, name string, shards []
 	names := make([]string, len(columns))
 	for i, c := range columns {
 		names[i] = torture.Quote(c.Name)
-	}
-	if shards == nil {
-		shards = r.shardsOf(keyspace)
 	}
 	for _, shard := range shards {
 		if err := r.addRows(ctx, t, keyspace, shard, "select "+strings.Join(names, ", ")+" from "+torture.Quote(name)); err != nil {
@@ -242,7 +242,11 @@ func (r *tortureRig) addRows(ctx context.Context, t *torture.Table, keyspace, sh
 }
 
 func (r *tortureRig) columns(ctx context.Context, keyspace, name string) ([]torture.Column, error) {
-	tablets, err := r.tabletsOf(ctx, keyspace, r.shardsOf(keyspace)[0])
+	return r.columnsOf(ctx, keyspace, r.shardsOf(keyspace)[0], name)
+}
+
+func (r *tortureRig) columnsOf(ctx context.Context, keyspace, shard, name string) ([]torture.Column, error) {
+	tablets, err := r.tabletsOf(ctx, keyspace, shard)
 	if err != nil {
 		return nil, err
 	}

@@ -139,7 +139,11 @@ func (p *play) fill(ctx context.Context, s torture.Step) {
 // ddl alters a table, through vtgate or in one shard only, and records its rows before and after.
 func (p *play) ddl(ctx context.Context, name string, s torture.Step) {
 	p.restless, p.unseen = true, p.current != nil
-	before, err := p.table(ctx, p.keyspace, name, p.shardsWith(name, nil))
+	shards := p.shardsWith(name, p.shardsOf(p.keyspace))
+	if in := s.Option("in"); in != "" {
+		shards = []string{in} // the others may have other columns
+	}
+	before, err := p.table(ctx, p.keyspace, name, shards)
 	p.failed(err)
 	if s.Has("may-fail") {
 		p.mayFail[name] = true
@@ -155,7 +159,7 @@ func (p *play) ddl(ctx context.Context, name string, s torture.Step) {
 			p.failed(err)
 		}
 	}
-	after, err2 := p.table(ctx, p.keyspace, name, p.shardsWith(name, nil))
+	after, err2 := p.table(ctx, p.keyspace, name, shards)
 	stream := p.platform.Streams[name]
 	if stream != nil {
 		stream.Outdated, stream.Changed = true, true

@@ -106,9 +106,8 @@ var alters = []alteration{
 	{weighted{"charset", 2}, always, func(g *generator, _ *table) string {
 		return "convert to character set " + g.one("latin1", "utf8mb4", "utf8mb4 collate utf8mb4_bin")
 	}},
-	{weighted{"set-default", 3}, never, ofColumn(func(g *generator, t *table, c *column) string {
-		return "alter column " + c.name + " set default (" + g.value(t, c) + ")"
-	})},
+	{weighted{"set-default", 3}, never, setDefault(false)},
+	{weighted{"replace-default", 1}, always, setDefault(true)},
 	{weighted{"table-charset", 3}, never, func(g *generator, _ *table) string { // of columns that are added later
 		return "default character set " + g.one("latin1", "utf8mb4")
 	}},
@@ -175,6 +174,17 @@ func ofColumn(clause func(*generator, *table, *column) string) func(*generator, 
 		}
 		return clause(g, t, free[g.r.IntN(len(free))])
 	}
+}
+
+// setDefault gives a column a default instead of none, or instead of one that was not ASCII: once that is gone, it is not known how the
+// server had read it.
+func setDefault(instead bool) func(*generator, *table) string {
+	return ofColumn(func(g *generator, t *table, c *column) string {
+		if instead != (c.initial != "") {
+			return ""
+		}
+		return "alter column " + c.name + " set default (" + g.value(t, c) + ")"
+	})
 }
 
 func (g *generator) addColumn(t *table, where string, withDefault bool) string {

@@ -366,6 +366,10 @@ func TestAnAlterLeavesRowsAsTheyWere(t *testing.T) {
 	if f := s.Compare(rows("1", "X", "2", "Y"), nil); kind(f) != Differs {
 		t.Error("without an ALTER no row may keep old values")
 	}
+	altered = (*Altered)(nil).Note(s, rows("1", "x"), rows("1", "X")).Note(s, rows("2", "y"), rows("2", "Y"))
+	if f := s.Compare(rows("1", "X", "2", "Y"), altered); f != nil {
+		t.Errorf("two shards were altered one after the other: %v", f)
+	}
 }
 
 func TestAColumnThatTheCatalogGotLater(t *testing.T) {
