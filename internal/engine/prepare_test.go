@@ -281,6 +281,50 @@ func TestPositionThatCannotBeStreamedFromIsCopiedAgain(t *testing.T) {
 	}
 }
 
+// Three streams share a VStream from the position of the first. What it cannot pass lies before the position of the third.
+func TestWhatLiesBeforeAPositionIsNotItsFault(t *testing.T) {
+	for name, text := range map[string]string{
+		"unreadable": "vttablet: unexpected statement type UNKNOWN in row-based replication: XA COMMIT X'61',X'',1",
+		"purged":     "Cannot replicate because the source purged required binary logs",
+	} {
+		for _, resync := range []bool{true, false} {
+			t.Run(name+map[bool]string{true: ", resync", false: ", fail"}[resync], func(t *testing.T) {
+				r := newRig(t, 8, func(q *request, send func(...*event), done <-chan struct{}) error {
+					switch q.Vgtid.ShardGtids[0].Gtid {
+					case "":
+						copyOf(send, tablesIn(q)[0], 8)
+					case fakevtgate.GTID(7):
+						send(insert(8, "later")...)
+					default:
+						return status.Error(codes.Unknown, text)
+					}
+					return hold(done)
+				})
+				if resync {
+					r.configure(`,"invalid_cdc_cursor_position_behavior":"Re-sync data"`)
+				}
+				r.exists("users", "others", "later")
+				out, err := r.read(r.atPosition(map[string]gtid.Position{"users": at(5), "others": at(6), "later": at(7)}), "users", "others", "later")
+				want := []string{"later 8:x"}
+				if resync {
+					want = append(want, "others 1:a", "others 2:b", "users 1:a", "users 2:b")
+				}
+				if got := rowsByTable(out); !slices.Equal(got, want) || (err == nil) != resync {
+					t.Errorf("records %v, error %v, traces %+v", got, err, out.Errors)
+				}
+				for _, e := range out.Errors {
+					if strings.Contains(e.Message, "later") || resync {
+						t.Errorf("trace %+v", e)
+					}
+				}
+				if last := lastOf(t, out.States, "later"); !last.Position.Equal(at(8)) {
+					t.Errorf("the stream that is further on is at %s", last.Position)
+				}
+			})
+		}
+	}
+}
+
 // A table that differs between two shards fails alone, and the error names it.
 func TestTableThatDiffersBetweenShardsFailsAlone(t *testing.T) {
 	t.Parallel()

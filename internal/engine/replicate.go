@@ -116,10 +116,24 @@ func (s *replication) conclude(ctx context.Context, r *reader.Reader, outcome re
 		return s.searchHalves(ctx, left, v, by)
 	case len(left) == 1 && isOfColumns(left[0], v):
 		return s.follow(ctx, left[0])
-	case v.Action == failure.Resync && s.cfg.Resyncs():
-		return s.copyAgain(ctx, left, v)
+	case v.Action == failure.Resync:
+		return s.leave(ctx, read, again, v)
 	}
 	return s.settle(ctx, left, err)
+}
+
+// leave ends the partitions whose positions are no longer usable, or copies them again; the others, which the stream has not reached, are
+// read from their own.
+func (s *replication) leave(ctx context.Context, lost, further []*partition.Partition, v *failure.Verdict) error {
+	group, ctx := newGroup(ctx)
+	group.Go(func() error {
+		if s.cfg.Resyncs() {
+			return s.copyAgain(ctx, lost, v)
+		}
+		return s.settle(ctx, lost, v)
+	})
+	group.Go(func() error { return s.all(ctx, further) }) // they become fewer each time: the stream began at the position of another
+	return group.Wait()
 }
 
 // readAgain ends the partitions that were read, and reads others again from their own positions.

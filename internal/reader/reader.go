@@ -187,8 +187,9 @@ func Former(env *Env, shard gtid.Shard, parts []*partition.Partition) *Reader {
 func (r *Reader) Partitions() []*partition.Partition { return r.tables.parts() }
 
 // Left are those that it has read to its end, and those that must be read again from their own positions: an older server does not reveal
-// which of the received rows they already have.
+// which of the received rows they already have, or the stream cannot pass something that may lie before them.
 func (r *Reader) Left() (read, again []*partition.Partition) {
+	again = r.tables.further
 	for _, p := range r.tables.parts() {
 		if r.tables.find(p.Name()).missed() {
 			again = append(again, p)
@@ -379,6 +380,9 @@ func (r *Reader) judge(err error) error {
 		if v := r.former.judge(err); v != nil {
 			return v
 		}
+	}
+	if kind := vstream.KindOf(err); kind == vstream.Unreadable || kind == vstream.Purged {
+		r.tables.release(r.at)
 	}
 	v := vstream.Judge(err, r.tables.descriptors(), r.shard.Name)
 	if r.copying != nil && !r.resumable() && v.Action == failure.Retry {

@@ -18,6 +18,8 @@ type tables struct {
 	shard  gtid.Shard
 	byName map[string]*tableReader // nil for one that has ended
 	names  []string                // of those that have not, in order
+	// further are those that were released.
+	further []*partition.Partition
 }
 
 func newTables(shard gtid.Shard) *tables {
@@ -55,6 +57,16 @@ func (ts *tables) parts() []*partition.Partition {
 func (ts *tables) reach(at gtid.Position) {
 	for _, name := range ts.names {
 		ts.byName[name].reach(at)
+	}
+}
+
+// release takes out the tables whose own positions a stream that gets no further than this one has not reached: what stops it may lie
+// before them.
+func (ts *tables) release(at gtid.Position) {
+	for _, name := range slices.Clone(ts.names) {
+		if from := ts.find(name).From; !from.IsZero() && !at.Contains(from) {
+			ts.further = append(ts.further, ts.remove(name).Partition)
+		}
 	}
 }
 
