@@ -62,6 +62,9 @@ func (r *tortureRig) restoreShards(ctx context.Context) error {
 	existing := slices.Sorted(maps.Keys(has.Shards))
 	if !slices.Equal(existing, r.serving) {
 		for _, shard := range existing {
+			if err := r.serveReads(ctx, shard); err != nil {
+				return err
+			}
 			if err := r.Remove(ctx, tortureSharded, shard); err != nil {
 				return err
 			}
@@ -74,6 +77,16 @@ func (r *tortureRig) restoreShards(ctx context.Context) error {
 	}
 	_, err = vtctl(ctx, r.Sandbox, "RebuildKeyspaceGraph", tortureSharded)
 	return err
+}
+
+// serveReads ends a switch of a shard's reads of which the writes were never switched: Vitess then refuses to rebuild the keyspace's graph.
+func (r *tortureRig) serveReads(ctx context.Context, shard string) error {
+	for _, tablets := range []string{"replica", "rdonly"} {
+		if _, err := vtctl(ctx, r.Sandbox, "SetShardTabletControl", "--disable-query-service=false", tortureSharded+"/"+shard, tablets); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // reunite makes the keyspace for the next history what it was for this one.
