@@ -139,8 +139,8 @@ func (p *play) fill(ctx context.Context, s torture.Step) {
 // ddl alters a table, through vtgate or in one shard only, and records its rows before and after.
 func (p *play) ddl(ctx context.Context, name string, s torture.Step) {
 	p.restless, p.unseen = true, p.current != nil
-	shards := p.shardsWith(name, p.shardsOf(p.keyspace))
-	if in := s.Option("in"); in != "" {
+	shards, in := p.shardsWith(name, nil), s.Option("in")
+	if in != "" {
 		shards = []string{in} // the others may have other columns
 	}
 	before, err := p.table(ctx, p.keyspace, name, shards)
@@ -149,8 +149,8 @@ func (p *play) ddl(ctx context.Context, name string, s torture.Step) {
 		p.mayFail[name] = true
 	}
 	p.changes[name] = s.SQL
-	if shard := s.Option("in"); shard != "" {
-		p.inShard(ctx, shard, s.SQL)
+	if in != "" {
+		p.inShard(ctx, in, s.SQL)
 	} else if s.Has("copied") {
 		p.copied(ctx, name, s.SQL[0])
 	} else {
@@ -169,7 +169,7 @@ func (p *play) ddl(ctx context.Context, name string, s torture.Step) {
 		p.mayFail[name] = true
 	}
 	if known && !s.Truncates() {
-		p.altered[name] = p.altered[name].Note(stream, before, after)
+		p.altered[name] = p.altered[name].Note(stream, before, after, in == "")
 	}
 	p.awaitGate(ctx, name)
 }

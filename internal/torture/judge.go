@@ -215,15 +215,17 @@ type Altered struct {
 	left, came map[string]bool // keys that rows had before an ALTER and not after it, or the reverse
 }
 
-// Note records rows of a table, all or those of one shard, before and after an ALTER.
-func (a *Altered) Note(s *Stream, before, after *Table) *Altered {
+// Note records rows of a table before and after an ALTER: all of them, or those of one shard, which says nothing about the others.
+func (a *Altered) Note(s *Stream, before, after *Table, all bool) *Altered {
 	next := &Altered{
 		after: map[string]string{}, forms: map[string]map[string][]former{}, columns: map[string]bool{},
 		left: map[string]bool{}, came: map[string]bool{},
 	}
 	if a != nil {
-		maps.Copy(next.after, a.after)
-		maps.Copy(next.forms, a.forms)
+		if !all {
+			maps.Copy(next.after, a.after)
+			maps.Copy(next.forms, a.forms)
+		}
 		maps.Copy(next.columns, a.columns)
 		maps.Copy(next.left, a.left)
 		maps.Copy(next.came, a.came)

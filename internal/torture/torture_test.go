@@ -356,7 +356,7 @@ func TestAnAlterLeavesRowsAsTheyWere(t *testing.T) {
 		t.Fatal(f)
 	}
 	var altered *Altered
-	altered = altered.Note(s, rows("1", "x", "2", "y"), rows("1", "X", "2", "Y"))
+	altered = altered.Note(s, rows("1", "x", "2", "y"), rows("1", "X", "2", "Y"), true)
 	if f := s.Compare(rows("1", "X", "2", "Y"), altered); f != nil {
 		t.Errorf("an ALTER emits no row events, so rows may keep their old values: %v", f)
 	}
@@ -366,9 +366,13 @@ func TestAnAlterLeavesRowsAsTheyWere(t *testing.T) {
 	if f := s.Compare(rows("1", "X", "2", "Y"), nil); kind(f) != Differs {
 		t.Error("without an ALTER no row may keep old values")
 	}
-	altered = (*Altered)(nil).Note(s, rows("1", "x"), rows("1", "X")).Note(s, rows("2", "y"), rows("2", "Y"))
+	altered = (*Altered)(nil).Note(s, rows("1", "x"), rows("1", "X"), false).Note(s, rows("2", "y"), rows("2", "Y"), false)
 	if f := s.Compare(rows("1", "X", "2", "Y"), altered); f != nil {
 		t.Errorf("two shards were altered one after the other: %v", f)
+	}
+	altered = altered.Note(s, rows("2", "Y"), rows("2", "Y"), true)
+	if f := s.Compare(rows("1", "X", "2", "Y"), altered); kind(f) != Differs {
+		t.Error("a row that did not exist at the last ALTER may not keep its old values")
 	}
 }
 
@@ -608,7 +612,7 @@ func TestRowsUnderFormerKeys(t *testing.T) {
 			"1": {Data: map[string]any{"k": "é"}}, "2": {Data: map[string]any{"k": "a"}},
 		}}
 		before, after := rows("é", "a"), rows("?", "a")
-		altered := (*Altered)(nil).Note(s, before, after)
+		altered := (*Altered)(nil).Note(s, before, after, true)
 		if f := s.Compare(after, altered); (f == nil) != (dest == "append") {
 			t.Errorf("%s: %v", dest, f)
 		}
