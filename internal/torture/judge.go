@@ -238,9 +238,11 @@ func (a *Altered) Note(s *Stream, before, after *Table, all bool) *Altered {
 	was, now := rowsByKey(s, before), rowsByKey(s, after)
 	for key := range was {
 		next.left[key] = next.left[key] || now[key] == nil
+		delete(next.after, key)
 	}
 	for key, row := range now {
 		next.after[key] = whole(row)
+		delete(next.forms, key)
 		next.returned(key)
 		next.came[key] = next.came[key] || was[key] == nil
 		old := was[key]

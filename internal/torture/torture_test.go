@@ -370,6 +370,9 @@ func TestAnAlterLeavesRowsAsTheyWere(t *testing.T) {
 	if f := s.Compare(rows("1", "X", "2", "Y"), altered); f != nil {
 		t.Errorf("two shards were altered one after the other: %v", f)
 	}
+	if f := s.Compare(rows("1", "X", "2", "Y"), altered.Note(s, rows("2", "Y"), rows("1", "X", "2", "Y"), false)); kind(f) != Differs {
+		t.Error("a row that came between two ALTERs of a shard may not keep what another had")
+	}
 	altered = altered.Note(s, rows("2", "Y"), rows("2", "Y"), true)
 	if f := s.Compare(rows("1", "X", "2", "Y"), altered); kind(f) != Differs {
 		t.Error("a row that did not exist at the last ALTER may not keep its old values")
