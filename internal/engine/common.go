@@ -68,14 +68,14 @@ func (s *Sync) where(ctx context.Context, shards ...gtid.Shard) (map[gtid.Shard]
 	return now, err
 }
 
-// open opens a stream from a position that every replica has, or exactly from the requested one.
-func (s *Sync) open(ctx context.Context, req vstream.Request, exact bool) (*vstream.Stream, error) {
-	if !req.Position.IsZero() && !exact {
+// open opens a stream from a position that every replica has, and after transactions that only one may have.
+func (s *Sync) open(ctx context.Context, req vstream.Request, own gtid.Position) (*vstream.Stream, error) {
+	if !req.Position.IsZero() {
 		known, err := s.primaryKnows(ctx, req.Shard)
 		if err != nil {
 			return nil, err
 		}
-		req.Position = known.common(req.Position)
+		req.Position = known.common(req.Position).Union(own)
 	}
 	return s.client.Open(ctx, req)
 }

@@ -3,6 +3,7 @@ package reader
 import (
 	"context"
 	"slices"
+	"strings"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -144,9 +145,10 @@ func (s *session) committed() error {
 		return nil
 	}
 	// Seen on Vitess 24: vtgate begins again where the last position was sent, and counts consecutive errors, but this transaction between
-	// two errors makes it start counting anew. A stream from exactly here shows the error.
+	// two errors makes it start counting anew. A stream from here on shows the error.
 	if s.repeats++; s.repeats > mostRepeats {
-		s.stuttered = true
+		server, _, _ := strings.Cut(own.GTIDSet(), ":")
+		s.own = s.at.Of(server)
 		return failure.Transient("", "The stream of %s in shard %s sends the same transaction again and again, probably because VTGate cannot read the next one",
 			s.tables.descriptors(), s.shard.Name)
 	}

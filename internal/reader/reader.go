@@ -27,9 +27,8 @@ const flushBytes = 1 << 20
 
 // Env is what a reader needs from the rest of the program.
 type Env struct {
-	// Open opens a stream from a position that every replica has. A stream that is to be exact starts at the requested one, which only
-	// some may have: it does not send their own transactions again.
-	Open func(ctx context.Context, r vstream.Request, exact bool) (*vstream.Stream, error)
+	// Open opens a stream from a position that every replica has, and after a replica's own transactions, which the others lack.
+	Open func(ctx context.Context, r vstream.Request, own gtid.Position) (*vstream.Stream, error)
 	// Peek queries a shard's current position.
 	Peek func(context.Context, ...gtid.Shard) (map[gtid.Shard]gtid.Position, error)
 	// Serving queries the existing shards.
@@ -81,8 +80,8 @@ type Reader struct {
 	former  *former
 
 	attempts   int
-	progressed bool // past a boundary since the stream was opened
-	stuttered  bool // the last stream sent the same transaction again and again
+	progressed bool          // past a boundary since the stream was opened
+	own        gtid.Position // what the server wrote whose transaction the last stream sent again and again: it may be one replica's alone
 	done       bool
 	again      bool // an earlier sync has already read the shard up to its journal
 }
@@ -166,6 +165,7 @@ func Replicate(env *Env, shard gtid.Shard, from gtid.Position, parts []*partitio
 		saved := p.Saved()
 		p.Read(saved.Position, saved.Layout)
 		r.tables.add(p)
+		r.tables.find(p.Name()).began = from
 	}
 	return r
 }
@@ -296,14 +296,18 @@ func (r *Reader) attempt(ctx context.Context) (Outcome, error) {
 	if r.copying != nil {
 		r.copying.asked = r.copying.key
 	}
-	stream, err := r.env.Open(ctx, r.request(), r.stuttered)
-	r.stuttered = false
+	own := r.own
+	r.own = gtid.Position{}
+	stream, err := r.env.Open(ctx, r.request(), own)
 	if err != nil {
 		return Arrived, err
 	}
 	defer stream.Close()
 	s := newSession(r, stream)
 	outcome, err := s.listen(ctx)
+	if err != nil && !own.IsZero() {
+		err = beyond(r, own, err)
+	}
 	// Whatever ended the stream, the reader is past the rows that arrived before.
 	if err := r.encode(ctx); err != nil {
 		return Arrived, err
@@ -312,6 +316,20 @@ func (r *Reader) attempt(ctx context.Context) (Outcome, error) {
 		return outcome, err
 	}
 	return Arrived, r.finish(ctx)
+}
+
+// beyond handles the error of a stream that started after one replica's own transactions.
+func beyond(r *Reader, own gtid.Position, err error) error {
+	switch {
+	case vstream.KindOf(err) == vstream.Purged:
+		return failure.Transient("", "The stream of %s in shard %s was to start where only one replica can, and another one answered", r.tables.descriptors(), r.shard.Name).
+			Because(err)
+	case !r.own.IsZero(): // it repeats those of another server
+		r.own = r.own.Union(own)
+	case vstream.IsUnexplained(err) && !r.progressed: // which must be repeated to be believed
+		r.own = own
+	}
+	return err
 }
 
 // mostRestarts is how often a copy that cannot be resumed may start over after rows were sent: it sends them all again each time.

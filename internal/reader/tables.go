@@ -64,7 +64,7 @@ func (ts *tables) reach(at gtid.Position) {
 // before them.
 func (ts *tables) release(at gtid.Position) {
 	for _, name := range slices.Clone(ts.names) {
-		if from := ts.find(name).From; !from.IsZero() && !at.Contains(from) {
+		if t := ts.find(name); !t.From.IsZero() && !t.has(at) {
 			ts.further = append(ts.further, ts.remove(name).Partition)
 		}
 	}
@@ -121,6 +121,8 @@ func (ts *tables) blamed(err error) string {
 // tableReader is one table of a reader.
 type tableReader struct {
 	*partition.Partition
+	// began is where the stream began, if that is a saved position; it is contained in From.
+	began gtid.Position
 	// plans by phase, since copy and binary log encode some values differently; nil until a FIELD event arrives.
 	plans [2]*row.Plan
 	// unreadable is the reason why a phase's rows cannot be read, according to its last FIELD event.
@@ -147,7 +149,7 @@ func (t *tableReader) skips(at gtid.Position, transaction string) (bool, error) 
 		t.reach(at)
 		t.passed = !t.From.IsZero()
 		return t.passed, nil
-	case at.Contains(t.From):
+	case t.has(at):
 		t.From = gtid.Position{}
 		return false, nil
 	}
@@ -161,10 +163,16 @@ func (t *tableReader) skips(at gtid.Position, transaction string) (bool, error) 
 	return t.skip, nil
 }
 
+// has reports whether a stream that got to a position has passed the table's own. What that lacks of the position where the stream began
+// are transactions of one replica, which another one has not sent.
+func (t *tableReader) has(at gtid.Position) bool {
+	return at.Contains(t.From) || !at.Contains(t.began) && at.Union(t.began).Contains(t.From)
+}
+
 // reach handles a position in a stream without transaction GTIDs: the table's rows begin where its own position is reached exactly, or
 // was passed without a row of the table.
 func (t *tableReader) reach(at gtid.Position) {
-	if !t.From.IsZero() && (at.Equal(t.From) || !t.passed && at.Contains(t.From)) {
+	if !t.From.IsZero() && (at.Equal(t.From) || !t.passed && t.has(at)) {
 		t.From, t.passed = gtid.Position{}, false
 	}
 }
