@@ -147,8 +147,9 @@ func (s *session) committed() error {
 	// Seen on Vitess 24: vtgate begins again where the last position was sent, and counts consecutive errors, but this transaction between
 	// two errors makes it start counting anew. A stream from here on shows the error.
 	if s.repeats++; s.repeats > mostRepeats {
-		server, _, _ := strings.Cut(own.GTIDSet(), ":")
-		s.own = s.at.Of(server)
+		if server, _, _ := strings.Cut(own.GTIDSet(), ":"); !s.env.Settings.Primary {
+			s.own = s.at.Of(server)
+		}
 		return failure.Transient("", "The stream of %s in shard %s sends the same transaction again and again, probably because VTGate cannot read the next one",
 			s.tables.descriptors(), s.shard.Name)
 	}
@@ -234,8 +235,10 @@ func (s *session) pass() error {
 		}
 	}
 	if !at.Equal(s.at) {
-		s.repeats = 0
-		s.movesOn(s.Reader)
+		s.repeats, s.waited = 0, 0
+		if !s.past.Contains(at) { // otherwise one replica's own transactions come again
+			s.movesOn(s.Reader)
+		}
 	}
 	s.at, s.next, s.nameless = at, candidate{}, 0
 	if s.copying != nil {

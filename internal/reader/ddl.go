@@ -22,7 +22,7 @@ func (s *session) ddl(ctx context.Context, text string) error {
 	}
 	for _, name := range slices.Clone(s.tables.names) {
 		t := s.tables.find(name)
-		if t == nil || !at.IsZero() && t.From.Contains(at) {
+		if t == nil || !at.IsZero() && !t.From.IsZero() && s.at.Union(t.From).Contains(at) {
 			continue // it has ended in this loop, or already contains the statement's effect
 		}
 		if err := s.dropIf(ctx, changed(ctx, s, t, ddl, text)); err != nil {

@@ -80,7 +80,8 @@ type Reader struct {
 	former  *former
 
 	attempts   int
-	progressed bool          // past a boundary since the stream was opened
+	past       gtid.Position // what the streams before have reached, together
+	progressed bool          // since the stream was opened
 	own        gtid.Position // what the server wrote whose transaction the last stream sent again and again: it may be one replica's alone
 	done       bool
 	again      bool // an earlier sync has already read the shard up to its journal
@@ -297,7 +298,7 @@ func (r *Reader) attempt(ctx context.Context) (Outcome, error) {
 		r.copying.asked = r.copying.key
 	}
 	own := r.own
-	r.own = gtid.Position{}
+	r.own, r.past = gtid.Position{}, r.past.Union(r.at)
 	stream, err := r.env.Open(ctx, r.request(), own)
 	if err != nil {
 		return Arrived, err

@@ -149,17 +149,17 @@ func (t *tableReader) skips(at gtid.Position, transaction string) (bool, error) 
 		t.reach(at)
 		t.passed = !t.From.IsZero()
 		return t.passed, nil
+	case t.skipGTID == transaction:
+		return t.skip, nil
 	case t.has(at):
 		t.From = gtid.Position{}
 		return false, nil
 	}
-	if t.skipGTID != transaction {
-		p, err := gtid.Parse(transaction)
-		if err != nil {
-			return false, err
-		}
-		t.skip, t.skipGTID = t.From.Contains(p), transaction
+	p, err := gtid.Parse(transaction)
+	if err != nil {
+		return false, err
 	}
+	t.skip, t.skipGTID = t.From.Contains(p), transaction
 	return t.skip, nil
 }
 
