@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"context"
 	"errors"
 	"slices"
 	"strings"
@@ -13,7 +12,6 @@ import (
 
 	"source-planetscale/internal/airbyte"
 	"source-planetscale/internal/fakevtgate"
-	"source-planetscale/internal/gtid"
 	"source-planetscale/internal/state"
 )
 
@@ -155,68 +153,6 @@ func TestTransactionThatIsSentAgainAndAgain(t *testing.T) {
 	out, err := within(t, r, 10*time.Second)
 	if !errors.Is(err, ErrIncomplete) || len(out.Errors) != 1 || out.Errors[0].FailureType != "config_error" {
 		t.Errorf("error %v, traces %+v", err, out.Errors)
-	}
-}
-
-// No stream usually starts after a transaction of one replica alone, which the others do not have: one that is sent again and again is
-// skipped, to see the error behind it. If another replica answers, or none, the others are read again.
-func TestTransactionOfOneReplicaThatIsSentAgainAndAgain(t *testing.T) {
-	t.Parallel()
-	labels := status.Error(codes.Unknown, "enum or set column @4 does not have valid string values: failed to build table replication plan for table users")
-	unknown := status.Error(codes.Unknown, "something that only Vitess 31 says")
-	const stray2 = "a9b1039f-22b6-11ed-b765-0a43f95f28a3:7"
-	for name, c := range map[string]struct {
-		repeats string  // by streams that do not skip them, in this order
-		behind  []error // by streams that skip all, in turn
-		others  bool    // streams before it are continued by another replica, except for the first
-		want    []bool  // which streams skip the first of them
-	}{
-		// With today's columns, and again to find out which the rows have.
-		"the replica shows the error":      {stray, []error{labels, labels}, false, []bool{false, true, false, true}},
-		"it has those of two servers":      {stray + " " + stray2, []error{labels, labels}, false, []bool{false, true, true, false, true, true}},
-		"an error that is not known first": {stray, []error{unknown, labels, labels}, false, []bool{false, true, true, false, true}},
-		"the replica has gone":             {stray, []error{status.Error(codes.Unavailable, "failed to find a REPLICA tablet for VStream in source/-")}, true, []bool{false, true, false}},
-		"another replica answers": {stray, []error{status.Error(codes.InvalidArgument,
-			"persistent error in vstream for source/- on tablet zone1-0000000102; giving up: GTIDSet Mismatch: requested source position:a, current target vrep position: b")}, true, []bool{false, true, false}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			r := newRig(t, 7, nil)
-			var asked []bool
-			r.stream = func(q *request, send func(...*event), done <-chan struct{}) error {
-				from := q.Vgtid.ShardGtids[0].Gtid
-				asked = append(asked, strings.Contains(from, stray))
-				if c.others && len(asked) == 3 {
-					send(insert(7, "users")...)
-					return hold(done)
-				}
-				for _, own := range strings.Fields(c.repeats) {
-					if strings.Contains(from, own) {
-						continue
-					}
-					for range mostRepeatsSent {
-						b := begin(7, 0)
-						b.EventGtid = own
-						send(b, commit(7))
-					}
-					return hold(done)
-				}
-				err := c.behind[0]
-				c.behind = c.behind[1:]
-				return err
-			}
-			r.configure(`,"use_replica":true`)
-			r.asks = func(s *Server) {
-				s.Primary.Executed = func(context.Context, gtid.Shard) (string, string, error) {
-					return fakevtgate.UUID, fakevtgate.UUID + ":1-7", nil
-				}
-			}
-			r.add(testTable("users"), airbyte.Incremental, &state.Shard{Position: at(5)})
-			out, err := within(t, r, 40*time.Second)
-			if (err == nil) != c.others || !slices.Equal(asked, c.want) {
-				t.Errorf("error %v, traces %+v, streams after the transaction: %v", err, out.Errors, asked)
-			}
-		})
 	}
 }
 

@@ -235,60 +235,6 @@ func TestStreamThatBreaksGoesOnWithoutTheTransactionsOfOneReplica(t *testing.T) 
 	}
 }
 
-// A copy's snapshot came from the replica that has the transaction, and another one streams the changes since: that stream never contains
-// all of the copy's position, but it does not lie before it.
-func TestStreamBehindTheTransactionsOfOneReplica(t *testing.T) {
-	t.Parallel()
-	for name, c := range map[string]struct {
-		next  func(send func(...*event), done <-chan struct{}) error
-		rows  []string
-		fails string
-	}{
-		"something stops it": {func(send func(...*event), _ <-chan struct{}) error {
-			send(begin(7, 6), script.VGTID(6, nil), commit(7)) // another table's
-			return status.Error(codes.Unknown, "vttablet: unexpected statement type UNKNOWN in row-based replication: XA COMMIT X'61',X'',1")
-		}, []string{"1:a"}, "Vitess cannot read a statement"},
-		"its server does not name transactions": {func(send func(...*event), done <-chan struct{}) error {
-			send(begin(7, 0), script.VGTID(6, nil), commit(7))
-			rows := insert(8, "users")
-			rows[0].EventGtid = ""
-			send(rows...)
-			return hold(done)
-		}, []string{"1:a", "8:x"}, ""},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			r := newRig(t, 8, nil)
-			r.stream = func(q *request, send func(...*event), done <-chan struct{}) error {
-				if q.Vgtid.ShardGtids[0].Gtid != "" {
-					return c.next(send, done)
-				}
-				send(begin(0, 0), fields(0, "users"), vgtidText(fakevtgate.GTID(5)+","+stray, nil))
-				send(rowOf(0, "users", nil, []string{"1", "a"}), vgtidText(fakevtgate.GTID(5)+","+stray, pk("users", "1")), commit(0))
-				send(begin(0, 0), vgtidText(fakevtgate.GTID(5)+","+stray, nil), commit(0), script.CopyCompleted())
-				return hold(done)
-			}
-			r.configure(`,"use_replica":true`)
-			r.exists("users")
-			r.asks = func(s *Server) {
-				s.Primary.Executed = func(context.Context, gtid.Shard) (string, string, error) {
-					return fakevtgate.UUID, fakevtgate.UUID + ":1-8", nil
-				}
-				s.TablesAt = func(context.Context, gtid.Shard, []string, bool) (map[string]table.Table, schema.Moment, error) {
-					return nil, schema.Moment{}, schema.ErrRefused // otherwise no copy from a replica that lags is used
-				}
-			}
-			out, err := r.read(&airbyte.State{}, "users")
-			if got := rows(out); (err != nil) != (c.fails != "") || len(r.requests()) != 2 || !slices.Equal(got, c.rows) {
-				t.Errorf("records %v, error %v, traces %+v, %d streams", got, err, out.Errors, len(r.requests()))
-			}
-			if c.fails != "" && (len(out.Errors) != 1 || !strings.Contains(out.Errors[0].Message, c.fails)) {
-				t.Errorf("traces %+v", out.Errors)
-			}
-		})
-	}
-}
-
 // Only the stream finds out that the server cannot stream from a position: with "Re-sync data" the partition is copied in the same sync.
 func TestPositionThatCannotBeStreamedFromIsCopiedAgain(t *testing.T) {
 	for name, text := range map[string]string{
