@@ -20,7 +20,7 @@ import (
 
 // These streams are sent by replicas, one of which has transactions of its own. None usually starts after those, which the others lack.
 
-// strays are a server's three transactions.
+// The servers whose own transactions, 1 to 3, a replica has.
 const (
 	strays    = "99b1039f-22b6-11ed-b765-0a43f95f28a3"
 	moreStray = "a9b1039f-22b6-11ed-b765-0a43f95f28a3"
