@@ -346,8 +346,13 @@ func (p *play) discover(ctx context.Context) {
 		p.finding = torture.Lacks(out.Catalog, must, p.homes)
 	}
 	p.fresh = true // the platform does not refresh the schema between the attempts of a job
-	if err := p.platform.Configure(out.Catalog, p.choices, types); err != nil {
+	if err := p.platform.Configure(out.Catalog, p.choices, must); err != nil {
 		p.report(torture.Protocol, "%v", err)
+	}
+	for name, s := range p.platform.Streams {
+		if len(must[name]) < len(types[name]) { // a replica that lags may have answered
+			s.Changed, s.Outdated = true, true
+		}
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -45,7 +46,10 @@ func (p *play) replicas(ctx context.Context, keyspace, shard string) []string {
 	return tablets.replicas
 }
 
-// writeErrant commits a transaction on a shard's last replica that its primary does not have.
+// errantStatements are those of a replica's own transactions: VStream sends a position for the first, not for the second.
+var errantStatements = [][]string{{"analyze table mysql.user"}, {"begin", "commit"}}
+
+// writeErrant commits transactions on a shard's last replica that its primary does not have.
 func (p *play) writeErrant(ctx context.Context, shard string) {
 	replicas := p.replicas(ctx, p.keyspace, shard)
 	if len(replicas) == 0 || p.errant != nil {
@@ -53,13 +57,15 @@ func (p *play) writeErrant(ctx context.Context, shard string) {
 	}
 	db := p.server(p.keyspace, replicas[len(replicas)-1])
 	defer db.Close()
-	var gtid string
-	if err := db.QueryRowContext(ctx, "select concat(uuid(), ':1')").Scan(&gtid); err != nil {
+	var server string
+	if err := db.QueryRowContext(ctx, "select uuid()").Scan(&server); err != nil {
 		p.failed(err)
 		return
 	}
-	p.errant = &errant{gtid, p.keyspace, shard}
-	p.failed(inject(ctx, db, gtid))
+	p.errant = &errant{server, p.keyspace, shard}
+	for i, statements := range errantStatements {
+		p.failed(inject(ctx, db, p.errant.gtid(i), statements...))
+	}
 }
 
 // awaitReplicas waits until the replicas of all shards have caught up with their primaries.
@@ -75,10 +81,12 @@ func (p *play) awaitReplicas(ctx context.Context) {
 	}
 }
 
-// errant is a transaction that only a replica of a shard has.
-type errant struct{ gtid, keyspace, shard string }
+// errant are the transactions of a server that only a replica of a shard has.
+type errant struct{ server, keyspace, shard string }
 
-// mendErrant commits the errant GTID of a replica on the primary, so that the next history starts with a healthy cluster.
+func (e *errant) gtid(i int) string { return fmt.Sprintf("%s:%d", e.server, i+1) }
+
+// mendErrant commits the errant GTIDs of a replica on the primary, so that the next history starts with a healthy cluster.
 func (p *play) mendErrant(ctx context.Context) {
 	if p.errant == nil {
 		return
@@ -89,12 +97,14 @@ func (p *play) mendErrant(ctx context.Context) {
 		return
 	}
 	defer db.Close()
-	p.failed(inject(ctx, db, p.errant.gtid))
+	for i := range errantStatements {
+		p.failed(inject(ctx, db, p.errant.gtid(i), "begin", "commit"))
+	}
 	p.errant = nil
 }
 
-// inject commits an empty transaction with this GTID, on a server that may be read-only.
-func inject(ctx context.Context, db *sql.DB, gtid string) error {
+// inject commits a transaction of these statements with this GTID, on a server that may be read-only.
+func inject(ctx context.Context, db *sql.DB, gtid string, statements ...string) error {
 	c, err := db.Conn(ctx)
 	if err != nil {
 		return err
@@ -104,7 +114,7 @@ func inject(ctx context.Context, db *sql.DB, gtid string) error {
 	if err := c.QueryRowContext(ctx, "select @@global.super_read_only").Scan(&readOnly); err != nil {
 		return err
 	}
-	statements := []string{"set gtid_next = '" + gtid + "'", "begin", "commit", "set gtid_next = automatic"}
+	statements = slices.Concat([]string{"set gtid_next = '" + gtid + "'"}, statements, []string{"set gtid_next = automatic"})
 	if readOnly {
 		statements = append(append([]string{"set global super_read_only = 0"}, statements...), "set global super_read_only = 1")
 	}

@@ -119,7 +119,7 @@ var Verbs = map[string]string{
 	"half-open": "PROTOCOL,... [MILLISECONDS]: stop the bytes of the sync's connections (grpc, mysql), open as they stay: that long, or for good",
 	"reload":    "make all tablets read their tables' columns again",
 	"hold":      "SHARD MILLISECONDS: stop the SQL thread of its first replica for that long",
-	"errant":    "SHARD: commit a transaction in its last replica that its primary does not have",
+	"errant":    "SHARD: commit transactions in its last replica that its primary does not have",
 	"reparent":  "SHARD: another primary",
 	"reshard":   "SHARD,... to SHARD,...: make the second ones, which copy the rows of the first and follow them",
 	"switch":    "[held=MILLISECONDS]: the shards that the last reshard made serve instead of those before; the sync's streams stop for that long meanwhile",
