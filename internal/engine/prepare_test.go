@@ -109,8 +109,6 @@ func positionOf(t *testing.T, text string) gtid.Position {
 	return p
 }
 
-const stray = strays + ":1-3"
-
 // A state that cannot be used fails only its own stream.
 func TestDamagedStateFailsItsStreamAlone(t *testing.T) {
 	for name, damaged := range map[string]string{
@@ -203,35 +201,6 @@ func TestTransactionsOfOneReplicaAloneAreLeftOut(t *testing.T) {
 				t.Errorf("saved %s", last.Position)
 			}
 		})
-	}
-}
-
-// A copy's snapshot came from the replica that has the transaction; the stream breaks, and continues on another replica.
-func TestStreamThatBreaksGoesOnWithoutTheTransactionsOfOneReplica(t *testing.T) {
-	r := newRig(t, 7, nil)
-	r.stream = func(_ *request, send func(...*event), done <-chan struct{}) error {
-		if len(r.requests()) == 1 {
-			send(begin(0, 0), fields(0, "users"), vgtidText(fakevtgate.GTID(7)+","+stray, nil))
-			send(rowOf(0, "users", nil, []string{"1", "a"}), vgtidText(fakevtgate.GTID(7)+","+stray, pk("users", "1")), commit(0))
-			return status.Error(codes.Unavailable, "the tablet is gone")
-		}
-		send(begin(0, 0), fields(0, "users"), script.VGTID(7, pk("users", "1")), rowOf(0, "users", nil, []string{"2", "b"}), script.VGTID(7, pk("users", "2")), commit(0))
-		send(begin(0, 0), script.VGTID(7, nil), commit(0), script.CopyCompleted())
-		return hold(done)
-	}
-	r.configure(`,"use_replica":true`)
-	r.exists("users")
-	r.asks = func(s *Server) {
-		s.Primary.Executed = func(context.Context, gtid.Shard) (string, string, error) {
-			return another, fakevtgate.UUID + ":1-7", nil
-		}
-	}
-	out, err := r.read(&airbyte.State{}, "users")
-	if got := rows(out); err != nil || !slices.Equal(got, []string{"1:a", "2:b"}) {
-		t.Fatalf("records %v, error %v", got, err)
-	}
-	if g := r.requests()[1].Vgtid.ShardGtids[0]; g.Gtid != fakevtgate.GTID(7) || g.TablePKs == nil {
-		t.Errorf("continued from %v", g)
 	}
 }
 

@@ -24,6 +24,8 @@ import (
 const (
 	strays    = "99b1039f-22b6-11ed-b765-0a43f95f28a3"
 	moreStray = "a9b1039f-22b6-11ed-b765-0a43f95f28a3"
+
+	stray = strays + ":1-3"
 )
 
 // readsReplicas makes the rig read replicas of a primary that has executed n transactions.
@@ -44,6 +46,30 @@ func strayed(server, n, position string) []*event {
 		return []*event{b, commit(7)}
 	}
 	return []*event{b, vgtidText(position, nil), commit(7)}
+}
+
+// A copy's snapshot came from the replica that has the transaction; the stream breaks, and continues on another replica.
+func TestStreamThatBreaksGoesOnWithoutTheTransactionsOfOneReplica(t *testing.T) {
+	r := newRig(t, 7, nil)
+	r.stream = func(_ *request, send func(...*event), done <-chan struct{}) error {
+		if len(r.requests()) == 1 {
+			send(begin(0, 0), fields(0, "users"), vgtidText(fakevtgate.GTID(7)+","+stray, nil))
+			send(rowOf(0, "users", nil, []string{"1", "a"}), vgtidText(fakevtgate.GTID(7)+","+stray, pk("users", "1")), commit(0))
+			return status.Error(codes.Unavailable, "the tablet is gone")
+		}
+		send(begin(0, 0), fields(0, "users"), script.VGTID(7, pk("users", "1")), rowOf(0, "users", nil, []string{"2", "b"}), script.VGTID(7, pk("users", "2")), commit(0))
+		send(begin(0, 0), script.VGTID(7, nil), commit(0), script.CopyCompleted())
+		return hold(done)
+	}
+	r.readsReplicas(7)
+	r.exists("users")
+	out, err := r.read(&airbyte.State{}, "users")
+	if got := rows(out); err != nil || !slices.Equal(got, []string{"1:a", "2:b"}) {
+		t.Fatalf("records %v, error %v", got, err)
+	}
+	if g := r.requests()[1].Vgtid.ShardGtids[0]; g.Gtid != fakevtgate.GTID(7) || g.TablePKs == nil {
+		t.Errorf("continued from %v", g)
+	}
 }
 
 // After each error VTGate begins again before the replica's transactions, for ever. They are skipped, to see the error. If another replica
@@ -187,7 +213,7 @@ func TestStreamBehindTheTransactionsOfOneReplica(t *testing.T) {
 				if q.Vgtid.ShardGtids[0].Gtid != "" {
 					return c.next(send, done)
 				}
-				at := fakevtgate.GTID(5) + "," + strays + ":1-3"
+				at := fakevtgate.GTID(5) + "," + stray
 				send(begin(0, 0), fields(0, "users"), vgtidText(at, nil))
 				send(rowOf(0, "users", nil, []string{"1", "a"}), vgtidText(at, pk("users", "1")), commit(0))
 				send(begin(0, 0), vgtidText(at, nil), commit(0), script.CopyCompleted())
